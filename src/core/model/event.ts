@@ -1,0 +1,61 @@
+/**
+ * The story of a project: one event for each thing that was done or noticed, each with its cause, in the order in which it
+ * happened. `daruma events` prints these; no decision ever reads them back.
+ */
+
+import type { Epoch, RevisionNumber, SlotId } from './id.ts'
+
+export type EventKind =
+  | 'daemon-started'
+  | 'daemon-stopped'
+  | 'host-rebooted'
+  | 'adopted'
+  | 'orphan-ended'
+  | 'starting'
+  | 'started'
+  | 'start-failed'
+  | 'ready'
+  | 'unready'
+  | 'unhealthy'
+  | 'exited'
+  | 'backing-off'
+  | 'crash-looping'
+  | 'stopping'
+  | 'killed'
+  | 'stopped'
+  | 'completed'
+  | 'failed'
+  | 'lost'
+  | 'blocked'
+  | 'unblocked'
+  | 'waiting'
+  | 'disk-full'
+  | 'disk-recovered'
+  | 'operation-started'
+  | 'operation-succeeded'
+  | 'operation-failed'
+  | 'rolling-back'
+  | 'rolled-back'
+  | 'assigned'
+  | 'retired'
+  | 'supervisor-restarted'
+  | 'database-replaced'
+
+/** What a decision says happened; the shell adds number and time. */
+export interface Story {
+  readonly kind: EventKind
+  readonly slot: SlotId | null
+  readonly epoch: Epoch | null
+  /** One sentence for a person. */
+  readonly message: string
+  /** Why: "exit code 1", "liveness failed 3 times", "revision 4". Null where the kind says it all. */
+  readonly cause: string | null
+}
+
+export interface RecordedEvent extends Story {
+  /** Grows by one; gaps never occur within one state directory. */
+  readonly number: number
+  /** ISO 8601, UTC, milliseconds: for people; never compared. */
+  readonly at: string
+  readonly revision: RevisionNumber
+}

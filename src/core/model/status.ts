@@ -1,0 +1,73 @@
+/**
+ * What the daemon sees, in the words that `status --json` prints. `state` is about the process, `health` about its probes; a
+ * service without probes has health `none` and counts as ready once it has lived for `minReadyMs`.
+ */
+
+import type { Epoch, RevisionNumber, ServiceName, SlotId } from './id.ts'
+
+export type SlotState =
+  | 'pending'
+  | 'starting'
+  | 'running'
+  | 'stopping'
+  | 'backing-off'
+  | 'crash-looping'
+  | 'stopped'
+  | 'blocked'
+  | 'completed'
+  | 'failed'
+
+export type HealthState = 'none' | 'starting' | 'healthy' | 'unhealthy'
+
+/** How an instance ended. `unknown` only where its keeper was killed with it: dead for certain, its code lost with it. */
+export type Exit =
+  | { readonly kind: 'code'; readonly code: number }
+  | { readonly kind: 'signal'; readonly signal: string }
+  | { readonly kind: 'oom' }
+  | { readonly kind: 'unknown' }
+
+export interface InstanceStatus {
+  readonly service: ServiceName
+  readonly slot: SlotId
+  readonly state: SlotState
+  readonly health: HealthState
+  readonly epoch: Epoch | null
+  /** The command's process id as this host sees it. */
+  readonly pid: number | null
+  readonly port: number | null
+  /** Starts after the first in this slot under this spec. */
+  readonly restarts: number
+  /** ISO 8601 UTC. */
+  readonly startedAt: string | null
+  /** When the instance was last seen alive (and, where it has probes, healthy). ISO 8601 UTC. */
+  readonly provenAt: string | null
+  readonly revision: RevisionNumber
+  /** Why it is not running or not healthy; null when all is well. */
+  readonly reason: string | null
+  readonly lastExit: Exit | null
+  /** Cores used, averaged since the last look (at most some seconds ago); null when not known. */
+  readonly cpuCores: number | null
+  readonly memoryBytes: number | null
+}
+
+export interface ServiceStatus {
+  readonly service: ServiceName
+  readonly kind: 'replicas' | 'singleton' | 'job'
+  readonly desired: number
+  readonly ready: number
+  readonly guarantee: 'strict' | 'available'
+  readonly stoppedByHand: boolean
+}
+
+export function explainExit(exit: Exit): string {
+  switch (exit.kind) {
+    case 'code':
+      return `exit code ${exit.code}`
+    case 'signal':
+      return `ended by ${exit.signal}`
+    case 'oom':
+      return 'out of memory'
+    case 'unknown':
+      return 'exit not known (its keeper was killed with it)'
+  }
+}

@@ -1,0 +1,15 @@
+/** What the daemon asks of the network: is a port free, and does a probe succeed. */
+import type { Check } from '../core/model/service.ts'
+
+export interface ProbeResult {
+  readonly ok: boolean
+  /** For people: `GET http://127.0.0.1:20001/healthz → 503 "starting"`, at most some 300 characters. */
+  readonly detail: string
+}
+
+export interface Net {
+  /** Whether a TCP listener could be opened on the port now, on any address. */
+  isPortFree(port: number): Promise<boolean>
+  /** http and tcp checks against 127.0.0.1 (or the check's host). Never rejects; a time-out is a failure. */
+  probe(check: Exclude<Check, { readonly kind: 'exec' }>, port: number, timeoutMs: number): Promise<ProbeResult>
+}

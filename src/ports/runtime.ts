@@ -1,0 +1,121 @@
+/**
+ * Starts, watches and ends instances on this host. The contract is what section "never twice" rests on:
+ *
+ * - `start` never lets two instances of one slot run: the kernel's witness (cgroup and slot lock) is asked again by the
+ *   instance's own keeper after every earlier check, and a keeper that lost the race leaves without running anything.
+ * - `kill` reaches every process of the epoch, resolves only when none is left, and touches no other process.
+ * - Everything survives the daemon: `discover` in a new daemon finds what runs, with the same pid, start time and epoch.
+ * - No event is reported twice for one epoch; `gone` is the last one of an epoch.
+ */
+
+import type { Epoch, SlotId } from '../core/model/id.ts'
+import type { Limits, SignalName, VolumeMount } from '../core/model/service.ts'
+import type { Exit } from '../core/model/status.ts'
+
+export interface InstanceRef {
+  readonly slot: SlotId
+  readonly epoch: Epoch
+}
+
+/** Everything an instance needs; secrets are in `environment` in clear and must be neither logged nor put on a command line. */
+export interface StartOrder extends InstanceRef {
+  readonly command: readonly string[]
+  readonly directory: string
+  /** The whole environment, `DARUMA_*` and `PORT` included. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly user: string | null
+  readonly limits: Limits
+  readonly volumes: readonly VolumeMount[]
+  /** Kept beside the instance, so that a daemon with an older database can still tell what runs. Opaque to the runtime; JSON. */
+  readonly note: string
+}
+
+/** Why a start did not happen. `occupied` names who is in the way; nothing was run in any of these cases. */
+export type StartRefusal =
+  | { readonly kind: 'occupied'; readonly holders: readonly ProcessIdentity[] }
+  | { readonly kind: 'superseded'; readonly by: Epoch }
+  | { readonly kind: 'no-space'; readonly message: string }
+  | { readonly kind: 'failed'; readonly message: string }
+
+export interface ProcessIdentity {
+  readonly pid: number
+  readonly command: string
+}
+
+export type RuntimeEvent =
+  /** The command runs. `startedAt` is ISO 8601, `startTicks` the kernel's start time (field 22 of /proc/pid/stat). */
+  | { readonly kind: 'started'; readonly slot: SlotId; readonly epoch: Epoch; readonly pid: number; readonly startTicks: number; readonly startedAt: string }
+  /** The start did not happen; nothing of this epoch runs or ever will. */
+  | { readonly kind: 'refused'; readonly slot: SlotId; readonly epoch: Epoch; readonly refusal: StartRefusal }
+  /** No process of the epoch is left and the slot's lock is free. */
+  | { readonly kind: 'gone'; readonly slot: SlotId; readonly epoch: Epoch; readonly exit: Exit }
+
+/** A slot with something in it, found on disk or in the kernel. */
+export interface Occupant extends InstanceRef {
+  readonly state: 'running' | 'gone'
+  readonly pid: number | null
+  readonly startTicks: number | null
+  readonly startedAt: string | null
+  readonly exit: Exit | null
+  readonly note: string | null
+}
+
+export interface Discovery {
+  readonly occupants: readonly Occupant[]
+  /** By slot: the largest epoch ever started, by slot files and live cgroups; a new one must be above it. */
+  readonly lastEpochs: ReadonlyMap<SlotId, Epoch>
+}
+
+export interface Usage {
+  readonly cpuSeconds: number
+  readonly memoryBytes: number
+}
+
+export interface ExecPlan {
+  /** Run this, with this environment, to be inside the instance (its namespaces, cgroup, directory, user). */
+  readonly command: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface LogChunk {
+  readonly text: string
+  /** Byte offset after this chunk; pass it back to go on. */
+  readonly next: number
+}
+
+/** What this host can promise, in words `doctor` prints. */
+export interface Guarantees {
+  /** `v2`, `v1`, `v2-loop`, or `process-group` (weaker: says so). */
+  readonly killing: string
+  readonly namespaces: boolean
+  readonly lock: boolean
+  readonly limits: readonly ('cpu' | 'memory' | 'pids')[]
+  /** Whether strict services may run here, and why not. */
+  readonly strict: { readonly possible: boolean; readonly because: string | null }
+  readonly weaker: readonly string[]
+}
+
+export interface Runtime extends AsyncDisposable {
+  /** Must be called once, before anything else; begins to watch what runs. Ends nothing. */
+  discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery>
+  /**
+   * Commits the epoch in the slot directory, then starts the keeper. Resolves when the keeper was spawned (`started` or `refused`
+   * follows as an event) or when it was refused before that. The caller must have seen the slot's earlier epochs gone.
+   */
+  start(order: StartOrder): Promise<StartRefusal | null>
+  /** Sends a signal to the command itself; does nothing when it is not running any more. Never reaches a foreign process. */
+  signal(instance: InstanceRef, signal: SignalName): Promise<void>
+  /** Ends every process of the epoch and waits until none is left; rejects with `E_RUNTIME_UNKILLABLE` after `limitMs`. */
+  kill(instance: InstanceRef, limitMs: number): Promise<void>
+  /** Who holds the slot's lock or sits in its cgroups now. */
+  holders(slot: SlotId): Promise<readonly ProcessIdentity[]>
+  usage(instance: InstanceRef): Usage | null
+  exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan>
+  /** Reads the slot's log from byte `from`, or its last `lines` lines. A slot that never ran gives an empty chunk. */
+  readLog(slot: SlotId, from: { readonly offset: number } | { readonly lines: number }, maxBytes: number): Promise<LogChunk>
+  /** The upper bound of bytes a slot's log keeps; enforced also while no daemon runs. */
+  setLogBound(slot: SlotId, maxBytes: number): Promise<void>
+  /** Forgets a slot that is vacant and no longer wanted: directory, log and cgroup. Its last epoch is remembered. */
+  forget(slot: SlotId): Promise<void>
+  guarantees(): Guarantees
+}

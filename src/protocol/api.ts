@@ -1,0 +1,174 @@
+/**
+ * The daemon's API, version 1: HTTP with JSON over a unix socket (mode 0600: whoever may open it may do everything). Streams are
+ * NDJSON. Types only, so that the CLI's read-only commands load no schema code; what the daemon receives is checked by
+ * `schema.ts`, whose schemas are held against these types by the compiler.
+ *
+ * | method and path | body → answer |
+ * |---|---|
+ * | GET /v1/version | → {@link VersionAnswer} |
+ * | GET /v1/status | → {@link StatusAnswer} |
+ * | POST /v1/plan | {@link PlanRequest} → {@link PlanAnswer} |
+ * | POST /v1/operations | {@link OperationRequest} → {@link OperationAnswer}, or 409 `E_OPERATION_BUSY` / `E_PLAN_STALE` |
+ * | GET /v1/operations/current | → {@link OperationView} or null |
+ * | GET /v1/operations/ID/stream | → NDJSON of {@link OperationLine}, ends with the operation |
+ * | GET /v1/revisions | → {@link RevisionSummary}[], newest first |
+ * | GET /v1/revisions/N | → {@link RevisionView} |
+ * | GET /v1/events?since=N&follow=1&limit=N | → NDJSON of RecordedEvent |
+ * | GET /v1/logs?service=S&lines=N&follow=1 | → NDJSON of {@link LogLine}; `service` may repeat and may be a slot |
+ * | POST /v1/exec | {@link ExecRequest} → {@link ExecAnswer} |
+ * | GET /v1/doctor | → {@link DoctorAnswer} |
+ * | POST /v1/daemon/stop | → {} ; the daemon ends, instances run on |
+ *
+ * Every error is a {@link ErrorAnswer} with a 4xx or 5xx status.
+ */
+
+import type { RecordedEvent } from '../core/model/event.ts'
+import type { Project } from '../core/model/service.ts'
+import type { InstanceStatus, ServiceStatus } from '../core/model/status.ts'
+import type { Plan } from '../core/plan/plan.ts'
+
+export const apiVersion: number = 1
+
+export interface ErrorAnswer {
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null }
+}
+
+export interface VersionAnswer {
+  readonly api: number
+  readonly version: string
+  readonly pid: number
+  readonly state: string
+  /** `supervised`, `systemd` or `foreground`. */
+  readonly runs: string
+}
+
+export interface StatusAnswer {
+  readonly project: string | null
+  readonly stage: string | null
+  readonly revision: number
+  readonly daemon: { readonly pid: number; readonly startedAt: string; readonly memoryBytes: number; readonly condition: string | null }
+  readonly operation: OperationView | null
+  readonly services: readonly ServiceStatus[]
+  readonly instances: readonly InstanceStatus[]
+}
+
+/** Secret values by service, then by environment variable. Travels only over the socket. */
+export type SecretValues = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+export interface PlanRequest {
+  readonly project: Project
+  readonly secrets: SecretValues
+}
+
+export interface PlanAnswer {
+  readonly plan: Plan
+  /** The project with the digests of its secrets filled in: what a saved plan holds. */
+  readonly project: Project
+}
+
+/** Who asks, as told by the command itself: shown to a second one that has to wait. */
+export interface Requester {
+  readonly pid: number
+  readonly user: string
+  readonly command: string
+  /** The config's path, for finding the state by it later; null for commands that read none. */
+  readonly file: string | null
+}
+
+export type OperationRequest = { readonly by: Requester } & (
+  | {
+      readonly kind: 'apply'
+      readonly project: Project
+      readonly secrets: SecretValues
+      /** The revision that the plan was made on; the daemon refuses another (`E_PLAN_STALE`). */
+      readonly base: number
+      /** From a saved or shown plan; null to take the world as it is. */
+      readonly fingerprint: string | null
+    }
+  | { readonly kind: 'rollback'; readonly revision: number }
+  | { readonly kind: 'scale'; readonly service: string; readonly replicas: number }
+  | { readonly kind: 'restart' | 'stop' | 'start'; readonly services: readonly string[] }
+  | { readonly kind: 'down' }
+)
+
+export interface OperationAnswer {
+  readonly id: string
+  /** The revision being applied; the present one for restart, stop and start. */
+  readonly revision: number
+  /** True when nothing had to change: the operation is already over. */
+  readonly unchanged: boolean
+}
+
+export interface OperationView {
+  readonly id: string
+  readonly kind: OperationRequest['kind']
+  readonly revision: number
+  readonly by: Requester
+  readonly startedAt: string
+  readonly state: 'running' | 'rolling-back' | 'succeeded' | 'failed'
+}
+
+export interface Failure {
+  readonly service: string
+  readonly slot: string | null
+  /** "never became healthy within 60 s", "exit code 1 three times". */
+  readonly message: string
+  /** The last probe's URL, status and body. */
+  readonly probe: string | null
+  /** The last lines of the slot's log, at most 10, secrets replaced by `[redacted]`. */
+  readonly log: readonly string[]
+}
+
+export type OperationLine =
+  /** Something moved; `message` is for a person, `ready`/`wanted` count slots. */
+  | { readonly kind: 'progress'; readonly service: string; readonly slot: string | null; readonly message: string; readonly ready: number; readonly wanted: number }
+  | { readonly kind: 'failure'; readonly failure: Failure }
+  /** The last line. `revision` is what applies now. */
+  | { readonly kind: 'end'; readonly state: 'succeeded' | 'failed'; readonly rolledBack: boolean; readonly revision: number; readonly durationMs: number }
+
+export interface RevisionSummary {
+  readonly number: number
+  readonly createdAt: string
+  readonly by: string
+  /** `up`, `rollback to 3`, `scale web=5`, `down`. */
+  readonly cause: string
+  /** `pending`: being applied. `failed`: did not become healthy and was rolled back. */
+  readonly state: 'pending' | 'applied' | 'failed' | 'superseded'
+  readonly summary: string
+}
+
+export interface RevisionView extends RevisionSummary {
+  readonly project: Project
+  readonly plan: Plan
+}
+
+export interface LogLine {
+  readonly service: string
+  readonly slot: string
+  readonly line: string
+}
+
+export interface ExecRequest {
+  /** A service (its first running slot) or a slot. */
+  readonly target: string
+  readonly command: readonly string[]
+}
+
+export interface ExecAnswer {
+  readonly slot: string
+  readonly command: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface Finding {
+  readonly name: string
+  readonly state: 'good' | 'weak' | 'bad'
+  readonly message: string
+  readonly hint: string | null
+}
+
+export interface DoctorAnswer {
+  readonly findings: readonly Finding[]
+}
+
+export type { InstanceStatus, Plan, Project, RecordedEvent, ServiceStatus }
