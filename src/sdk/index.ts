@@ -1,1 +1,21 @@
-export {}
+/**
+ * What a config imports: `import { define, secret } from 'daruma'`. It makes data and does nothing else; whether the data is right
+ * is decided when the config is loaded, so that a config in plain JavaScript gets the same answers as the types give.
+ */
+
+import type { Config, ConfigFunction } from './config.ts'
+
+export type { Config, ConfigFunction, Context } from './config.ts'
+export type { Secret } from './secret.ts'
+export { secret } from './secret.ts'
+export type { Command, Duration, Environment, Health, Probe, Restart, Service, Size, Stop, Update } from './service.ts'
+
+/**
+ * Declares a project: an object, or a function of the stage that returns one.
+ *
+ * @example
+ * export default define({ name: 'shop', services: { web: { command: 'node server.js', replicas: 3 } } })
+ */
+export function define(config: Config | ConfigFunction): Config | ConfigFunction {
+  return config
+}

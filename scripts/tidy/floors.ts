@@ -1,0 +1,79 @@
+/**
+ * The floor table of ARCHITECTURE.md as data: which folder of `src/` may import which, and which packages. Imports go down only;
+ * what is not in the table is not allowed, so a new folder starts by getting its row here.
+ */
+
+interface Floor {
+  /** Areas whose files may be imported; the area itself always may. */
+  readonly mayImport: readonly string[]
+  /** Areas of which types only may be imported: nothing of them is loaded at run time. */
+  readonly typesOf?: readonly string[]
+  /** What else may be imported: a package, `node:` for all of Node, or `node:path` for one module. */
+  readonly packages: readonly string[]
+}
+
+const library = ['core', 'sdk', 'protocol', 'ports'] as const
+/** What a loop that also runs in the simulator may take from Node: nothing that reaches the world or the clock. */
+const pureNode = ['node:assert', 'node:path', 'node:crypto', 'node:events', 'node:buffer', 'node:util'] as const
+
+export const floors: Readonly<Record<string, Floor>> = {
+  core: { mayImport: [], packages: [] },
+  sdk: { mayImport: [], typesOf: ['core'], packages: [] },
+  // Where the daemon listens is a rule that both ends must share, and finding it looks at the file system.
+  protocol: { mayImport: ['core', 'ports'], packages: ['zod', 'node:fs', 'node:path'] },
+  ports: { mayImport: ['core'], packages: ['node:assert'] },
+  // The sdk and a computed import: both are for the loader of the user's config.
+  adapters: { mayImport: ['core', 'sdk', 'ports', 'host'], packages: ['node:', 'oxc-parser', '(computed)'] },
+  host: { mayImport: [], typesOf: ['core'], packages: ['node:'] },
+  provision: { mayImport: ['core', 'ports'], packages: pureNode },
+  server: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
+  // Decision 5: the API's server is Node's own.
+  daemon: { mayImport: [...library, 'host', 'provision'], packages: [...pureNode, 'node:http'] },
+  cli: { mayImport: [...library, 'host', 'provision'], packages: ['node:', 'commander', 'oxc-parser'] },
+  main: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:', 'commander'] },
+  sim: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
+  dashboard: { mayImport: [], typesOf: ['protocol'], packages: [] },
+}
+
+/** The parts of the core; a new one is a decision, not a drawer. */
+export const coreParts: readonly string[] = [
+  'model',
+  'config',
+  'plan',
+  'schedule',
+  'claim',
+  'instance',
+  'rollout',
+  'clockwork',
+  'balance',
+]
+
+/** Why the file at `path` has no place in the house, or null. Paths are relative to the root, with `/`. */
+export function misplaced(path: string): string | null {
+  const [, area = '', part = '', ...rest] = path.split('/')
+  if (!(area in floors) || part === '') return `unknown folder: no floor is called "${part === '' ? 'src' : area}"`
+  if (area === 'core' && (rest.length === 0 || !coreParts.includes(part))) return `unknown folder: the core has no part "${part}"`
+  if (area === 'adapters' && rest.length === 0) return 'an adapter is a folder: adapters/<thing>/'
+  return null
+}
+
+/** Why the file at `from` may not import the file at `to`, or null. */
+export function forbidden(from: string, to: string, isTypeOnly: boolean): string | null {
+  const [, fromArea = '', fromThing = ''] = from.split('/')
+  const [, toArea = '', toThing = ''] = to.split('/')
+  const floor = floors[fromArea]
+  if (floor === undefined || !to.startsWith('src/')) return `imports ${to}, which is on no floor`
+  if (fromArea === 'adapters' && toArea === 'adapters' && fromThing !== toThing) return `imports its sibling adapter ${to}`
+  if (fromArea === toArea || floor.mayImport.includes(toArea)) return null
+  if (floor.typesOf?.includes(toArea)) return isTypeOnly ? null : `imports ${to}: only types of ${toArea} may come here`
+  return `imports ${to}: ${fromArea} stands below or beside ${toArea}`
+}
+
+/** Why the file at `from` may not import the package or built-in module `name`, or null. */
+export function forbiddenPackage(from: string, name: string): string | null {
+  const area = from.split('/')[1] ?? ''
+  const isAllowed = floors[area]?.packages.some(
+    (allowed) => name === allowed || name.startsWith(allowed.endsWith(':') ? allowed : `${allowed}/`),
+  )
+  return isAllowed === true ? null : `imports ${name}, which ${area} may not use`
+}

@@ -1,0 +1,87 @@
+/**
+ * From a file on disk to a project in normal form, or every problem with its place in the file. Reading a config runs it: it is the
+ * user's own program, and the only one that Daruma ever evaluates.
+ */
+
+import { totalmem } from 'node:os'
+import { dirname } from 'node:path'
+import { normaliseConfig } from '../../core/config/normalise.ts'
+import { type LocatedProblem, renderProblems } from '../../core/config/render-problems.ts'
+import type { Problem } from '../../core/model/problem.ts'
+import type { Project } from '../../core/model/service.ts'
+import { evaluate } from './evaluate.ts'
+import { sourceLine } from './explain-failure.ts'
+import { findConfig, findConfigFile } from './find.ts'
+import { locateDefault, locatePath } from './locate.ts'
+import { parseFile } from './parse.ts'
+import type { Trouble } from './trouble.ts'
+
+export { findConfigFile, type LocatedProblem, renderProblems }
+
+export type LoadedConfig =
+  | { readonly ok: true; readonly file: string; readonly project: Project }
+  | { readonly ok: false; readonly file: string | null; readonly problems: readonly LocatedProblem[] }
+
+export interface LoadOptions {
+  /** As the user gave it; null to look for one in `cwd`. */
+  readonly file: string | null
+  readonly stage: string | null
+  readonly cwd: string
+}
+
+/** Never rejects for what is wrong with the config. `file` is absolute. */
+export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
+  const found = await findConfig(options)
+  if (!found.ok)
+    return { ok: false, file: found.file, problems: [{ ...found.problem, file: null, line: null, column: null, source: null }] }
+  const { file } = found
+  const evaluation = await evaluate(file, options.stage)
+  if (!evaluation.ok) return { ok: false, file, problems: [await placeTrouble(evaluation.trouble, file)] }
+  const normalised = normaliseConfig(evaluation.value, {
+    directory: dirname(file),
+    stage: options.stage,
+    root: process.geteuid?.() === 0,
+    hostMemoryBytes: totalmem(),
+  })
+  return normalised.ok
+    ? { ok: true, file, project: normalised.project }
+    : { ok: false, file, problems: await placeProblems(normalised.problems, file) }
+}
+
+/** Whether the caret belongs under the key: the names of services and variables are keys, those of projects and volumes values. */
+function isAboutKey({ code, path }: Problem): boolean {
+  if (code === 'E_CONFIG_NAME') return path.length === 2 || path[2] === 'environment' || path[2] === 'secrets'
+  return code === 'E_CONFIG_UNKNOWN_KEY' || code === 'E_CONFIG_NOT_YET'
+}
+
+/** In the order of the file; what has no place stands last. */
+async function placeProblems(problems: readonly Problem[], file: string): Promise<readonly LocatedProblem[]> {
+  const parsed = await parseFile(file)
+  if (parsed === null) return problems.map((problem) => ({ ...problem, file, line: null, column: null, source: null }))
+  const lines = parsed.source.split(/\r?\n/)
+  const placed = problems.map((problem) => {
+    const place = problem.path.length === 0 ? null : locatePath(parsed, problem.path, isAboutKey(problem) ? 'key' : 'value')
+    return { ...problem, file, line: place?.line ?? null, column: place?.column ?? null }
+  })
+  // Where a secret was expected, people have written its value: such a line is not shown again.
+  const delicate = new Set(placed.filter((problem) => problem.code === 'E_CONFIG_SECRET').map((problem) => problem.line))
+  return placed
+    .map((problem) => ({
+      ...problem,
+      source: problem.line === null || delicate.has(problem.line) ? null : (lines[problem.line - 1] ?? null),
+    }))
+    .toSorted(
+      (left, right) => (left.line ?? Infinity) - (right.line ?? Infinity) || (left.column ?? 0) - (right.column ?? 0) || 0,
+    )
+}
+
+async function placeTrouble(trouble: Trouble, file: string): Promise<LocatedProblem> {
+  const { place, ...rest } = trouble
+  const problem = { ...rest, path: [] }
+  if (place === null) return { ...problem, file, line: null, column: null, source: null }
+  if (!('at' in place)) return { ...problem, ...place, source: sourceLine(place.file, place.line) }
+  const parsed = await parseFile(file)
+  const located = parsed === null ? null : locateDefault(parsed)
+  if (located === null) return { ...problem, file, line: null, column: null, source: null }
+  return { ...problem, file, ...located, source: sourceLine(file, located.line) }
+}

@@ -1,0 +1,73 @@
+/**
+ * What a new daemon finds. The kernel is asked before the disk is believed: an epoch whose enclosure can be closed is gone for
+ * good, and one that cannot be closed is running, whatever any file says.
+ *
+ * A keeper may be alive and not have joined its cgroup yet; it looks like nothing here. Closing the epoch is what makes that true:
+ * without its cgroup (or its ticket) that keeper can only leave. Should it join in the very moment, closing fails and it is found.
+ */
+
+import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
+import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
+import type { Enclosure } from './enclosure.ts'
+import { settleExit } from './life.ts'
+import type { Site } from './site.ts'
+import { epochDirectory, listEpochs, readBeginning, readEpochNote, readExit, readNumber } from './slot-files.ts'
+
+/** Calls `adopt` for each running epoch. Of those that are gone, a slot's newest committed one is told. */
+export function discoverSlots(site: Site, adopt: (instance: InstanceRef, enclosure: Enclosure) => void): Discovery {
+  const occupants: Occupant[] = []
+  const lastEpochs = new Map<SlotId, Epoch>()
+  for (const slot of new Set([...site.slotsOnDisk(), ...site.slotsInKernel()])) {
+    const found = discoverSlot(site, slot, adopt)
+    occupants.push(...found.occupants)
+    if (found.last > 0) lastEpochs.set(slot, asEpoch(found.last))
+  }
+  return { occupants, lastEpochs }
+}
+
+function discoverSlot(
+  site: Site,
+  slot: SlotId,
+  adopt: (instance: InstanceRef, enclosure: Enclosure) => void,
+): { readonly occupants: readonly Occupant[]; readonly last: number } {
+  const paths = site.paths(slot)
+  const onDisk = listEpochs(paths)
+  const inKernel = site.epochsInKernel(slot)
+  const committed = readNumber(paths.epoch) ?? onDisk.at(-1) ?? 0
+  const oomKills = new Map<Epoch, number>()
+  const running: Occupant[] = []
+
+  for (const epoch of inKernel.toSorted((a, b) => a - b)) {
+    const enclosure = site.enclosure(slot, epoch)
+    oomKills.set(epoch, site.survey.limits.countOomKills(site.cgroupPath(slot, epoch)))
+    if (enclosure.close()) continue
+    // A daemon that was killed while it sent a signal left the cgroup frozen.
+    enclosure.freezer?.thaw()
+    running.push(describe(site, { slot, epoch }, 'running'))
+    adopt({ slot, epoch }, enclosure)
+  }
+  if (running.length === 0) site.removeSlotCgroups(slot)
+
+  // A directory above the committed epoch was made by a daemon that died before it started anything in it.
+  const newest = onDisk.filter((epoch) => epoch <= committed).at(-1)
+  const occupants = [...running]
+  if (newest !== undefined && !running.some((occupant) => occupant.epoch === newest)) {
+    occupants.push(describe(site, { slot, epoch: newest }, 'gone', oomKills.get(newest)))
+  }
+  return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), last: Math.max(committed, 0, ...onDisk, ...inKernel) }
+}
+
+function describe(site: Site, instance: InstanceRef, state: Occupant['state'], oomKills: number = 0): Occupant {
+  const directory = epochDirectory(site.paths(instance.slot), instance.epoch)
+  const beginning = readBeginning(directory)
+  const hasStarted = beginning.kind === 'started'
+  return {
+    ...instance,
+    state,
+    pid: hasStarted && state === 'running' ? beginning.pid : null,
+    startTicks: hasStarted ? beginning.startTicks : null,
+    startedAt: hasStarted ? beginning.startedAt : null,
+    exit: state === 'gone' ? settleExit({ recorded: readExit(directory), oomKills, wasKilled: false }) : null,
+    note: readEpochNote(directory)?.note ?? null,
+  }
+}

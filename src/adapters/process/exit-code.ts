@@ -1,0 +1,18 @@
+/**
+ * A shell tells a signal as 128 + its number, and so does a program that handles SIGTERM well and then exits with 143. Both mean
+ * the same to a person, so both are told as the signal.
+ */
+
+import { constants } from 'node:os'
+
+import type { Exit } from '../../core/model/status.ts'
+
+export function explainExitCode(code: number): Exit {
+  const signal = code > 128 ? signalNames.get(code - 128) : undefined
+  return signal === undefined ? { kind: 'code', code } : { kind: 'signal', signal }
+}
+
+/** The first name of each number wins: SIGABRT before SIGIOT. */
+const signalNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.signals).toReversed().map(([name, number]) => [number, name]),
+)

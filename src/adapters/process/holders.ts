@@ -1,0 +1,56 @@
+/**
+ * Who is in the way of a slot: processes in its cgroups, and processes that have its lock file open. /proc/locks would name only the
+ * process that once asked for the lock, which is `flock` itself and long gone; who still holds it is seen in everybody's descriptors.
+ */
+
+import { readFileSync, statSync } from 'node:fs'
+import { readdir, readlink } from 'node:fs/promises'
+
+import type { ProcessIdentity } from '../../ports/runtime.ts'
+import { describeProcess } from '../../host/process-stat.ts'
+import { listProcesses } from './process-group.ts'
+
+export async function observeHolders(options: {
+  readonly lock: string
+  readonly members: readonly number[]
+}): Promise<readonly ProcessIdentity[]> {
+  const found = new Set(options.members.filter((pid) => pid > 0))
+  for (const pid of listProcesses()) {
+    if (pid !== process.pid && !found.has(pid) && (await isHolding(pid, options.lock))) found.add(pid)
+  }
+  return [...found].toSorted((a, b) => a - b).map((pid) => ({ pid, command: describeProcess(pid) }))
+}
+
+async function isHolding(pid: number, lock: string): Promise<boolean> {
+  const name = lock.slice(lock.lastIndexOf('/'))
+  try {
+    for (const descriptor of await readdir(`/proc/${pid}/fd`)) {
+      // Reading the link first spares a stat of everything else that a process has open, which may hang on a dead network mount.
+      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '')
+      if (!target.endsWith(name)) continue
+      if (isSameFile(`/proc/${pid}/fd/${descriptor}`, lock) && hasLock(pid, descriptor)) return true
+    }
+  } catch {
+    // It ended, or it belongs to somebody else and we are not root.
+  }
+  return false
+}
+
+function isSameFile(one: string, other: string): boolean {
+  try {
+    const a = statSync(one)
+    const b = statSync(other)
+    return a.dev === b.dev && a.ino === b.ino
+  } catch {
+    return false
+  }
+}
+
+/** An open lock file is not yet a held lock: fdinfo shows the lock itself (proc(5)). */
+function hasLock(pid: number, descriptor: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, 'latin1').includes('lock:')
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * The {@link Runtime} on processes of this host: slots on disk, cgroups in the kernel, a keeper for each instance. The order of
+ * effects in `start` is the promise "never twice"; between every two of them a fault test can stop or kill this daemon.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { type SlotId, asEpoch } from '../../core/model/id.ts'
+import type { SignalName } from '../../core/model/service.ts'
+import { installScript } from '../../host/install-script.ts'
+import type { Checkpoint } from '../../ports/checkpoint.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { Log } from '../../ports/log.ts'
+import type {
+  Discovery,
+  ExecPlan,
+  Guarantees,
+  InstanceRef,
+  LogChunk,
+  ProcessIdentity,
+  Runtime,
+  RuntimeEvent,
+  StartOrder,
+  StartRefusal,
+  Usage,
+} from '../../ports/runtime.ts'
+import { discoverSlots } from './discover.ts'
+import { type Enclosure, hasCode } from './enclosure.ts'
+import { planExec } from './exec.ts'
+import { Gate } from './gate.ts'
+import { observeHolders } from './holders.ts'
+import { findFault, findUser, renderLaunch } from './launch.ts'
+import { Life } from './life.ts'
+import { sendFrozen } from './signal.ts'
+import { Site } from './site.ts'
+import {
+  commitEpoch,
+  ensureSlot,
+  epochDirectory,
+  listEpochs,
+  makeEpochDirectory,
+  pruneEpochs,
+  readBeginning,
+  readNumber,
+  writeEpochFiles,
+  writeNumber,
+} from './slot-files.ts'
+import { readSlotLog } from './slot-log.ts'
+import { type KillMechanism, surveyHost } from './survey.ts'
+import { observeUsage } from './usage.ts'
+import { makeVolumes } from './volumes.ts'
+
+export interface ProcessRuntimeOptions {
+  readonly stateDirectory: string
+  /** Lower-case hex; part of every cgroup's path, so that a copied state directory cannot reach the original's instances. */
+  readonly stateId: string
+  /** The folder that holds `keeper.sh` and `enter.sh`. */
+  readonly scripts: string
+  readonly checkpoint: Checkpoint
+  readonly log: Log
+  /** For tests: this mechanism, whatever the host would offer; and no PID namespaces. */
+  readonly force?: { readonly killing?: KillMechanism; readonly noNamespaces?: boolean }
+}
+
+/** Installs the scripts, finds out what this host can do, and touches no instance. */
+export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
+  mkdirSync(join(options.stateDirectory, 'slots'), { recursive: true, mode: 0o700 })
+  const survey = await surveyHost({
+    stateId: options.stateId,
+    force: options.force?.killing ?? null,
+    forceNoNamespaces: options.force?.noNamespaces ?? false,
+  })
+  const { scripts: from, stateDirectory } = options
+  return new ProcessRuntime(options, new Site({ stateDirectory, stateId: options.stateId, survey }), {
+    keeper: installScript({ name: 'keeper', from, stateDirectory }),
+    enter: installScript({ name: 'enter', from, stateDirectory }),
+  })
+}
+
+/** The net under lost notifications, one timer for all; a second is what an operator calls "at once". */
+const pollIntervalMs = 1000
+/** Starts under way at once: each holds some files open and forks; more would not be faster on any machine. */
+const maxParallelStarts = 8
+
+class ProcessRuntime implements Runtime {
+  readonly #options: ProcessRuntimeOptions
+  readonly #site: Site
+  readonly #scripts: { readonly keeper: string; readonly enter: string }
+  readonly #lives = new Map<string, Life>()
+  readonly #leftovers = new Set<string>()
+  readonly #starts = new Gate(maxParallelStarts)
+  #emit: (event: RuntimeEvent) => void = () => {}
+  #poll: NodeJS.Timeout | null = null
+
+  constructor(options: ProcessRuntimeOptions, site: Site, scripts: { readonly keeper: string; readonly enter: string }) {
+    this.#options = options
+    this.#site = site
+    this.#scripts = scripts
+  }
+
+  // eslint-disable-next-line typescript/require-await
+  async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
+    this.#emit = onEvent
+    const found = discoverSlots(this.#site, (instance, enclosure) => this.#adopt(instance, enclosure))
+    this.#poll = setInterval(() => this.#lookAtAll(), pollIntervalMs)
+    this.#poll.unref()
+    return found
+  }
+
+  start(order: StartOrder): Promise<StartRefusal | null> {
+    return this.#starts.run(async () => {
+      const undo: (() => void)[] = []
+      try {
+        const refusal = await this.#start(order, undo)
+        if (refusal !== null) runAll(undo)
+        return refusal
+      } catch (error) {
+        runAll(undo)
+        return explainStartFailure(error, order)
+      }
+    })
+  }
+
+  async #start(order: StartOrder, undo: (() => void)[]): Promise<StartRefusal | null> {
+    const { survey } = this.#site
+    const fault = findFault(order, survey)
+    if (fault !== null) return { kind: 'failed', message: fault }
+    const user = order.user === null ? null : findUser(order.user)
+    if (order.user !== null && user === null) return { kind: 'failed', message: `there is no user "${order.user}"` }
+
+    const paths = this.#site.paths(order.slot)
+    ensureSlot(paths)
+    const last = readNumber(paths.epoch) ?? listEpochs(paths).at(-1) ?? 0
+    if (last >= order.epoch) return { kind: 'superseded', by: asEpoch(last) }
+    if (this.#isOccupied(order.slot)) return { kind: 'occupied', holders: await this.holders(order.slot) }
+    if (!makeEpochDirectory(paths, order.epoch)) return { kind: 'superseded', by: order.epoch }
+    const directory = epochDirectory(paths, order.epoch)
+    undo.push(() => rmSync(directory, { recursive: true, force: true }))
+    await this.#reach('runtime.directory-made')
+
+    writeEpochFiles(directory, { directory: order.directory, user: order.user, namespaces: survey.namespaces, note: order.note })
+    const volumes = makeVolumes({ site: this.#site, volumes: order.volumes, user })
+    await this.#reach('runtime.note-written')
+
+    const enclosure = this.#site.enclosure(order.slot, order.epoch)
+    const path = this.#site.cgroupPath(order.slot, order.epoch)
+    undo.push(() => {
+      survey.limits.remove(path)
+      enclosure.close()
+    })
+    enclosure.make()
+    const joinFiles = [...enclosure.joinFiles, ...survey.limits.make(path, order.limits)]
+    await this.#reach('runtime.cgroups-made')
+
+    await commitEpoch(paths, order.epoch)
+    await this.#reach('runtime.epoch-committed')
+
+    const options = { order, survey, keeper: this.#scripts.keeper, paths, epochDirectory: directory, joinFiles, user, volumes }
+    const { words, environment } = renderLaunch(options)
+    const keeper = spawn('/bin/sh', words, { detached: true, stdio: 'ignore', cwd: '/', env: environment })
+    if (keeper.pid === undefined) throw await spawnFailure(keeper)
+    undo.length = 0
+    this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, keeper)
+    await this.#reach('runtime.keeper-spawned')
+    return null
+  }
+
+  async signal(instance: InstanceRef, signal: SignalName): Promise<void> {
+    const life = this.#lives.get(keyOf(instance))
+    if (life?.beginning.kind !== 'started') return
+    await sendFrozen({ enclosure: life.enclosure, target: life.beginning, signal })
+  }
+
+  async kill(instance: InstanceRef, limitMs: number): Promise<void> {
+    const life = this.#lives.get(keyOf(instance)) ?? this.#findForgotten(instance)
+    if (life === null) return
+    life.end()
+    if (await endsWithin(life.over, limitMs)) return
+    const holders = await observeHolders({ lock: this.#site.paths(instance.slot).lock, members: life.enclosure.members() })
+    const names = holders.map((holder) => `${holder.pid} (${holder.command})`).join(', ')
+    throw new DarumaError('E_RUNTIME_UNKILLABLE', `${instance.slot} did not end within ${limitMs} ms of SIGKILL: ${names}`, {
+      hint: 'a process in an uninterruptible call (a hanging disk or network mount) ends when that call does',
+    })
+  }
+
+  holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
+    const members = this.#site.epochsInKernel(slot).flatMap((epoch) => [...this.#site.enclosure(slot, epoch).members()])
+    return observeHolders({ lock: this.#site.paths(slot).lock, members })
+  }
+
+  usage(instance: InstanceRef): Usage | null {
+    const life = this.#lives.get(keyOf(instance))
+    return life === undefined ? null : observeUsage(life.enclosure)
+  }
+
+  // eslint-disable-next-line typescript/require-await
+  async exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan> {
+    const { survey } = this.#site
+    const limitFiles = survey.limits.joinFiles(this.#site.cgroupPath(instance.slot, instance.epoch))
+    const life = this.#lives.get(keyOf(instance)) ?? null
+    return planExec({ life, slot: instance.slot, command, limitFiles, survey, enter: this.#scripts.enter })
+  }
+
+  readLog(slot: SlotId, from: { readonly offset: number } | { readonly lines: number }, maxBytes: number): Promise<LogChunk> {
+    return readSlotLog(this.#site.paths(slot), from, maxBytes)
+  }
+
+  // eslint-disable-next-line typescript/require-await
+  async setLogBound(slot: SlotId, maxBytes: number): Promise<void> {
+    const paths = this.#site.paths(slot)
+    ensureSlot(paths)
+    if (readNumber(paths.logBound) !== maxBytes) writeNumber(paths.logBound, maxBytes)
+  }
+
+  /** `epoch` and `lock` stay: they are the memory of the last epoch, and what a late keeper asks. */
+  // eslint-disable-next-line typescript/require-await
+  async forget(slot: SlotId): Promise<void> {
+    if (this.#isOccupied(slot)) throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} cannot be forgotten: something still runs in it`)
+    const paths = this.#site.paths(slot)
+    for (const epoch of listEpochs(paths)) rmSync(epochDirectory(paths, epoch), { recursive: true, force: true })
+    for (const path of [paths.logBound, paths.logHead, paths.log]) rmSync(path, { force: true })
+    this.#site.removeSlotCgroups(slot)
+  }
+
+  guarantees(): Guarantees {
+    return this.#site.survey.guarantees
+  }
+
+  // eslint-disable-next-line typescript/require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#poll !== null) clearInterval(this.#poll)
+    for (const life of this.#lives.values()) life.detach()
+    this.#lives.clear()
+    this.#emit = () => {}
+  }
+
+  /** The witness before a start: every earlier epoch of the slot is closed for good, or the slot is occupied. */
+  #isOccupied(slot: SlotId): boolean {
+    for (const life of this.#lives.values()) if (life.instance.slot === slot) return true
+    return this.#site.epochsInKernel(slot).some((epoch) => !this.#site.enclosure(slot, epoch).close())
+  }
+
+  #adopt(instance: InstanceRef, enclosure: Enclosure): Life {
+    const life = this.#watch(instance, enclosure, null)
+    life.adopt(readBeginning(life.directory))
+    return life
+  }
+
+  /** An epoch that nobody told us of, in a state that was restored or tampered with while we ran. */
+  #findForgotten(instance: InstanceRef): Life | null {
+    const enclosure = this.#site.enclosure(instance.slot, instance.epoch)
+    return enclosure.close() ? null : this.#adopt(instance, enclosure)
+  }
+
+  #watch(instance: InstanceRef, enclosure: Enclosure, keeper: ChildProcess | null): Life {
+    const { slot, epoch } = instance
+    const paths = this.#site.paths(slot)
+    const path = this.#site.cgroupPath(slot, epoch)
+    const life = new Life({
+      instance: { slot, epoch },
+      directory: epochDirectory(paths, epoch),
+      enclosure,
+      keeper,
+      countOomKills: () => this.#site.survey.limits.countOomKills(path),
+      cleanUp: () => {
+        this.#lives.delete(keyOf(instance))
+        this.#removeLimits(path)
+        const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
+        pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
+      },
+      explainRefusal: (word) => this.#explainRefusal(slot, word),
+      emit: (event) => this.#emit(event),
+      onTrouble: (message, error) => this.#warn(message, error),
+    })
+    this.#lives.set(keyOf(instance), life)
+    return life
+  }
+
+  async #explainRefusal(slot: SlotId, word: string): Promise<StartRefusal> {
+    if (word === 'locked') return { kind: 'occupied', holders: await this.holders(slot) }
+    if (word === 'superseded') return { kind: 'superseded', by: asEpoch(readNumber(this.#site.paths(slot).epoch) ?? 0) }
+    return { kind: 'failed', message: 'the epoch had been given up before its keeper came' }
+  }
+
+  #lookAtAll(): void {
+    for (const life of this.#lives.values()) life.look()
+    for (const path of this.#leftovers) this.#removeLimits(path)
+  }
+
+  /** The kernel may hold a v1 controller's cgroup for a moment longer than its processes; the poll tries again. */
+  #removeLimits(path: string): void {
+    try {
+      if (this.#site.survey.limits.remove(path)) this.#leftovers.delete(path)
+      else this.#leftovers.add(path)
+    } catch (error) {
+      this.#leftovers.delete(path)
+      this.#warn(`the cgroups of ${path} could not be removed`, error)
+    }
+  }
+
+  async #reach(name: string): Promise<void> {
+    if (this.#options.checkpoint !== null) await this.#options.checkpoint(name)
+  }
+
+  #warn(message: string, error: unknown): void {
+    this.#options.log.write('warn', message, { error: String(error) })
+  }
+}
+
+const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`
+
+function runAll(undo: readonly (() => void)[]): void {
+  for (const step of undo.toReversed()) step()
+}
+
+function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
+  const message = `${order.slot}: ${error instanceof Error ? error.message : String(error)}`
+  const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')
+  return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }
+}
+
+function spawnFailure(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve) => child.once('error', resolve))
+}
+
+async function endsWithin(over: Promise<void>, limitMs: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => resolve(false), limitMs)
+  void over.then(() => resolve(true))
+  const isOver = await promise
+  clearTimeout(timer)
+  return isOver
+}

@@ -1,0 +1,158 @@
+/**
+ * From a start order to the exact words and environment of the keeper: pure but for looking up a user. What a newcomer would get
+ * wrong: the environment is the instance's, but until the user is changed root reads it. Whatever steers the dynamic loader
+ * therefore travels as arguments of `env`, behind `setpriv`, so that a user's own library never runs as root.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+import type { StartOrder } from '../../ports/runtime.ts'
+import { markVariable } from './process-group.ts'
+import { type SlotPaths, renderNumber } from './slot-files.ts'
+import type { Survey } from './survey.ts'
+
+export interface Launch {
+  readonly words: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface UserIdentity {
+  readonly uid: number
+  readonly gid: number
+  /** Null for a bare number without an account; such a user has no further groups. */
+  readonly name: string | null
+}
+
+export interface VolumeDirectory {
+  readonly source: string
+  /** Null: the instance finds it by its path alone. */
+  readonly target: string | null
+}
+
+export function renderLaunch(options: {
+  readonly order: StartOrder
+  readonly survey: Survey
+  readonly keeper: string
+  readonly paths: SlotPaths
+  readonly epochDirectory: string
+  readonly joinFiles: readonly string[]
+  readonly user: UserIdentity | null
+  readonly volumes: readonly VolumeDirectory[]
+}): Launch {
+  const { order, survey } = options
+  const { plain, loader } = splitEnvironment(order.environment)
+  const mounted = options.volumes.flatMap((volume) => (volume.target === null ? [] : [volume.source, volume.target]))
+  const environment: Record<string, string> = { ...plain }
+  for (const [name, value] of Object.entries(plain)) {
+    const volume = options.volumes.find((candidate) => candidate.source === value)
+    if (name.startsWith('DARUMA_VOLUME_') && volume !== undefined) environment[name] = volume.target ?? value
+  }
+  if (survey.killing === 'process-group') environment[markVariable] = options.epochDirectory
+  return {
+    words: [
+      options.keeper,
+      'first',
+      options.paths.directory,
+      renderNumber(order.epoch).trimEnd(),
+      options.epochDirectory,
+      survey.tools.flock ?? '',
+      survey.namespaces ? (survey.tools.unshare ?? '') : '',
+      options.joinFiles.join('\n'),
+      order.directory,
+      survey.tools.mount ?? '',
+      `${mounted.length / 2}`,
+      ...mounted,
+      ...asUser({ survey, user: options.user, loader, command: order.command }),
+    ],
+    environment,
+  }
+}
+
+/** The command behind `setpriv` and `env`, as far as it needs them. */
+export function asUser(options: {
+  readonly survey: Survey
+  readonly user: UserIdentity | null
+  readonly loader: readonly string[]
+  readonly command: readonly string[]
+}): readonly string[] {
+  const { user, loader, survey } = options
+  const words = loader.length === 0 ? options.command : [survey.tools.env, ...loader, ...options.command]
+  if (user === null) return words
+  const groups = user.name === null ? '--clear-groups' : '--init-groups'
+  const reuid = `--reuid=${user.name ?? user.uid}`
+  return [survey.tools.setpriv ?? 'setpriv', reuid, `--regid=${user.gid}`, groups, '--', ...words]
+}
+
+/** ld.so(8), "Secure-execution mode", names what a loader obeys. */
+const loaderVariable = /^(LD_|MALLOC_|GLIBC_TUNABLES$|GCONV_PATH$|LOCPATH$|NLSPATH$)/
+
+export function splitEnvironment(environment: Readonly<Record<string, string>>): {
+  readonly plain: Readonly<Record<string, string>>
+  readonly loader: readonly string[]
+} {
+  const plain: Record<string, string> = {}
+  const loader: string[] = []
+  for (const [name, value] of Object.entries(environment)) {
+    if (loaderVariable.test(name)) loader.push(`${name}=${value}`)
+    else plain[name] = value
+  }
+  return { plain, loader }
+}
+
+/** Why the order cannot be carried out on this host, or null. */
+export function findFault(order: StartOrder, survey: Survey): string | null {
+  if (order.command.length === 0) return 'the command is empty'
+  for (const name of Object.keys(order.environment)) {
+    // A POSIX shell stands between us and the command, and drops variables that it could not name itself.
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `the environment variable "${name}" has a name that a shell cannot pass on`
+    if (name.startsWith('daruma_')) return `the environment variable "${name}" is reserved`
+  }
+  const texts = [...order.command, order.directory, ...Object.values(order.environment)]
+  if (texts.some((text) => text.includes('\0'))) return 'a NUL character cannot be passed to a process'
+  if (order.user !== null && !survey.isRoot) return `running as user "${order.user}" needs root`
+  if (order.user !== null && survey.tools.setpriv === null) return `running as user "${order.user}" needs setpriv (util-linux)`
+  const mounted = order.volumes.find((volume) => volume.target !== null)
+  if (mounted !== undefined && !survey.namespaces) {
+    // Starting without the mount would let the program write its data where it is lost.
+    return `mounting the volume "${mounted.name}" on ${mounted.target} needs root and namespaces`
+  }
+  const { cpuCores, memoryBytes, pids } = order.limits
+  const wanted = { cpu: cpuCores, memory: memoryBytes, pids }
+  for (const name of ['cpu', 'memory', 'pids'] as const) {
+    if (survey.isRoot && wanted[name] !== null && !survey.limits.available.includes(name)) return `this host cannot limit ${name}`
+  }
+  return null
+}
+
+/** Throws nothing: null when there is no such user. Accounts outside /etc/passwd (LDAP and the like) are asked for by getent(1). */
+export function findUser(user: string): UserIdentity | null {
+  const line =
+    findPasswdLine(readText('/etc/passwd'), user) ?? findPasswdLine(runQuietly('getent', ['passwd', user]), user)
+  if (line !== null) return { uid: Number(line[2]), gid: Number(line[3]), name: line[0] ?? null }
+  return /^\d+$/.test(user) ? { uid: Number(user), gid: Number(user), name: null } : null
+}
+
+function findPasswdLine(text: string, user: string): readonly string[] | null {
+  for (const line of text.split('\n')) {
+    const fields = line.split(':')
+    if (fields.length >= 7 && (fields[0] === user || fields[2] === user)) return fields
+  }
+  return null
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function runQuietly(file: string, words: readonly string[]): string {
+  try {
+    return execFileSync(file, words, { encoding: 'utf8', timeout: 2000, stdio: ['ignore', 'pipe', 'ignore'] })
+  } catch {
+    return ''
+  }
+}

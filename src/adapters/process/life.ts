@@ -1,0 +1,206 @@
+/**
+ * One epoch, watched from the moment its keeper may exist until nothing of it is left. `look` compares the world with what was
+ * reported and takes no hint of what changed, so a lost notification costs at most one poll. The end is reported once, and only
+ * after the enclosure was closed: see {@link Enclosure.close}.
+ */
+
+import type { ChildProcess } from 'node:child_process'
+import { type FSWatcher, watch } from 'node:fs'
+
+import type { Exit } from '../../core/model/status.ts'
+import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
+import type { Enclosure } from './enclosure.ts'
+import { type Beginning, readBeginning, readExit, readKeeperError } from './slot-files.ts'
+
+export interface LifeOptions {
+  readonly instance: InstanceRef
+  readonly directory: string
+  readonly enclosure: Enclosure
+  /** The keeper, when this daemon started it; null for an adopted epoch. */
+  readonly keeper: ChildProcess | null
+  /** How often the kernel killed for memory; asked just before the cgroups go. */
+  readonly countOomKills: () => number
+  /** Removes what else belongs to the epoch, when nothing of it is left. */
+  readonly cleanUp: () => void
+  readonly explainRefusal: (word: string) => Promise<StartRefusal>
+  readonly emit: (event: RuntimeEvent) => void
+  readonly onTrouble: (message: string, error: unknown) => void
+}
+
+export class Life {
+  readonly instance: InstanceRef
+  readonly enclosure: Enclosure
+  readonly directory: string
+  /** Resolves when the last event was emitted. */
+  readonly over: Promise<void>
+
+  readonly #options: LifeOptions
+  readonly #watchers: FSWatcher[] = []
+  readonly #resolveOver: () => void
+  #beginning: Beginning = { kind: 'none' }
+  #phase: 'open' | 'closing' | 'over' = 'open'
+  #isEnding = false
+  #isKeeperAlive: boolean
+  #quickLook: NodeJS.Timeout | null = null
+  #quickDelayMs = 1
+
+  constructor(options: LifeOptions) {
+    this.#options = options
+    this.instance = options.instance
+    this.enclosure = options.enclosure
+    this.directory = options.directory
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.over = promise
+    this.#resolveOver = resolve
+    this.#isKeeperAlive = options.keeper !== null
+    options.keeper?.once('exit', this.#onKeeperExit)
+    options.keeper?.unref()
+    for (const path of [options.directory, options.enclosure.eventsFile]) if (path !== null) this.#watch(path)
+  }
+
+  get beginning(): Beginning {
+    return this.#beginning
+  }
+
+  /** An adopted epoch's beginning was reported by discovery, not by an event. */
+  adopt(beginning: Beginning): void {
+    this.#beginning = beginning
+  }
+
+  look(): void {
+    if (this.#phase !== 'open') return
+    try {
+      this.#noticeBeginning()
+      const isCommandOver = readExit(this.directory) !== null
+      const isKeeperOver = this.#options.keeper !== null && !this.#isKeeperAlive
+      // Without a keeper to remember its end, and with the command gone, whatever still lives here is left over.
+      const mustEnd = this.#isEnding || isCommandOver || isKeeperOver
+      if (this.enclosure.isPopulated()) {
+        if (!mustEnd) return
+        this.enclosure.killAll()
+        return this.#lookAgainSoon()
+      }
+      // A keeper of our own that has reported nothing is still on its way; an adopted epoch was populated when it was found.
+      const mayStillJoin = this.#isKeeperAlive && this.#beginning.kind !== 'started'
+      if (mayStillJoin) return
+      this.#close()
+    } catch (error) {
+      this.#options.onTrouble('looking at an instance failed', error)
+    }
+  }
+
+  /** SIGKILL for everything; {@link over} tells when it is done. Repeats by itself. */
+  end(): void {
+    this.#isEnding = true
+    // A keeper that has not joined yet is not in the enclosure. It is our own unreaped child, so its number is not another's.
+    if (this.#isKeeperAlive) this.#options.keeper?.kill('SIGKILL')
+    this.#quickDelayMs = 1
+    this.look()
+    this.#lookAgainSoon()
+  }
+
+  /** Stops watching and ends nothing. */
+  detach(): void {
+    this.#phase = 'over'
+    this.#stopWatching()
+  }
+
+  #noticeBeginning(): void {
+    if (this.#beginning.kind !== 'none') return
+    const beginning = readBeginning(this.directory)
+    this.#beginning = beginning
+    if (beginning.kind !== 'started') return
+    const { pid, startTicks, startedAt } = beginning
+    this.#options.emit({ kind: 'started', ...this.instance, pid, startTicks, startedAt })
+  }
+
+  #close(): void {
+    const oomKills = this.#options.countOomKills()
+    this.#stopWatchingEvents()
+    if (!this.enclosure.close()) return this.#lookAgainSoon()
+    this.#phase = 'closing'
+    // Nothing can change any more: what the keeper wrote last is read now.
+    this.#noticeBeginning()
+    const exit = settleExit({ recorded: readExit(this.directory), oomKills, wasKilled: this.#isEnding })
+    this.#stopWatching()
+    this.#options.cleanUp()
+    void this.#report(exit)
+  }
+
+  async #report(exit: Exit): Promise<void> {
+    const beginning = this.#beginning
+    try {
+      if (beginning.kind === 'started' || (beginning.kind === 'none' && (this.#isEnding || this.#options.keeper === null))) {
+        this.#options.emit({ kind: 'gone', ...this.instance, exit })
+      } else {
+        const refusal =
+          beginning.kind === 'refused' ? await this.#options.explainRefusal(beginning.word) : explainSilence(this.directory)
+        this.#options.emit({ kind: 'refused', ...this.instance, refusal })
+      }
+    } catch (error) {
+      this.#options.onTrouble('reporting the end of an instance failed', error)
+    } finally {
+      this.#phase = 'over'
+      this.#resolveOver()
+    }
+  }
+
+  readonly #onKeeperExit = (): void => {
+    this.#isKeeperAlive = false
+    this.#quickDelayMs = 1
+    this.look()
+  }
+
+  readonly #onChange = (): void => {
+    this.#quickDelayMs = 1
+    this.look()
+  }
+
+  /** Closes the time between a kill and its effect where no file tells of it; the doubling ends at the poll's own pace. */
+  #lookAgainSoon(): void {
+    if (this.#quickLook !== null || this.#phase !== 'open') return
+    this.#quickLook = setTimeout(() => {
+      this.#quickLook = null
+      this.#quickDelayMs = Math.min(this.#quickDelayMs * 2, 500)
+      this.look()
+    }, this.#quickDelayMs)
+    this.#quickLook.unref()
+  }
+
+  #watch(path: string): void {
+    try {
+      const watcher = watch(path, { persistent: false }, this.#onChange)
+      watcher.on('error', () => watcher.close())
+      this.#watchers.push(watcher)
+    } catch (error) {
+      // ENOSPC here means that the user's inotify watches are used up, not the disk. The poll goes on without them.
+      this.#options.onTrouble(`cannot watch ${path}; the poll does it instead`, error)
+    }
+  }
+
+  /** The kernel keeps a removed cgroup's file alive for its watchers; the epoch directory's watcher stays for a failed close. */
+  #stopWatchingEvents(): void {
+    if (this.enclosure.eventsFile !== null && this.#watchers.length > 1) this.#watchers.pop()?.close()
+  }
+
+  #stopWatching(): void {
+    for (const watcher of this.#watchers.splice(0)) watcher.close()
+    if (this.#quickLook !== null) clearTimeout(this.#quickLook)
+    this.#quickLook = null
+    this.#options.keeper?.off('exit', this.#onKeeperExit)
+  }
+}
+
+/** The keeper's record first; then the kernel's; "unknown" only where both died with the instance. */
+export function settleExit(found: { readonly recorded: Exit | null; readonly oomKills: number; readonly wasKilled: boolean }): Exit {
+  const { recorded, oomKills, wasKilled } = found
+  const wasSigkill = recorded === null || (recorded.kind === 'signal' && recorded.signal === 'SIGKILL')
+  if (oomKills > 0 && wasSigkill && !(wasKilled && recorded === null)) return { kind: 'oom' }
+  if (recorded !== null) return recorded
+  return wasKilled ? { kind: 'signal', signal: 'SIGKILL' } : { kind: 'unknown' }
+}
+
+function explainSilence(directory: string): StartRefusal {
+  const said = readKeeperError(directory)
+  return { kind: 'failed', message: said === '' ? 'the keeper ended before it could start the command' : `the keeper failed: ${said}` }
+}

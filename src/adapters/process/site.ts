@@ -1,0 +1,73 @@
+/**
+ * Where the slots of one state directory are: on disk below `slots/`, in the kernel below `daruma/<stateId>`. Both trees name a slot
+ * `web.0` and an epoch by its number, so that either can be read without the other after one of them was lost or restored.
+ */
+
+import { join } from 'node:path'
+
+import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
+import { type Enclosure, childDirectories, removeCgroup } from './enclosure.ts'
+import { freezerEnclosure } from './freezer.ts'
+import { processGroupEnclosure } from './process-group.ts'
+import { type SlotPaths, epochDirectory, listEpochs, parseSlotName, slotName, slotPaths } from './slot-files.ts'
+import type { Survey } from './survey.ts'
+import { unifiedEnclosure } from './unified.ts'
+
+export class Site {
+  readonly stateDirectory: string
+  readonly survey: Survey
+  readonly #stateId: string
+
+  constructor(options: { readonly stateDirectory: string; readonly stateId: string; readonly survey: Survey }) {
+    this.stateDirectory = options.stateDirectory
+    this.survey = options.survey
+    this.#stateId = options.stateId
+  }
+
+  paths(slot: SlotId): SlotPaths {
+    return slotPaths(this.stateDirectory, slot)
+  }
+
+  /** Where volumes are seen by instances of other users, in their own mount namespaces; on the host its directories are empty. */
+  get openDirectory(): string {
+    return join('/run/daruma', this.#stateId)
+  }
+
+  /** Below the mount of whichever hierarchy. */
+  cgroupPath(slot: SlotId, epoch: Epoch | null): string {
+    return join('daruma', this.#stateId, slotName(slot), epoch === null ? '' : `${epoch}`)
+  }
+
+  enclosure(slot: SlotId, epoch: Epoch): Enclosure {
+    const { enclosureMount, killing } = this.survey
+    if (enclosureMount === null) return processGroupEnclosure(epochDirectory(this.paths(slot), epoch))
+    const directory = join(enclosureMount, this.cgroupPath(slot, epoch))
+    return killing === 'v1' ? freezerEnclosure(directory) : unifiedEnclosure(directory, { hasKillFile: killing === 'v2' })
+  }
+
+  /** Epochs that may have processes: those with a cgroup, or where there are none, those with a directory. */
+  epochsInKernel(slot: SlotId): readonly Epoch[] {
+    const { enclosureMount } = this.survey
+    if (enclosureMount === null) return listEpochs(this.paths(slot))
+    return childDirectories(join(enclosureMount, this.cgroupPath(slot, null))).filter((name) => /^\d+$/.test(name)).map(Number).map(asEpoch)
+  }
+
+  /** Slots known to the kernel, whatever the disk says. */
+  slotsInKernel(): readonly SlotId[] {
+    const { enclosureMount } = this.survey
+    if (enclosureMount === null) return []
+    const names = childDirectories(join(enclosureMount, 'daruma', this.#stateId))
+    return names.map(parseSlotName).filter((slot) => slot !== null)
+  }
+
+  slotsOnDisk(): readonly SlotId[] {
+    return childDirectories(join(this.stateDirectory, 'slots')).map(parseSlotName).filter((slot) => slot !== null)
+  }
+
+  /** Removes the slot's own cgroup, when the last of its epochs is closed. */
+  removeSlotCgroups(slot: SlotId): void {
+    const { enclosureMount, limits } = this.survey
+    if (enclosureMount !== null) removeCgroup(join(enclosureMount, this.cgroupPath(slot, null)))
+    limits.remove(this.cgroupPath(slot, null))
+  }
+}

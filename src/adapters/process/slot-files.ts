@@ -1,0 +1,210 @@
+/**
+ * The slot directory on disk, format 1: the only place that knows its names and layouts.
+ *
+ * Files that must be writable on a full disk (`epoch`, `started`, `exit`, `log.bound`, `log.head`) have their space from the start
+ * and are overwritten in place; a final newline says that the text is whole. An epoch directory is made once and never again.
+ */
+
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { type Epoch, type SlotId, asEpoch, asServiceName, parseSlotId, slotId } from '../../core/model/id.ts'
+import type { Exit } from '../../core/model/status.ts'
+import { observeBootId, parseProcessStat } from '../../host/process-stat.ts'
+import { isMissing } from './enclosure.ts'
+import { explainExitCode } from './exit-code.ts'
+
+/** Enough for the longest line that a keeper writes: /proc/PID/stat has 52 numbers. */
+export const reservedBytes: number = 1024
+/** As many past epochs keep their directory, for whoever wants to know how the last ones ended. */
+const keptEpochs = 3
+const defaultLogBoundBytes = 16 * 1024 * 1024
+
+export interface SlotPaths {
+  readonly directory: string
+  readonly lock: string
+  readonly epoch: string
+  readonly log: string
+  readonly logHead: string
+  readonly logBound: string
+}
+
+/** `web/0` ↔ `web.0`: no service's name holds a dot. */
+export function slotName(slot: SlotId): string {
+  const { service, index } = parseSlotId(slot)
+  return `${service}.${index}`
+}
+
+export function parseSlotName(name: string): SlotId | null {
+  const match = /^([a-z][a-z0-9-]*)\.(\d+)$/.exec(name)
+  return match === null ? null : slotId(asServiceName(match[1] ?? ''), Number(match[2]))
+}
+
+export function slotPaths(stateDirectory: string, slot: SlotId): SlotPaths {
+  const directory = join(stateDirectory, 'slots', slotName(slot))
+  return {
+    directory,
+    lock: join(directory, 'lock'),
+    epoch: join(directory, 'epoch'),
+    log: join(directory, 'log'),
+    logHead: join(directory, 'log.head'),
+    logBound: join(directory, 'log.bound'),
+  }
+}
+
+/** 16 digits hold every safe integer. */
+export const renderNumber = (value: number): string => `${`${value}`.padStart(16, '0')}\n`
+
+/** Null for a missing or unfinished file. */
+export function readNumber(path: string): number | null {
+  const text = readIfThere(path)
+  return text !== null && /^\d{16}\n$/.test(text) ? Number(text) : null
+}
+
+export function writeNumber(path: string, value: number): void {
+  const descriptor = openSync(path, existsSync(path) ? 'r+' : 'w', 0o600)
+  try {
+    writeSync(descriptor, renderNumber(value), 0)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Makes the slot's directory and files where they are missing, durably. What exists is left as it is, the lock's inode above all. */
+export function ensureSlot(paths: SlotPaths): void {
+  if (existsSync(paths.logBound) && existsSync(paths.epoch)) return
+  mkdirSync(paths.directory, { recursive: true, mode: 0o700 })
+  for (const path of [paths.lock, paths.log]) closeSync(openSync(path, 'a', 0o600))
+  if (readNumber(paths.epoch) === null) writeNumber(paths.epoch, 0)
+  if (readNumber(paths.logHead) === null) writeNumber(paths.logHead, 0)
+  for (const path of [paths.epoch, paths.directory, join(paths.directory, '..')]) syncPath(path)
+  // Last, because its presence says that all the others are there.
+  if (readNumber(paths.logBound) === null) writeNumber(paths.logBound, defaultLogBoundBytes)
+}
+
+function syncPath(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+export const epochDirectory = (paths: SlotPaths, epoch: Epoch): string => join(paths.directory, `${epoch}`)
+
+/** What the runtime itself must know of an epoch later, in another daemon's life. */
+export interface EpochNote {
+  readonly format: 1
+  readonly bootId: string
+  readonly directory: string
+  readonly user: string | null
+  readonly namespaces: boolean
+  readonly note: string
+}
+
+/** Makes the epoch's directory; false when there was one already. */
+export function makeEpochDirectory(paths: SlotPaths, epoch: Epoch): boolean {
+  try {
+    mkdirSync(epochDirectory(paths, epoch), { mode: 0o700 })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Everything the keeper will write to gets its space here, before anything has been started. */
+export function writeEpochFiles(directory: string, note: Omit<EpochNote, 'format' | 'bootId'>): void {
+  const reserved = ' '.repeat(reservedBytes)
+  for (const name of ['started', 'exit']) writeFileSync(join(directory, name), reserved, { flag: 'wx', mode: 0o600 })
+  writeFileSync(join(directory, 'keeper.err'), '', { flag: 'wx', mode: 0o600 })
+  const whole: EpochNote = { format: 1, bootId: observeBootId(), ...note }
+  writeFileSync(join(directory, 'note.json'), `${JSON.stringify(whole)}\n`, { flag: 'wx', mode: 0o600 })
+}
+
+/** The commit that comes before any effect: from here on no keeper of an older epoch runs anything. */
+export async function commitEpoch(paths: SlotPaths, epoch: Epoch): Promise<void> {
+  const file = await open(paths.epoch, 'r+')
+  try {
+    await file.write(renderNumber(epoch), 0)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+}
+
+export function readEpochNote(directory: string): EpochNote | null {
+  const text = readIfThere(join(directory, 'note.json'))
+  if (text === null || !text.endsWith('\n')) return null
+  const note = JSON.parse(text) as EpochNote
+  return note.format === 1 ? note : null
+}
+
+export type Beginning =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'started'; readonly pid: number; readonly startTicks: number; readonly startedAt: string }
+  | { readonly kind: 'refused'; readonly word: string }
+
+/** What the keeper wrote into `started`: the command's line of /proc/PID/stat, or why it left. */
+export function readBeginning(directory: string): Beginning {
+  const line = readReserved(join(directory, 'started'))
+  if (line === null) return { kind: 'none' }
+  if (line.startsWith('refused ')) return { kind: 'refused', word: line.slice('refused '.length) }
+  const stat = parseProcessStat(line)
+  const startedAt = statSync(join(directory, 'started')).mtime.toISOString()
+  return { kind: 'started', pid: stat?.pid ?? Number(line), startTicks: stat?.startTicks ?? 0, startedAt }
+}
+
+/** How the command ended, or null while (or because) its keeper has not written it. */
+export function readExit(directory: string): Exit | null {
+  const match = /^code (\d+)$/.exec(readReserved(join(directory, 'exit')) ?? '')
+  return match === null ? null : explainExitCode(Number(match[1]))
+}
+
+export function readKeeperError(directory: string): string {
+  return (readIfThere(join(directory, 'keeper.err')) ?? '').trim().slice(-300)
+}
+
+export function listEpochs(paths: SlotPaths): Epoch[] {
+  try {
+    return readdirSync(paths.directory).flatMap((name) => (/^\d{1,16}$/.test(name) ? [Number(name)] : [])).toSorted((a, b) => a - b).map(asEpoch)
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+/** Forgets all but the last few epochs; `isLive` ones stay. */
+export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => boolean): Promise<void> {
+  for (const epoch of listEpochs(paths).slice(0, -keptEpochs)) {
+    if (!isLive(epoch)) await rm(epochDirectory(paths, epoch), { recursive: true, force: true })
+  }
+}
+
+function readReserved(path: string): string | null {
+  const text = readIfThere(path)
+  const end = text?.indexOf('\n') ?? -1
+  return text === null || end < 0 ? null : text.slice(0, end)
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}

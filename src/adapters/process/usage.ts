@@ -1,0 +1,42 @@
+/**
+ * What an instance uses, without controllers: `cpu.stat` is a core file of every v2 cgroup and counts ended children too; memory is
+ * summed over the processes, the largest shared part counted once (PostgreSQL's ten processes share one buffer).
+ */
+
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+import { observeProcess } from '../../host/process-stat.ts'
+import type { Usage } from '../../ports/runtime.ts'
+import type { Enclosure } from './enclosure.ts'
+
+/** Linux reports both in units that are the same on every architecture that Node runs on. */
+const pageBytes = 4096
+const ticksPerSecond = 100
+
+export function observeUsage(enclosure: Enclosure): Usage | null {
+  const members = enclosure.members()
+  if (members.length === 0) return null
+  let ownPages = 0
+  let sharedPages = 0
+  let cpuTicks = 0
+  for (const pid of members) {
+    const [, resident = 0, shared = 0] = readText(`/proc/${pid}/statm`).split(' ').map(Number)
+    ownPages += resident - shared
+    sharedPages = Math.max(sharedPages, shared)
+    if (enclosure.eventsFile === null) cpuTicks += observeProcess(pid)?.cpuTicks ?? 0
+  }
+  const counted = enclosure.eventsFile === null ? null : /^usage_usec (\d+)/m.exec(readText(join(dirname(enclosure.eventsFile), 'cpu.stat')))
+  return {
+    cpuSeconds: counted?.[1] === undefined ? cpuTicks / ticksPerSecond : Number(counted[1]) / 1e6,
+    memoryBytes: (ownPages + sharedPages) * pageBytes,
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}

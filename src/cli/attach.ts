@@ -1,0 +1,34 @@
+/**
+ * Staying in front, as a developer works: logs until Ctrl-C, then everything is stopped by hand (it stays applied, and stays stopped
+ * until `daruma start`). A second Ctrl-C leaves at once; the daemon finishes the stopping.
+ */
+
+import type { Client } from './client.ts'
+import type { Context } from './context.ts'
+import { followLogs } from './follow-logs.ts'
+import { Invocation } from './invocation.ts'
+import { interrupted, operate } from './operation.ts'
+import { requester } from './requester.ts'
+
+export async function attach(context: Context, client: Client): Promise<number> {
+  const { terminal } = context
+  const stopping = new AbortController()
+  const release = context.onInterrupt(() => stopping.abort())
+  terminal.note(terminal.notePalette.dim('Following the logs. Ctrl-C stops all services.'))
+  try {
+    await followLogs(context, client, { services: [], lines: 20 }, stopping.signal)
+  } finally {
+    release()
+  }
+  const { services } = await client.status()
+  const names = services.filter((service) => !service.stoppedByHand).map((service) => service.service)
+  if (names.length === 0) return 0
+  terminal.note(`\nStopping ${names.join(', ')}.`)
+  const code = await operate(context, new Invocation([], {}), client, {
+    kind: 'stop',
+    by: requester(context, 'up --attach', null),
+    services: names,
+  })
+  if (code !== interrupted) terminal.note('Everything is still applied, and stopped by hand: `daruma start` starts it again, `daruma down` removes it.')
+  return code
+}

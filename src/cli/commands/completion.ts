@@ -1,0 +1,33 @@
+/** `daruma completion SHELL`, and the hidden command that its scripts ask for names. */
+
+import { DarumaError } from '../../ports/error.ts'
+import { Client } from '../client.ts'
+import { renderCompletion, shells } from '../completion.ts'
+import type { Context } from '../context.ts'
+import type { Invocation } from '../invocation.ts'
+import { findKnownState } from '../state.ts'
+
+/** A key press must not hang: no names are better than late ones. */
+const limitMs = 300
+
+export async function completion(context: Context, invocation: Invocation): Promise<number> {
+  const shell = shells.find((candidate) => candidate === invocation.words[0])
+  if (shell === undefined) throw new DarumaError('E_USAGE', `there is no completion for "${invocation.words[0]}"`, { hint: `There is one for ${shells.join(', ')}.` })
+  context.terminal.print(renderCompletion(shell).trimEnd())
+  return 0
+}
+
+/** Prints nothing, and never an error, where there is nothing to say. Evaluates no config and starts no daemon. */
+export async function completeNames(context: Context, invocation: Invocation): Promise<number> {
+  try {
+    const state = await findKnownState(context, invocation)
+    if (state === null) return 0
+    const { services, instances } = await new Client(state.directory).status(limitMs)
+    const names = services.map((service) => service.service as string)
+    const slots = invocation.words[0] === 'targets' ? instances.map((instance) => instance.slot as string) : []
+    for (const name of [...names, ...slots]) context.terminal.print(name)
+  } catch (error) {
+    if (!(error instanceof DarumaError)) throw error
+  }
+  return 0
+}

@@ -1,0 +1,73 @@
+/**
+ * `daruma daemon install | uninstall`: systemd as the one who keeps the daemon alive, from boot on. A daemon that is running is handed
+ * over: it ends, systemd starts its successor, and the instances run on through both.
+ */
+
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+import { DarumaError } from '../../ports/error.ts'
+import { Client } from '../client.ts'
+import { waitForDaemon } from '../connect.ts'
+import type { Context } from '../context.ts'
+import type { Invocation } from '../invocation.ts'
+import { readOrigin, resolveState } from '../state.ts'
+import { renderUnit, unitName } from '../systemd-unit.ts'
+import { stopDaemon } from './daemon.ts'
+
+export async function install(context: Context, invocation: Invocation): Promise<number> {
+  const { directory } = await resolveState(context, invocation)
+  const origin = readOrigin(directory)
+  const unit = renderUnit({ node: context.node, entry: context.entry, state: directory, project: origin?.project ?? basename(directory) })
+  if (invocation.has('print')) {
+    context.terminal.print(unit.trimEnd())
+    return 0
+  }
+  requireSystemd(context)
+  const name = unitName(directory, origin)
+  const path = join(context.tools.systemd.unitDirectory, name)
+  requireOwnUnit(path, directory)
+  mkdirSync(join(directory, 'host'), { recursive: true, mode: 0o700 })
+  writeFileSync(path, unit, { mode: 0o644 })
+  await context.tools.systemd.control(['daemon-reload'])
+  const hadDaemon = await stopDaemon(context, directory)
+  writeFileSync(join(directory, 'host', 'supervised-by'), 'systemd\n', { mode: 0o600 })
+  await context.tools.systemd.control(['enable', '--now', name])
+  const answer = await waitForDaemon(new Client(directory))
+  context.terminal.print(`${name} runs the daemon (pid ${answer.pid}), now and after each boot.${hadDaemon ? ' The instances were not touched.' : ''}`)
+  return 0
+}
+
+export async function uninstall(context: Context, invocation: Invocation): Promise<number> {
+  const { directory } = await resolveState(context, invocation)
+  requireSystemd(context)
+  const name = unitName(directory, readOrigin(directory))
+  const path = join(context.tools.systemd.unitDirectory, name)
+  if (!existsSync(path)) throw new DarumaError('E_SYSTEMD', `there is no unit ${name}`, { hint: 'Nothing to uninstall.' })
+  requireOwnUnit(path, directory)
+  await context.tools.systemd.control(['disable', '--now', name])
+  rmSync(path, { force: true })
+  rmSync(join(directory, 'host', 'supervised-by'), { force: true })
+  await context.tools.systemd.control(['daemon-reload'])
+  context.terminal.print(`${name} is gone. The instances run on; the next command that needs the daemon starts it.`)
+  return 0
+}
+
+function requireSystemd(context: Context): void {
+  if (!context.tools.systemd.isRunning()) {
+    throw new DarumaError('E_SYSTEMD', 'systemd is not the init of this machine', {
+      hint: '`daruma up` starts a daemon that is kept alive without it, until the next boot. `--print` prints the unit for elsewhere.',
+    })
+  }
+  if (context.userId !== 0) throw new DarumaError('E_NOT_ROOT', 'only root may install a system unit', { hint: 'sudo daruma daemon install' })
+}
+
+/** A unit of the same name that was not written for this state directory is somebody else's. */
+function requireOwnUnit(path: string, state: string): void {
+  if (!existsSync(path)) return
+  const text = readFileSync(path, 'utf8')
+  const isOurs = text.startsWith('# Written by `daruma daemon install`') && new RegExp(`--state "?${escapePattern(state)}"?$`, 'm').test(text)
+  if (!isOurs) throw new DarumaError('E_SYSTEMD', `${path} belongs to something else`, { hint: 'Move it away, or choose another state directory.' })
+}
+
+const escapePattern = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

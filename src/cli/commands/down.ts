@@ -1,0 +1,31 @@
+/** `daruma down`: ends and removes every service. The history and the volumes stay, so that an `up` brings the same data back. */
+
+import { confirm } from '../confirm.ts'
+import { connectUsed } from '../connect.ts'
+import type { Context } from '../context.ts'
+import type { Invocation } from '../invocation.ts'
+import { operate } from '../operation.ts'
+import { renderPlan } from '../render/plan.ts'
+import { requester } from '../requester.ts'
+import { directoryName } from '../state.ts'
+import { DarumaError } from '../../ports/error.ts'
+import { planDocument } from './plan.ts'
+
+export async function down(context: Context, invocation: Invocation): Promise<number> {
+  const { terminal } = context
+  if (invocation.list('only').length > 0) {
+    throw new DarumaError('E_USAGE', 'down takes everything down', { hint: '`daruma stop SERVICE` stops one; one that leaves the config is removed by `up`.' })
+  }
+  const client = await connectUsed(context, invocation)
+  const status = await client.status()
+  if (status.project === null || status.services.length === 0) {
+    terminal.note('Nothing is up.')
+    return 0
+  }
+  const project = { name: status.project, stage: status.stage, services: [] }
+  const { plan } = await client.plan({ project, secrets: {} })
+  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
+  else terminal.print(renderPlan(plan, directoryName(project), terminal.palette).join('\n'))
+  if (!(await confirm(context, invocation, 'Take everything down?'))) return 1
+  return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })
+}

@@ -1,0 +1,36 @@
+/** `daruma plan`: what `up` would do. Changes nothing, and starts a daemon only where one has lived before. */
+
+import { resolve } from 'node:path'
+
+import type { Plan } from '../../core/plan/plan.ts'
+import type { Context } from '../context.ts'
+import type { Invocation } from '../invocation.ts'
+import { makePlan, type PlannedChange } from '../planned-change.ts'
+import { renderPlan } from '../render/plan.ts'
+import { writePlan } from '../saved-plan.ts'
+import { directoryName } from '../state.ts'
+
+export async function plan(context: Context, invocation: Invocation): Promise<number> {
+  const change = await makePlan(context, invocation)
+  printPlan(context, invocation, change)
+  const out = invocation.text('out')
+  if (out !== null) {
+    const path = resolve(context.cwd, out)
+    const { plan: made, project } = change.answer
+    writePlan(path, { file: change.file, state: change.state.directory, project, plan: made })
+    context.terminal.note(`Saved. \`daruma up --plan ${out}\` applies it, if nothing moves until then.`)
+  }
+  return invocation.has('exitCode') && change.answer.plan.steps.length > 0 ? 2 : 0
+}
+
+export function printPlan(context: Context, invocation: Invocation, change: PlannedChange): void {
+  const { terminal } = context
+  const { project, plan: made } = change.answer
+  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, made)))
+  else terminal.print(renderPlan(made, directoryName(project), terminal.palette).join('\n'))
+}
+
+/** The stable form: the plan, and whose it is. */
+export function planDocument(project: { readonly name: string; readonly stage: string | null }, made: Plan): object {
+  return { kind: 'plan', project: project.name, stage: project.stage, ...made }
+}

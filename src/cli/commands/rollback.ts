@@ -1,0 +1,33 @@
+/** `daruma rollback N`: an older revision again, as a new one. Shows what that changes, and asks. */
+
+import { DarumaError } from '../../ports/error.ts'
+import { confirm } from '../confirm.ts'
+import { connectUsed } from '../connect.ts'
+import type { Context } from '../context.ts'
+import { type Invocation, parseCount } from '../invocation.ts'
+import { operate } from '../operation.ts'
+import { requireIdle } from '../planned-change.ts'
+import { renderPlan } from '../render/plan.ts'
+import { requester } from '../requester.ts'
+import { directoryName } from '../state.ts'
+import { planDocument } from './plan.ts'
+
+export async function rollback(context: Context, invocation: Invocation): Promise<number> {
+  const { terminal } = context
+  const number = parseCount(invocation.words[0] ?? '', 'the revision', 1)
+  const client = await connectUsed(context, invocation)
+  await requireIdle(context, invocation, client)
+  const known = await client.revisions()
+  if (!known.some((revision) => revision.number === number)) {
+    const numbers = known.map((revision) => revision.number)
+    throw new DarumaError('E_REVISION_UNKNOWN', `there is no revision ${number}`, {
+      hint: numbers.length === 0 ? 'Nothing was applied yet.' : `There are ${numbers.at(-1)} to ${numbers[0]}: daruma history`,
+    })
+  }
+  const { project } = await client.revision(number)
+  const { plan } = await client.plan({ project, secrets: {} })
+  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
+  else terminal.print(renderPlan(plan, `${directoryName(project)}, back to revision ${number}`, terminal.palette).join('\n'))
+  if (plan.steps.length > 0 && !(await confirm(context, invocation, `Go back to revision ${number}?`))) return 1
+  return operate(context, invocation, client, { kind: 'rollback', by: requester(context, `rollback ${number}`, null), revision: number })
+}

@@ -1,0 +1,136 @@
+/**
+ * `daruma up`: plan, ask, apply, watch. The apply belongs to the daemon from the moment it is accepted; everything before that
+ * leaves no trace, not even a daemon where there was none.
+ */
+
+import { resolve } from 'node:path'
+
+import type { OperationAnswer } from '../../protocol/api.ts'
+import { DarumaError } from '../../ports/error.ts'
+import { attach } from '../attach.ts'
+import { confirm } from '../confirm.ts'
+import { connect } from '../connect.ts'
+import type { Context } from '../context.ts'
+import { readSecrets } from '../desired.ts'
+import type { Invocation } from '../invocation.ts'
+import { request, waitUntilIdle, watchOperation } from '../operation.ts'
+import { makePlan, type PlannedChange, requireIdle } from '../planned-change.ts'
+import { requester } from '../requester.ts'
+import { assertFresh, readPlan } from '../saved-plan.ts'
+import { stateOfProject } from '../state.ts'
+import type { Client } from '../client.ts'
+import { printPlan } from './plan.ts'
+
+/** Each round is one change of the world between the plan and the yes; more than this is a fight, not a race. */
+const maxRounds = 20
+
+export async function up(context: Context, invocation: Invocation): Promise<number> {
+  const planFile = invocation.text('plan')
+  const result = planFile === null ? await applyConfig(context, invocation) : await applySaved(context, invocation, planFile)
+  if (result.code !== 0 || result.client === null || !invocation.has('attach')) return result.code
+  return attach(context, result.client)
+}
+
+interface Result {
+  readonly code: number
+  /** Null where the person said no before there was a daemon. */
+  readonly client: Client | null
+}
+
+async function applyConfig(context: Context, invocation: Invocation): Promise<Result> {
+  for (let round = 1; ; round += 1) {
+    const change = await makeIdlePlan(context, invocation)
+    printPlan(context, invocation, change)
+    if (change.answer.plan.steps.length === 0) return finishUnchanged(context, invocation, change)
+    const hasAsked = !invocation.has('yes')
+    if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
+    const client = change.client ?? (await startClient(context, change))
+    const accepted = await tryApply(context, invocation, client, change, { hasAsked, isLast: round === maxRounds })
+    if (accepted !== null) return { code: await watchOperation(context, invocation, client, accepted), client }
+  }
+}
+
+async function makeIdlePlan(context: Context, invocation: Invocation): Promise<PlannedChange> {
+  const change = await makePlan(context, invocation)
+  if (change.client === null) return change
+  const before = await change.client.currentOperation()
+  if (before === null || before.state === 'succeeded' || before.state === 'failed') return change
+  await requireIdle(context, invocation, change.client)
+  return makePlan(context, invocation)
+}
+
+async function finishUnchanged(context: Context, invocation: Invocation, change: PlannedChange): Promise<Result> {
+  const end = { kind: 'end', state: 'succeeded', rolledBack: false, revision: change.answer.plan.base, durationMs: 0 }
+  if (invocation.json) context.terminal.print(JSON.stringify(end))
+  return { code: 0, client: change.client }
+}
+
+async function startClient(context: Context, change: PlannedChange): Promise<Client> {
+  const client = await connect(context, change.state, 'always')
+  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'the daemon did not come up')
+  return client
+}
+
+/** Null when the plan has to be made anew: the world moved while the person was reading, or while this command waited its turn. */
+async function tryApply(
+  context: Context,
+  invocation: Invocation,
+  client: Client,
+  change: PlannedChange,
+  round: { readonly hasAsked: boolean; readonly isLast: boolean },
+): Promise<OperationAnswer | null> {
+  const { plan, project } = change.answer
+  try {
+    return await client.operate({
+      kind: 'apply',
+      by: requester(context, 'up', change.file),
+      project,
+      secrets: change.secrets,
+      base: plan.base,
+      fingerprint: round.hasAsked && change.client !== null ? plan.fingerprint : null,
+    })
+  } catch (error) {
+    if (!(error instanceof DarumaError) || round.isLast) throw error
+    const mayWait = invocation.has('wait')
+    if (error.code === 'E_OPERATION_BUSY' && mayWait) {
+      await waitUntilIdle(context, client)
+      return null
+    }
+    if (error.code === 'E_PLAN_STALE' && (round.hasAsked || mayWait)) {
+      context.terminal.note(`The world has moved meanwhile (${error.message}). The plan is now:`)
+      return null
+    }
+    throw error
+  }
+}
+
+/** What was saved was read and approved then: it is not asked again, and it is applied as it is or not at all. */
+async function applySaved(context: Context, invocation: Invocation, planFile: string): Promise<Result> {
+  if (invocation.list('only').length > 0) {
+    throw new DarumaError('E_USAGE', '--only and --plan exclude each other', { hint: 'Use --only with `daruma plan --out`.' })
+  }
+  const saved = readPlan(resolve(context.cwd, planFile))
+  const named = stateOfProject(context, invocation, saved.project)
+  const hasName = invocation.text('state') !== null || (context.environment['DARUMA_STATE'] ?? '') !== ''
+  const state = hasName ? named : { ...named, directory: saved.state }
+  const secrets = await readSecrets(context, saved.project)
+  const client = await connect(context, state, 'always')
+  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'the daemon did not come up')
+  await requireIdle(context, invocation, client)
+  const answer = await client.plan({ project: saved.project, secrets })
+  assertFresh(saved, answer)
+  const change = { file: saved.file, state, client, answer, secrets }
+  printPlan(context, invocation, change)
+  if (answer.plan.steps.length === 0) return finishUnchanged(context, invocation, change)
+  const accepted = await request(context, invocation, client, () =>
+    client.operate({
+      kind: 'apply',
+      by: requester(context, 'up --plan', saved.file),
+      project: answer.project,
+      secrets,
+      base: saved.plan.base,
+      fingerprint: saved.plan.fingerprint,
+    }),
+  )
+  return { code: await watchOperation(context, invocation, client, accepted), client }
+}

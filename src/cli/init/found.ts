@@ -1,0 +1,22 @@
+/** What `daruma init` found in a folder, before anything is decided about it. */
+
+export interface Found {
+  /** From package.json or the Compose file, else the folder's name; not yet a valid project name. */
+  readonly name: string
+  readonly services: readonly FoundService[]
+  /** Of the whole project: files that could not be read, parts of a Compose file that have no counterpart. */
+  readonly notes: readonly string[]
+  /** For refusing what this machine cannot hold. */
+  readonly hostMemoryBytes: number
+}
+
+export interface FoundService {
+  /** As its source calls it; not yet a valid service name. */
+  readonly name: string
+  /** `Procfile`, `package.json "start"`, `compose.yaml`. */
+  readonly source: string
+  /** Keys of a service as a config writes them; what is wrong with them is found out by the config's own reader. */
+  readonly written: Readonly<Record<string, unknown>>
+  /** What the source says and a config cannot say. */
+  readonly notes: readonly string[]
+}

@@ -1,0 +1,44 @@
+/**
+ * What a config would change, before anybody is asked: by the daemon where one lives or has lived, else against nothing by the same
+ * function that the daemon uses. A daemon is not started only to look at a first plan.
+ */
+
+import type { PlanAnswer, SecretValues } from '../protocol/api.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Client } from './client.ts'
+import { connect } from './connect.ts'
+import type { Context } from './context.ts'
+import { desiredProject } from './desired.ts'
+import type { Invocation } from './invocation.ts'
+import { planFirst } from './first-plan.ts'
+import { describeOperation } from './render/status.ts'
+import { evaluateConfig, stateOfProject, type StateDirectory } from './state.ts'
+import { waitUntilIdle } from './operation.ts'
+
+export interface PlannedChange {
+  readonly file: string
+  readonly state: StateDirectory
+  /** Null where nothing was ever applied and no daemon runs. */
+  readonly client: Client | null
+  readonly answer: PlanAnswer
+  readonly secrets: SecretValues
+}
+
+export async function makePlan(context: Context, invocation: Invocation): Promise<PlannedChange> {
+  const config = await evaluateConfig(context, invocation)
+  const state = stateOfProject(context, invocation, config.project)
+  const client = await connect(context, state, 'if-used')
+  const { project, secrets } = await desiredProject(context, invocation, config, client)
+  const answer = client === null ? planFirst(project) : await client.plan({ project, secrets })
+  return { file: config.file, state, client, answer, secrets }
+}
+
+/** Planning against a world that somebody is changing right now misleads: waits with --wait, is refused with their name otherwise. */
+export async function requireIdle(context: Context, invocation: Invocation, client: Client): Promise<void> {
+  const current = await client.currentOperation()
+  if (current === null || current.state === 'succeeded' || current.state === 'failed') return
+  if (invocation.has('wait')) return waitUntilIdle(context, client)
+  throw new DarumaError('E_OPERATION_BUSY', `somebody is at work: ${describeOperation(current, Date.now())}`, {
+    hint: '`--wait` waits until it is done; `daruma status` shows it.',
+  })
+}

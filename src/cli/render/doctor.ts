@@ -1,0 +1,38 @@
+/** The examination of a machine: each finding with what to do about it, and at the end the one sentence that matters. */
+
+import type { DoctorAnswer, Finding } from '../../protocol/api.ts'
+import type { Paint, Palette } from '../colour.ts'
+import { padEnd, sanitise } from './width.ts'
+
+export function renderDoctor(answer: DoctorAnswer, palette: Palette): string[] {
+  const width = answer.findings.reduce((widest, finding) => Math.max(widest, finding.name.length), 0)
+  return [...answer.findings.flatMap((finding) => renderFinding(finding, width, palette)), '', concludeDoctor(answer, palette)]
+}
+
+const marks: Readonly<Record<Finding['state'], string>> = { good: '✓', weak: '!', bad: '✗' }
+
+function renderFinding(finding: Finding, width: number, palette: Palette): string[] {
+  const paint = paintOf(finding.state, palette)
+  const line = `${paint(marks[finding.state])} ${padEnd(palette.bold(finding.name), width)}  ${sanitise(finding.message, false)}`
+  if (finding.hint === null) return [line]
+  return [line, `${' '.repeat(width + 4)}${palette.dim(`→ ${sanitise(finding.hint, false)}`)}`]
+}
+
+/** Which guarantee this machine can give, in one sentence. */
+export function concludeDoctor(answer: DoctorAnswer, palette: Palette): string {
+  const names = (state: Finding['state']): string =>
+    answer.findings
+      .filter((finding) => finding.state === state)
+      .map((finding) => finding.name)
+      .join(', ')
+  const bad = names('bad')
+  const weak = names('weak')
+  if (bad !== '') return palette.red(`This machine cannot give the strict guarantee (never twice) as it is: ${bad}.`)
+  if (weak !== '') return palette.yellow(`This machine gives the strict guarantee (never twice), weakened by: ${weak}.`)
+  return palette.green('This machine gives the strict guarantee: nothing runs twice, and whatever falls gets up again.')
+}
+
+function paintOf(state: Finding['state'], palette: Palette): Paint {
+  if (state === 'good') return palette.green
+  return state === 'weak' ? palette.yellow : palette.red
+}

@@ -1,0 +1,64 @@
+/** One event as one line of a story: when, where, which epoch, what, and why. */
+
+import type { EventKind, RecordedEvent } from '../../core/model/event.ts'
+import type { Paint, Palette } from '../colour.ts'
+import { formatDay, formatTime } from './quantity.ts'
+import { padEnd, sanitise } from './width.ts'
+
+/** Remembers the day, so that it is printed once, and the widest slot seen, so that the lines stay aligned. */
+export class EventLines {
+  readonly #palette: Palette
+  #day = ''
+  #slotWidth = 10
+
+  constructor(palette: Palette) {
+    this.#palette = palette
+  }
+
+  render(event: RecordedEvent): string[] {
+    const palette = this.#palette
+    const day = formatDay(event.at)
+    const heading = day === this.#day ? [] : [palette.dim(`— ${day} —`)]
+    this.#day = day
+    const slot = event.slot ?? 'daruma'
+    this.#slotWidth = Math.max(this.#slotWidth, slot.length)
+    const where = event.slot === null ? palette.dim(slot) : slot
+    const epoch = event.epoch === null ? '' : ` ${palette.dim(`epoch ${event.epoch}`)}`
+    const cause = event.cause === null ? '' : ` ${palette.dim(`← ${sanitise(event.cause, false)}`)}`
+    const message = paintOf(event.kind, palette)(sanitise(event.message, false))
+    return [...heading, `${palette.dim(formatTime(event.at))}  ${padEnd(where, this.#slotWidth)}  ${message}${cause}${epoch}`]
+  }
+}
+
+const bad: ReadonlySet<EventKind> = new Set([
+  'start-failed',
+  'unhealthy',
+  'crash-looping',
+  'failed',
+  'lost',
+  'blocked',
+  'disk-full',
+  'operation-failed',
+  'database-replaced',
+])
+
+const uneasy: ReadonlySet<EventKind> = new Set([
+  'host-rebooted',
+  'orphan-ended',
+  'unready',
+  'exited',
+  'backing-off',
+  'killed',
+  'waiting',
+  'rolling-back',
+  'rolled-back',
+  'supervisor-restarted',
+])
+
+const good: ReadonlySet<EventKind> = new Set(['ready', 'completed', 'adopted', 'unblocked', 'disk-recovered', 'operation-succeeded'])
+
+function paintOf(kind: EventKind, palette: Palette): Paint {
+  if (bad.has(kind)) return palette.red
+  if (uneasy.has(kind)) return palette.yellow
+  return good.has(kind) ? palette.green : (text) => text
+}

@@ -1,0 +1,44 @@
+/** Failures: of a slot, with its last probe and last words, and of the command itself, with what to do next. */
+
+import type { Failure } from '../../protocol/api.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { Palette } from '../colour.ts'
+import { sanitise } from './width.ts'
+
+const maxLogLines = 10
+
+export function renderFailure(failure: Failure, palette: Palette): string[] {
+  const where = failure.slot ?? failure.service
+  const log = failure.log.slice(-maxLogLines)
+  return [
+    `${palette.red('✗')} ${palette.bold(where)}  ${palette.red(sanitise(failure.message, false))}`,
+    ...(failure.probe === null ? [] : [`    ${palette.dim('probe')}  ${sanitise(failure.probe, false)}`]),
+    ...(log.length === 0
+      ? [`    ${palette.dim('it printed nothing')}`]
+      : [
+          `    ${palette.dim(log.length === 1 ? 'its last line:' : `its last ${log.length} lines:`)}`,
+          ...log.map((line) => `    ${palette.dim('│')} ${sanitise(line, palette.isColoured)}`),
+        ]),
+  ]
+}
+
+/** `isVerbose` adds the chain of causes; a bug (anything that is not coded) always shows its stack. */
+export function renderError(error: unknown, palette: Palette, isVerbose: boolean): string[] {
+  if (!(error instanceof DarumaError)) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return [`${palette.red('bug:')} ${stack}`, palette.dim('This is a defect in daruma, not in your config. Please report it with the lines above.')]
+  }
+  // Problems of a config name their codes and places themselves.
+  const lines = error.message.includes('\n') ? [error.message] : [`${palette.red('error:')} ${error.message} ${palette.dim(`[${error.code}]`)}`]
+  if (error.hint !== null) lines.push(`${palette.dim('→')} ${error.hint}`)
+  if (isVerbose) lines.push(...renderCauses(error.cause, palette))
+  return lines
+}
+
+function renderCauses(cause: unknown, palette: Palette): string[] {
+  const lines: string[] = []
+  for (let current = cause, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth += 1) {
+    lines.push(palette.dim(`  because ${current.message}`))
+  }
+  return lines
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { asRevisionNumber, asServiceName } from '../../core/model/id.ts'
+import type { Plan, Step } from '../../core/plan/plan.ts'
+import { colour, noColour } from '../colour.ts'
+import { renderPlan } from './plan.ts'
+
+const step = (fields: Partial<Step> & Pick<Step, 'kind'> & { readonly name: string }): Step => ({
+  service: asServiceName(fields.name),
+  what: 'singleton',
+  reasons: [],
+  transition: null,
+  warning: null,
+  ...fields,
+})
+
+const plan: Plan = {
+  base: asRevisionNumber(3),
+  fingerprint: 'f',
+  unchanged: 2,
+  steps: [
+    step({ kind: 'remove', name: 'cache', reasons: [{ field: '', from: null, to: null, note: 'left the config' }], warning: 'volume "data" stays' }),
+    step({
+      kind: 'replace',
+      name: 'web',
+      what: '3 replicas',
+      transition: 'start-first, no gap',
+      reasons: [
+        { field: 'environment.LOG_LEVEL', from: '"info"', to: '"debug"', note: null },
+        { field: 'environment.NEW', from: null, to: '"1"', note: null },
+      ],
+    }),
+    step({ kind: 'update', name: 'api', transition: 'no restart', reasons: [{ field: 'health.intervalMs', from: '1000', to: '2000', note: null }] }),
+    step({ kind: 'create', name: 'worker' }),
+    step({ kind: 'run-job', name: 'migrate', what: 'job' }),
+  ],
+}
+
+test('a plan puts every reason on a line of its own and ends in one summary line', () => {
+  assert.equal(
+    renderPlan(plan, 'shop', noColour).join('\n'),
+    `shop, on revision 3:
+
+    - cache   singleton
+        left the config
+      ! volume "data" stays
+  -/+ web     3 replicas  start-first, no gap
+        environment.LOG_LEVEL: "info" → "debug"
+        environment.NEW: unset → "1"
+    ~ api     singleton   no restart
+        health.intervalMs: 1000 → 2000
+    + worker  singleton
+    + migrate job
+
+Plan: 1 to add, 1 to run, 1 to change in place, 1 to replace, 1 to remove; 2 unchanged.`,
+  )
+})
+
+test('a plan without steps is one line that says so', () => {
+  assert.deepEqual(renderPlan({ ...plan, steps: [] }, 'shop', noColour), ['shop: nothing to change (on revision 3, 2 services as wanted)'])
+})
+
+test('colour changes nothing but colour', () => {
+  const plain = renderPlan(plan, 'shop', noColour).join('\n')
+  const coloured = renderPlan(plan, 'shop', colour).join('\n')
+  assert.notEqual(coloured, plain)
+  assert.equal(coloured.replaceAll(/\u001B\[\d+m/g, ''), plain)
+})

@@ -1,0 +1,74 @@
+/** A plan as a person reads it: what goes first, each reason on a line of its own, what is at risk, one summary line. */
+
+import type { Plan, Reason, Step, StepKind } from '../../core/plan/plan.ts'
+import type { Paint, Palette } from '../colour.ts'
+import { plural } from './quantity.ts'
+import { displayWidth, padEnd, padStart, sanitise } from './width.ts'
+
+export function renderPlan(plan: Plan, name: string, palette: Palette): string[] {
+  const base = plan.base === 0 ? 'nothing was applied yet' : `on revision ${plan.base}`
+  if (plan.steps.length === 0) return [`${palette.bold(name)}: nothing to change ${palette.dim(`(${base}, ${plural(plan.unchanged, 'service')} as wanted)`)}`]
+  const nameWidth = Math.max(...plan.steps.map((step) => displayWidth(step.service)))
+  const whatWidth = Math.max(...plan.steps.map((step) => displayWidth(step.what)))
+  return [
+    `${palette.bold(name)}, ${base}:`,
+    '',
+    ...plan.steps.flatMap((step) => renderStep(step, nameWidth, whatWidth, palette)),
+    '',
+    summarisePlan(plan),
+  ]
+}
+
+/** `Plan: 1 to add, 2 to replace; 3 unchanged.` */
+export function summarisePlan(plan: Plan): string {
+  const words: readonly (readonly [StepKind, string])[] = [
+    ['create', 'to add'],
+    ['run-job', 'to run'],
+    ['update', 'to change in place'],
+    ['replace', 'to replace'],
+    ['restart', 'to restart'],
+    ['remove', 'to remove'],
+  ]
+  const parts = words.flatMap(([kind, text]) => {
+    const count = plan.steps.filter((step) => step.kind === kind).length
+    return count === 0 ? [] : [`${count.toLocaleString('en-US')} ${text}`]
+  })
+  return `Plan: ${parts.length === 0 ? 'no changes' : parts.join(', ')}; ${plan.unchanged.toLocaleString('en-US')} unchanged.`
+}
+
+const markers: Readonly<Record<StepKind, string>> = {
+  create: '+',
+  update: '~',
+  remove: '-',
+  replace: '-/+',
+  restart: '-/+',
+  'run-job': '+',
+}
+
+const reasonIndent = ' '.repeat(8)
+
+function renderStep(step: Step, nameWidth: number, whatWidth: number, palette: Palette): string[] {
+  const paint = paintOf(step.kind, palette)
+  const head = [
+    paint(padStart(markers[step.kind], 5)),
+    padEnd(palette.bold(step.service), nameWidth),
+    step.transition === null ? step.what : `${padEnd(step.what, whatWidth)}  ${palette.dim(step.transition)}`,
+  ]
+  return [
+    head.join(' '),
+    ...step.reasons.map((reason) => `${reasonIndent}${renderReason(reason, palette)}`),
+    ...(step.warning === null ? [] : [`${' '.repeat(6)}${palette.yellow(`! ${sanitise(step.warning, false)}`)}`]),
+  ]
+}
+
+function renderReason(reason: Reason, palette: Palette): string {
+  const field = reason.field === '' ? '' : `${reason.field}: `
+  const text = (value: string | null): string => (value === null ? palette.dim('unset') : sanitise(value, false))
+  if (reason.note !== null) return `${field}${sanitise(reason.note, false)}`
+  return `${field}${text(reason.from)} ${palette.dim('→')} ${text(reason.to)}`
+}
+
+function paintOf(kind: StepKind, palette: Palette): Paint {
+  if (kind === 'create' || kind === 'run-job') return palette.green
+  return kind === 'remove' ? palette.red : palette.yellow
+}

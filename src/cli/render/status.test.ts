@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { asEpoch, asRevisionNumber, asServiceName, slotId } from '../../core/model/id.ts'
+import type { InstanceStatus, ServiceStatus } from '../../core/model/status.ts'
+import type { StatusAnswer } from '../../protocol/api.ts'
+import { colour, noColour } from '../colour.ts'
+import { renderStatus } from './status.ts'
+import { displayWidth } from './width.ts'
+
+const nowMs = Date.parse('2026-11-22T12:00:00.000Z')
+const web = asServiceName('web')
+const worker = asServiceName('worker')
+const report = asServiceName('report')
+
+const instance = (fields: Partial<InstanceStatus>): InstanceStatus => ({
+  service: web,
+  slot: slotId(web, 0),
+  state: 'running',
+  health: 'healthy',
+  epoch: asEpoch(1_048_577),
+  pid: 100,
+  port: 20_001,
+  restarts: 0,
+  startedAt: '2026-11-22T11:58:00.000Z',
+  provenAt: '2026-11-22T11:59:59.600Z',
+  revision: asRevisionNumber(4),
+  reason: null,
+  lastExit: null,
+  cpuCores: 0.012,
+  memoryBytes: 34.1 * 1024 * 1024,
+  ...fields,
+})
+
+const service = (fields: Partial<ServiceStatus>): ServiceStatus => ({
+  service: web,
+  kind: 'replicas',
+  desired: 2,
+  ready: 2,
+  guarantee: 'strict',
+  stoppedByHand: false,
+  ...fields,
+})
+
+const status: StatusAnswer = {
+  project: 'shop',
+  stage: 'prod',
+  revision: 4,
+  daemon: { pid: 99, startedAt: '2026-11-22T09:00:00.000Z', memoryBytes: 61 * 1024 * 1024, condition: 'disk full: 0 B free; nothing is written until there is space' },
+  operation: {
+    id: 'x',
+    kind: 'apply',
+    revision: 5,
+    by: { pid: 7, user: 'ada', command: 'up', file: '/srv/daruma.config.ts' },
+    startedAt: '2026-11-22T11:59:48.000Z',
+    state: 'running',
+  },
+  services: [service({ ready: 1 }), service({ service: worker, kind: 'singleton', desired: 1, ready: 0 }), service({ service: report, desired: 0, ready: 0, stoppedByHand: true })],
+  instances: [
+    instance({}),
+    instance({ slot: slotId(web, 1), health: 'unhealthy', restarts: 3, reason: 'GET http://127.0.0.1:20002/ → 503', port: 20_002 }),
+    instance({
+      service: worker,
+      slot: slotId(worker, 0),
+      state: 'crash-looping',
+      health: 'none',
+      pid: null,
+      port: null,
+      restarts: 12,
+      provenAt: null,
+      cpuCores: null,
+      memoryBytes: null,
+      reason: 'exit code 1, again in 4 s',
+    }),
+  ],
+}
+
+test('the table names every slot, its reason, and the age of its proof', () => {
+  assert.equal(
+    renderStatus(status, { palette: noColour, columns: Infinity, nowMs }).join('\n'),
+    `shop@prod · revision 4 · 1 of 3 ready · daemon 99, up 3h, 61.0 MiB
+  applying revision 5, for 12 s (up by ada, pid 7)
+  ! disk full: 0 B free; nothing is written until there is space
+
+SERVICE  SLOT      STATE          HEALTH       EPOCH  UPTIME  RESTARTS   CPU    MEMORY   PORT     PROVEN
+web      web/0     running        healthy    1048577      2m         0  0.01  34.1 MiB  20001  0.4 s ago
+         web/1     running        unhealthy  1048577      2m         3  0.01  34.1 MiB  20002  0.4 s ago
+    └ GET http://127.0.0.1:20002/ → 503
+worker   worker/0  crash-looping  -          1048577       -        12     -         -      -          -
+    └ exit code 1, again in 4 s
+report   -         stopped
+    └ stopped by hand: daruma start report`,
+  )
+})
+
+test('no line is wider than the terminal, with colour or without, and the state is never dropped', () => {
+  for (const palette of [noColour, colour]) {
+    for (const columns of [40, 60, 80, 100, 120]) {
+      const lines = renderStatus({ ...status, operation: null, daemon: { ...status.daemon, condition: null } }, { palette, columns, nowMs }).slice(2)
+      for (const line of lines) assert.ok(displayWidth(line) <= columns, `${displayWidth(line)} > ${columns}: ${line}`)
+      assert.match(lines.join('\n'), /crash-looping/)
+    }
+  }
+})
+
+test('a service in good health has no line under it', () => {
+  const lines = renderStatus({ ...status, services: [service({})], instances: [instance({})] }, { palette: noColour, columns: Infinity, nowMs })
+  assert.equal(lines.length, 6)
+})

@@ -1,0 +1,136 @@
+/**
+ * The table of `daruma status`. PROVEN is the age of the last proof: a green row says when it was last known to be true. A reason
+ * stands under the row that needs one.
+ */
+
+import type { InstanceStatus, HealthState, SlotState } from '../../core/model/status.ts'
+import type { OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
+import type { Paint, Palette } from '../colour.ts'
+import { formatAge, formatBytes, formatCores } from './quantity.ts'
+import { type Column, renderTable, type Row } from './table.ts'
+import { sanitise } from './width.ts'
+
+export interface StatusView {
+  readonly palette: Palette
+  readonly columns: number
+  readonly nowMs: number
+}
+
+export function renderStatus(status: StatusAnswer, view: StatusView): string[] {
+  const rows = status.services.flatMap((service) => serviceRows(service, status.instances, view))
+  const table = renderTable(columns, rows, { width: view.columns, title: view.palette.dim, noteIndent: 4 })
+  return [...renderHeader(status, view), '', ...(rows.length === 0 ? ['no services'] : table)]
+}
+
+const columns: readonly Column[] = [
+  { title: 'SERVICE', leaves: 1 },
+  { title: 'SLOT' },
+  { title: 'STATE' },
+  { title: 'HEALTH' },
+  { title: 'EPOCH', align: 'right', leaves: 5 },
+  { title: 'UPTIME', align: 'right' },
+  { title: 'RESTARTS', align: 'right', leaves: 3 },
+  { title: 'CPU', align: 'right', leaves: 4 },
+  { title: 'MEMORY', align: 'right', leaves: 2 },
+  { title: 'PORT', align: 'right', leaves: 6 },
+  { title: 'PROVEN', align: 'right', leaves: 7 },
+]
+
+function renderHeader(status: StatusAnswer, view: StatusView): string[] {
+  const { palette } = view
+  const desired = status.services.reduce((sum, service) => sum + service.desired, 0)
+  const ready = status.services.reduce((sum, service) => sum + service.ready, 0)
+  const name = status.project === null ? 'no project' : status.stage === null ? status.project : `${status.project}@${status.stage}`
+  const count = `${ready} of ${desired} ready`
+  const facts = [
+    palette.bold(name),
+    status.revision === 0 ? 'nothing applied' : `revision ${status.revision}`,
+    ready >= desired ? palette.green(count) : palette.yellow(count),
+    palette.dim(`daemon ${status.daemon.pid}, up ${formatAge(status.daemon.startedAt, view.nowMs)}, ${formatBytes(status.daemon.memoryBytes)}`),
+  ]
+  return [
+    facts.join(palette.dim(' · ')),
+    ...(status.operation === null ? [] : [palette.cyan(`  ${describeOperation(status.operation, view.nowMs)}`)]),
+    ...(status.daemon.condition === null ? [] : [palette.red(`  ! ${sanitise(status.daemon.condition, false)}`)]),
+  ]
+}
+
+/** `applying revision 5, for 12 s (up by root, pid 4711)`. */
+export function describeOperation(operation: OperationView, nowMs: number): string {
+  const rolling = operation.state === 'rolling-back' ? 'rolling back ' : ''
+  const what: Readonly<Record<OperationView['kind'], string>> = {
+    apply: `applying revision ${operation.revision}`,
+    rollback: `returning to an older revision as revision ${operation.revision}`,
+    scale: `scaling, revision ${operation.revision}`,
+    restart: 'restarting',
+    stop: 'stopping',
+    start: 'starting',
+    down: 'taking everything down',
+  }
+  const by = `${sanitise(operation.by.command, false)} by ${sanitise(operation.by.user, false)}, pid ${operation.by.pid}`
+  return `${rolling}${what[operation.kind]}, for ${formatAge(operation.startedAt, nowMs)} (${by})`
+}
+
+function serviceRows(service: ServiceStatus, instances: readonly InstanceStatus[], view: StatusView): Row[] {
+  const own = instances.filter((instance) => instance.service === service.service)
+  if (own.length > 0) return own.map((instance, index) => instanceRow(instance, index === 0 ? service : null, view))
+  const why = service.stoppedByHand ? [note(`stopped by hand: daruma start ${service.service}`, view.palette)] : []
+  return [{ cells: [view.palette.bold(service.service), '-', view.palette.dim(service.stoppedByHand ? 'stopped' : 'no slot')], notes: why }]
+}
+
+function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view: StatusView): Row {
+  const { palette, nowMs } = view
+  const isRunning = instance.pid !== null
+  const byHand = first?.stoppedByHand === true ? `stopped by hand: daruma start ${first.service}` : null
+  const reason = instance.reason ?? byHand
+  return {
+    cells: [
+      first === null ? '' : palette.bold(instance.service),
+      instance.slot,
+      paintState(instance.state, palette)(instance.state),
+      paintHealth(instance.health, palette)(instance.health === 'none' ? '-' : instance.health),
+      instance.epoch === null ? '-' : String(instance.epoch),
+      isRunning ? formatAge(instance.startedAt, nowMs) : '-',
+      instance.restarts === 0 ? '0' : palette.yellow(String(instance.restarts)),
+      formatCores(instance.cpuCores),
+      formatBytes(instance.memoryBytes),
+      instance.port === null ? '-' : String(instance.port),
+      instance.provenAt === null ? '-' : `${formatAge(instance.provenAt, nowMs)} ago`,
+    ],
+    notes: reason === null ? [] : [note(reason, palette)],
+  }
+}
+
+const note = (text: string, palette: Palette): string => palette.yellow(`└ ${sanitise(text, false)}`)
+
+function paintState(state: SlotState, palette: Palette): Paint {
+  switch (state) {
+    case 'running':
+    case 'completed':
+      return palette.green
+    case 'crash-looping':
+    case 'failed':
+    case 'blocked':
+      return palette.red
+    case 'stopped':
+      return palette.dim
+    case 'pending':
+    case 'starting':
+    case 'stopping':
+    case 'backing-off':
+      return palette.yellow
+  }
+}
+
+function paintHealth(health: HealthState, palette: Palette): Paint {
+  switch (health) {
+    case 'healthy':
+      return palette.green
+    case 'unhealthy':
+      return palette.red
+    case 'starting':
+      return palette.yellow
+    case 'none':
+      return palette.dim
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * What the commands need of the world besides the daemon, as an interface: `main` passes the real ones, so the command line
+ * never imports an adapter. Each is loaded only when it is called: `status` must not pay for the config's parser.
+ */
+
+import type { LocatedProblem } from '../core/config/render-problems.ts'
+import type { Problem } from '../core/model/problem.ts'
+import type { Project } from '../core/model/service.ts'
+import type { DoctorAnswer, SecretValues } from '../protocol/api.ts'
+
+export interface Tools {
+  /** The config that a command in `cwd` means, absolute: `file` as given, else the nearest upwards. Null where there is none. */
+  findConfig(options: { readonly file: string | null; readonly cwd: string }): Promise<string | null>
+  /** Evaluates the config. Refusals are values, located in the file. */
+  loadConfig(options: { readonly file: string; readonly stage: string | null; readonly cwd: string }): Promise<LoadedConfig>
+  /** Reads every secret from its source. Problems name the secret, never a value. */
+  resolveSecrets(project: Project, environment: Readonly<Record<string, string | undefined>>): Promise<ResolvedSecrets>
+  /** Starts a detached, supervised daemon; resolves when it was spawned, not when it answers. */
+  launchDaemon(options: { readonly state: string; readonly node: string; readonly entry: string }): Promise<void>
+  /** Runs the daemon here until it is asked to end; resolves to the exit code. */
+  runDaemon(options: { readonly state: string; readonly takeOver: boolean }): Promise<number>
+  /** What this machine can promise, looked at without a daemon. */
+  inspectMachine(state: string): Promise<DoctorAnswer>
+  readonly systemd: SystemdTools
+}
+
+export type LoadedConfig =
+  | { readonly ok: true; readonly file: string; readonly project: Project }
+  | { readonly ok: false; readonly file: string | null; readonly problems: readonly LocatedProblem[] }
+
+export type ResolvedSecrets =
+  | { readonly ok: true; readonly values: SecretValues; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
+export interface SystemdTools {
+  /** Whether systemd is this machine's init. */
+  isRunning(): boolean
+  /** `systemctl ARGUMENTS`; throws `E_SYSTEMD` with what it printed. */
+  control(words: readonly string[]): Promise<string>
+  /** Where unit files of the administrator are. */
+  readonly unitDirectory: string
+}

@@ -1,0 +1,329 @@
+/**
+ * The command tree as data: every command with its arguments, flags, examples and exit codes. The parser, the help, the shell
+ * completion and `docs/reference/commands.md` are all made from it, so that they cannot tell different stories. What a command does
+ * stands in `commands/` and is loaded only when it runs.
+ */
+
+import type { Context } from './context.ts'
+import type { Invocation } from './invocation.ts'
+
+export type Run = (context: Context, invocation: Invocation) => Promise<number>
+
+export interface CommandSpec {
+  readonly name: string
+  readonly aliases?: readonly string[]
+  /** One line, for the list of commands. */
+  readonly summary: string
+  /** Further sentences, for the command's own help and its reference. */
+  readonly detail?: string
+  readonly arguments?: readonly ArgumentSpec[]
+  readonly flags?: readonly FlagSpec[]
+  readonly examples: readonly ExampleSpec[]
+  readonly exits?: readonly ExitSpec[]
+  readonly children?: readonly CommandSpec[]
+  /** Not shown, not documented: for the completion scripts. */
+  readonly isHidden?: boolean
+  /** Everything after the arguments belongs to another program. */
+  readonly passesThrough?: boolean
+  readonly load?: () => Promise<Run>
+}
+
+export interface ArgumentSpec {
+  /** `<service>`, `[services...]`: commander's notation. */
+  readonly syntax: string
+  readonly summary: string
+  readonly completes?: 'service' | 'target' | 'shell'
+}
+
+export interface FlagSpec {
+  /** `-n, --lines <count>`: commander's notation. */
+  readonly syntax: string
+  readonly summary: string
+  readonly completes?: 'service' | 'file' | 'directory'
+  /** May be given more than once, or with commas. */
+  readonly isList?: boolean
+}
+
+export interface ExampleSpec {
+  readonly command: string
+  readonly meaning: string
+}
+
+export interface ExitSpec {
+  readonly code: string
+  readonly meaning: string
+}
+
+/** Understood by every command, before its name or after it. Where `logs` and `events` use -f themselves, only the long form is left. */
+export const globalFlags: readonly FlagSpec[] = [
+  { syntax: '-f, --file <file>', summary: 'the config; otherwise daruma.config.ts here or in a folder above', completes: 'file' },
+  { syntax: '-e, --stage <stage>', summary: 'the stage that the config is evaluated for' },
+  { syntax: '--only <service>', summary: 'only this service; may be repeated, or a list with commas', completes: 'service', isList: true },
+  { syntax: '--json', summary: 'for machines: JSON, or one JSON object a line; the forms are stable' },
+  { syntax: '-y, --yes', summary: 'do not ask' },
+  { syntax: '-v, --verbose', summary: 'say more: the causes of an error' },
+  { syntax: '--state <dir>', summary: 'the state directory (also: DARUMA_STATE)', completes: 'directory' },
+]
+
+export const commonExits: readonly ExitSpec[] = [
+  { code: '0', meaning: 'done, or nothing was to do' },
+  { code: '1', meaning: 'refused, failed, or rolled back; the reason is printed' },
+]
+
+const services: ArgumentSpec = { syntax: '[services...]', summary: 'services; all of them when none is named', completes: 'service' }
+const wait: FlagSpec = { syntax: '--wait', summary: 'wait for an operation that is at work instead of being refused' }
+const follow: FlagSpec = { syntax: '-f, --follow', summary: 'go on with what comes, until Ctrl-C' }
+
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'init',
+    summary: 'write a commented daruma.config.ts from what is found here',
+    detail: 'Looks at package.json scripts, a Procfile and a Compose file. An existing config is never overwritten.',
+    flags: [{ syntax: '--print', summary: 'print the config instead of writing it' }],
+    examples: [
+      { command: 'daruma init', meaning: 'write daruma.config.ts' },
+      { command: 'daruma init --print', meaning: 'only look at what it would write' },
+    ],
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  {
+    name: 'doctor',
+    summary: 'examine this machine: what it lacks, and which guarantee it can give',
+    detail: 'Asks the daemon when one runs, because it knows best; examines the machine itself otherwise. Exits 1 when something is bad.',
+    examples: [{ command: 'daruma doctor', meaning: 'examine kernel, control groups, ports, disk and clock' }],
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'plan',
+    summary: 'show what `up` would do, and why; changes nothing',
+    flags: [
+      { syntax: '--out <file>', summary: 'save the plan, for `up --plan` (mode 0600; holds no secret)', completes: 'file' },
+      { syntax: '--exit-code', summary: 'exit 2 when there are changes' },
+    ],
+    examples: [
+      { command: 'daruma plan', meaning: 'show the changes' },
+      { command: 'daruma plan --only web', meaning: 'show the changes of one service' },
+      { command: 'daruma plan --out shop.plan && daruma up --plan shop.plan', meaning: 'apply exactly what was shown' },
+      { command: 'daruma plan --exit-code --json', meaning: 'find drift in a script' },
+    ],
+    exits: [{ code: '2', meaning: 'with --exit-code: there are changes' }],
+    load: async () => (await import('./commands/plan.ts')).plan,
+  },
+  {
+    name: 'up',
+    aliases: ['apply'],
+    summary: 'make it so: show the plan, ask, apply it, watch',
+    detail:
+      'The daemon applies; this command only watches, so that Ctrl-C or a broken connection changes nothing. A revision that does not become healthy in time is rolled back as a whole, and the command exits 1.',
+    flags: [
+      { syntax: '--plan <file>', summary: 'apply this saved plan, only if the world has not moved since', completes: 'file' },
+      { syntax: '--attach', summary: 'stay in front and follow the logs; Ctrl-C stops all services' },
+      wait,
+    ],
+    examples: [
+      { command: 'daruma up', meaning: 'show the plan, ask, apply' },
+      { command: 'daruma up -y', meaning: 'apply without asking, as a script does' },
+      { command: 'daruma up -e prod --wait -y', meaning: 'apply stage prod, after whoever is applying now' },
+      { command: 'daruma up --attach', meaning: 'develop: logs in front, Ctrl-C stops everything' },
+    ],
+    exits: [{ code: '130', meaning: 'Ctrl-C: the watching ended; the apply goes on in the daemon' }],
+    load: async () => (await import('./commands/up.ts')).up,
+  },
+  {
+    name: 'down',
+    summary: 'end and remove every service; volumes and history stay',
+    flags: [wait],
+    examples: [
+      { command: 'daruma down', meaning: 'show what ends, ask, end it' },
+      { command: 'daruma down -y --state /var/lib/daruma/shop', meaning: 'without its config, without asking' },
+    ],
+    load: async () => (await import('./commands/down.ts')).down,
+  },
+  {
+    name: 'status',
+    aliases: ['ps'],
+    summary: 'what runs, how it is, and when that was last proven',
+    flags: [{ syntax: '-w, --watch', summary: 'draw it again each second, until Ctrl-C' }],
+    examples: [
+      { command: 'daruma status', meaning: 'the table' },
+      { command: 'daruma ps --watch', meaning: 'the table, live' },
+      { command: "daruma status --json | jq '.instances[] | {slot, state, epoch}'", meaning: 'for a script' },
+    ],
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    name: 'logs',
+    summary: 'what the services print',
+    arguments: [{ syntax: '[targets...]', summary: 'services or slots (web, web/0); all of them when none is named', completes: 'target' }],
+    flags: [follow, { syntax: '-n, --lines <count>', summary: 'the last lines of each slot (100)' }],
+    examples: [
+      { command: 'daruma logs', meaning: 'the last lines of everything' },
+      { command: 'daruma logs -f web worker', meaning: 'follow two services' },
+      { command: 'daruma logs -n 1000 web/0', meaning: 'more of one slot' },
+    ],
+    load: async () => (await import('./commands/logs.ts')).logs,
+  },
+  {
+    name: 'events',
+    summary: 'the story: what happened, in order, each with its cause',
+    arguments: [{ syntax: '[targets...]', summary: 'only about these services or slots', completes: 'target' }],
+    flags: [follow, { syntax: '-n, --lines <count>', summary: 'the last events (50)' }],
+    examples: [
+      { command: 'daruma events', meaning: 'the last 50' },
+      { command: 'daruma events -f', meaning: 'and what comes' },
+      { command: 'daruma events -n 200 worker', meaning: 'the story of one service' },
+    ],
+    load: async () => (await import('./commands/events.ts')).events,
+  },
+  {
+    name: 'exec',
+    summary: "run a command inside an instance: its environment, its limits, its user",
+    arguments: [
+      { syntax: '<target>', summary: 'a service (its first running slot) or a slot', completes: 'target' },
+      { syntax: '<command...>', summary: 'the command with its arguments, after --' },
+    ],
+    passesThrough: true,
+    examples: [
+      { command: 'daruma exec web -- sh', meaning: 'a shell in the first running slot of web' },
+      { command: 'daruma exec web/1 -- node -p process.env.PORT', meaning: 'one command in one slot' },
+    ],
+    exits: [
+      { code: 'other', meaning: "the command's own exit code; 128 + n when signal n ended it; 127 when it could not be started" },
+    ],
+    load: async () => (await import('./commands/exec.ts')).exec,
+  },
+  {
+    name: 'restart',
+    summary: 'replace the processes of services, by their update policy',
+    arguments: [services],
+    flags: [wait],
+    examples: [
+      { command: 'daruma restart web', meaning: 'one service, without a gap where it has replicas' },
+      { command: 'daruma restart', meaning: 'everything (asks first)' },
+    ],
+    load: async () => (await import('./commands/operate.ts')).restart,
+  },
+  {
+    name: 'stop',
+    summary: 'stop services by hand; they stay stopped until `start`, also after a reboot',
+    arguments: [services],
+    flags: [wait],
+    examples: [
+      { command: 'daruma stop worker', meaning: 'stop one service' },
+      { command: 'daruma stop', meaning: 'stop everything (asks first)' },
+    ],
+    load: async () => (await import('./commands/operate.ts')).stop,
+  },
+  {
+    name: 'start',
+    summary: 'start services that were stopped by hand',
+    arguments: [services],
+    flags: [wait],
+    examples: [{ command: 'daruma start worker', meaning: 'start it again' }],
+    load: async () => (await import('./commands/operate.ts')).start,
+  },
+  {
+    name: 'scale',
+    summary: 'change the number of replicas of a service, as a new revision',
+    detail: 'The next `up` applies what the config says; write the number there too if it is to stay.',
+    arguments: [{ syntax: '<service=count>', summary: 'web=5', completes: 'service' }],
+    flags: [wait],
+    examples: [{ command: 'daruma scale web=5', meaning: 'five replicas of web' }],
+    load: async () => (await import('./commands/operate.ts')).scale,
+  },
+  {
+    name: 'rollback',
+    summary: 'return to an older revision, as a new one',
+    detail: 'Jobs are not run again.',
+    arguments: [{ syntax: '<revision>', summary: 'its number, from `daruma history`' }],
+    flags: [wait],
+    examples: [{ command: 'daruma rollback 3', meaning: 'show what would change, ask, apply revision 3 again' }],
+    load: async () => (await import('./commands/rollback.ts')).rollback,
+  },
+  {
+    name: 'history',
+    summary: 'the revisions: when, by whom, why, and what became of them',
+    arguments: [{ syntax: '[revision]', summary: 'show the plan of this one' }],
+    flags: [{ syntax: '-n, --lines <count>', summary: 'the newest revisions (20)' }],
+    examples: [
+      { command: 'daruma history', meaning: 'the newest 20' },
+      { command: 'daruma history 3', meaning: 'what revision 3 changed' },
+    ],
+    load: async () => (await import('./commands/history.ts')).history,
+  },
+  {
+    name: 'daemon',
+    summary: 'the daemon of a state directory: run, install, look after',
+    detail: 'It is started by itself when it is needed; instances run on while it is away, and it adopts them when it returns.',
+    examples: [{ command: 'daruma daemon status', meaning: 'whether it runs, and how' }],
+    children: [
+      {
+        name: 'run',
+        summary: 'run the daemon here, in front, until it is asked to end',
+        flags: [{ syntax: '--take-over', summary: 'make a copied or restored state directory this one; refused while the original is there' }],
+        examples: [{ command: 'daruma daemon run --state /var/lib/daruma/shop', meaning: 'what systemd and the supervisor do' }],
+        exits: [{ code: '78', meaning: 'refused: another daemon holds the state directory, or it is a copy; do not start again' }],
+        load: async () => (await import('./commands/daemon.ts')).run,
+      },
+      {
+        name: 'status',
+        summary: 'whether a daemon runs for this state directory, and how; starts none',
+        examples: [{ command: 'daruma daemon status', meaning: 'pid, version, supervision' }],
+        load: async () => (await import('./commands/daemon.ts')).status,
+      },
+      {
+        name: 'stop',
+        summary: 'end the daemon; the instances run on, unwatched',
+        examples: [{ command: 'daruma daemon stop', meaning: 'until the next command that needs it' }],
+        load: async () => (await import('./commands/daemon.ts')).stop,
+      },
+      {
+        name: 'restart',
+        summary: 'end the daemon and start one of this version; the instances run on',
+        examples: [{ command: 'daruma daemon restart', meaning: 'after an upgrade of daruma' }],
+        load: async () => (await import('./commands/daemon.ts')).restart,
+      },
+      {
+        name: 'install',
+        summary: 'let systemd run the daemon, from boot on (root)',
+        flags: [{ syntax: '--print', summary: 'print the unit instead of installing it' }],
+        examples: [
+          { command: 'sudo daruma daemon install', meaning: 'write, enable and start the unit' },
+          { command: 'daruma daemon install --print', meaning: 'only look at the unit' },
+        ],
+        load: async () => (await import('./commands/daemon-unit.ts')).install,
+      },
+      {
+        name: 'uninstall',
+        summary: 'take the unit away again; the instances run on (root)',
+        examples: [{ command: 'sudo daruma daemon uninstall', meaning: 'disable and remove the unit' }],
+        load: async () => (await import('./commands/daemon-unit.ts')).uninstall,
+      },
+    ],
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script of a shell',
+    arguments: [{ syntax: '<shell>', summary: 'bash, zsh or fish', completes: 'shell' }],
+    examples: [
+      { command: 'source <(daruma completion bash)', meaning: 'for this bash; in ~/.bashrc for all' },
+      { command: 'daruma completion zsh > "${fpath[1]}/_daruma"', meaning: 'zsh' },
+      { command: 'daruma completion fish > ~/.config/fish/completions/daruma.fish', meaning: 'fish' },
+    ],
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+  {
+    name: 'version',
+    summary: 'print the versions of daruma and of the Node that runs it',
+    examples: [{ command: 'daruma version', meaning: 'also: daruma --version' }],
+    load: async () => (await import('./commands/version.ts')).version,
+  },
+  {
+    name: '__complete',
+    summary: 'names for the completion scripts',
+    isHidden: true,
+    arguments: [{ syntax: '<what>', summary: 'services or targets' }],
+    examples: [],
+    load: async () => (await import('./commands/completion.ts')).completeNames,
+  },
+]

@@ -1,0 +1,64 @@
+/**
+ * `health` from either of its forms into three probes. The short form stands for readiness and liveness with the same check, where
+ * liveness wants more failures: an instance is taken out of use long before it is killed.
+ */
+
+import type { Check, Health, PortRequest, Probe } from '../model/service.ts'
+import * as defaults from './defaults.ts'
+import type { WrittenHealth, WrittenProbe } from './health-keys.ts'
+import type { Place, ProblemList } from './problem-list.ts'
+
+const noHealth: Health = { startup: null, readiness: null, liveness: null, startPeriodMs: defaults.startPeriodMs }
+
+export function normaliseHealth(written: WrittenHealth | undefined, port: PortRequest, at: Place, problems: ProblemList): Health {
+  if (written === undefined) return noHealth
+  const startPeriodMs = written.startPeriod ?? defaults.startPeriodMs
+  const isLong = written.startup !== undefined || written.readiness !== undefined || written.liveness !== undefined
+  if (isLong) {
+    const strays = (['http', 'tcp', 'exec', 'interval', 'timeout', 'retries'] as const).filter(
+      (key) => written[key] !== undefined,
+    )
+    if (strays.length > 0) {
+      const message = `${strays.join(', ')} cannot stand beside startup, readiness and liveness`
+      problems.add('E_CONFIG_CONFLICT', at, message, { allowed: 'one check for all, or each probe with its own' })
+    }
+    const probe = (key: 'startup' | 'readiness' | 'liveness'): Probe | null => {
+      const one = written[key]
+      return one === undefined ? null : normaliseProbe(one, port, { up: at, key }, problems)
+    }
+    return { startup: probe('startup'), readiness: probe('readiness'), liveness: probe('liveness'), startPeriodMs }
+  }
+  const readiness = normaliseProbe(written, port, at, problems)
+  const liveness = readiness === null ? null : { ...readiness, retries: readiness.retries * defaults.livenessRetriesFactor }
+  return { startup: null, readiness, liveness, startPeriodMs }
+}
+
+function normaliseProbe(written: WrittenProbe, port: PortRequest, at: Place, problems: ProblemList): Probe | null {
+  const checks: Check[] = []
+  if (written.http !== undefined) checks.push(written.http)
+  if (written.tcp !== undefined) checks.push(written.tcp)
+  if (written.exec !== undefined) checks.push({ kind: 'exec', command: written.exec })
+  const [check] = checks
+  if (check === undefined) {
+    problems.add('E_CONFIG_REQUIRED', at, 'nothing says what is checked', { allowed: 'exactly one of http, tcp, exec' })
+    return null
+  }
+  if (checks.length > 1) {
+    const message = `${checks.map(({ kind }) => kind).join(' and ')} stand side by side`
+    problems.add('E_CONFIG_CONFLICT', at, message, { allowed: 'exactly one of http, tcp, exec' })
+    return null
+  }
+  if (check.kind !== 'exec' && check.port === null && port.kind === 'none') {
+    const allowed =
+      check.kind === 'http'
+        ? `port: 'auto' on the service, or http: { path: '${check.path}', port: 8080 }`
+        : "port: 'auto' on the service, or tcp: 8080"
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: check.kind }, 'the service has no port that could be asked', { allowed })
+  }
+  return {
+    check,
+    intervalMs: written.interval ?? defaults.probeIntervalMs,
+    timeoutMs: written.timeout ?? defaults.probeTimeoutMs,
+    retries: written.retries ?? defaults.probeRetries,
+  }
+}

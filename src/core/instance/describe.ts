@@ -1,0 +1,50 @@
+/**
+ * A slot in the words of `status`. Derived each time and never stored, so that the words cannot disagree with the state.
+ */
+
+import type { HealthState, SlotState } from '../model/status.ts'
+import { hasProbes, lastDetail } from './health.ts'
+import type { Slot } from './slot.ts'
+import { isGateOpen } from './step.ts'
+
+export interface SlotDescription {
+  readonly state: SlotState
+  readonly health: HealthState
+  readonly isReady: boolean
+  readonly reason: string | null
+}
+
+export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
+  const at = slot.occupancy
+  switch (at.kind) {
+    case 'vacant':
+      return { ...describeVacancy(slot, nowMs), health: 'none', isReady: false }
+    case 'starting':
+      return { state: 'starting', health: 'none', isReady: false, reason: slot.lastFailure }
+    case 'ending':
+      return { state: at.stuck === null ? 'stopping' : 'blocked', health: 'none', isReady: false, reason: at.stuck ?? at.cause }
+    case 'live': {
+      const { health: probes, scale } = at.spec.service
+      const { isReady, isUp } = at.health
+      const state: SlotState = isReady || isUp || scale.kind === 'job' ? 'running' : 'starting'
+      const health: HealthState = !hasProbes(probes) ? 'none' : isReady ? 'healthy' : isUp ? 'unhealthy' : 'starting'
+      return { state, health, isReady, reason: isReady ? null : (lastDetail(probes, at.health) ?? slot.lastFailure) }
+    }
+  }
+}
+
+function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState; readonly reason: string | null } {
+  if (slot.goal.kind === 'rest') return { state: 'stopped', reason: slot.goal.because }
+  const { spec } = slot.goal
+  if (slot.outcome !== null && slot.outcome.identity === spec.identity) return { state: slot.outcome.kind, reason: slot.lastFailure }
+  if (slot.obstacle !== null) {
+    const state = slot.obstacle.kind === 'occupied' || slot.obstacle.kind === 'port-taken' ? 'blocked' : 'pending'
+    return { state, reason: slot.obstacle.message }
+  }
+  if (!isGateOpen(slot)) return { state: 'pending', reason: slot.gate.because }
+  if (nowMs < slot.notBeforeMs) {
+    const isLooping = slot.failuresInARow > spec.service.restart.budget
+    return { state: isLooping ? 'crash-looping' : 'backing-off', reason: slot.lastFailure }
+  }
+  return { state: 'pending', reason: null }
+}

@@ -1,0 +1,141 @@
+/**
+ * What an instance's probes have shown so far. Liveness does not count before the first success of the probe that decides
+ * start-up: a slow starter is given its start period, not killed for being slow. Before that first success probes come quickly
+ * (50 ms, doubling up to their interval), so that a fast service is ready in milliseconds whatever its interval.
+ */
+
+import type { Check, Health, Probe } from '../model/service.ts'
+import { canonicalJson } from '../model/service.ts'
+
+export type ProbeName = 'startup' | 'readiness' | 'liveness'
+
+export interface ProbeWatch {
+  readonly nextAtMs: number
+  /** Since when an answer is awaited; null when none is under way. */
+  readonly askedAtMs: number | null
+  readonly failuresInARow: number
+  readonly lastDetail: string | null
+}
+
+export interface HealthWatch {
+  /** The probe that decides start-up has succeeded once, or there is no probe and the instance has lived long enough. */
+  readonly isUp: boolean
+  readonly isReady: boolean
+  readonly provenAtMs: number | null
+  readonly probes: Readonly<Partial<Record<ProbeName, ProbeWatch>>>
+  /** The pause before the next probe while not up yet. */
+  readonly eagerDelayMs: number
+}
+
+export interface ProbeOrder {
+  readonly probes: readonly ProbeName[]
+  readonly check: Check
+  readonly timeoutMs: number
+}
+
+/** What an answer means for the instance, beyond the numbers in the watch. */
+export type Verdict = 'none' | 'became-ready' | 'became-unready' | 'not-alive'
+
+const firstEagerDelayMs = 50
+
+export function beginWatch(health: Health, nowMs: number): HealthWatch {
+  const first = { nextAtMs: nowMs, askedAtMs: null, failuresInARow: 0, lastDetail: null }
+  const probes: Partial<Record<ProbeName, ProbeWatch>> = {}
+  for (const name of probeNames) if (health[name] !== null) probes[name] = first
+  return { isUp: false, isReady: false, provenAtMs: null, probes, eagerDelayMs: firstEagerDelayMs }
+}
+
+export const hasProbes = (health: Health): boolean => startupDecider(health) !== null
+
+/** The probe whose first success means "up". */
+export function startupDecider(health: Health): ProbeName | null {
+  return probeNames.find((name) => health[name] !== null) ?? null
+}
+
+/** Probes that are due now; one order serves readiness and liveness where they check the same thing at the same time. */
+export function dueProbes(health: Health, watch: HealthWatch, nowMs: number): readonly ProbeOrder[] {
+  const due = activeProbes(health, watch).filter((name) => {
+    const state = watch.probes[name]
+    return state !== undefined && state.askedAtMs === null && state.nextAtMs <= nowMs
+  })
+  const orders: ProbeOrder[] = []
+  for (const name of due) {
+    const probe = probeOf(health, name)
+    const twin = orders.find((order) => canonicalJson(order.check) === canonicalJson(probe.check))
+    if (twin === undefined) orders.push({ probes: [name], check: probe.check, timeoutMs: probe.timeoutMs })
+    else orders[orders.indexOf(twin)] = { ...twin, probes: [...twin.probes, name], timeoutMs: Math.max(twin.timeoutMs, probe.timeoutMs) }
+  }
+  return orders
+}
+
+export function markAsked(watch: HealthWatch, names: readonly ProbeName[], nowMs: number): HealthWatch {
+  const probes = { ...watch.probes }
+  for (const name of names) {
+    const state = probes[name]
+    if (state !== undefined) probes[name] = { ...state, askedAtMs: nowMs }
+  }
+  return { ...watch, probes }
+}
+
+/** Takes an answer in. When several probes shared it, the gravest verdict is returned. */
+export function answer(
+  health: Health,
+  watch: HealthWatch,
+  given: { readonly probes: readonly ProbeName[]; readonly ok: boolean; readonly detail: string; readonly nowMs: number },
+): { readonly watch: HealthWatch; readonly verdict: Verdict } {
+  const wasUp = watch.isUp
+  const decider = startupDecider(health)
+  const isUp = wasUp || (given.ok && decider !== null && given.probes.includes(decider))
+  const eagerDelayMs = isUp ? firstEagerDelayMs : watch.eagerDelayMs * 2
+  const probes = { ...watch.probes }
+  let isReady = watch.isReady
+  let notAlive = false
+  for (const name of given.probes) {
+    const state = probes[name]
+    if (state === undefined || health[name] === null) continue
+    const probe = probeOf(health, name)
+    const failuresInARow = given.ok ? 0 : state.failuresInARow + 1
+    const pauseMs = isUp ? probe.intervalMs : Math.min(watch.eagerDelayMs, probe.intervalMs)
+    probes[name] = { nextAtMs: given.nowMs + pauseMs, askedAtMs: null, failuresInARow, lastDetail: given.detail }
+    if (name === 'readiness') isReady = given.ok ? isUp : isReady && failuresInARow < probe.retries
+    if (name === 'liveness') notAlive = wasUp && failuresInARow >= probe.retries
+  }
+  if (isUp && health.readiness === null) isReady = true
+  const next: HealthWatch = { isUp, isReady, provenAtMs: given.ok ? given.nowMs : watch.provenAtMs, probes, eagerDelayMs }
+  if (notAlive) return { watch: next, verdict: 'not-alive' }
+  if (isReady && !watch.isReady) return { watch: next, verdict: 'became-ready' }
+  if (!isReady && watch.isReady) return { watch: next, verdict: 'became-unready' }
+  return { watch: next, verdict: 'none' }
+}
+
+/** When the next probe is due; null while every active one is under way or there is none. */
+export function nextProbeAtMs(health: Health, watch: HealthWatch): number | null {
+  let next: number | null = null
+  for (const name of activeProbes(health, watch)) {
+    const state = watch.probes[name]
+    if (state === undefined || state.askedAtMs !== null) continue
+    if (next === null || state.nextAtMs < next) next = state.nextAtMs
+  }
+  return next
+}
+
+/** The last answer of the probe that matters most now, for people. */
+export function lastDetail(health: Health, watch: HealthWatch): string | null {
+  const worst = activeProbes(health, watch).find((name) => (watch.probes[name]?.failuresInARow ?? 0) > 0)
+  return worst === undefined ? null : (watch.probes[worst]?.lastDetail ?? null)
+}
+
+const probeNames: readonly ProbeName[] = ['startup', 'readiness', 'liveness']
+
+/** Before start-up only its decider runs (with its twin, so that the two stay in step); afterwards the other two. */
+function activeProbes(health: Health, watch: HealthWatch): readonly ProbeName[] {
+  if (watch.isUp) return probeNames.filter((name) => name !== 'startup' && health[name] !== null)
+  const decider = startupDecider(health)
+  return decider === null ? [] : [decider]
+}
+
+function probeOf(health: Health, name: ProbeName): Probe {
+  const probe = health[name]
+  if (probe === null) throw new Error(`no ${name} probe`)
+  return probe
+}

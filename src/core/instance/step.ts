@@ -1,0 +1,375 @@
+/**
+ * One slot's next move: `(slot, event, now) → slot and actions`. This is the only place that decides to start, stop or kill an
+ * instance. A start is ordered only from a vacant slot, and a slot becomes vacant only by the runtime's word that the epoch is
+ * gone (or never began): everything else about "never twice" rests on that one sentence.
+ */
+
+import type { Epoch } from '../model/id.ts'
+import { asEpoch, composeEpoch } from '../model/id.ts'
+import type { Exit } from '../model/status.ts'
+import { explainExit } from '../model/status.ts'
+import { backoffMs, countFailure } from './backoff.ts'
+import { answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
+import type { Ending, InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
+
+export interface SlotStep {
+  readonly slot: Slot
+  readonly actions: readonly SlotAction[]
+}
+
+/** How long a slot waits before it tries again what the world refused. */
+const obstacleRetryMs = 1000
+
+/** A keeper reports within milliseconds; one that is silent for this long is stopped or stuck, and is ended. */
+const startLimitMs = 15_000
+
+/** `nowMs` is the monotonic clock; it must not go back between calls. */
+export function stepSlot(before: Slot, event: SlotEvent, nowMs: number): SlotStep {
+  const actions: SlotAction[] = []
+  const noted = takeIn(before, event, nowMs, actions)
+  return { slot: moveOn(noted, nowMs, actions), actions }
+}
+
+/** When the slot wants a `tick`; null when only an event can move it. */
+export function nextWakeMs(slot: Slot): number | null {
+  const at = slot.occupancy
+  switch (at.kind) {
+    case 'vacant':
+      return wantsStart(slot) && isGateOpen(slot) ? slot.notBeforeMs : null
+    case 'starting':
+      return at.sinceMs + startLimitMs
+    case 'ending':
+      return at.killed ? null : at.killAtMs
+    case 'live': {
+      const { health, update } = at.spec.service
+      const nextProbe = nextProbeAtMs(health, at.health)
+      if (at.health.isUp) return nextProbe
+      const limit = at.sinceMs + (hasProbes(health) ? health.startPeriodMs : update.minReadyMs)
+      return nextProbe === null ? limit : Math.min(nextProbe, limit)
+    }
+  }
+}
+
+// Taking in what the world says -------------------------------------------------------------------------------------
+
+function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction[]): Slot {
+  switch (event.kind) {
+    case 'goal':
+      return takeGoal(slot, event.goal)
+    case 'gate':
+      return { ...slot, gate: { open: event.open, because: event.because } }
+    case 'found':
+      return takeFound(slot, event, nowMs, actions)
+    case 'found-ended':
+      return takeFoundEnded(slot, event, nowMs, actions)
+    case 'started':
+      return takeStarted(slot, event, nowMs, actions)
+    case 'refused':
+      return isOccupiedBy(slot, event.epoch) ? takeRefused(slot, event.refusal, { nowMs, jitter: event.jitter }, actions) : slot
+    case 'gone':
+      return isOccupiedBy(slot, event.epoch) ? takeGone(slot, event.exit, { nowMs, jitter: event.jitter }, actions) : slot
+    case 'probed':
+      return takeProbed(slot, event, nowMs, actions)
+    case 'stuck':
+      return takeStuck(slot, event, nowMs, actions)
+    case 'tick':
+      return slot
+  }
+}
+
+/** A new identity forgives the past: its failures were another program's. */
+function takeGoal(slot: Slot, goal: Slot['goal']): Slot {
+  if (goal.kind === 'rest') return { ...slot, goal, obstacle: null, outcome: null, lastFailure: null }
+  const sameIdentity = slot.goal.kind === 'run' && slot.goal.spec.identity === goal.spec.identity
+  const occupancy = withFreshPolicies(slot.occupancy, goal.spec)
+  if (sameIdentity) return { ...slot, goal, occupancy }
+  const outcome = slot.outcome?.identity === goal.spec.identity ? slot.outcome : null
+  return { ...slot, goal, occupancy, outcome, obstacle: null, failuresInARow: 0, notBeforeMs: 0, restarts: 0, lastFailure: null }
+}
+
+/** Probes and policies of the same process change under way; only new probes begin from nothing. */
+function withFreshPolicies(occupancy: Slot['occupancy'], spec: InstanceSpec): Slot['occupancy'] {
+  if (occupancy.kind !== 'live' || occupancy.spec.identity !== spec.identity) return occupancy
+  const sameProbes = JSON.stringify(occupancy.spec.service.health) === JSON.stringify(spec.service.health)
+  if (sameProbes) return { ...occupancy, spec }
+  const fresh = beginWatch(spec.service.health, occupancy.sinceMs)
+  return { ...occupancy, spec, health: { ...fresh, isUp: occupancy.health.isUp, isReady: occupancy.health.isReady } }
+}
+
+function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, nowMs: number, actions: SlotAction[]): Slot {
+  const { epoch, pid, startedAt, spec } = event
+  const lastEpoch = maxEpoch(slot.lastEpoch, epoch)
+  if (spec === null) {
+    const cause = 'nothing says what it is'
+    tell(actions, 'orphan-ended', epoch, 'ends what runs in this slot', cause)
+    const orphan = { kind: 'ending', epoch, spec: null, pid, startedAt, startedMs: nowMs, cause, atFault: false } as const
+    return { ...slot, lastEpoch, occupancy: { ...orphan, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null } }
+  }
+  tell(actions, 'adopted', epoch, `adopted with pid ${pid}`, 'it was running when the daemon began')
+  const fresh = beginWatch(spec.service.health, nowMs)
+  const health = hasProbes(spec.service.health) ? fresh : { ...fresh, isUp: true, isReady: true, provenAtMs: nowMs }
+  return {
+    ...slot,
+    lastEpoch,
+    occupancy: { kind: 'live', epoch, spec, pid, startedAt, sinceMs: nowMs, health },
+    startsUnderIdentity: { identity: spec.identity, count: 1 },
+  }
+}
+
+/** The end of an instance whose daemon was away counts like any other; how long it had lived is not known, so: briefly. */
+function takeFoundEnded(slot: Slot, event: Extract<SlotEvent, { kind: 'found-ended' }>, nowMs: number, actions: SlotAction[]): Slot {
+  const { epoch, spec, startedAt, exit, jitter } = event
+  const health = beginWatch(spec.service.health, nowMs)
+  const live: Live = { kind: 'live', epoch, spec, pid: 0, startedAt: startedAt ?? '', sinceMs: nowMs, health }
+  const lastEpoch = maxEpoch(slot.lastEpoch, epoch)
+  return takeGone({ ...slot, occupancy: live, lastEpoch }, exit, { nowMs, jitter }, actions)
+}
+
+function takeStarted(slot: Slot, event: Extract<SlotEvent, { kind: 'started' }>, nowMs: number, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  const { epoch, pid, startedAt } = event
+  // A start that was given up has come through after all: whatever killed it so far found nothing to kill.
+  if (at.kind === 'ending' && at.epoch === epoch) return { ...slot, occupancy: { ...at, pid, startedAt, killed: false } }
+  if (at.kind !== 'starting' || at.epoch !== epoch) return slot
+  tell(actions, 'started', epoch, `runs with pid ${pid}`, null)
+  const health = beginWatch(at.spec.service.health, nowMs)
+  return { ...slot, occupancy: { kind: 'live', epoch, spec: at.spec, pid, startedAt, sinceMs: nowMs, health }, obstacle: null }
+}
+
+function takeRefused(slot: Slot, refusal: StartObstacle, at: Moment, actions: SlotAction[]): Slot {
+  const epoch = epochOf(slot)
+  const vacant = { ...slot, occupancy: { kind: 'vacant' } } as const
+  if (refusal.kind === 'superseded') return { ...vacant, lastEpoch: maxEpoch(slot.lastEpoch, refusal.by) }
+  const isNews = slot.obstacle?.kind !== refusal.kind || slot.obstacle.message !== refusal.message
+  if (refusal.kind === 'not-startable') {
+    const policy = slot.goal.kind === 'run' ? slot.goal.spec.service.restart : null
+    const failuresInARow = slot.failuresInARow + 1
+    const pauseMs = policy === null ? obstacleRetryMs : Math.max(obstacleRetryMs, backoffMs(policy, failuresInARow, at.jitter))
+    if (isNews) tell(actions, 'start-failed', epoch, refusal.message, null)
+    return { ...vacant, obstacle: refusal, failuresInARow, notBeforeMs: at.nowMs + pauseMs, lastFailure: refusal.message }
+  }
+  if (isNews) tell(actions, refusal.kind === 'no-space' ? 'disk-full' : 'blocked', epoch, refusal.message, null)
+  return { ...vacant, obstacle: refusal, notBeforeMs: at.nowMs + obstacleRetryMs }
+}
+
+function takeProbed(slot: Slot, event: Extract<SlotEvent, { kind: 'probed' }>, nowMs: number, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  if (at.kind !== 'live' || at.epoch !== event.epoch) return slot
+  const { watch, verdict } = answer(at.spec.service.health, at.health, { ...event, nowMs })
+  const occupancy: Live = { ...at, health: watch }
+  switch (verdict) {
+    case 'none':
+      return { ...slot, occupancy }
+    case 'became-ready':
+      tell(actions, 'ready', at.epoch, 'is ready', event.detail)
+      return { ...slot, occupancy, lastFailure: null }
+    case 'became-unready':
+      tell(actions, 'unready', at.epoch, 'is not ready any more', event.detail)
+      return { ...slot, occupancy }
+    case 'not-alive': {
+      const times = watch.probes.liveness?.failuresInARow ?? 0
+      const cause = `liveness failed ${times} times in a row: ${event.detail}`
+      tell(actions, 'unhealthy', at.epoch, 'does not answer its liveness probe', cause)
+      return end({ ...slot, occupancy }, { cause, atFault: true, nowMs }, actions)
+    }
+  }
+}
+
+/** What the kernel cannot end now (a process in uninterruptible sleep) may end later: the kill is tried again. */
+function takeStuck(slot: Slot, event: Extract<SlotEvent, { kind: 'stuck' }>, nowMs: number, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  if (at.kind !== 'ending' || at.epoch !== event.epoch) return slot
+  if (at.stuck === null) tell(actions, 'blocked', at.epoch, event.message, at.cause)
+  return { ...slot, occupancy: { ...at, stuck: event.message, killed: false, killAtMs: nowMs + obstacleRetryMs } }
+}
+
+interface Moment {
+  readonly nowMs: number
+  readonly jitter: number
+}
+
+/** The slot is free again. What comes next depends on whose wish the end was. */
+function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Slot {
+  const was = slot.occupancy
+  if (was.kind === 'vacant') return slot
+  const vacant: Slot = { ...slot, occupancy: { kind: 'vacant' }, lastExit: exit, obstacle: null }
+  if (was.spec === null || (was.kind === 'ending' && !was.atFault)) {
+    tell(actions, 'stopped', was.epoch, `ended: ${explainExit(exit)}`, was.kind === 'ending' ? was.cause : null)
+    return vacant
+  }
+  const ended = { ...was, spec: was.spec }
+  const cause = was.kind === 'ending' ? was.cause : explainExit(exit)
+  tell(actions, 'exited', was.epoch, `ended: ${explainExit(exit)}`, was.kind === 'ending' ? was.cause : null)
+  const isWanted = slot.goal.kind === 'run' && slot.goal.spec.identity === ended.spec.identity
+  if (!isWanted) return vacant
+  return ended.spec.service.scale.kind === 'job' || !restartsAfter(ended.spec, exit, was.kind === 'ending')
+    ? endOfWork(vacant, ended, { exit, cause, ...at }, actions)
+    : failed(vacant, ended, { cause, ...at }, actions)
+}
+
+function restartsAfter(spec: InstanceSpec, exit: Exit, wasAtFault: boolean): boolean {
+  const { policy } = spec.service.restart
+  if (policy === 'always') return true
+  return policy === 'on-failure' && (wasAtFault || !isSuccess(exit))
+}
+
+const isSuccess = (exit: Exit): boolean => exit.kind === 'code' && exit.code === 0
+
+type Former = Extract<Slot['occupancy'], { kind: 'starting' | 'live' | 'ending' }> & { readonly spec: InstanceSpec }
+
+/** A job, or a service whose policy does not start it again: completed, failed, or one more try within the budget. */
+function endOfWork(slot: Slot, was: Former, ended: Moment & { exit: Exit; cause: string }, actions: SlotAction[]): Slot {
+  const { identity, service } = was.spec
+  const isDone = isSuccess(ended.exit) && !(was.kind === 'ending' && was.atFault)
+  const mayRetry = service.restart.policy !== 'no' && slot.failuresInARow + 1 <= service.restart.budget
+  if (!isDone && mayRetry) return failed(slot, was, ended, actions)
+  const outcome = { kind: isDone ? 'completed' : 'failed', identity, exit: ended.exit } as const
+  tell(actions, outcome.kind, was.epoch, isDone ? 'has completed' : `failed: ${ended.cause}`, null)
+  actions.push({ kind: 'record-outcome', outcome })
+  return { ...slot, outcome, lastFailure: isDone ? null : ended.cause }
+}
+
+function failed(slot: Slot, was: Former, ended: Moment & { cause: string }, actions: SlotAction[]): Slot {
+  const { restart } = was.spec.service
+  const livedMs = ended.nowMs - startedMsOf(was)
+  const failuresInARow = countFailure(restart, slot.failuresInARow, livedMs)
+  const pauseMs = backoffMs(restart, failuresInARow, ended.jitter)
+  if (failuresInARow > restart.budget && slot.failuresInARow <= restart.budget) {
+    tell(actions, 'crash-looping', was.epoch, `failed ${failuresInARow} times in quick succession`, ended.cause)
+  } else if (pauseMs > 0) {
+    tell(actions, 'backing-off', was.epoch, `waits ${Math.round(pauseMs)} ms before the next start`, ended.cause)
+  }
+  return { ...slot, failuresInARow, notBeforeMs: ended.nowMs + pauseMs, lastFailure: ended.cause }
+}
+
+// Doing what is due -------------------------------------------------------------------------------------------------
+
+function moveOn(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  switch (at.kind) {
+    case 'vacant':
+      return startIfDue(slot, nowMs, actions)
+    case 'starting':
+      return nowMs < at.sinceMs + startLimitMs ? slot : giveUpStart(slot, at, nowMs)
+    case 'live':
+      return watchOver(slot, at, nowMs, actions)
+    case 'ending':
+      return killIfDue(slot, at, nowMs, actions)
+  }
+}
+
+function wantsStart(slot: Slot): boolean {
+  return slot.goal.kind === 'run' && slot.outcome?.identity !== slot.goal.spec.identity
+}
+
+/** `after` orders first starts. One that has run before does not wait again when it crashes: that would make one fault many. */
+export function isGateOpen(slot: Slot): boolean {
+  return slot.gate.open || (slot.goal.kind === 'run' && slot.startsUnderIdentity.identity === slot.goal.spec.identity)
+}
+
+function startIfDue(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
+  if (slot.goal.kind !== 'run' || !wantsStart(slot) || !isGateOpen(slot) || nowMs < slot.notBeforeMs) return slot
+  const { spec, claim } = slot.goal
+  const floor = composeEpoch({ claim, start: 1 })
+  const epoch = slot.lastEpoch === null ? floor : asEpoch(Math.max(floor, slot.lastEpoch + 1))
+  const count = slot.startsUnderIdentity.identity === spec.identity ? slot.startsUnderIdentity.count + 1 : 1
+  actions.push({ kind: 'start', epoch, spec })
+  return {
+    ...slot,
+    occupancy: { kind: 'starting', epoch, spec, sinceMs: nowMs },
+    lastEpoch: epoch,
+    restarts: count - 1,
+    startsUnderIdentity: { identity: spec.identity, count },
+  }
+}
+
+function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): Slot {
+  if (slot.goal.kind === 'rest') return end(slot, { cause: slot.goal.because, atFault: false, nowMs }, actions)
+  if (slot.goal.spec.identity !== at.spec.identity) {
+    return end(slot, { cause: `replaced by revision ${slot.goal.spec.revision}`, atFault: false, nowMs }, actions)
+  }
+  const { health, update } = at.spec.service
+  if (!at.health.isUp && !hasProbes(health) && nowMs >= at.sinceMs + update.minReadyMs) {
+    const isUp = { ...at.health, isUp: true, isReady: true, provenAtMs: nowMs }
+    if (at.spec.service.scale.kind !== 'job') tell(actions, 'ready', at.epoch, `has lived for ${update.minReadyMs} ms`, null)
+    return { ...slot, occupancy: { ...at, health: isUp }, lastFailure: null }
+  }
+  if (!at.health.isUp && hasProbes(health) && nowMs >= at.sinceMs + health.startPeriodMs) {
+    const cause = `was not healthy within ${health.startPeriodMs / 1000} s: ${lastDetail(health, at.health) ?? 'no answer'}`
+    tell(actions, 'unhealthy', at.epoch, 'never became healthy', cause)
+    return end(slot, { cause, atFault: true, nowMs }, actions)
+  }
+  const orders = dueProbes(health, at.health, nowMs)
+  let watch = at.health
+  for (const order of orders) {
+    actions.push({ kind: 'probe', epoch: at.epoch, ...order })
+    watch = markAsked(watch, order.probes, nowMs)
+  }
+  return orders.length === 0 ? slot : { ...slot, occupancy: { ...at, health: watch } }
+}
+
+/** Begins the end of a live instance: the signal now, the kill of everything in it after the grace period. */
+function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: number }, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  if (at.kind !== 'live') return slot
+  const { stop } = at.spec.service
+  tell(actions, 'stopping', at.epoch, `asked to stop with ${stop.signal}`, why.cause)
+  actions.push({ kind: 'signal', epoch: at.epoch, signal: stop.signal })
+  const ending: Ending = {
+    kind: 'ending',
+    epoch: at.epoch,
+    spec: at.spec,
+    pid: at.pid,
+    startedAt: at.startedAt,
+    startedMs: at.sinceMs,
+    cause: why.cause,
+    atFault: why.atFault,
+    graceMs: stop.gracePeriodMs,
+    killAtMs: why.nowMs + stop.gracePeriodMs,
+    killed: false,
+    stuck: null,
+  }
+  return { ...slot, occupancy: ending, lastFailure: why.atFault ? why.cause : slot.lastFailure }
+}
+
+/** A silent keeper is ended like an instance that ignored its signal; the kill itself follows with the next look. */
+function giveUpStart(slot: Slot, at: Extract<Slot['occupancy'], { kind: 'starting' }>, nowMs: number): Slot {
+  const cause = `its keeper said nothing for ${startLimitMs / 1000} s`
+  const { epoch, spec } = at
+  const ending = { kind: 'ending', epoch, spec, pid: null, startedAt: null, startedMs: at.sinceMs, cause, atFault: true } as const
+  return { ...slot, occupancy: { ...ending, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null }, lastFailure: cause }
+}
+
+function killIfDue(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[]): Slot {
+  if (at.killed || nowMs < at.killAtMs) return slot
+  if (at.stuck === null) {
+    const cause = at.graceMs === 0 ? at.cause : `still there after ${at.graceMs / 1000} s`
+    tell(actions, 'killed', at.epoch, 'every process of it is killed', cause)
+  }
+  actions.push({ kind: 'kill', epoch: at.epoch })
+  return { ...slot, occupancy: { ...at, killed: true } }
+}
+
+// Small things --------------------------------------------------------------------------------------------------------
+
+function isOccupiedBy(slot: Slot, epoch: Epoch): boolean {
+  return slot.occupancy.kind !== 'vacant' && slot.occupancy.epoch === epoch
+}
+
+const epochOf = (slot: Slot): Epoch | null => (slot.occupancy.kind === 'vacant' ? null : slot.occupancy.epoch)
+
+function startedMsOf(was: Former): number {
+  return was.kind === 'ending' ? was.startedMs : was.sinceMs
+}
+
+const maxEpoch = (known: Epoch | null, other: Epoch): Epoch => (known !== null && known > other ? known : other)
+
+function tell(
+  actions: SlotAction[],
+  kind: Extract<SlotAction, { kind: 'tell' }>['story']['kind'],
+  epoch: Epoch | null,
+  message: string,
+  cause: string | null,
+): void {
+  actions.push({ kind: 'tell', story: { kind, epoch, message, cause } })
+}

@@ -1,0 +1,76 @@
+/**
+ * Whether a change of one service is done, still moving, or has failed. A clock runs only while something could move: a service that
+ * waits for another one is not late, and each slot that becomes ready gives the rest its full time again.
+ */
+
+import type { SlotId } from '../model/id.ts'
+import type { SlotState } from '../model/status.ts'
+import { isSettled } from './rollout.ts'
+import type { ServiceView } from './order.ts'
+
+export interface SlotProgress {
+  readonly slot: SlotId
+  readonly state: SlotState
+  readonly isReady: boolean
+  /** Whether the slot is to run what the change wants. */
+  readonly isFresh: boolean
+  readonly reason: string | null
+}
+
+export interface ServiceProgress {
+  /** Changes whenever something has moved. */
+  readonly mark: string
+  readonly sinceMs: number
+}
+
+export type ProgressVerdict =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'moving'; readonly progress: ServiceProgress; readonly ready: number; readonly wanted: number }
+  | { readonly kind: 'failed'; readonly slot: SlotId | null; readonly message: string }
+
+export interface ProgressInput {
+  readonly view: ServiceView
+  readonly slots: readonly SlotProgress[]
+  readonly isWaiting: boolean
+  readonly before: ServiceProgress | null
+  readonly nowMs: number
+}
+
+export function judgeProgress(input: ProgressInput): ProgressVerdict {
+  const { view, slots, before, nowMs } = input
+  if (view.isJobDone ? slots.every((slot) => slot.isFresh || isAtRest(slot)) : isSettled(view)) return { kind: 'done' }
+  const fresh = slots.filter((slot) => slot.isFresh)
+  const broken = fresh.find((slot) => slot.state === 'failed' || slot.state === 'crash-looping')
+  if (broken !== undefined) {
+    const how = broken.state === 'failed' ? 'failed' : 'fails again and again'
+    return { kind: 'failed', slot: broken.slot, message: `${broken.slot} ${how}: ${broken.reason ?? 'no reason is known'}` }
+  }
+  const mark = JSON.stringify(slots.map((slot) => [slot.slot, slot.isFresh, slot.isReady, isAtRest(slot)]))
+  const progress = before !== null && before.mark === mark && !input.isWaiting ? before : { mark, sinceMs: nowMs }
+  const limitMs = limitOf(view)
+  if (nowMs - progress.sinceMs >= limitMs) {
+    const late = fresh.find((slot) => !slot.isReady) ?? slots.find((slot) => !isAtRest(slot)) ?? null
+    const what = late === null ? view.name : late.slot
+    const why = late?.reason === null || late === null ? '' : `: ${late.reason}`
+    const end = view.wanted === null ? 'has not ended' : view.wanted.service.scale.kind === 'job' ? 'has not completed' : 'was not ready'
+    return { kind: 'failed', slot: late?.slot ?? null, message: `${what} ${end} within ${limitMs / 1000} s${why}` }
+  }
+  const wanted = view.wanted === null ? 0 : view.wanted.service.scale.kind === 'replicas' ? view.wanted.service.scale.count : 1
+  return { kind: 'moving', progress, ready: fresh.filter((slot) => slot.isReady).length, wanted }
+}
+
+/** Milliseconds until the verdict could become "too late"; null when no clock runs. */
+export function deadlineMs(view: ServiceView, progress: ServiceProgress, nowMs: number): number {
+  return Math.max(0, progress.sinceMs + limitOf(view) - nowMs)
+}
+
+const isAtRest = (slot: SlotProgress): boolean => slot.state === 'stopped' || slot.state === 'completed' || slot.state === 'failed'
+
+/** What is being emptied has its grace period and then the kill; that is bounded by the kernel, with room for a slow disk. */
+const emptyingLimitMs = 120_000
+
+function limitOf(view: ServiceView): number {
+  if (view.wanted === null) return emptyingLimitMs
+  const { update, stop } = view.wanted.service
+  return update.deadlineMs + stop.gracePeriodMs
+}

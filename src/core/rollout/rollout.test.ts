@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Service } from '../model/service.ts'
+import { isSettled, planRollout } from './rollout.ts'
+import type { Move, SlotView, Wanted } from './rollout.ts'
+
+const wantedOf = (count: number, identity: string, order: 'start-first' | 'stop-first' = 'start-first'): Wanted => ({
+  identity,
+  service: { scale: { kind: 'replicas', count }, update: { order } } as Service,
+})
+
+/** A world in which moves take effect, instances become ready when told to, and every moment is looked at. */
+class World {
+  readonly slots = new Map<number, { goal: string | null; occupant: string | null; ready: boolean }>()
+
+  views(): readonly SlotView[] {
+    return [...this.slots].map(([index, slot]) => ({
+      index,
+      goalIdentity: slot.goal,
+      isVacant: slot.occupant === null,
+      isReady: slot.ready && slot.goal !== null && slot.occupant === slot.goal,
+      isDone: false,
+    }))
+  }
+
+  apply(moves: readonly Move[], identity: string): void {
+    for (const move of moves) {
+      const slot = this.slots.get(move.index) ?? { goal: null, occupant: null, ready: false }
+      this.slots.set(move.index, { ...slot, goal: move.kind === 'assign' ? identity : null })
+    }
+  }
+
+  /** One thing happens in one slot: a wrong occupant leaves, a missing one starts, a started one becomes ready. */
+  progress(index: number): void {
+    const slot = this.slots.get(index)
+    if (slot === undefined) return
+    if (slot.occupant !== null && slot.occupant !== slot.goal) this.slots.set(index, { ...slot, occupant: null, ready: false })
+    else if (slot.occupant === null && slot.goal !== null) this.slots.set(index, { ...slot, occupant: slot.goal, ready: false })
+    else if (slot.occupant !== null) this.slots.set(index, { ...slot, ready: true })
+  }
+
+  readyCount(): number {
+    return [...this.slots.values()].filter((slot) => slot.ready && slot.occupant !== null && slot.occupant === slot.goal).length
+  }
+
+  runningCount(): number {
+    return [...this.slots.values()].filter((slot) => slot.goal !== null).length
+  }
+}
+
+const look = (world: World, wanted: Wanted): readonly Move[] =>
+  planRollout({ wanted, because: 'test', slots: world.views(), mayReplace: true, mayEmpty: true })
+
+function filled(count: number, identity: string): World {
+  const world = new World()
+  world.apply(look(world, wantedOf(count, identity)), identity)
+  for (const index of [...world.slots.keys()]) for (let i = 0; i < 2; i += 1) world.progress(index)
+  return world
+}
+
+test('a new service fills the lowest places at once', () => {
+  const moves = planRollout({ wanted: wantedOf(3, 'a'), because: '', slots: [], mayReplace: false, mayEmpty: true })
+  assert.deepEqual(moves, [0, 1, 2].map((index) => ({ kind: 'assign', index })))
+})
+
+test('a start-first update begins with one more instance and gives up nothing', () => {
+  const world = filled(3, 'a')
+  assert.deepEqual(look(world, wantedOf(3, 'b')), [{ kind: 'assign', index: 3 }])
+})
+
+test('a stop-first update of one place stops it in place and adds no second', () => {
+  const world = filled(1, 'a')
+  assert.deepEqual(look(world, wantedOf(1, 'b', 'stop-first')), [{ kind: 'assign', index: 0 }])
+})
+
+test('nothing that runs is given up while the dependencies of its successor are not far enough', () => {
+  const world = filled(2, 'a')
+  assert.deepEqual(planRollout({ wanted: wantedOf(2, 'b'), because: '', slots: world.views(), mayReplace: false, mayEmpty: true }), [])
+})
+
+test('a service that leaves waits until nothing comes after it any more', () => {
+  const slots = filled(1, 'a').views()
+  assert.deepEqual(planRollout({ wanted: null, because: 'left the config', slots, mayReplace: true, mayEmpty: false }), [])
+  assert.deepEqual(planRollout({ wanted: null, because: 'left the config', slots, mayReplace: true, mayEmpty: true }), [
+    { kind: 'retire', index: 0, because: 'left the config' },
+  ])
+})
+
+test('never fewer ready than before or wanted, never more than one beyond, and it ends settled', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 6 }), fc.array(fc.nat(12), { maxLength: 60 }), (from, to, order) => {
+      const world = filled(from, 'a')
+      const wanted = wantedOf(to, 'b')
+      const floor = Math.min(from, to)
+      const ceiling = Math.max(from, to + 1)
+      const check = (): void => {
+        assert.ok(world.readyCount() >= floor, `only ${world.readyCount()} of ${floor} ready`)
+        assert.ok(world.runningCount() <= ceiling, `${world.runningCount()} run, at most ${ceiling} may`)
+      }
+      const steps = [...order, ...Array.from({ length: 200 }, (_, index) => index % 13)]
+      for (const index of steps) {
+        world.apply(look(world, wanted), 'b')
+        check()
+        world.progress(index)
+        check()
+      }
+      assert.ok(isSettled({ wanted, slots: world.views() }))
+      assert.deepEqual(look(world, wanted), [])
+    }),
+  )
+})
+
+test('stop-first never holds two places more than wanted and replaces one at a time', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 5 }), fc.array(fc.nat(10), { maxLength: 60 }), (from, to, order) => {
+      const world = filled(from, 'a')
+      const wanted = wantedOf(to, 'b', 'stop-first')
+      for (const index of [...order, ...Array.from({ length: 200 }, (_, step) => step % 11)]) {
+        world.apply(look(world, wanted), 'b')
+        assert.ok(world.runningCount() <= Math.max(from, to))
+        world.progress(index)
+      }
+      assert.ok(isSettled({ wanted, slots: world.views() }))
+    }),
+  )
+})

@@ -1,0 +1,231 @@
+/** The API's routes, one line each in `table`; what they say is the contract in `protocol/api.ts`. */
+
+import { parseSlotId } from '../../core/model/id.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { Runtime } from '../../ports/runtime.ts'
+import { apiVersion } from '../../protocol/api.ts'
+import type {
+  DoctorAnswer,
+  ExecAnswer,
+  LogLine,
+  OperationLine,
+  RecordedEvent,
+  RevisionSummary,
+  RevisionView,
+  VersionAnswer,
+} from '../../protocol/api.ts'
+import { execRequest, operationRequest, planRequest } from '../../protocol/schema.ts'
+import type { Daemon } from '../daemon.ts'
+import type { FateRecord, RevisionRecord } from '../records.ts'
+import { summaryOf } from '../requests.ts'
+import type { SlotShell } from '../slot-shell.ts'
+import type { Answer, Call, Route } from './server.ts'
+
+export interface RouteTools {
+  readonly daemon: Daemon
+  readonly runtime: Runtime
+  readonly about: Omit<VersionAnswer, 'api'>
+  readonly examine: () => Promise<DoctorAnswer>
+  readonly stop: () => void
+}
+
+export function makeRoutes(tools: RouteTools): readonly Route[] {
+  const { daemon } = tools
+  return [
+    { method: 'GET', path: '/v1/version', handle: () => json({ api: apiVersion, ...tools.about } satisfies VersionAnswer) },
+    { method: 'GET', path: '/v1/status', handle: () => json(daemon.status()) },
+    { method: 'POST', path: '/v1/plan', handle: ({ body }) => json(daemon.plan(planRequest(body, 'request'))) },
+    { method: 'POST', path: '/v1/operations', handle: async ({ body }) => json(await daemon.operate(operationRequest(body, 'request'))) },
+    { method: 'GET', path: '/v1/operations/current', handle: () => json(daemon.operations.current) },
+    { method: 'GET', path: '/v1/operations/*/stream', handle: (call) => followOperation(daemon, call) },
+    { method: 'GET', path: '/v1/revisions', handle: async () => json((await daemon.listRevisions()).map(summarised)) },
+    { method: 'GET', path: '/v1/revisions/*', handle: (call) => showRevision(daemon, call) },
+    { method: 'GET', path: '/v1/events', handle: (call) => followEvents(daemon, call) },
+    { method: 'GET', path: '/v1/logs', handle: (call) => followLogs(tools, call) },
+    { method: 'POST', path: '/v1/exec', handle: ({ body }) => planExec(tools, body) },
+    { method: 'GET', path: '/v1/doctor', handle: async () => json(await tools.examine()) },
+    { method: 'POST', path: '/v1/daemon/stop', handle: () => stop(tools) },
+  ]
+}
+
+const json = (body: unknown): Answer => ({ kind: 'json', body })
+
+function stop(tools: RouteTools): Answer {
+  // The answer first: the socket closes with the daemon.
+  setImmediate(tools.stop)
+  return json({})
+}
+
+function summarised({ record, fate }: { record: RevisionRecord; fate: FateRecord }): RevisionSummary {
+  const { number, createdAt, by, cause, plan } = record
+  return { number, createdAt, by, cause, state: fate.state, summary: summaryOf(plan) }
+}
+
+async function showRevision(daemon: Daemon, call: Call): Promise<Answer> {
+  const number = Number(call.parameters[0])
+  const found = (await daemon.listRevisions()).find(({ record }) => record.number === number)
+  if (found === undefined) throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${call.parameters[0] ?? ''}.`)
+  return json({ ...summarised(found), project: found.record.project, plan: found.record.plan } satisfies RevisionView)
+}
+
+/** Resolves when the signal fires or `done` is called. */
+function until(signal: AbortSignal): { readonly over: Promise<void>; readonly done: () => void } {
+  let done: () => void = () => {}
+  const over = new Promise<void>((resolve) => {
+    done = resolve
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted) resolve()
+  })
+  return { over, done }
+}
+
+function followOperation(daemon: Daemon, call: Call): Answer {
+  return {
+    kind: 'lines',
+    async run(send, signal) {
+      const { over, done } = until(signal)
+      const take = (line: OperationLine): void => {
+        if (!send(line) || line.kind === 'end') done()
+      }
+      const unfollow = daemon.operations.follow(call.parameters[0] ?? '', take)
+      if (unfollow === null) throw new DarumaError('E_OPERATION_UNKNOWN', `There is no operation ${call.parameters[0] ?? ''} to watch.`)
+      await over
+      unfollow()
+    },
+  }
+}
+
+const maxEventsAtOnce = 5000
+
+function followEvents(daemon: Daemon, call: Call): Answer {
+  const since = readNumber(call, 'since', 0)
+  const limit = Math.min(readNumber(call, 'limit', 100), maxEventsAtOnce)
+  return {
+    kind: 'lines',
+    async run(send, signal) {
+      const { over, done } = until(signal)
+      let last = since
+      const take = (event: RecordedEvent): void => {
+        if (event.number <= last) return
+        last = event.number
+        if (!send(event)) done()
+      }
+      const waiting: RecordedEvent[] = []
+      let forward = (event: RecordedEvent): void => void waiting.push(event)
+      const unfollow = daemon.events.follow((event) => forward(event))
+      for (const event of await daemon.events.read(since, limit)) take(event)
+      for (const event of waiting) take(event)
+      forward = take
+      if (call.query.get('follow') === '1') await over
+      unfollow()
+    },
+  }
+}
+
+/** How often a followed log is looked at: below what a reader notices, far above what a look costs. */
+const logPauseMs = 200
+const maxLogBytes = 256 * 1024
+
+function followLogs(tools: RouteTools, call: Call): Answer {
+  const targets = call.query.getAll('service')
+  const shells = chooseShells(tools.daemon, targets)
+  const lines = readNumber(call, 'lines', 100)
+  return {
+    kind: 'lines',
+    async run(send, signal) {
+      const tails = new Map<string, LogTail>()
+      let isFirst = true
+      for (;;) {
+        // Slots that an update brings in are followed as well.
+        for (const shell of isFirst ? shells : chooseShells(tools.daemon, targets)) {
+          const tail = tails.get(shell.id) ?? { offset: isFirst ? null : 0, rest: '' }
+          tails.set(shell.id, await readTail(tools, shell, tail, { lines, send }))
+        }
+        isFirst = false
+        if (signal.aborted || call.query.get('follow') !== '1') break
+        await pause(logPauseMs, signal)
+      }
+      for (const [slot, { rest }] of tails) if (rest !== '') sendLine(tools.daemon, slot, rest, send)
+    },
+  }
+}
+
+/** `rest` is a line that has no end yet. */
+interface LogTail {
+  readonly offset: number | null
+  readonly rest: string
+}
+
+async function readTail(
+  tools: RouteTools,
+  shell: SlotShell,
+  tail: LogTail,
+  how: { readonly lines: number; readonly send: (line: unknown) => boolean },
+): Promise<LogTail> {
+  let { offset, rest } = tail
+  for (let round = 0; round < 64; round += 1) {
+    const from = offset === null ? { lines: how.lines } : { offset }
+    const chunk = await tools.runtime.readLog(shell.id, from, maxLogBytes)
+    const isMore = chunk.next !== offset && chunk.text.length >= maxLogBytes / 4
+    offset = chunk.next
+    const parts = (rest + chunk.text).split('\n')
+    rest = parts.pop() ?? ''
+    for (const line of parts) if (!sendLine(tools.daemon, shell.id, line, how.send)) return { offset, rest: '' }
+    if (!isMore) break
+  }
+  return { offset, rest }
+}
+
+function sendLine(daemon: Daemon, slot: string, line: string, send: (line: unknown) => boolean): boolean {
+  const { service } = parseSlotId(slot as SlotShell['id'])
+  return send({ service, slot, line: daemon.redact(line) } satisfies LogLine)
+}
+
+function chooseShells(daemon: Daemon, targets: readonly string[]): readonly SlotShell[] {
+  if (targets.length === 0) return [...daemon.world.shells.values()]
+  return targets.flatMap((target) => {
+    const shells = daemon.shellsFor(target)
+    if (shells.length === 0 && daemon.world.serviceOf(target as never) === null) throw unknown(target)
+    return shells
+  })
+}
+
+const unknown = (target: string): DarumaError =>
+  new DarumaError('E_SERVICE_UNKNOWN', `There is no service or slot ${target}.`, { hint: 'daruma status lists them.' })
+
+async function planExec(tools: RouteTools, body: unknown): Promise<Answer> {
+  const { target, command } = execRequest(body, 'request')
+  const shells = tools.daemon.shellsFor(target)
+  if (shells.length === 0) throw unknown(target)
+  for (const shell of shells) {
+    const at = shell.slot.occupancy
+    if (at.kind !== 'live') continue
+    const plan = await tools.runtime.exec({ slot: shell.id, epoch: at.epoch }, command)
+    return json({ slot: shell.id, ...plan } satisfies ExecAnswer)
+  }
+  throw new DarumaError('E_NOT_RUNNING', `Nothing of ${target} is running now.`, { hint: 'daruma status shows why.' })
+}
+
+function readNumber(call: Call, name: string, fallback: number): number {
+  const value = call.query.get(name)
+  if (value === null) return fallback
+  const number = Number(value)
+  if (!Number.isSafeInteger(number) || number < 0) {
+    throw new DarumaError('E_REQUEST_INVALID', `${name}=${value} is no whole number from 0.`)
+  }
+  return number
+}
+
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, delayMs)
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer)
+        resolve()
+      },
+      { once: true },
+    )
+  })
+}

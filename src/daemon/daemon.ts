@@ -1,0 +1,341 @@
+/**
+ * The daemon: everything it needs comes through the constructor, so that the simulator runs this very class. It starts by believing
+ * the world (`load.ts`), and from then on a nudge and a slow pulse are all that move it: start-up and steady
+ * state are the same path.
+ */
+
+import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import type { InstanceSpec } from '../core/instance/slot.ts'
+import type { Checkpoint } from '../ports/checkpoint.ts'
+import type { Clock, Timer } from '../ports/clock.ts'
+import type { CommandRunner } from '../ports/command.ts'
+import type { Log } from '../ports/log.ts'
+import type { Net } from '../ports/net.ts'
+import type { Random } from '../ports/random.ts'
+import type { Runtime, RuntimeEvent, StartOrder } from '../ports/runtime.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
+import type { Operation as Write, Store } from '../ports/store.ts'
+import type { Failure, OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
+import { composeEnvironment } from './environment.ts'
+import { EventLog } from './event-log.ts'
+import { adopt, loadWanted } from './load.ts'
+import type { StartNote } from './load.ts'
+import { Operations } from './operations.ts'
+import { PortAllotment } from './port-allotment.ts'
+import { Reconciler } from './reconciler.ts'
+import { keys, listRecords, put, readRecord, remove } from './records.ts'
+import type { FateRecord, RevisionRecord } from './records.ts'
+import { answerPlan, intentOf } from './requests.ts'
+import type { RequestTools } from './requests.ts'
+import { SecretStore } from './secrets.ts'
+import { toObstacle } from './slot-shell.ts'
+import type { SlotShell } from './slot-shell.ts'
+import { StatusReader } from './status.ts'
+import { World } from './world.ts'
+
+export interface DaemonPorts {
+  readonly directory: StateDirectory
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly net: Net
+  readonly commands: CommandRunner
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly checkpoint: Checkpoint
+  /** Restarts the supervisor and the groomer where they have died; names those it restarted. */
+  readonly ensureCompanions: () => Promise<readonly string[]>
+  /** Whether the database behind the store is still the file that was opened. */
+  readonly isStoreReplaced: () => Promise<boolean>
+}
+
+export interface DaemonFacts {
+  readonly pid: number
+  readonly version: string
+  readonly host: string
+  readonly home: (user: string | null) => string
+  readonly nodeDirectory: string
+  readonly memoryBytes: () => number
+}
+
+/** Every look costs little; this is the net under the nudges, and how soon a lost companion or database is noticed. */
+const pulseMs = 1000
+const maxRevisions = 50
+
+export class Daemon {
+  readonly #ports: DaemonPorts
+  readonly #facts: DaemonFacts
+  readonly world: World = new World()
+  readonly events: EventLog
+  readonly operations: Operations
+  readonly #secrets: SecretStore
+  readonly #allotment: PortAllotment
+  readonly #reconciler: Reconciler
+  readonly #status: StatusReader
+  readonly #startedAt: string
+  readonly #revisions = new Map<number, RevisionRecord>()
+  #pulse: Timer | null = null
+  #early: RuntimeEvent[] | null = []
+  #ended: (reason: DaemonEnd) => void = () => {}
+  /** Resolves when the daemon cannot or shall not go on; the caller ends the process. */
+  readonly end: Promise<DaemonEnd> = new Promise((resolve) => {
+    this.#ended = resolve
+  })
+
+  constructor(ports: DaemonPorts, facts: DaemonFacts) {
+    this.#ports = ports
+    this.#facts = facts
+    const { store, clock, random, directory } = ports
+    const { world } = this
+    this.#startedAt = clock.wallTime()
+    this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied })
+    this.#secrets = new SecretStore(store)
+    this.#allotment = new PortAllotment(ports.net, Number.parseInt(directory.stateId.slice(0, 8), 16))
+    this.#reconciler = new Reconciler({
+      world,
+      store,
+      checkpoint: ports.checkpoint,
+      onChange: () => this.operations.judge(),
+      tools: {
+        ...ports,
+        tell: (story) => this.events.tell({ ...story, message: this.#secrets.redact(story.message), cause: story.cause === null ? null : this.#secrets.redact(story.cause) }),
+        acquirePort: (slot, spec) => this.#acquirePort(slot, spec),
+        portOf: (slot) => this.#allotment.portOf(slot),
+        order: (start) => this.#order(start),
+      },
+    })
+    this.operations = new Operations({
+      world,
+      store,
+      clock,
+      checkpoint: ports.checkpoint,
+      reconciler: () => this.#reconciler,
+      newId: () => random.hex(6),
+      tell: (kind, message, cause) => this.events.tell({ kind, slot: null, epoch: null, message, cause }),
+      report: (service, slot, message) => this.#report(service, slot, message),
+      loadRevision: (number) => this.loadRevision(number),
+      onEnd: () => this.#prune(),
+    })
+    this.#status = new StatusReader({ world, runtime: ports.runtime, clock, portOf: (shell) => this.#allotment.portOf(shell.id) })
+  }
+
+  async start(): Promise<void> {
+    const { store, runtime, directory } = this.#ports
+    await this.events.load()
+    await this.#secrets.load()
+    const tools = { ...this.#ports, world: this.world, ports: this.#allotment, loadRevision: (number: RevisionNumber) => this.loadRevision(number) }
+    const records = await loadWanted(tools)
+    const discovery = await runtime.discover((event) => this.#take(event))
+    const lastBoot = await readRecord<string>(store, 'boot')
+    this.#tell('daemon-started', `pid ${this.#facts.pid}, version ${this.#facts.version}`, null)
+    if (lastBoot !== null && lastBoot !== directory.bootId) this.#tell('host-rebooted', 'nothing that ran before runs any more', 'a new boot id')
+    if (lastBoot !== directory.bootId) await store.transact({ then: [put('boot', directory.bootId)] })
+    await adopt(tools, this.#reconciler, records, discovery)
+    await this.operations.resume()
+    const early = this.#early ?? []
+    this.#early = null
+    for (const event of early) this.#take(event)
+    this.#reconciler.nudge()
+    this.#beat()
+  }
+
+  /** Ends the daemon's own work; instances run on. */
+  async stop(reason: DaemonEnd): Promise<void> {
+    this.#pulse?.cancel()
+    this.operations.close()
+    await this.#reconciler.close()
+    this.#tell('daemon-stopped', 'instances run on', reason.message)
+    await this.events.flush()
+    this.#ended(reason)
+  }
+
+  status(): StatusAnswer {
+    const { world } = this
+    return {
+      project: world.project?.name ?? null,
+      stage: world.project?.stage ?? null,
+      revision: world.applied,
+      daemon: {
+        pid: this.#facts.pid,
+        startedAt: this.#startedAt,
+        memoryBytes: this.#facts.memoryBytes(),
+        condition: world.condition,
+      },
+      operation: this.operations.current,
+      services: this.#status.services(),
+      instances: this.#status.instances(true).map((instance) => ({
+        ...instance,
+        reason: instance.reason === null ? null : this.#secrets.redact(instance.reason),
+      })),
+    }
+  }
+
+  plan(request: PlanRequest): PlanAnswer {
+    return answerPlan(this.#requestTools(), request)
+  }
+
+  async operate(request: OperationRequest): Promise<OperationAnswer> {
+    const begun = await this.operations.begin(() => intentOf(this.#requestTools(), request))
+    if (begun !== null && request.by.file !== null) {
+      const origin = { file: request.by.file, stage: this.world.project?.stage ?? null, project: this.world.project?.name ?? '' }
+      await this.#ports.directory.writeFile('origin.json', `${JSON.stringify(origin)}\n`).catch(() => undefined)
+    }
+    if (begun === null) return { id: '', revision: this.world.applied, unchanged: true }
+    return { ...begun, unchanged: false }
+  }
+
+  async loadRevision(number: RevisionNumber): Promise<RevisionRecord | null> {
+    const known = this.#revisions.get(number)
+    if (known !== undefined) return known
+    const record = await readRecord<RevisionRecord>(this.#ports.store, keys.revision(number))
+    if (record !== null) this.#revisions.set(number, record)
+    // Only what slots and operations refer to is worth its memory.
+    for (const old of [...this.#revisions.keys()].slice(0, -4)) this.#revisions.delete(old)
+    return record
+  }
+
+  async listRevisions(): Promise<readonly { readonly record: RevisionRecord; readonly fate: FateRecord }[]> {
+    const fates = new Map<string, FateRecord>()
+    for (const { key, record } of await listRecords<FateRecord>(this.#ports.store, 'fate/')) fates.set(key.slice('fate/'.length), record)
+    const { entries } = await this.#ports.store.list('revision/', { descending: true, limit: maxRevisions })
+    return entries.map(({ key, value }) => ({
+      record: JSON.parse(value) as RevisionRecord,
+      fate: fates.get(key.slice('revision/'.length)) ?? { state: 'failed' },
+    }))
+  }
+
+  redact(text: string): string {
+    return this.#secrets.redact(text)
+  }
+
+  /** Shells of a service, or the one of a slot; empty when the name is not known. */
+  shellsFor(target: string): readonly SlotShell[] {
+    const exact = this.world.shells.get(target as SlotId)
+    return exact === undefined ? this.world.shellsOf(target as ServiceName) : [exact]
+  }
+
+  #requestTools(): RequestTools {
+    return {
+      world: this.world,
+      secrets: this.#secrets,
+      clock: this.#ports.clock,
+      observe: () => this.#status.instances(false),
+      loadRevision: (number) => this.loadRevision(number),
+    }
+  }
+
+  #take(event: RuntimeEvent): void {
+    if (this.#early !== null) {
+      this.#early.push(event)
+      return
+    }
+    const shell = this.world.shells.get(event.slot)
+    if (shell === undefined) return
+    const { epoch } = event
+    const jitter = this.#ports.random.fraction()
+    switch (event.kind) {
+      case 'started':
+        return shell.dispatch({ kind: 'started', epoch, pid: event.pid, startedAt: event.startedAt })
+      case 'refused':
+        return shell.dispatch({ kind: 'refused', epoch, refusal: toObstacle(event.refusal), jitter })
+      case 'gone':
+        return shell.dispatch({ kind: 'gone', epoch, exit: event.exit, jitter })
+    }
+  }
+
+  async #acquirePort(slot: SlotId, spec: InstanceSpec): ReturnType<PortAllotment['acquire']> {
+    const answer = await this.#allotment.acquire(slot, spec.service.port)
+    if (answer.kind === 'port') this.#reconciler.notePort(slot, answer.port)
+    return answer
+  }
+
+  async #order(start: { slot: SlotId; epoch: Epoch; spec: InstanceSpec; port: number | null }): Promise<StartOrder> {
+    const { slot, epoch, spec, port } = start
+    const { service } = spec
+    const { directory, runtime } = this.#ports
+    const volumes: Record<string, string> = {}
+    for (const { name } of service.volumes) volumes[name] = await directory.ensureVolume(name, service.user)
+    await runtime.setLogBound(slot, service.logs.maxBytes)
+    const note: StartNote = { revision: spec.revision, generation: spec.generation, service, port }
+    return {
+      slot,
+      epoch,
+      command: service.command,
+      directory: service.directory,
+      environment: composeEnvironment({
+        spec,
+        slot,
+        epoch,
+        port,
+        project: this.world.project?.name ?? '',
+        stage: this.world.project?.stage ?? null,
+        host: this.#facts.host,
+        home: this.#facts.home(service.user),
+        nodeDirectory: this.#facts.nodeDirectory,
+        secrets: this.#secrets.valuesFor(service),
+        volumes,
+      }),
+      user: service.user,
+      limits: service.limits,
+      volumes: service.volumes,
+      note: JSON.stringify(note),
+    }
+  }
+
+  async #report(service: ServiceName, slot: string | null, message: string): Promise<Failure> {
+    const shell = slot === null ? undefined : this.world.shells.get(slot as SlotId)
+    const text = shell === undefined ? '' : (await this.#ports.runtime.readLog(shell.id, { lines: 10 }, 64 * 1024)).text
+    const log = text.split('\n').filter((line) => line !== '')
+    return {
+      service,
+      slot,
+      message: this.redact(message),
+      probe: shell?.lastProbe === null || shell === undefined ? null : this.redact(shell.lastProbe),
+      log: log.slice(-10).map((line) => this.redact(line)),
+    }
+  }
+
+  #beat(): void {
+    this.#pulse = this.#ports.clock.after(pulseMs, () => {
+      this.#look()
+        .catch((error: unknown) => this.#ports.log.write('error', `pulse: ${String(error)}`))
+        .finally(() => this.#beat())
+    })
+  }
+
+  async #look(): Promise<void> {
+    if (await this.#ports.isStoreReplaced()) {
+      this.#ports.log.write('error', 'the database was replaced under the daemon; it ends and begins anew with the one that is there')
+      this.#ended({ kind: 'broken', message: 'the database was replaced' })
+      return
+    }
+    for (const companion of await this.#ports.ensureCompanions()) {
+      this.#tell('supervisor-restarted', `${companion} was started again`, 'it had died')
+    }
+    this.#reconciler.nudge()
+    void this.events.flush()
+  }
+
+  /** History is bounded; what a slot still runs by is kept whatever its age. */
+  async #prune(): Promise<void> {
+    const { entries } = await this.#ports.store.list('revision/', { descending: true })
+    const used = new Set([...this.world.records.values()].map((record) => record.revision))
+    const kept = entries.filter(({ value }, index) => index < maxRevisions || used.has((JSON.parse(value) as RevisionRecord).number))
+    const dropped = entries.filter((entry) => !kept.includes(entry))
+    if (dropped.length === 0) return
+    const projects = kept.map(({ value }) => (JSON.parse(value) as RevisionRecord).project)
+    const writes: Write[] = dropped.flatMap(({ key }) => [remove(key), remove(key.replace('revision/', 'fate/'))])
+    await this.#ports.store.transact({ then: [...writes, ...this.#secrets.forget(projects)] })
+    await this.#reconciler.forgetUnnamed(new Set(projects.flatMap(({ services }) => services.map(({ name }) => name))))
+  }
+
+  #tell(kind: Parameters<EventLog['tell']>[0]['kind'], message: string, cause: string | null): void {
+    this.events.tell({ kind, slot: null, epoch: null, message, cause })
+  }
+}
+
+/** `asked`: end for good. `broken`: another daemon should begin. */
+export interface DaemonEnd {
+  readonly kind: 'asked' | 'broken'
+  readonly message: string
+}

@@ -1,0 +1,98 @@
+/**
+ * The story, kept in order and bounded. An event is told at once to those who follow and written in the next group; a disk that is full
+ * keeps it in memory until there is space. Nothing waits for it: a start must not be late because its telling is.
+ */
+
+import type { RecordedEvent, Story } from '../core/model/event.ts'
+import type { RevisionNumber } from '../core/model/id.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Store } from '../ports/store.ts'
+import { keys, listRecords, put, remove } from './records.ts'
+
+/** Enough for weeks of ordinary life; about 2 MB in the database. */
+const maxKept = 5000
+/** What followers and `events` see without asking the database. */
+const maxRecent = 1000
+const maxUnwritten = 2000
+const maxBatch = 500
+
+export class EventLog {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #revision: () => RevisionNumber
+  readonly #followers = new Set<(event: RecordedEvent) => void>()
+  #recent: RecordedEvent[] = []
+  #unwritten: RecordedEvent[] = []
+  #writing: Promise<void> | null = null
+  #next = 1
+  #oldest = 1
+
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly revision: () => RevisionNumber }) {
+    this.#store = options.store
+    this.#clock = options.clock
+    this.#revision = options.revision
+  }
+
+  async load(): Promise<void> {
+    const records = await listRecords<RecordedEvent>(this.#store, 'event/')
+    this.#recent = records.slice(-maxRecent).map(({ record }) => record)
+    this.#next = (this.#recent.at(-1)?.number ?? 0) + 1
+    this.#oldest = records[0]?.record.number ?? this.#next
+  }
+
+  tell(story: Story): void {
+    const event: RecordedEvent = { number: this.#next, at: this.#clock.wallTime(), revision: this.#revision(), ...story }
+    this.#next += 1
+    this.#recent.push(event)
+    if (this.#recent.length > maxRecent * 2) this.#recent = this.#recent.slice(-maxRecent)
+    if (this.#unwritten.length < maxUnwritten) this.#unwritten.push(event)
+    for (const follower of this.#followers) follower(event)
+    void this.flush()
+  }
+
+  /** Events above `since`, oldest first, at most `limit` of the newest. */
+  async read(since: number, limit: number): Promise<readonly RecordedEvent[]> {
+    const first = this.#recent[0]?.number ?? this.#next
+    const wanted = Math.max(since + 1, this.#next - limit)
+    if (wanted >= first) return this.#recent.filter((event) => event.number >= wanted)
+    const stored = await listRecords<RecordedEvent>(this.#store, 'event/')
+    const older = stored.map(({ record }) => record).filter((event) => event.number >= wanted && event.number < first)
+    return [...older, ...this.#recent].slice(-limit)
+  }
+
+  follow(follower: (event: RecordedEvent) => void): () => void {
+    this.#followers.add(follower)
+    return () => this.#followers.delete(follower)
+  }
+
+  /** Writes what is unwritten; a failure leaves it for the next call and is not an error of the caller's. */
+  flush(): Promise<void> {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = null
+    })
+    return this.#writing
+  }
+
+  async #write(): Promise<void> {
+    // Let everything that this turn of the loop tells into one transaction.
+    await Promise.resolve()
+    while (this.#unwritten.length > 0) {
+      const batch = this.#unwritten.slice(0, maxBatch)
+      const puts = batch.map((event) => put(keys.event(event.number), event))
+      try {
+        await this.#store.transact({ then: [...puts, ...this.#forget(batch.length)] })
+      } catch {
+        return
+      }
+      this.#unwritten = this.#unwritten.slice(batch.length)
+    }
+  }
+
+  #forget(room: number): readonly ReturnType<typeof remove>[] {
+    const surplus = Math.min(room + 10, this.#next - this.#oldest - maxKept)
+    if (surplus <= 0) return []
+    const removed = Array.from({ length: surplus }, (_, index) => remove(keys.event(this.#oldest + index)))
+    this.#oldest += surplus
+    return removed
+  }
+}

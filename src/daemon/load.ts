@@ -1,0 +1,170 @@
+/**
+ * What a new daemon does first: it believes the kernel about what runs, the slot directories about the last epochs, and the database
+ * about what should be, each only as far as it can know. Whatever runs with the right identity is adopted without a
+ * touch. A database that is older than what runs (a restored copy) is overruled wherever believing it would repeat something.
+ */
+
+import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
+import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import { asEpoch, asRevisionNumber, asServiceName, claimOfEpoch, parseSlotId } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
+import { processIdentity } from '../core/model/service.ts'
+import type { Clock } from '../ports/clock.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Random } from '../ports/random.ts'
+import type { Discovery, Occupant, Runtime } from '../ports/runtime.ts'
+import type { Store } from '../ports/store.ts'
+import type { PortAllotment } from './port-allotment.ts'
+import type { Reconciler } from './reconciler.ts'
+import { keys, layoutVersion, listRecords, put, readRecord } from './records.ts'
+import type { RevisionRecord, SlotRecord } from './records.ts'
+import type { SlotShell } from './slot-shell.ts'
+import type { World } from './world.ts'
+
+/** What a start leaves beside its instance, for a daemon whose database does not know of it. */
+export interface StartNote {
+  readonly revision: RevisionNumber
+  readonly generation: number
+  readonly service: Service
+  readonly port: number | null
+}
+
+export interface LoadTools {
+  readonly store: Store
+  readonly world: World
+  readonly runtime: Runtime
+  readonly ports: PortAllotment
+  readonly clock: Clock
+  readonly random: Random
+  readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
+}
+
+/** Throws `E_STATE_NEWER` when the database has a layout of a later version. */
+export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[]> {
+  const { store, world } = tools
+  const layout = await readRecord<number>(store, keys.layout)
+  if (layout !== null && layout > layoutVersion) {
+    throw new DarumaError('E_STATE_NEWER', `The state was written by a newer version of daruma (layout ${layout}, this one knows ${layoutVersion}).`, {
+      hint: 'Use that version again. Nothing was changed.',
+    })
+  }
+  if (layout === null) await store.transact({ then: [put(keys.layout, layoutVersion)] })
+  world.applied = (await readRecord<RevisionNumber>(store, keys.applied)) ?? asRevisionNumber(0)
+  world.target = world.applied === 0 ? null : await tools.loadRevision(world.applied)
+  const { entries } = await store.list('revision/', { descending: true, limit: 1 })
+  world.lastRevision = entries[0] === undefined ? 0 : (JSON.parse(entries[0].value) as RevisionRecord).number
+  for (const { key, record } of await listRecords<number>(store, 'generation/')) world.generations.set(nameIn(key), record)
+  for (const { key } of await listRecords<boolean>(store, 'stopped/')) world.stoppedByHand.add(nameIn(key))
+  for (const { key, record } of await listRecords<string>(store, 'job/')) world.jobsDone.set(nameIn(key), record)
+  return (await listRecords<SlotRecord>(store, 'slot/')).map(({ record }) => record)
+}
+
+/** A second live epoch in one slot should not exist; if some fault has made one, it must not go on. */
+const killLimitMs = 5000
+
+/** Makes a shell for every slot that anything knows of, and tells each what was found in it. */
+export async function adopt(tools: LoadTools, reconciler: Reconciler, records: readonly SlotRecord[], discovery: Discovery): Promise<void> {
+  const { world } = tools
+  for (const [slot, epoch] of discovery.lastEpochs) world.lastEpochs.set(slot, epoch)
+  for (const { slot, settledEpoch } of records) {
+    const known = world.lastEpochs.get(slot) ?? asEpoch(0)
+    if (settledEpoch !== null && settledEpoch > known) world.lastEpochs.set(slot, settledEpoch)
+  }
+  const latest = latestBySlot(discovery)
+  for (const occupant of discovery.occupants) {
+    if (occupant.state === 'running' && latest.get(occupant.slot) !== occupant) await tools.runtime.kill(occupant, killLimitMs)
+  }
+  const bySlot = new Map(records.map((record) => [record.slot, record]))
+  for (const slot of new Set([...bySlot.keys(), ...latest.keys()])) {
+    await adoptSlot(tools, reconciler, slot, bySlot.get(slot) ?? null, latest.get(slot) ?? null)
+  }
+}
+
+async function adoptSlot(tools: LoadTools, reconciler: Reconciler, slot: SlotId, recorded: SlotRecord | null, occupant: Occupant | null): Promise<void> {
+  const { world } = tools
+  const note = occupant === null ? null : readNote(occupant)
+  if (note !== null) world.lastRevision = Math.max(world.lastRevision, note.revision)
+  const noted = note === null ? null : specOfNote(note)
+  const record = recorded ?? recordOfNote(world, slot, occupant, note)
+  if (record === null) return
+  const wanted = record.revision === null ? null : await specOfRecord(tools, record)
+  // A database that has never seen a revision knows nothing: what runs is kept as it is until the next `up` says otherwise.
+  const isUnrecorded = world.applied === 0 && world.target === null && occupant?.state === 'running'
+  const shell = reconciler.makeShell(record, wanted ?? (isUnrecorded ? noted : null))
+  if (wanted === null && isUnrecorded) world.unrecorded.add(slot)
+  tools.ports.remember(slot, note?.port ?? record.port)
+  if (occupant !== null) report(tools, shell, occupant, noted, record)
+}
+
+function report(tools: LoadTools, shell: SlotShell, occupant: Occupant, spec: InstanceSpec | null, record: SlotRecord): void {
+  const { epoch } = occupant
+  if (occupant.state === 'running') {
+    shell.dispatch({ kind: 'found', epoch, pid: occupant.pid ?? 0, startedAt: occupant.startedAt ?? tools.clock.wallTime(), spec })
+    return
+  }
+  const isSettled = record.settledEpoch !== null && record.settledEpoch >= epoch
+  if (isSettled || spec === null) return
+  const exit = occupant.exit ?? ({ kind: 'unknown' } as const)
+  noteFinishedJob(tools.world, spec, shell.id, exit)
+  shell.dispatch({ kind: 'found-ended', epoch, startedAt: occupant.startedAt, spec, exit, jitter: tools.random.fraction() })
+}
+
+/** A job whose exit file says it has completed is not run again because a restored database has not heard of it. */
+function noteFinishedJob(world: World, spec: InstanceSpec, slot: SlotId, exit: Outcome['exit']): void {
+  const isJob = spec.service.scale.kind === 'job'
+  if (isJob && exit.kind === 'code' && exit.code === 0) world.noteOutcome(slot, { kind: 'completed', identity: spec.identity, exit })
+}
+
+function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
+  const latest = new Map<SlotId, Occupant>()
+  for (const occupant of discovery.occupants) {
+    const other = latest.get(occupant.slot)
+    // What runs comes before what has ended, whatever its epoch: it is what must not be doubled.
+    const isBetter = other === undefined || rank(occupant) > rank(other) || (rank(occupant) === rank(other) && occupant.epoch > other.epoch)
+    if (isBetter) latest.set(occupant.slot, occupant)
+  }
+  return latest
+}
+
+const rank = (occupant: Occupant): number => (occupant.state === 'running' ? 1 : 0)
+
+function readNote(occupant: Occupant): StartNote | null {
+  if (occupant.note === null) return null
+  try {
+    return JSON.parse(occupant.note) as StartNote
+  } catch {
+    return null
+  }
+}
+
+function specOfNote(note: StartNote): InstanceSpec {
+  const { service, generation, revision } = note
+  return { service, generation, revision, identity: processIdentity(service, generation) }
+}
+
+function recordOfNote(world: World, slot: SlotId, occupant: Occupant | null, note: StartNote | null): SlotRecord | null {
+  if (occupant === null) return null
+  const isUnrecorded = world.applied === 0 && world.target === null && occupant.state === 'running'
+  return {
+    slot,
+    claim: claimOfEpoch(occupant.epoch),
+    revision: isUnrecorded && note !== null ? note.revision : null,
+    because: 'nothing recorded asks for it',
+    generation: note?.generation ?? 0,
+    port: note?.port ?? null,
+    settledEpoch: null,
+    outcome: null,
+  }
+}
+
+async function specOfRecord(tools: LoadTools, record: SlotRecord): Promise<InstanceSpec | null> {
+  if (record.revision === null) return null
+  const revision = await tools.loadRevision(record.revision)
+  const { service: name } = parseSlotId(record.slot)
+  const service = revision?.project.services.find((candidate) => candidate.name === name)
+  if (service === undefined) return null
+  const { generation } = record
+  return { service, generation, revision: record.revision, identity: processIdentity(service, generation) }
+}
+
+const nameIn = (key: string): ServiceName => asServiceName(key.slice(key.indexOf('/') + 1))

@@ -1,0 +1,302 @@
+/**
+ * What changes the wanted world: one operation at a time, recorded before it begins, carried on by the next daemon if this one dies. The
+ * command that asked only watches. An operation succeeds when every service it touches has settled; if one of them
+ * fails, a change of revision is rolled back as a whole, and the operation fails with the reason where it happened.
+ */
+
+import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
+import { startGate } from '../core/rollout/order.ts'
+import { deadlineMs, judgeProgress } from '../core/rollout/progress.ts'
+import type { ProgressVerdict, ServiceProgress, SlotProgress } from '../core/rollout/progress.ts'
+import type { Clock, Timer } from '../ports/clock.ts'
+import type { Checkpoint } from '../ports/checkpoint.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Operation as Write, Store } from '../ports/store.ts'
+import type { Failure, OperationLine, OperationRequest, OperationView, Requester } from '../protocol/api.ts'
+import type { Reconciler } from './reconciler.ts'
+import { keys, put, readRecord, remove } from './records.ts'
+import type { OperationRecord, RevisionRecord } from './records.ts'
+import type { World } from './world.ts'
+
+/** What an operation does to the wanted world; made by `requests.ts` from what was asked. */
+export interface Intent {
+  readonly kind: OperationRequest['kind']
+  readonly by: Requester
+  /** The revision to make true; null where only operator overrides change. */
+  readonly revision: RevisionRecord | null
+  readonly involved: readonly ServiceName[]
+  /** Services that start anew though their config is the same. */
+  readonly raise: readonly ServiceName[]
+  readonly stop: readonly ServiceName[]
+  readonly start: readonly ServiceName[]
+  /** Secret values and the like that must be durable with it. */
+  readonly writes: readonly Write[]
+}
+
+export interface OperationsOptions {
+  readonly world: World
+  readonly store: Store
+  readonly reconciler: () => Reconciler
+  readonly clock: Clock
+  readonly checkpoint: Checkpoint
+  readonly newId: () => string
+  readonly tell: (kind: 'operation-started' | 'operation-succeeded' | 'operation-failed' | 'rolling-back' | 'rolled-back', message: string, cause: string | null) => void
+  readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<Failure>
+  readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
+  readonly onEnd: () => Promise<void>
+}
+
+/** An operation's lines are kept for late watchers, within reason. */
+const maxLines = 2000
+const maxEnded = 20
+
+interface Watched {
+  readonly record: OperationRecord
+  readonly lines: OperationLine[]
+  readonly followers: Set<(line: OperationLine) => void>
+  readonly startedMs: number
+}
+
+export class Operations {
+  readonly #options: OperationsOptions
+  readonly #world: World
+  #current: Watched | null = null
+  #isAccepting = false
+  #isJudging = false
+  readonly #ended = new Map<string, Watched>()
+  readonly #progress = new Map<ServiceName, ServiceProgress>()
+  readonly #said = new Map<ServiceName, string>()
+  #timer: Timer | null = null
+
+  constructor(options: OperationsOptions) {
+    this.#options = options
+    this.#world = options.world
+  }
+
+  get current(): OperationView | null {
+    return this.#current === null ? null : viewOf(this.#current.record)
+  }
+
+  /** Refuses with `E_OPERATION_BUSY` naming who is at work; else the operation is durable when this resolves, and under way. */
+  async begin(makeIntent: () => Promise<Intent | null>): Promise<{ readonly id: string; readonly revision: number } | null> {
+    this.#refuseIfBusy()
+    this.#isAccepting = true
+    try {
+      const intent = await makeIntent()
+      return intent === null ? null : await this.#accept(intent)
+    } finally {
+      this.#isAccepting = false
+    }
+  }
+
+  /** Carries on what an earlier daemon began. */
+  async resume(): Promise<void> {
+    const record = await readRecord<OperationRecord>(this.#options.store, keys.operation)
+    if (record === null) return
+    const number = record.state === 'rolling-back' ? record.base : record.target
+    this.#world.target = await this.#options.loadRevision(number)
+    this.#current = this.#watched(record)
+    this.#options.tell('operation-started', `carries on ${record.kind} to revision ${record.target}`, 'the daemon began anew')
+    this.judge()
+  }
+
+  /** Looks how far the operation is. Called after every look of the reconciler. */
+  judge(): void {
+    if (this.#current === null || this.#isJudging) return
+    this.#isJudging = true
+    this.#judgeAll(this.#current)
+      .catch((error: unknown) => this.#retryLater(error))
+      .finally(() => {
+        this.#isJudging = false
+      })
+  }
+
+  /** The lines of an operation, past and future; `ended` tells that no more will come. Null: not known (any more). */
+  follow(id: string, follower: (line: OperationLine) => void): (() => void) | null {
+    const watched = this.#current?.record.id === id ? this.#current : this.#ended.get(id)
+    if (watched === undefined || watched === null) return null
+    for (const line of watched.lines) follower(line)
+    watched.followers.add(follower)
+    return () => watched.followers.delete(follower)
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+  }
+
+  #refuseIfBusy(): void {
+    if (this.#current === null && !this.#isAccepting) return
+    const who = this.#current === null ? 'another request' : describe(this.#current.record)
+    throw new DarumaError('E_OPERATION_BUSY', `Another operation is under way: ${who}.`, {
+      hint: 'Wait for its end with --wait, or watch it with daruma status.',
+    })
+  }
+
+  async #accept(intent: Intent): Promise<{ readonly id: string; readonly revision: number }> {
+    const { store, checkpoint, clock, newId } = this.#options
+    const target = intent.revision?.number ?? this.#world.applied
+    const record: OperationRecord = {
+      id: newId(),
+      kind: intent.kind,
+      by: intent.by,
+      startedAt: clock.wallTime(),
+      state: 'running',
+      base: this.#world.applied,
+      target,
+      involved: intent.involved,
+    }
+    const raised = new Map(intent.raise.map((name) => [name, this.#world.generationOf(name) + 1]))
+    const writes: Write[] = [
+      ...intent.writes,
+      put(keys.operation, record),
+      ...[...raised].map(([name, generation]) => put(keys.generation(name), generation)),
+      ...intent.stop.map((name) => put(keys.stopped(name), true)),
+      ...intent.start.map((name) => remove(keys.stopped(name))),
+    ]
+    if (intent.revision !== null) writes.push(put(keys.revision(target), intent.revision), put(keys.fate(target), { state: 'pending' }))
+    if (checkpoint !== null) await checkpoint('daemon.operation-decided')
+    // The compare is the lease: an operation that is already recorded (by whomever) is not overwritten.
+    const { succeeded } = await store.transact({ compare: [{ key: keys.operation, modified: 0 }], then: writes })
+    if (!succeeded) throw new DarumaError('E_OPERATION_BUSY', 'Another operation is recorded as under way.')
+    if (checkpoint !== null) await checkpoint('daemon.operation-committed')
+    for (const [name, generation] of raised) this.#world.generations.set(name, generation)
+    for (const name of intent.stop) this.#world.stoppedByHand.add(name)
+    for (const name of intent.start) this.#world.stoppedByHand.delete(name)
+    if (intent.revision !== null) {
+      this.#world.target = intent.revision
+      this.#world.unrecorded.clear()
+      this.#world.lastRevision = Math.max(this.#world.lastRevision, target)
+    }
+    this.#current = this.#watched(record)
+    this.#options.tell('operation-started', describe(record), null)
+    this.#options.reconciler().nudge()
+    return { id: record.id, revision: target }
+  }
+
+  #watched(record: OperationRecord): Watched {
+    this.#progress.clear()
+    this.#said.clear()
+    return { record, lines: [], followers: new Set(), startedMs: this.#options.clock.now() }
+  }
+
+  async #judgeAll(watched: Watched): Promise<void> {
+    const verdicts = this.#verdicts(watched.record)
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const [name, verdict] of verdicts) {
+      if (verdict.kind !== 'moving') continue
+      const view = this.#world.views().get(name)
+      if (view !== undefined) nextMs = Math.min(nextMs, deadlineMs(view, verdict.progress, this.#options.clock.now()))
+      this.#sayProgress(watched, name, `${verdict.ready}/${verdict.wanted} ready`, verdict)
+    }
+    for (const [name, verdict] of verdicts) if (verdict.kind === 'done') this.#sayProgress(watched, name, 'done', null)
+    const failed = [...verdicts].find(([, verdict]) => verdict.kind === 'failed')
+    if (failed !== undefined && failed[1].kind === 'failed') return this.#fail(watched, failed[0], failed[1])
+    if ([...verdicts.values()].every((verdict) => verdict.kind === 'done')) return this.#finish(watched)
+    this.#wakeIn(nextMs)
+  }
+
+  #verdicts(record: OperationRecord): ReadonlyMap<ServiceName, ProgressVerdict> {
+    const views = this.#world.views()
+    const verdicts = new Map<ServiceName, ProgressVerdict>()
+    for (const name of record.involved) {
+      const view = views.get(name)
+      if (view === undefined) {
+        verdicts.set(name, { kind: 'done' })
+        continue
+      }
+      const isWaiting = view.wanted !== null && !startGate(view.wanted.service, views).open
+      const before = this.#progress.get(name) ?? null
+      const verdict = judgeProgress({ view, slots: this.#slotsOf(name), isWaiting, before, nowMs: this.#options.clock.now() })
+      if (verdict.kind === 'moving') this.#progress.set(name, verdict.progress)
+      verdicts.set(name, verdict)
+    }
+    return verdicts
+  }
+
+  #slotsOf(name: ServiceName): readonly SlotProgress[] {
+    const identity = this.#world.wantedOf(name)?.identity ?? null
+    return this.#world.shellsOf(name).map((shell) => {
+      const { goal } = shell.slot
+      const { state, isReady, reason } = shell.describe()
+      return { slot: shell.id, state, isReady, reason, isFresh: goal.kind === 'run' && goal.spec.identity === identity }
+    })
+  }
+
+  #sayProgress(watched: Watched, name: ServiceName, message: string, verdict: { readonly ready: number; readonly wanted: number } | null): void {
+    if (this.#said.get(name) === message) return
+    if (verdict === null && this.#said.get(name) === undefined && watched.lines.length > maxLines) return
+    this.#said.set(name, message)
+    const count = verdict ?? { ready: 0, wanted: 0 }
+    this.#say(watched, { kind: 'progress', service: name, slot: null, message, ...count })
+  }
+
+  #say(watched: Watched, line: OperationLine): void {
+    if (watched.lines.length < maxLines || line.kind !== 'progress') watched.lines.push(line)
+    for (const follower of watched.followers) follower(line)
+  }
+
+  async #fail(watched: Watched, name: ServiceName, verdict: { readonly slot: string | null; readonly message: string }): Promise<void> {
+    const { record } = watched
+    this.#say(watched, { kind: 'failure', failure: await this.#options.report(name, verdict.slot, verdict.message) })
+    const isRevision = record.target !== record.base
+    if (!isRevision || record.state === 'rolling-back') return this.#end(watched, { state: 'failed', cause: verdict.message })
+    const next: OperationRecord = { ...record, state: 'rolling-back' }
+    await this.#options.store.transact({ then: [put(keys.operation, next), put(keys.fate(record.target), { state: 'failed' })] })
+    this.#world.target = record.base === 0 ? null : await this.#options.loadRevision(record.base)
+    this.#progress.clear()
+    this.#said.clear()
+    this.#current = { ...watched, record: next }
+    this.#options.tell('rolling-back', `revision ${record.target} is taken back to ${record.base}`, verdict.message)
+    this.#options.reconciler().nudge()
+  }
+
+  async #finish(watched: Watched): Promise<void> {
+    const isRollback = watched.record.state === 'rolling-back'
+    await this.#end(watched, isRollback ? { state: 'failed', cause: 'rolled back' } : { state: 'succeeded', cause: null })
+  }
+
+  async #end(watched: Watched, how: { readonly state: 'succeeded' | 'failed'; readonly cause: string | null }): Promise<void> {
+    const { record } = watched
+    const { store, clock, checkpoint } = this.#options
+    const isApplied = how.state === 'succeeded' && record.target !== record.base
+    const writes: Write[] = [remove(keys.operation)]
+    if (isApplied) {
+      writes.push(put(keys.applied, record.target), put(keys.fate(record.target), { state: 'applied' }))
+      if (record.base > 0) writes.push(put(keys.fate(record.base), { state: 'superseded' }))
+    }
+    if (checkpoint !== null) await checkpoint('daemon.operation-settled')
+    await store.transact({ then: writes })
+    if (checkpoint !== null) await checkpoint('daemon.operation-ended')
+    if (isApplied) this.#world.applied = record.target
+    this.#current = null
+    this.#timer?.cancel()
+    const rolledBack = record.state === 'rolling-back'
+    const kind = rolledBack ? 'rolled-back' : how.state === 'succeeded' ? 'operation-succeeded' : 'operation-failed'
+    this.#options.tell(kind, rolledBack ? `back at revision ${record.base}` : describe(record), how.cause)
+    const durationMs = Math.round(clock.now() - watched.startedMs)
+    this.#say(watched, { kind: 'end', state: how.state, rolledBack, revision: this.#world.applied, durationMs })
+    this.#ended.set(record.id, watched)
+    for (const old of [...this.#ended.keys()].slice(0, -maxEnded)) this.#ended.delete(old)
+    await this.#options.onEnd()
+  }
+
+  /** The verdict stands; only writing it down failed (a full disk). */
+  #retryLater(error: unknown): void {
+    this.#world.condition = error instanceof Error ? error.message : String(error)
+    this.#wakeIn(1000)
+  }
+
+  #wakeIn(delayMs: number): void {
+    this.#timer?.cancel()
+    if (Number.isFinite(delayMs)) this.#timer = this.#options.clock.after(delayMs + 1, () => this.judge())
+  }
+}
+
+function describe(record: OperationRecord): string {
+  const what = record.target === record.base ? record.kind : `${record.kind} to revision ${record.target}`
+  return `${what} by ${record.by.user} (pid ${record.by.pid}, ${record.by.command}) since ${record.startedAt}`
+}
+
+function viewOf(record: OperationRecord): OperationView {
+  return { id: record.id, kind: record.kind, revision: record.target, by: record.by, startedAt: record.startedAt, state: record.state }
+}

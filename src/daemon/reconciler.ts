@@ -1,0 +1,284 @@
+/**
+ * Moves the world towards what should be, one look at a time. It takes no hint of what changed: it is nudged, looks at everything, writes
+ * down the moves that are safe now, and only then lets the slots act on them. A crash between the two leaves a
+ * record of something not yet done, which the next look does.
+ */
+
+import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
+import { newSlot } from '../core/instance/slot.ts'
+import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
+import { parseSlotId, slotId } from '../core/model/id.ts'
+import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
+import type { ServiceView, ServiceViews } from '../core/rollout/order.ts'
+import { planRollout } from '../core/rollout/rollout.ts'
+import type { Move } from '../core/rollout/rollout.ts'
+import type { Checkpoint } from '../ports/checkpoint.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Operation, Store } from '../ports/store.ts'
+import { keys, put, remove } from './records.ts'
+import type { SlotRecord } from './records.ts'
+import { SlotShell } from './slot-shell.ts'
+import type { SlotTools } from './slot-shell.ts'
+import type { World } from './world.ts'
+
+export interface ReconcilerOptions {
+  readonly world: World
+  readonly store: Store
+  readonly tools: Omit<SlotTools, 'settled' | 'changed'>
+  readonly checkpoint: Checkpoint
+  /** Called after every look, and whenever a slot has changed. */
+  readonly onChange: () => void
+}
+
+/** A record to write and what to do with the shell once it is durable. */
+interface Change {
+  readonly record: SlotRecord
+  readonly spec: InstanceSpec | null
+}
+
+export class Reconciler {
+  readonly #world: World
+  readonly #store: Store
+  readonly #options: ReconcilerOptions
+  readonly #tools: SlotTools
+  #look: Promise<void> | null = null
+  #isNudged = false
+  #isClosed = false
+  #unsettled = new Map<SlotId, SlotRecord>()
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options
+    this.#world = options.world
+    this.#store = options.store
+    this.#tools = {
+      ...options.tools,
+      settled: (slot, epoch, outcome) => this.#settle(slot, epoch, outcome),
+      changed: () => this.nudge(),
+    }
+  }
+
+  /** Looks soon; any number of nudges before the look make one look. */
+  nudge(): void {
+    this.#isNudged = true
+    this.#look ??= this.#lookUntilQuiet().finally(() => {
+      this.#look = null
+      if (this.#isNudged && !this.#isClosed) this.nudge()
+    })
+  }
+
+  /** Ends looking and the slots' timers; what runs goes on. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#look
+    for (const shell of this.#world.shells.values()) shell.close()
+  }
+
+  /** Makes the shell of a slot with a goal that is not acted upon before its first event. */
+  makeShell(record: SlotRecord, spec: InstanceSpec | null): SlotShell {
+    const goal = spec === null ? ({ kind: 'rest', because: record.because } as const) : ({ kind: 'run', spec, claim: record.claim } as const)
+    const slot = newSlot(record.slot, this.#world.lastEpochs.get(record.slot) ?? null, goal)
+    const shell = new SlotShell(this.#tools, { ...slot, outcome: record.outcome })
+    this.#world.shells.set(record.slot, shell)
+    this.#world.records.set(record.slot, record)
+    return shell
+  }
+
+  async #lookUntilQuiet(): Promise<void> {
+    // Let everything that happens in this turn of the loop be seen by one look.
+    await Promise.resolve()
+    while (this.#isNudged && !this.#isClosed) {
+      this.#isNudged = false
+      try {
+        await this.#lookOnce()
+        if (this.#world.condition !== null) this.#recovered()
+      } catch (error) {
+        this.#hindered(error)
+        break
+      }
+    }
+    this.#options.onChange()
+  }
+
+  async #lookOnce(): Promise<void> {
+    const views = this.#world.views()
+    const changes = [...views.values()].flatMap((view) => this.#changesOf(view, views))
+    if (changes.length > 0 || this.#unsettled.size > 0) await this.#commit(changes)
+    for (const { record, spec } of changes) this.#act(record, spec)
+    this.#setGates()
+  }
+
+  #changesOf(view: ServiceView, views: ServiceViews): readonly Change[] {
+    const moves = view.isJobDone ? retireFailedTries(view) : this.#rollout(view, views)
+    const changes = moves.map((move) => this.#changeOf(view, move))
+    const moved = new Set(changes.map(({ record }) => record.slot))
+    return [...changes, ...this.#refreshed(view).filter(({ record }) => !moved.has(record.slot))]
+  }
+
+  #rollout(view: ServiceView, views: ServiceViews): readonly Move[] {
+    const isStopped = this.#world.stoppedByHand.has(view.name)
+    if (this.#world.target === null && this.#world.unrecorded.size > 0) return []
+    return planRollout({
+      wanted: view.wanted,
+      because: isStopped ? 'stopped by hand' : 'it is not in the config any more',
+      slots: view.slots,
+      mayReplace: view.wanted === null || mayReplace(view.wanted.service, views),
+      mayEmpty: mayEmpty(view.name, this.#world.dependentsOf(view.name), views),
+    })
+  }
+
+  #changeOf(view: ServiceView, move: Move): Change {
+    const id = slotId(view.name, move.index)
+    const present = this.#world.records.get(id)
+    const base: SlotRecord = present ?? { ...emptyRecord, slot: id }
+    if (move.kind === 'retire') return { record: { ...base, revision: null, because: move.because }, spec: null }
+    const spec = this.#specOf(view)
+    return { record: { ...base, revision: spec.revision, generation: spec.generation, because: '', outcome: null }, spec }
+  }
+
+  /** Slots that keep their process but take the newer revision's policies. */
+  #refreshed(view: ServiceView): readonly Change[] {
+    const { wanted } = view
+    if (wanted === null || this.#world.target === null) return []
+    const { number } = this.#world.target
+    return view.slots
+      .filter((slot) => slot.goalIdentity === wanted.identity)
+      .map((slot) => this.#world.records.get(slotId(view.name, slot.index)))
+      .filter((record) => record !== undefined)
+      .filter((record) => record.revision !== number)
+      .map((record) => {
+        const spec = this.#specOf(view)
+        return { record: { ...record, revision: spec.revision, generation: spec.generation }, spec }
+      })
+  }
+
+  #specOf(view: ServiceView): InstanceSpec {
+    const { target } = this.#world
+    if (view.wanted === null || target === null) throw new Error(`${view.name} is not wanted`)
+    const { service, identity } = view.wanted
+    return { service, identity, generation: this.#world.generationOf(view.name), revision: target.number }
+  }
+
+  /** One transaction: claims for slots that begin to run, and every record. Nothing acts before it is durable. */
+  async #commit(changes: readonly Change[]): Promise<void> {
+    const { checkpoint } = this.#options
+    const claims = await this.#store.get(keys.claims)
+    let last = claims === null ? 0 : (JSON.parse(claims.value) as number)
+    const claimed = changes.map(({ record, spec }): Change => {
+      if (spec === null || record.claim > 0) return { record, spec }
+      last += 1
+      return { record: { ...record, claim: last }, spec }
+    })
+    const settled = this.#unsettled
+    this.#unsettled = new Map()
+    for (const { record } of claimed) settled.delete(record.slot)
+    const writes: Operation[] = [...settled.values(), ...claimed.map(({ record }) => record)].map((record) => put(keys.slot(record.slot), record))
+    for (const { slot, outcome } of settled.values()) {
+      const { service } = parseSlotId(slot)
+      if (outcome?.kind === 'completed') writes.push(put(keys.job(service), outcome.identity))
+    }
+    if (checkpoint !== null) await checkpoint('daemon.assignment-decided')
+    try {
+      for (let from = 0; from < writes.length; from += maxWrites) {
+        const part = [put(keys.claims, last), ...writes.slice(from, from + maxWrites)]
+        await this.#store.transact({ then: part })
+      }
+    } catch (error) {
+      for (const [slot, record] of settled) if (!this.#unsettled.has(slot)) this.#unsettled.set(slot, record)
+      throw error
+    }
+    if (checkpoint !== null) await checkpoint('daemon.assignment-committed')
+    for (const { record } of claimed) {
+      const meanwhile = this.#unsettled.get(record.slot)
+      // An end that was taken in while we wrote is newer than what we wrote.
+      const merged = meanwhile === undefined ? record : { ...record, settledEpoch: meanwhile.settledEpoch, port: meanwhile.port }
+      this.#world.records.set(record.slot, merged)
+      if (meanwhile !== undefined) this.#unsettled.set(record.slot, merged)
+    }
+  }
+
+  #act(record: SlotRecord, spec: InstanceSpec | null): void {
+    const current = this.#world.records.get(record.slot) ?? record
+    const shell = this.#world.shells.get(record.slot) ?? this.makeShell(current, null)
+    if (spec === null) shell.dispatch({ kind: 'goal', goal: { kind: 'rest', because: record.because } })
+    else shell.dispatch({ kind: 'goal', goal: { kind: 'run', spec, claim: current.claim } })
+  }
+
+  #setGates(): void {
+    const views = this.#world.views()
+    for (const shell of this.#world.shells.values()) {
+      const { goal, gate } = shell.slot
+      if (goal.kind !== 'run') continue
+      const next = startGate(goal.spec.service, views)
+      if (next.open !== gate.open || next.because !== gate.because) shell.dispatch({ kind: 'gate', ...next })
+    }
+  }
+
+  #settle(slot: SlotId, epoch: Epoch, outcome: Outcome | null): void {
+    const record = this.#world.records.get(slot)
+    if (record === undefined) return
+    const next: SlotRecord = { ...record, settledEpoch: epoch, outcome }
+    this.#world.records.set(slot, next)
+    this.#unsettled.set(slot, next)
+    if (this.#world.serviceOf(parseSlotId(slot).service)?.scale.kind === 'job') this.#world.noteOutcome(slot, outcome)
+  }
+
+  /** Remembers a slot's port, so that the next daemon gives it the same one. */
+  notePort(slot: SlotId, port: number | null): void {
+    const record = this.#world.records.get(slot)
+    if (record === undefined || record.port === port) return
+    const next = { ...record, port }
+    this.#world.records.set(slot, next)
+    this.#unsettled.set(slot, next)
+    this.nudge()
+  }
+
+  #hindered(error: unknown): void {
+    const code = error instanceof DarumaError ? error.code : null
+    if (code === 'E_STORE_REPLACED' || code === 'E_STORE_CLOSED') return
+    const message = error instanceof Error ? error.message : String(error)
+    if (this.#world.condition === null) {
+      const kind = code === 'E_STORE_FULL' ? 'disk-full' : 'start-failed'
+      this.#tools.tell({ kind, slot: null, epoch: null, message: 'nothing new can be written down, so nothing new is started', cause: message })
+      this.#tools.log.write('error', `reconcile: ${message}`)
+    }
+    this.#world.condition = message
+  }
+
+  #recovered(): void {
+    this.#world.condition = null
+    this.#tools.tell({ kind: 'disk-recovered', slot: null, epoch: null, message: 'writing works again', cause: null })
+  }
+
+  /** Forgets slots of services that no revision kept in history names any more. */
+  async forgetUnnamed(named: ReadonlySet<ServiceName>): Promise<void> {
+    for (const shell of this.#world.shells.values()) {
+      const { service } = parseSlotId(shell.id)
+      const isIdle = shell.slot.goal.kind === 'rest' && shell.slot.occupancy.kind === 'vacant'
+      if (named.has(service) || !isIdle) continue
+      await this.#store.transact({ then: [remove(keys.slot(shell.id)), remove(keys.job(service)), remove(keys.generation(service))] })
+      shell.close()
+      this.#world.shells.delete(shell.id)
+      this.#world.records.delete(shell.id)
+      await this.#tools.runtime.forget(shell.id)
+    }
+  }
+}
+
+const maxWrites = 1000
+
+const emptyRecord: Omit<SlotRecord, 'slot'> = {
+  claim: 0,
+  revision: null,
+  because: '',
+  generation: 0,
+  port: null,
+  settledEpoch: null,
+  outcome: null,
+}
+
+/** A job that is done is left as it is; only a try under another identity (a revision that was rolled back) is taken away. */
+function retireFailedTries(view: ServiceView): readonly Move[] {
+  return view.slots
+    .filter((slot) => slot.goalIdentity !== null && slot.goalIdentity !== view.wanted?.identity)
+    .map((slot) => ({ kind: 'retire', index: slot.index, because: 'its revision was rolled back' }))
+}

@@ -1,0 +1,95 @@
+/**
+ * What the daemon writes down, and under which key. Everything here is JSON under a versioned layout; whoever changes a shape raises
+ * `layoutVersion` and reads the old one. Revisions are written once and never changed; their fate is a record of its own.
+ */
+
+import type { Outcome } from '../core/instance/slot.ts'
+import type { RecordedEvent } from '../core/model/event.ts'
+import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import type { Project } from '../core/model/service.ts'
+import type { Plan } from '../core/plan/plan.ts'
+import type { OperationRequest, Requester, RevisionSummary } from '../protocol/api.ts'
+import type { Store } from '../ports/store.ts'
+
+export const layoutVersion: number = 1
+
+const padded = (value: number): string => String(value).padStart(16, '0')
+
+export const keys = {
+  layout: 'layout',
+  applied: 'applied',
+  operation: 'operation',
+  claims: 'claims',
+  secretKey: 'secret-key',
+  revision: (number: number): string => `revision/${padded(number)}`,
+  fate: (number: number): string => `fate/${padded(number)}`,
+  slot: (slot: SlotId): string => `slot/${slot}`,
+  job: (service: ServiceName): string => `job/${service}`,
+  generation: (service: ServiceName): string => `generation/${service}`,
+  stopped: (service: ServiceName): string => `stopped/${service}`,
+  event: (number: number): string => `event/${padded(number)}`,
+  secret: (digest: string): string => `secret/${digest}`,
+} as const
+
+/** Written once. `skipsJobs`: a rollback never runs jobs. */
+export interface RevisionRecord {
+  readonly number: RevisionNumber
+  readonly createdAt: string
+  readonly by: string
+  readonly cause: string
+  readonly project: Project
+  readonly plan: Plan
+  readonly skipsJobs: boolean
+}
+
+export interface FateRecord {
+  readonly state: RevisionSummary['state']
+}
+
+/** What a slot should run, and what was last settled in it. The specs themselves are in the revisions. */
+export interface SlotRecord {
+  readonly slot: SlotId
+  readonly claim: number
+  /** Null: the slot should rest. */
+  readonly revision: RevisionNumber | null
+  readonly because: string
+  readonly generation: number
+  readonly port: number | null
+  /** The last epoch whose end was taken in. */
+  readonly settledEpoch: Epoch | null
+  readonly outcome: Outcome | null
+}
+
+/** The operation under way: found again by the next daemon, which carries it on. */
+export interface OperationRecord {
+  readonly id: string
+  readonly kind: OperationRequest['kind']
+  readonly by: Requester
+  readonly startedAt: string
+  readonly state: 'running' | 'rolling-back'
+  readonly base: RevisionNumber
+  readonly target: RevisionNumber
+  /** The services whose settling it waits for. */
+  readonly involved: readonly ServiceName[]
+}
+
+export async function readRecord<Shape>(store: Store, key: string): Promise<Shape | null> {
+  const entry = await store.get(key)
+  return entry === null ? null : (JSON.parse(entry.value) as Shape)
+}
+
+/** Every record under a prefix, in key order, with its key. */
+export async function listRecords<Shape>(store: Store, prefix: string): Promise<readonly { readonly key: string; readonly record: Shape }[]> {
+  const { entries } = await store.list(prefix)
+  return entries.map((entry) => ({ key: entry.key, record: JSON.parse(entry.value) as Shape }))
+}
+
+export const put = (key: string, record: unknown): { readonly kind: 'put'; readonly key: string; readonly value: string } => ({
+  kind: 'put',
+  key,
+  value: JSON.stringify(record),
+})
+
+export const remove = (key: string): { readonly kind: 'delete'; readonly key: string } => ({ kind: 'delete', key })
+
+export type { RecordedEvent }

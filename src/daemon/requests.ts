@@ -1,0 +1,212 @@
+/**
+ * Turns what was asked into an intent: the revision to make true and the services it touches. Everything is checked here, before anything
+ * is written; what comes out of here either happens or is rolled back.
+ */
+
+import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
+import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
+import { planChanges } from '../core/plan/plan-changes.ts'
+import { summarise } from '../core/plan/summarise.ts'
+import type { Plan } from '../core/plan/plan.ts'
+import type { Recorded } from '../core/plan/recorded.ts'
+import type { Project, Service } from '../core/model/service.ts'
+import type { InstanceStatus } from '../core/model/status.ts'
+import type { Clock } from '../ports/clock.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { OperationRequest, PlanAnswer, PlanRequest, Requester } from '../protocol/api.ts'
+import type { Intent } from './operations.ts'
+import type { RevisionRecord } from './records.ts'
+import type { SecretStore } from './secrets.ts'
+import type { World } from './world.ts'
+
+export interface RequestTools {
+  readonly world: World
+  readonly secrets: SecretStore
+  readonly clock: Clock
+  readonly observe: () => readonly InstanceStatus[]
+  readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
+}
+
+/** Most services one project may have: each look of the daemon reads all of them. */
+const maxReplicas = 1000
+
+export function recordedOf(world: World): Recorded | null {
+  if (world.applied === 0 && world.target === null) return null
+  return {
+    revision: world.applied,
+    project: world.project ?? emptyProject(world),
+    stoppedByHand: [...world.stoppedByHand],
+    generations: Object.fromEntries(world.generations),
+    completedJobs: [...world.jobsDone.values()],
+  }
+}
+
+/** The plan for a project, without doing anything. Throws `E_PLAN_REFUSED` where a protected service would be removed. */
+export function answerPlan(tools: RequestTools, request: PlanRequest): PlanAnswer {
+  const { project } = tools.secrets.seal(request.project, request.secrets)
+  return { project, plan: planFor(tools, project, false) }
+}
+
+export async function intentOf(tools: RequestTools, request: OperationRequest): Promise<Intent | null> {
+  switch (request.kind) {
+    case 'apply':
+      return applyIntent(tools, request)
+    case 'rollback':
+      return rollbackIntent(tools, request)
+    case 'scale':
+      return scaleIntent(tools, request)
+    case 'down':
+      return revisionIntent(tools, request, { project: emptyProject(tools.world), cause: 'down', skipsJobs: true })
+    case 'restart':
+    case 'stop':
+    case 'start':
+      return overrideIntent(tools, request)
+  }
+}
+
+function applyIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'apply' }>): Intent | null {
+  const { world, secrets } = tools
+  const sealed = secrets.seal(request.project, request.secrets)
+  const plan = planFor(tools, sealed.project, false)
+  if (request.base !== world.applied) throw stale(tools, request.base, plan)
+  if (request.fingerprint !== null && request.fingerprint !== plan.fingerprint) {
+    throw new DarumaError('E_PLAN_STALE', 'The world has moved since this plan was made: it would not do any more what it shows.', {
+      hint: 'Make the plan again and look at it.',
+    })
+  }
+  const intent = revisionIntent(tools, request, { project: sealed.project, cause: 'up', skipsJobs: false, plan })
+  if (intent === null) return null
+  secrets.accept(sealed.project, request.secrets)
+  return { ...intent, writes: sealed.writes }
+}
+
+/** An `up` that was planned on an older revision would undo what came since: refused, naming it. */
+function stale(tools: RequestTools, base: number, plan: Plan): DarumaError {
+  const touched = plan.steps.map((step) => `${step.kind} ${step.service}`).join(', ')
+  return new DarumaError(
+    'E_PLAN_STALE',
+    `This was planned on revision ${base}, but revision ${tools.world.applied} applies now. Applying it would undo: ${touched === '' ? 'nothing visible' : touched}.`,
+    { hint: 'Bring your config up to date, look at daruma plan again, then apply.' },
+  )
+}
+
+async function rollbackIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'rollback' }>): Promise<Intent | null> {
+  const old = await tools.loadRevision(asRevisionNumber(request.revision))
+  if (old === null) {
+    throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${request.revision}.`, { hint: 'daruma history lists those that are kept.' })
+  }
+  return revisionIntent(tools, request, { project: old.project, cause: `rollback to ${request.revision}`, skipsJobs: true })
+}
+
+function scaleIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'scale' }>): Intent | null {
+  const { world } = tools
+  const [name] = knownServices(world, [request.service])
+  const { project } = world
+  if (project === null || name === undefined) throw unknownService(world, request.service)
+  const service = world.serviceOf(name)
+  if (service?.scale.kind !== 'replicas') {
+    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${name} is a ${service?.scale.kind ?? 'service'}: only services with replicas can be scaled.`)
+  }
+  if (!Number.isInteger(request.replicas) || request.replicas < 0 || request.replicas > maxReplicas) {
+    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${request.replicas} is no number of replicas.`, { hint: `Allowed: 0 to ${maxReplicas}.` })
+  }
+  if (service.port.kind === 'fixed' && request.replicas > 1) {
+    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${name} has the fixed port ${service.port.port}: more than one replica cannot share it.`)
+  }
+  const scaled: Service = { ...service, scale: { kind: 'replicas', count: request.replicas } }
+  const services = project.services.map((other) => (other.name === name ? scaled : other))
+  return revisionIntent(tools, request, { project: { ...project, services }, cause: `scale ${name}=${request.replicas}`, skipsJobs: true })
+}
+
+interface NewRevision {
+  readonly project: Project
+  readonly cause: string
+  readonly skipsJobs: boolean
+  readonly plan?: Plan
+}
+
+/** Null when nothing would change: then there is no new revision either. */
+function revisionIntent(tools: RequestTools, request: { readonly kind: Intent['kind']; readonly by: Requester }, wish: NewRevision): Intent | null {
+  const { world, clock } = tools
+  const plan = wish.plan ?? planFor(tools, wish.project, wish.skipsJobs)
+  if (plan.steps.length === 0) return null
+  const number = asRevisionNumber(Math.max(world.lastRevision, world.applied) + 1)
+  const { by } = request
+  const revision: RevisionRecord = {
+    number,
+    createdAt: clock.wallTime(),
+    by: by.user,
+    cause: wish.cause,
+    project: wish.project,
+    plan,
+    skipsJobs: wish.skipsJobs,
+  }
+  const restarts = plan.steps.filter((step) => step.kind === 'restart' || step.kind === 'run-job').map((step) => step.service)
+  return {
+    kind: request.kind,
+    by,
+    revision,
+    involved: [...new Set(plan.steps.map((step) => step.service))],
+    raise: restarts.filter((name) => hasGivenUp(world, name)),
+    stop: [],
+    start: [...new Set([...world.stoppedByHand])].filter((name) => request.kind === 'apply' || request.kind === 'down' || restarts.includes(name)),
+    writes: [],
+  }
+}
+
+/** A slot whose work has ended (failed) or that crash-loops begins anew only under a new identity. */
+function hasGivenUp(world: World, name: ServiceName): boolean {
+  return world.shellsOf(name).some((shell) => {
+    const { state } = shell.describe()
+    return state === 'failed' || state === 'crash-looping' || state === 'backing-off' || state === 'completed'
+  })
+}
+
+function overrideIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'restart' | 'stop' | 'start' }>): Intent | null {
+  const { world } = tools
+  const all = world.project?.services.filter((service) => service.scale.kind !== 'job').map((service) => service.name) ?? []
+  const named = request.services.length === 0 ? all : knownServices(world, request.services)
+  const job = named.find((name) => world.serviceOf(name)?.scale.kind === 'job')
+  if (job !== undefined && request.kind !== 'stop') {
+    throw new DarumaError('E_JOB_NOT_REPEATABLE', `${job} is a job: it runs once for each revision that changes it, never again.`)
+  }
+  const isStopped = (name: ServiceName): boolean => world.stoppedByHand.has(name)
+  const involved = named.filter((name) => (request.kind === 'stop' ? !isStopped(name) : request.kind === 'start' ? isStopped(name) || hasGivenUp(world, name) : true))
+  if (involved.length === 0) return null
+  return {
+    kind: request.kind,
+    by: request.by,
+    revision: null,
+    involved,
+    raise: request.kind === 'restart' ? involved : request.kind === 'start' ? involved.filter((name) => hasGivenUp(world, name)) : [],
+    stop: request.kind === 'stop' ? involved : [],
+    start: request.kind === 'stop' ? [] : involved.filter(isStopped),
+    writes: [],
+  }
+}
+
+function knownServices(world: World, names: readonly string[]): readonly ServiceName[] {
+  return names.map((text) => {
+    const name = asServiceName(text)
+    if (world.serviceOf(name) === null) throw unknownService(world, text)
+    return name
+  })
+}
+
+function unknownService(world: World, name: string): DarumaError {
+  const known = world.project?.services.map((service) => service.name).join(', ') ?? ''
+  return new DarumaError('E_SERVICE_UNKNOWN', `There is no service ${name}.`, {
+    hint: known === '' ? 'Nothing has been applied yet.' : `There are: ${known}.`,
+  })
+}
+
+function planFor(tools: RequestTools, project: Project, isRollback: boolean): Plan {
+  const outcome = planChanges({ desired: project, recorded: recordedOf(tools.world), observed: tools.observe(), isRollback })
+  if ('plan' in outcome) return outcome.plan
+  const [first] = outcome.problems
+  throw new DarumaError('E_PLAN_REFUSED', first?.message ?? 'The plan is refused.', first?.allowed === null || first === undefined ? {} : { hint: first.allowed })
+}
+
+const emptyProject = (world: World): Project => ({ name: world.project?.name ?? '', stage: world.project?.stage ?? null, services: [] })
+
+export const summaryOf = (plan: Plan): string => summarise(plan)

@@ -1,0 +1,108 @@
+/**
+ * Secret values, by keyed digest. A revision holds only digests: equal values give equal digests (so a change is seen), and without
+ * the state's own key a digest cannot be tried against guesses. The values themselves stay in the database (mode 0600), because a
+ * service must come back after a reboot when nobody is there to type them.
+ */
+
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Project, SecretReference, Service } from '../core/model/service.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Operation, Store } from '../ports/store.ts'
+import type { SecretValues } from '../protocol/api.ts'
+import { keys, put, remove } from './records.ts'
+
+/** Shorter values are left alone when text is redacted: hiding each `1` or `on` would destroy it and protect nothing. */
+const minRedactedLength = 5
+
+export class SecretStore {
+  readonly #store: Store
+  readonly #values = new Map<string, string>()
+  #key: Buffer = Buffer.alloc(0)
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  async load(): Promise<void> {
+    const entry = await this.#store.get(keys.secretKey)
+    if (entry === null) {
+      const key = randomBytes(32).toString('base64')
+      await this.#store.transact({ compare: [{ key: keys.secretKey, modified: 0 }], then: [put(keys.secretKey, key)] })
+      this.#key = Buffer.from(key, 'base64')
+    } else this.#key = Buffer.from(JSON.parse(entry.value) as string, 'base64')
+    const { entries } = await this.#store.list('secret/')
+    for (const { key, value } of entries) this.#values.set(key.slice('secret/'.length), JSON.parse(value) as string)
+  }
+
+  /**
+   * The project with every digest filled in, and what must be written for it. A secret without a value keeps the digest it came with, if
+   * its value is known; else throws `E_SECRET_MISSING`.
+   */
+  seal(project: Project, values: SecretValues): { readonly project: Project; readonly writes: readonly Operation[] } {
+    const writes = new Map<string, Operation>()
+    const services = project.services.map((service): Service => {
+      if (Object.keys(service.secrets).length === 0) return service
+      const secrets: Record<string, SecretReference> = {}
+      for (const [name, reference] of Object.entries(service.secrets)) {
+        const value = values[service.name]?.[name]
+        secrets[name] = value === undefined ? this.#known(service, name, reference) : { ...reference, digest: this.#digest(value) }
+        const { digest } = secrets[name] as SecretReference
+        if (value !== undefined && digest !== null && !this.#values.has(digest)) writes.set(digest, put(keys.secret(digest), value))
+      }
+      return { ...service, secrets }
+    })
+    return { project: { ...project, services }, writes: [...writes.values()] }
+  }
+
+  /** Call once the writes of {@link seal} are durable. */
+  accept(project: Project, values: SecretValues): void {
+    for (const service of project.services) {
+      for (const [name, { digest }] of Object.entries(service.secrets)) {
+        const value = values[service.name]?.[name]
+        if (digest !== null && value !== undefined) this.#values.set(digest, value)
+      }
+    }
+  }
+
+  valuesFor(service: Service): Readonly<Record<string, string>> {
+    const entries = Object.entries(service.secrets).map(([name, { digest }]) => [name, this.#values.get(digest ?? '')] as const)
+    const missing = entries.find(([, value]) => value === undefined)
+    if (missing !== undefined) throw missingSecret(service, missing[0])
+    return Object.fromEntries(entries) as Record<string, string>
+  }
+
+  /** Replaces every known value by `[redacted]`. */
+  redact(text: string): string {
+    let redacted = text
+    for (const value of this.#values.values()) {
+      if (value.length >= minRedactedLength) redacted = redacted.replaceAll(value, '[redacted]')
+    }
+    return redacted
+  }
+
+  /** Operations that forget values no revision in `projects` refers to. */
+  forget(projects: readonly Project[]): readonly Operation[] {
+    const used = new Set<string | null>()
+    for (const { services } of projects) {
+      for (const { secrets } of services) for (const { digest } of Object.values(secrets)) used.add(digest)
+    }
+    const unused = [...this.#values.keys()].filter((digest) => !used.has(digest))
+    for (const digest of unused) this.#values.delete(digest)
+    return unused.map((digest) => remove(keys.secret(digest)))
+  }
+
+  #digest(value: string): string {
+    return createHmac('sha256', this.#key).update(value).digest('hex')
+  }
+
+  #known(service: Service, name: string, reference: SecretReference): SecretReference {
+    if (reference.digest !== null && this.#values.has(reference.digest)) return reference
+    throw missingSecret(service, name)
+  }
+}
+
+function missingSecret(service: Service, name: string): DarumaError {
+  return new DarumaError('E_SECRET_MISSING', `The value of secret ${name} of service ${service.name} is not known.`, {
+    hint: 'Run daruma up where the secret can be read: its environment variable, file, or command.',
+  })
+}

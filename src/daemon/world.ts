@@ -1,0 +1,137 @@
+/**
+ * The daemon's memory: what should be (a revision, and what operators did since), what is recorded, and one shell a slot for what
+ * is. It has no opinion; `reconciler.ts` moves it and `operations.ts` changes what should be. Whatever is in here can be lost at any
+ * moment: `load.ts` rebuilds it from the store, the slot directories and the kernel.
+ */
+
+import type { Outcome } from '../core/instance/slot.ts'
+import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import { asRevisionNumber, parseSlotId } from '../core/model/id.ts'
+import type { Project, Service } from '../core/model/service.ts'
+import { processIdentity } from '../core/model/service.ts'
+import type { ServiceView } from '../core/rollout/order.ts'
+import type { SlotView, Wanted } from '../core/rollout/rollout.ts'
+import type { Epoch } from '../core/model/id.ts'
+import type { RevisionRecord, SlotRecord } from './records.ts'
+import type { SlotShell } from './slot-shell.ts'
+
+export class World {
+  /** The revision that holds; 0 when none ever did. */
+  applied: RevisionNumber = asRevisionNumber(0)
+  /** The revision that is being made true: `applied`, except while an operation is under way. Null: nothing should be. */
+  target: RevisionRecord | null = null
+  readonly generations: Map<ServiceName, number> = new Map()
+  readonly stoppedByHand: Set<ServiceName> = new Set()
+  /** By job: the identity under which it last completed. */
+  readonly jobsDone: Map<ServiceName, string> = new Map()
+  readonly shells: Map<SlotId, SlotShell> = new Map()
+  readonly records: Map<SlotId, SlotRecord> = new Map()
+  /** By slot: the largest epoch ever started, by every source there is. */
+  readonly lastEpochs: Map<SlotId, Epoch> = new Map()
+  /** Slots that run though the database has never heard of any revision: left alone until an operation says what should be. */
+  readonly unrecorded: Set<SlotId> = new Set()
+  /** The largest revision number that anything mentions. */
+  lastRevision: number = 0
+  /** Why the daemon cannot do its work fully, for `status`: "the disk is full". */
+  condition: string | null = null
+
+  get project(): Project | null {
+    return this.target?.project ?? null
+  }
+
+  serviceOf(name: ServiceName): Service | null {
+    return this.project?.services.find((service) => service.name === name) ?? null
+  }
+
+  generationOf(name: ServiceName): number {
+    return this.generations.get(name) ?? 0
+  }
+
+  wantedOf(name: ServiceName): Wanted | null {
+    const service = this.#services().get(name)
+    if (service === undefined || this.stoppedByHand.has(name)) return null
+    return { service, identity: this.#identityOf(service) }
+  }
+
+  /** Every service that should be or of which something still is. */
+  serviceNames(): readonly ServiceName[] {
+    const names = new Set<ServiceName>(this.#services().keys())
+    for (const id of this.shells.keys()) names.add(parseSlotId(id).service)
+    return [...names]
+  }
+
+  views(): ReadonlyMap<ServiceName, ServiceView> {
+    const slots = new Map<ServiceName, SlotView[]>()
+    for (const shell of this.shells.values()) {
+      const { service, index } = parseSlotId(shell.id)
+      const list = slots.get(service) ?? []
+      list.push(viewOf(shell, index))
+      slots.set(service, list)
+    }
+    const views = new Map<ServiceName, ServiceView>()
+    for (const name of this.serviceNames()) {
+      const wanted = this.wantedOf(name)
+      views.set(name, { name, wanted, slots: slots.get(name) ?? [], isJobDone: this.isJobDone(name, wanted) })
+    }
+    return views
+  }
+
+  isJobDone(name: ServiceName, wanted: Wanted | null): boolean {
+    if (wanted === null || wanted.service.scale.kind !== 'job') return false
+    return this.jobsDone.get(name) === wanted.identity || this.target?.skipsJobs === true
+  }
+
+  shellsOf(name: ServiceName): readonly SlotShell[] {
+    return [...this.shells.values()].filter((shell) => parseSlotId(shell.id).service === name)
+  }
+
+  /** Services that come after `name`, by what runs and by what should. */
+  dependentsOf(name: ServiceName): readonly ServiceName[] {
+    const dependents = new Set<ServiceName>()
+    const note = (service: Service | undefined): void => {
+      if (service?.after.some((dependency) => dependency.service === name)) dependents.add(service.name)
+    }
+    for (const service of this.#services().values()) note(service)
+    for (const { slot } of this.shells.values()) if (slot.occupancy.kind !== 'vacant') note(slot.occupancy.spec?.service)
+    return [...dependents]
+  }
+
+  noteOutcome(slot: SlotId, outcome: Outcome | null): void {
+    const { service } = parseSlotId(slot)
+    if (outcome?.kind === 'completed') this.jobsDone.set(service, outcome.identity)
+  }
+
+  /** A revision never changes, so neither does the look-up of its services. */
+  #byRevision: { readonly revision: RevisionRecord | null; readonly services: ReadonlyMap<ServiceName, Service> } | null = null
+  readonly #identities = new WeakMap<Service, { readonly generation: number; readonly identity: string }>()
+
+  #services(): ReadonlyMap<ServiceName, Service> {
+    if (this.#byRevision === null || this.#byRevision.revision !== this.target) {
+      const services = new Map((this.target?.project.services ?? []).map((service) => [service.name, service]))
+      this.#byRevision = { revision: this.target, services }
+    }
+    return this.#byRevision.services
+  }
+
+  #identityOf(service: Service): string {
+    const generation = this.generationOf(service.name)
+    const known = this.#identities.get(service)
+    if (known?.generation === generation) return known.identity
+    const identity = processIdentity(service, generation)
+    this.#identities.set(service, { generation, identity })
+    return identity
+  }
+}
+
+function viewOf(shell: SlotShell, index: number): SlotView {
+  const { goal, occupancy, outcome } = shell.slot
+  const goalIdentity = goal.kind === 'run' ? goal.spec.identity : null
+  const isRight = occupancy.kind === 'live' && occupancy.spec.identity === goalIdentity
+  return {
+    index,
+    goalIdentity,
+    isVacant: occupancy.kind === 'vacant',
+    isReady: isRight && shell.describe().isReady,
+    isDone: outcome?.kind === 'completed' && outcome.identity === goalIdentity,
+  }
+}

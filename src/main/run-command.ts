@@ -1,0 +1,86 @@
+/**
+ * Assembles the command line: the real process, the real tools. Adapters are imported when a tool is first used, because `status` and
+ * `version` need none of them.
+ */
+
+import { readFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { homedir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import type { Context } from '../cli/context.ts'
+import { createTerminal } from '../cli/terminal.ts'
+import { tools } from './tools.ts'
+
+/** The path of `cli.js`, which a daemon is started with. */
+const entry = fileURLToPath(new URL('./cli.js', import.meta.url))
+
+export async function runCommand(): Promise<void> {
+  enableCompileCache(compileCacheDirectory())
+  endQuietlyWithReader()
+  const words = process.argv.slice(2)
+  const context = createContext()
+  const { runCommandLine } = await import('../cli/program.ts')
+  const code = await runCommandLine(context, words)
+  process.exit(code)
+}
+
+/**
+ * Compiled code is kept between runs: a third of the start-up time. Never in Node's default place below /tmp: whoever can write
+ * there first would choose the code that root runs.
+ */
+function compileCacheDirectory(): string {
+  if (process.geteuid?.() === 0) return '/var/cache/daruma/compiled'
+  const base = process.env['XDG_CACHE_HOME']
+  return join(base === undefined || !base.startsWith('/') ? join(homedir(), '.cache') : base, 'daruma/compiled')
+}
+
+function createContext(): Context {
+  return {
+    tools,
+    terminal: createTerminal({ input: process.stdin, output: process.stdout, error: process.stderr }, process.env),
+    environment: process.env,
+    cwd: process.cwd(),
+    userId: process.geteuid?.() ?? -1,
+    userName: userName(),
+    pid: process.pid,
+    version: readVersion(),
+    node: process.execPath,
+    entry,
+    onInterrupt,
+  }
+}
+
+/** With sudo, the person rather than root. */
+function userName(): string {
+  const sudo = process.env['SUDO_USER']
+  if (sudo !== undefined && sudo !== '') return sudo
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.geteuid?.() ?? 'unknown')
+  }
+}
+
+function readVersion(): string {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
+}
+
+function onInterrupt(listener: () => void): () => void {
+  process.on('SIGINT', listener)
+  process.on('SIGTERM', listener)
+  return () => {
+    process.off('SIGINT', listener)
+    process.off('SIGTERM', listener)
+  }
+}
+
+/** `daruma logs | head`: the reader has seen enough, and that is no error. */
+function endQuietlyWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+}

@@ -1,0 +1,49 @@
+/** The command line's tools, made of the real adapters; each is imported at its first use. */
+
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+import type { Tools } from '../cli/tools.ts'
+import { DarumaError } from '../ports/error.ts'
+
+export const tools: Tools = {
+  findConfig: async ({ file, cwd }) => {
+    const { findConfig } = await import('../adapters/config-file/find.ts')
+    for (let folder = cwd; ; folder = dirname(folder)) {
+      const found = await findConfig({ file, cwd: folder })
+      if (found.ok) return found.file
+      if (file !== null || dirname(folder) === folder) return null
+    }
+  },
+  loadConfig: async (options) => (await import('../adapters/config-file/index.ts')).loadConfig(options),
+  resolveSecrets: async (project, environment) => (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
+  launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon(options),
+  runDaemon: async (options) => (await import('./daemon.ts')).runDaemon(options),
+  inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),
+  systemd: {
+    isRunning: () => existsSync('/run/systemd/system'),
+    control: runSystemctl,
+    unitDirectory: '/etc/systemd/system',
+  },
+}
+
+/** systemd starts the daemon within its own time-out of 90 s; this one only ends a systemctl that hangs. */
+const controlLimitMs = 120_000
+const maxOutput = 64 * 1024
+
+function runSystemctl(words: readonly string[]): Promise<string> {
+  const child = spawn('systemctl', ['--no-pager', ...words], { stdio: ['ignore', 'pipe', 'pipe'], timeout: controlLimitMs })
+  let output = ''
+  const collect = (part: Buffer): void => {
+    if (output.length < maxOutput) output += part.toString('utf8')
+  }
+  child.stdout.on('data', collect)
+  child.stderr.on('data', collect)
+  return new Promise((resolve, reject) => {
+    const fail = (why: string, cause?: unknown): void =>
+      reject(new DarumaError('E_SYSTEMD', `systemctl ${words.join(' ')}: ${why}`, { hint: 'journalctl -xe says more.', cause }))
+    child.once('error', (error) => fail(error.message, error))
+    child.once('close', (code) => (code === 0 ? resolve(output) : fail(output.trim() || `exit code ${code}`)))
+  })
+}

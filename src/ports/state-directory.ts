@@ -1,0 +1,21 @@
+/**
+ * The directory that one daemon owns: its lock, its identity, its files. The lock is an flock on the directory's own inode, held
+ * for the process's whole life: a database restored or replaced inside it is a new inode, the directory is not.
+ */
+export interface StateDirectory {
+  readonly path: string
+  /** Random, made once; part of every cgroup path. Survives the loss of the database. */
+  readonly stateId: string
+  /** Changes with every boot of this machine. */
+  readonly bootId: string
+  /** Whether the kernel holds the lock for us; false where flock is missing (weaker: said in `doctor`). */
+  readonly isLocked: boolean
+  pathOf(name: string): string
+  /** Writes a small file whole, by rename, mode 0600. */
+  writeFile(name: string, text: string): Promise<void>
+  readFile(name: string): Promise<string | null>
+  /** Bytes that can still be written by us, and the file system's size. */
+  space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
+  /** The directory of a named volume, made (and given to `user`) when it is not there. */
+  ensureVolume(name: string, user: string | null): Promise<string>
+}

@@ -1,0 +1,98 @@
+/** What the daemon accepts, said once: the compiler holds each schema against the type in `api.ts` that it stands for. */
+
+import type { ServiceName } from '../core/model/id.ts'
+import type { Check, Probe, Project, Scale, SecretReference, SecretSource, Service, SignalName, PortRequest } from '../core/model/service.ts'
+import type { ExecRequest, OperationRequest, PlanRequest, Requester, SecretValues } from './api.ts'
+import { exactly, integer, list, number, object, oneOf, orNull, record, text, truth } from './shape.ts'
+import type { Shape } from './shape.ts'
+
+const name = text as Shape<ServiceName>
+
+const scale: Shape<Scale> = oneOf<Scale>('kind', {
+  replicas: object<Extract<Scale, { kind: 'replicas' }>>({ kind: exactly('replicas'), count: integer }),
+  singleton: object<Extract<Scale, { kind: 'singleton' }>>({ kind: exactly('singleton') }),
+  job: object<Extract<Scale, { kind: 'job' }>>({ kind: exactly('job') }),
+})
+
+const secretSource: Shape<SecretSource> = oneOf<SecretSource>('from', {
+  environment: object<Extract<SecretSource, { from: 'environment' }>>({ from: exactly('environment'), name: text }),
+  file: object<Extract<SecretSource, { from: 'file' }>>({ from: exactly('file'), path: text }),
+  command: object<Extract<SecretSource, { from: 'command' }>>({ from: exactly('command'), command: list(text) }),
+})
+
+const port: Shape<PortRequest> = oneOf<PortRequest>('kind', {
+  none: object<Extract<PortRequest, { kind: 'none' }>>({ kind: exactly('none') }),
+  auto: object<Extract<PortRequest, { kind: 'auto' }>>({ kind: exactly('auto') }),
+  fixed: object<Extract<PortRequest, { kind: 'fixed' }>>({ kind: exactly('fixed'), port: integer }),
+})
+
+const check: Shape<Check> = oneOf<Check>('kind', {
+  http: object<Extract<Check, { kind: 'http' }>>({ kind: exactly('http'), path: text, port: orNull(integer), host: orNull(text) }),
+  tcp: object<Extract<Check, { kind: 'tcp' }>>({ kind: exactly('tcp'), port: orNull(integer) }),
+  exec: object<Extract<Check, { kind: 'exec' }>>({ kind: exactly('exec'), command: list(text) }),
+})
+
+const probe: Shape<Probe> = object<Probe>({ check, intervalMs: number, timeoutMs: number, retries: integer })
+
+const signal: Shape<SignalName> = exactly('SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL', 'SIGWINCH')
+
+const service: Shape<Service> = object<Service>({
+  name,
+  scale,
+  command: list(text),
+  directory: text,
+  environment: record(text),
+  secrets: record(object<SecretReference>({ source: secretSource, digest: orNull(text) })),
+  port,
+  volumes: list(object<Service['volumes'][number]>({ name: text, target: orNull(text) })),
+  health: object<Service['health']>({
+    startup: orNull(probe),
+    readiness: orNull(probe),
+    liveness: orNull(probe),
+    startPeriodMs: number,
+  }),
+  limits: object<Service['limits']>({ cpuCores: orNull(number), memoryBytes: orNull(integer), pids: orNull(integer) }),
+  user: orNull(text),
+  after: list(object<Service['after'][number]>({ service: name, condition: exactly('started', 'healthy', 'completed') })),
+  stop: object<Service['stop']>({ signal, gracePeriodMs: number }),
+  restart: object<Service['restart']>({
+    policy: exactly('always', 'on-failure', 'no'),
+    delayMs: number,
+    maxDelayMs: number,
+    resetAfterMs: number,
+    budget: integer,
+  }),
+  update: object<Service['update']>({ order: exactly('start-first', 'stop-first'), deadlineMs: number, minReadyMs: number }),
+  guarantee: exactly('strict', 'available'),
+  protect: truth,
+  logs: object<Service['logs']>({ maxBytes: integer }),
+})
+
+const project: Shape<Project> = object<Project>({ name: text, stage: orNull(text), services: list(service) })
+
+const secrets: Shape<SecretValues> = record(record(text))
+
+const by: Shape<Requester> = object<Requester>({ pid: integer, user: text, command: text, file: orNull(text) })
+
+type Kind<Name extends OperationRequest['kind']> = Extract<OperationRequest, { readonly kind: Name }>
+
+/** One schema for three kinds that differ in nothing else. */
+const override: Shape<Kind<'restart' | 'stop' | 'start'>> = object<Kind<'restart' | 'stop' | 'start'>>({
+  by,
+  kind: exactly('restart', 'stop', 'start'),
+  services: list(text),
+})
+
+export const operationRequest: Shape<OperationRequest> = oneOf<OperationRequest>('kind', {
+  apply: object<Kind<'apply'>>({ by, kind: exactly('apply'), project, secrets, base: integer, fingerprint: orNull(text) }),
+  rollback: object<Kind<'rollback'>>({ by, kind: exactly('rollback'), revision: integer }),
+  scale: object<Kind<'scale'>>({ by, kind: exactly('scale'), service: text, replicas: integer }),
+  restart: override,
+  stop: override,
+  start: override,
+  down: object<Kind<'down'>>({ by, kind: exactly('down') }),
+})
+
+export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets })
+
+export const execRequest: Shape<ExecRequest> = object<ExecRequest>({ target: text, command: list(text) })

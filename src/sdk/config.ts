@@ -1,0 +1,17 @@
+/** What a config file exports: an object, or a function of the stage that returns one. */
+
+import type { Service } from './service.ts'
+
+export interface Config {
+  /** The name of the project. Another name is another project, with a state of its own. Default: required. */
+  readonly name: string
+  /** What runs, by name; at most 10,000. Default: required. */
+  readonly services: Readonly<Record<string, Service | undefined>>
+}
+
+export interface Context {
+  /** The stage that was asked for (`daruma up --stage production`); null without one. */
+  readonly stage: string | null
+}
+
+export type ConfigFunction = (context: Context) => Config | Promise<Config>

@@ -1,0 +1,135 @@
+/**
+ * What the tests know of processes: straight from /proc, never from the program under test. A pid alone names nobody: every
+ * identity here is pid and start time, and a signal is sent only after both were compared.
+ */
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface ProcessId {
+  readonly pid: number
+  readonly startTicks: number
+}
+
+export interface ProcessFacts extends ProcessId {
+  readonly parent: number
+  readonly name: string
+  /** The one letter of proc(5): `Z` and `X` are dead. */
+  readonly state: string
+}
+
+/** Null when nobody has the pid. */
+export function processFacts(pid: number): ProcessFacts | null {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    return null
+  }
+  const open = text.indexOf('(')
+  const close = text.lastIndexOf(')')
+  const rest = text.slice(close + 2).split(' ')
+  return {
+    pid,
+    name: text.slice(open + 1, close),
+    state: rest[0] ?? 'X',
+    parent: Number(rest[1]),
+    startTicks: Number(rest[19]),
+  }
+}
+
+/** A zombie is not alive: it runs nothing and holds nothing. */
+export function isAlive(id: ProcessId): boolean {
+  const facts = processFacts(id.pid)
+  return facts !== null && facts.startTicks === id.startTicks && facts.state !== 'Z' && facts.state !== 'X'
+}
+
+export function identify(pid: number): ProcessId | null {
+  const facts = processFacts(pid)
+  return facts === null ? null : { pid, startTicks: facts.startTicks }
+}
+
+export function allPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+}
+
+export function childrenOf(pid: number): ProcessFacts[] {
+  return allPids()
+    .map(processFacts)
+    .filter((facts) => facts !== null)
+    .filter((facts) => facts.parent === pid && facts.state !== 'Z')
+}
+
+export function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
+  } catch {
+    return []
+  }
+}
+
+export function environmentOf(pid: number): Record<string, string> {
+  try {
+    const lines = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+    return Object.fromEntries(lines.filter((line) => line.includes('=')).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
+  } catch {
+    return {}
+  }
+}
+
+/** Finds, among this machine's processes, the one that calls itself `pid` inside the PID namespace `namespace`. */
+export function findInNamespace(wanted: { readonly pid: number; readonly startTicks: number; readonly namespace: string }): ProcessId | null {
+  if (namespaceOf(wanted.pid) === wanted.namespace) return { pid: wanted.pid, startTicks: wanted.startTicks }
+  for (const pid of allPids()) {
+    if (namespaceOf(pid) !== wanted.namespace || processFacts(pid)?.startTicks !== wanted.startTicks) continue
+    if (innermostPid(pid) === wanted.pid) return { pid, startTicks: wanted.startTicks }
+  }
+  return null
+}
+
+export function namespaceOf(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`)
+  } catch {
+    return null
+  }
+}
+
+function innermostPid(pid: number): number | null {
+  try {
+    const line = /^NSpid:\t(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return line === undefined ? null : Number(line.split('\t').at(-1))
+  } catch {
+    return null
+  }
+}
+
+/** Signals exactly this process; does nothing when it is gone or its pid is somebody else's by now. */
+export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
+  if (!isAlive(id)) return false
+  try {
+    process.kill(id.pid, signal)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
+/** Polls until `look` answers with something that is not null or false. The description is what a failure prints. */
+export async function until<Found>(
+  description: string,
+  limitMs: number,
+  look: () => Found | null | false | undefined | Promise<Found | null | false | undefined>,
+  everyMs: number = 20,
+): Promise<Found> {
+  const end = performance.now() + limitMs
+  for (;;) {
+    const found = await look()
+    if (found !== null && found !== false && found !== undefined) return found
+    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${description}`)
+    await sleep(everyMs)
+  }
+}

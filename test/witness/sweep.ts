@@ -1,0 +1,68 @@
+/**
+ * The witness's second eye: processes that never heard of it (PostgreSQL, children left behind) are known by their environment,
+ * which a program inherits and cannot shed by forking or by closing descriptors. Keepers do not count: a late keeper may stand
+ * beside a newer epoch, as long as it runs nothing.
+ */
+
+import { allPids, commandLine, environmentOf, isAlive, processFacts, type ProcessFacts } from '../processes.ts'
+import type { Copy } from './ledger.ts'
+
+/** A process that has not shown its colours after this time never will: it is not ours. */
+const settledAfterTicks = 200
+
+export interface Sweep {
+  /** Those of our copies that are alive now, one for each slot and epoch. */
+  look(): readonly Copy[]
+}
+
+/** Sees processes whose environment has `WITNESS_PORT` equal to `port`. */
+export function createSweep(port: number): Sweep {
+  const strangers = new Set<string>()
+  const ours = new Map<string, Copy>()
+
+  const examine = (facts: ProcessFacts): Copy | null => {
+    const name = `${facts.pid}/${facts.startTicks}`
+    if (strangers.has(name)) return null
+    const environment = environmentOf(facts.pid)
+    const slot = slotOf(environment)
+    if (environment['WITNESS_PORT'] === String(port) && slot !== null && !isCompanion(facts.pid)) {
+      return { slot, epoch: Number(environment['DARUMA_EPOCH']), kind: facts.name, process: facts, seenBy: 'sweep' }
+    }
+    if (facts.startTicks + settledAfterTicks < newestTicks()) strangers.add(name)
+    return null
+  }
+
+  return {
+    look() {
+      const found = new Map<string, Copy>()
+      for (const copy of ours.values()) {
+        if (copy.process !== null && isAlive(copy.process)) found.set(nameOf(copy), copy)
+      }
+      for (const pid of allPids()) {
+        const facts = processFacts(pid)
+        if (facts === null || facts.state === 'Z' || facts.state === 'X') continue
+        const copy = examine(facts)
+        if (copy !== null && !found.has(nameOf(copy))) found.set(nameOf(copy), copy)
+      }
+      ours.clear()
+      for (const [name, copy] of found) ours.set(name, copy)
+      return [...found.values()]
+    },
+  }
+}
+
+export function slotOf(environment: Readonly<Record<string, string | undefined>>): string | null {
+  const slot = environment['DARUMA_SLOT']
+  if (slot === undefined || environment['DARUMA_EPOCH'] === undefined) return null
+  return slot.includes('/') ? slot : `${environment['DARUMA_SERVICE'] ?? ''}/${slot}`
+}
+
+const nameOf = (copy: Copy): string => `${copy.slot} ${copy.epoch}`
+
+/** The start time of a process that would be born now: the clock that /proc uses for all of them. */
+const newestTicks = (): number => Math.floor(Number(process.hrtime.bigint() / 10_000_000n))
+
+function isCompanion(pid: number): boolean {
+  const words = commandLine(pid)
+  return words.length === 0 || words.some((word) => /(?:^|\/)(?:keeper|supervisor|groomer|unshare)[^/]*$/.test(word))
+}
