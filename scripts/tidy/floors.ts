@@ -22,14 +22,17 @@ export const floors: Readonly<Record<string, Floor>> = {
   // Where the daemon listens is a rule that both ends must share, and finding it looks at the file system.
   protocol: { mayImport: ['core', 'ports'], packages: ['zod', 'node:fs', 'node:path'] },
   ports: { mayImport: ['core'], packages: ['node:assert'] },
-  // The sdk and a computed import: both are for the loader of the user's config.
-  adapters: { mayImport: ['core', 'sdk', 'ports', 'host'], packages: ['node:', 'oxc-parser', '(computed)'] },
+  // The sdk and a computed import are for the loader of the user's config, the API's types for its HTTP server.
+  adapters: {
+    mayImport: ['core', 'sdk', 'ports', 'host'],
+    typesOf: ['protocol'],
+    packages: ['node:', 'oxc-parser', 'yaml', '(computed)'],
+  },
   host: { mayImport: [], typesOf: ['core'], packages: ['node:'] },
   provision: { mayImport: ['core', 'ports'], packages: pureNode },
   server: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
-  // Decision 5: the API's server is Node's own.
-  daemon: { mayImport: [...library, 'host', 'provision'], packages: [...pureNode, 'node:http'] },
-  cli: { mayImport: [...library, 'host', 'provision'], packages: ['node:', 'commander', 'oxc-parser'] },
+  daemon: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
+  cli: { mayImport: [...library, 'host', 'provision'], packages: ['node:', 'commander', 'yaml'] },
   main: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:', 'commander'] },
   sim: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
   dashboard: { mayImport: [], typesOf: ['protocol'], packages: [] },

@@ -20,14 +20,12 @@ export async function attach(context: Context, client: Client): Promise<number> 
   } finally {
     release()
   }
-  const { services } = await client.status()
-  const names = services.filter((service) => !service.stoppedByHand).map((service) => service.service)
-  if (names.length === 0) return 0
-  terminal.note(`\nStopping ${names.join(', ')}.`)
-  const code = await operate(context, new Invocation([], {}), client, {
+  terminal.note('\nStopping all services.')
+  // Somebody else may be at work: their operation is waited for, not left running.
+  const code = await operate(context, new Invocation([], { wait: true }), client, {
     kind: 'stop',
     by: requester(context, 'up --attach', null),
-    services: names,
+    services: [],
   })
   if (code !== interrupted) terminal.note('Everything is still applied, and stopped by hand: `daruma start` starts it again, `daruma down` removes it.')
   return code

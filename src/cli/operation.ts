@@ -67,6 +67,7 @@ function withWaitHint(error: DarumaError): DarumaError {
 
 export async function watchOperation(context: Context, invocation: Invocation, client: Client, accepted: OperationAnswer): Promise<number> {
   const { terminal } = context
+  if (accepted.unchanged) return finishUnchanged(context, invocation, accepted.revision)
   const watching = new AbortController()
   const release = context.onInterrupt(() => watching.abort())
   if (invocation.json) terminal.print(JSON.stringify({ kind: 'operation', ...accepted }))
@@ -84,6 +85,13 @@ export async function watchOperation(context: Context, invocation: Invocation, c
   }
   if (!invocation.json) terminal.print(describeEnd(context, accepted, end))
   return end.state === 'succeeded' ? 0 : 1
+}
+
+/** Nothing had to be done. The stream for machines ends like every other. */
+export function finishUnchanged(context: Context, invocation: Invocation, revision: number): number {
+  const end: EndLine = { kind: 'end', state: 'succeeded', rolledBack: false, revision, durationMs: 0 }
+  context.terminal.print(invocation.json ? JSON.stringify(end) : 'Nothing to do: it is so already.')
+  return 0
 }
 
 /** Null when the signal ended the watching first. */

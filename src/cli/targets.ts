@@ -18,11 +18,11 @@ export function namedTargets(status: StatusAnswer, invocation: Invocation): read
   return [...new Set(named)]
 }
 
-/** The services that were named; all of them when none was. Throws `E_SERVICE_UNKNOWN`. */
+/** The services that were named; empty for "all", which the daemon knows best. Throws `E_SERVICE_UNKNOWN`. */
 export function namedServices(status: StatusAnswer, invocation: Invocation): readonly string[] {
   const services = status.services.map((service) => service.service as string)
   const named = [...new Set([...invocation.words, ...invocation.list('only')])]
   const stranger = named.find((name) => !services.includes(name))
   if (stranger !== undefined) throw unknownService(stranger, services)
-  return named.length === 0 ? services : named
+  return named
 }

@@ -89,7 +89,7 @@ export class Daemon {
     const { world } = this
     this.#startedAt = clock.wallTime()
     this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied })
-    this.#secrets = new SecretStore(store)
+    this.#secrets = new SecretStore(store, random)
     this.#allotment = new PortAllotment(ports.net, Number.parseInt(directory.stateId.slice(0, 8), 16))
     this.#reconciler = new Reconciler({
       world,

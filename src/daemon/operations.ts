@@ -111,13 +111,21 @@ export class Operations {
       })
   }
 
-  /** The lines of an operation, past and future; `ended` tells that no more will come. Null: not known (any more). */
-  follow(id: string, follower: (line: OperationLine) => void): (() => void) | null {
-    const watched = this.#current?.record.id === id ? this.#current : this.#ended.get(id)
-    if (watched === undefined || watched === null) return null
+  isKnown(id: string): boolean {
+    return this.#find(id) !== null
+  }
+
+  /** The lines of an operation, past and future, the `end` line last. An operation that is not known says nothing. */
+  follow(id: string, follower: (line: OperationLine) => void): () => void {
+    const watched = this.#find(id)
+    if (watched === null) return () => undefined
     for (const line of watched.lines) follower(line)
     watched.followers.add(follower)
     return () => watched.followers.delete(follower)
+  }
+
+  #find(id: string): Watched | null {
+    return this.#current?.record.id === id ? this.#current : (this.#ended.get(id) ?? null)
   }
 
   close(): void {

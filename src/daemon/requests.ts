@@ -37,7 +37,7 @@ export function recordedOf(world: World): Recorded | null {
     project: world.project ?? emptyProject(world),
     stoppedByHand: [...world.stoppedByHand],
     generations: Object.fromEntries(world.generations),
-    completedJobs: [...world.jobsDone.values()],
+    completedJobs: Object.fromEntries(world.jobsDone),
   }
 }
 

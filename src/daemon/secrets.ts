@@ -4,9 +4,10 @@
  * service must come back after a reboot when nobody is there to type them.
  */
 
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Project, SecretReference, Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
+import type { Random } from '../ports/random.ts'
 import type { Operation, Store } from '../ports/store.ts'
 import type { SecretValues } from '../protocol/api.ts'
 import { keys, put, remove } from './records.ts'
@@ -16,20 +17,22 @@ const minRedactedLength = 5
 
 export class SecretStore {
   readonly #store: Store
+  readonly #random: Random
   readonly #values = new Map<string, string>()
   #key: Buffer = Buffer.alloc(0)
 
-  constructor(store: Store) {
+  constructor(store: Store, random: Random) {
     this.#store = store
+    this.#random = random
   }
 
   async load(): Promise<void> {
     const entry = await this.#store.get(keys.secretKey)
     if (entry === null) {
-      const key = randomBytes(32).toString('base64')
+      const key = this.#random.hex(32)
       await this.#store.transact({ compare: [{ key: keys.secretKey, modified: 0 }], then: [put(keys.secretKey, key)] })
-      this.#key = Buffer.from(key, 'base64')
-    } else this.#key = Buffer.from(JSON.parse(entry.value) as string, 'base64')
+      this.#key = Buffer.from(key, 'hex')
+    } else this.#key = Buffer.from(JSON.parse(entry.value) as string, 'hex')
     const { entries } = await this.#store.list('secret/')
     for (const { key, value } of entries) this.#values.set(key.slice('secret/'.length), JSON.parse(value) as string)
   }

@@ -37,9 +37,10 @@ bound_log() {
 
 groom_logs() {
   [ -n "$daruma_fallocate" ] && [ "$daruma_fallocate_works" = yes ] || return 0
-  # One process for all logs, however many there are.
-  stat -c '%s %n' "$daruma_state"/slots/*/log "$daruma_state/daemon.log" 2>/dev/null 9>&- | while read -r daruma_size daruma_log; do
+  # One process for all logs, however many there are; and no pipe, whose loop could not remember what it learned.
+  while read -r daruma_size daruma_log; do
     case $daruma_log in
+      '') continue ;;
       */daemon.log) daruma_bound=$daruma_daemon_log_bound ;;
       *)
         daruma_bound=
@@ -49,14 +50,30 @@ groom_logs() {
     esac
     [ -n "$daruma_bound" ] || continue
     [ "$daruma_size" -le "$daruma_bound" ] || bound_log "$daruma_log" "$daruma_size" "$daruma_bound" "$daruma_log.head"
-  done
+  done <<END
+$(stat -c '%s %n' "$daruma_state"/slots/*/log "$daruma_state/daemon.log" 2>/dev/null 9>&-)
+END
 }
 
-# The supervisor decides by its own lock whether it is needed: asking costs one short process.
+# Who started at the recorded time under the recorded number is the supervisor; no process is spawned for the question.
+supervisor_is_alive() {
+  read -r daruma_line <"$daruma_host/supervisor.pid" || return 1
+  daruma_pid=${daruma_line%% *}
+  [ -r "/proc/$daruma_pid/stat" ] && read -r daruma_now <"/proc/$daruma_pid/stat" || return 1
+  [ "$(start_ticks ${daruma_line##*) })" = "$(start_ticks ${daruma_now##*) })" ]
+} 2>/dev/null
+
+# Field 22 of /proc/PID/stat, its third field being $1.
+start_ticks() {
+  shift 19
+  echo "$1"
+}
+
 get_supervisor_up() {
   [ -e "$daruma_host/stopped" ] && return 0
   [ -e "$daruma_host/supervised-by" ] && return 0
-  "$daruma_flock" -n "$daruma_host/supervisor.lock" true 9>&- || return 0
+  supervisor_is_alive && return 0
+  # One too many is harmless: it finds the supervisor's lock held and leaves.
   setsid /bin/sh "$daruma_supervisor" "$daruma_state" "$daruma_node" "$daruma_entry" "$daruma_flock" \
     </dev/null >>"$daruma_state/daemon.log" 2>&1 9>&- &
 }

@@ -3,9 +3,13 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 import type { Tools } from '../cli/tools.ts'
 import { DarumaError } from '../ports/error.ts'
+
+/** The host's scripts stand beside this folder, in the sources as in the build. */
+const scripts = fileURLToPath(new URL('../host', import.meta.url))
 
 export const tools: Tools = {
   findConfig: async ({ file, cwd }) => {
@@ -18,7 +22,7 @@ export const tools: Tools = {
   },
   loadConfig: async (options) => (await import('../adapters/config-file/index.ts')).loadConfig(options),
   resolveSecrets: async (project, environment) => (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
-  launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon(options),
+  launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),
   runDaemon: async (options) => (await import('./daemon.ts')).runDaemon(options),
   inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),
   systemd: {

@@ -96,11 +96,11 @@ export interface Settings {
    * Default: `[]`.
    */
   readonly after?: readonly string[] | Readonly<Record<string, 'started' | 'healthy' | 'completed'>> | undefined
-  /** How an instance is ended. Default: see there. */
+  /** How an instance is ended. */
   readonly stop?: Stop | undefined
-  /** When an instance that has ended is started again: a policy alone, or an object. Default: see there. */
+  /** When an instance that has ended is started again: a policy alone, or an object. */
   readonly restart?: 'always' | 'on-failure' | 'no' | Restart | undefined
-  /** How a new revision replaces the old. Default: see there. */
+  /** How a new revision replaces the old. */
   readonly update?: Update | undefined
   /**
    * When a host is cut off: `strict` ends the instance so that there are never two, `available` lets it run on. Default:
@@ -109,7 +109,7 @@ export interface Settings {
   readonly guarantee?: 'strict' | 'available' | undefined
   /** Refuses to be removed, by `up` and by `down`. Default: `false`. */
   readonly protect?: boolean | undefined
-  /** How much output is kept. Default: see there. */
+  /** How much output is kept. */
   readonly logs?: Logs | undefined
 }
 
@@ -124,11 +124,11 @@ export interface StartPeriod {
 }
 
 export interface Probes {
-  /** Until this probe has succeeded once, the other two do not count. Default: none. */
+  /** Until this probe has succeeded once, the other two do not count. */
   readonly startup?: Probe | undefined
-  /** While this probe fails, the instance is not ready. Default: none. */
+  /** While this probe fails, the instance is not ready. */
   readonly readiness?: Probe | undefined
-  /** When this probe has failed `retries` times in a row, the instance is ended and started anew. Default: none. */
+  /** When this probe has failed `retries` times in a row, the instance is ended and started anew. */
   readonly liveness?: Probe | undefined
   readonly http?: never
   readonly tcp?: never
@@ -141,10 +141,28 @@ export interface Probes {
 export type Probe = Check & ProbeNumbers
 
 /** Exactly one of the three. */
-export type Check =
-  | { readonly http: HttpCheck; readonly tcp?: never; readonly exec?: never }
-  | { readonly http?: never; readonly tcp: true | number; readonly exec?: never }
-  | { readonly http?: never; readonly tcp?: never; readonly exec: Command }
+export type Check = ByHttp | ByTcp | ByExec
+
+export interface ByHttp {
+  /** Succeeds when a GET is answered with a status from 200 to 399. */
+  readonly http: HttpCheck
+  readonly tcp?: never
+  readonly exec?: never
+}
+
+export interface ByTcp {
+  readonly http?: never
+  /** Succeeds when the port accepts a connection. */
+  readonly tcp: true | number
+  readonly exec?: never
+}
+
+export interface ByExec {
+  readonly http?: never
+  readonly tcp?: never
+  /** Succeeds when the command, run inside the instance, ends with exit code 0. */
+  readonly exec: Command
+}
 
 export type HttpCheck = `/${string}` | HttpRequest
 

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { filesBelow, root } from '../../scripts/tree.ts'
 
 function codesIn(text: string): readonly string[] {
-  return [...text.matchAll(/\bE_[A-Z][A-Z0-9_]*/g)].map(([code]) => code)
+  return [...text.matchAll(/(?<!startsWith\(')\bE_[A-Z][A-Z0-9_]*/g)].map(([code]) => code)
 }
 
 function codesOfSource(): ReadonlySet<string> {

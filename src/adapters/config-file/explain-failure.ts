@@ -8,7 +8,7 @@ import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nearest } from '../../core/config/nearest.ts'
 import { quote, show } from '../../core/config/show.ts'
-import type { EvaluationTrace, FailedImport } from './module-hooks.ts'
+import { type EvaluationTrace, type FailedImport, sdkUrl } from './module-hooks.ts'
 import { findImport, findSyntaxError } from './parse.ts'
 import type { Position, Trouble } from './trouble.ts'
 
@@ -67,7 +67,7 @@ async function explainSyntax(error: SyntaxError, { realFile, trace }: Circumstan
   if (missing !== null) {
     const [, module, name] = missing as unknown as [string, string, string]
     const place = (await findImport(shown?.file ?? realFile, { module, name })) ?? shown
-    const sdkNames = module === 'daruma' ? Object.keys(await import('../../sdk/index.ts')) : []
+    const sdkNames = module === 'daruma' ? Object.keys((await import(sdkUrl)) as object) : []
     const allowed = sdkNames.length === 0 ? null : sdkNames.join(', ')
     return {
       code: 'E_CONFIG_IMPORT',

@@ -21,7 +21,7 @@ export interface EvaluationTrace extends Disposable {
 }
 
 /** `.ts` when Daruma runs from its sources, `.js` when it was built. */
-const sdkUrl = new URL(`../../sdk/index${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href
+export const sdkUrl: string = new URL(`../../sdk/index${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href
 
 export function hookModules(configUrl: string): EvaluationTrace {
   const loaded: string[] = []

@@ -66,7 +66,7 @@ class SqliteStore implements Store {
       worker.once('exit', resolve)
     })
     worker.removeAllListeners('error')
-    worker.once('error', (error) => this.#crash(error))
+    worker.once('error', (error) => this.#crash(error as Error))
     worker.once('exit', () => this.#crash(null))
   }
 

@@ -7,7 +7,6 @@ import type { Context } from '../context.ts'
 import { unknownService } from '../desired.ts'
 import { type Invocation, parseCount } from '../invocation.ts'
 import { operate } from '../operation.ts'
-import { plural } from '../render/quantity.ts'
 import { requester } from '../requester.ts'
 import { namedServices } from '../targets.ts'
 
@@ -17,16 +16,14 @@ export const start = (context: Context, invocation: Invocation): Promise<number>
 
 async function onServices(context: Context, invocation: Invocation, kind: 'restart' | 'stop' | 'start'): Promise<number> {
   const client = await connectUsed(context, invocation)
-  const status = await client.status()
-  const services = namedServices(status, invocation)
-  if (services.length === 0) {
-    context.terminal.note('There are no services.')
-    return 0
-  }
-  const isAll = invocation.words.length === 0 && invocation.list('only').length === 0
-  if (isAll && kind !== 'start' && !(await confirm(context, invocation, `${kind === 'stop' ? 'Stop' : 'Restart'} all ${plural(services.length, 'service')}?`))) return 1
-  const code = await operate(context, invocation, client, { kind, by: requester(context, [kind, ...invocation.words].join(' '), null), services })
-  if (kind === 'stop' && code === 0 && !invocation.json) context.terminal.note(`Stopped by hand, until \`daruma start${isAll ? '' : ` ${services.join(' ')}`}\`.`)
+  const services = namedServices(await client.status(), invocation)
+  const isAll = services.length === 0
+  const question = kind === 'stop' ? 'Stop all services?' : 'Restart all services?'
+  if (isAll && kind !== 'start' && !(await confirm(context, invocation, question))) return 1
+  const by = requester(context, [kind, ...services].join(' '), null)
+  const code = await operate(context, invocation, client, { kind, by, services })
+  const again = ['daruma start', ...services].join(' ')
+  if (kind === 'stop' && code === 0 && !invocation.json) context.terminal.note(`Stopped by hand, until \`${again}\`.`)
   return code
 }
 
@@ -38,10 +35,7 @@ export async function scale(context: Context, invocation: Invocation): Promise<n
   const replicas = parseCount(count, `the number of replicas of ${service}`, 0)
   const client = await connectUsed(context, invocation)
   const status = await client.status()
-  const known = status.services.find((candidate) => candidate.service === service)
-  if (known === undefined) throw unknownService(service, status.services.map((candidate) => candidate.service))
-  if (known.kind !== 'replicas') {
-    throw new DarumaError('E_SCALE_KIND', `${service} is a ${known.kind}: there is exactly one of it`, { hint: 'Only a service with replicas can be scaled.' })
-  }
+  const known = status.services.map((candidate) => candidate.service as string)
+  if (!known.includes(service)) throw unknownService(service, known)
   return operate(context, invocation, client, { kind: 'scale', by: requester(context, `scale ${service}=${replicas}`, null), service, replicas })
 }

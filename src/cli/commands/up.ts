@@ -13,7 +13,7 @@ import { connect } from '../connect.ts'
 import type { Context } from '../context.ts'
 import { readSecrets } from '../desired.ts'
 import type { Invocation } from '../invocation.ts'
-import { request, waitUntilIdle, watchOperation } from '../operation.ts'
+import { finishUnchanged, request, waitUntilIdle, watchOperation } from '../operation.ts'
 import { makePlan, type PlannedChange, requireIdle } from '../planned-change.ts'
 import { requester } from '../requester.ts'
 import { assertFresh, readPlan } from '../saved-plan.ts'
@@ -41,7 +41,7 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
   for (let round = 1; ; round += 1) {
     const change = await makeIdlePlan(context, invocation)
     printPlan(context, invocation, change)
-    if (change.answer.plan.steps.length === 0) return finishUnchanged(context, invocation, change)
+    if (change.answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
     const hasAsked = !invocation.has('yes')
     if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
     const client = change.client ?? (await startClient(context, change))
@@ -59,10 +59,10 @@ async function makeIdlePlan(context: Context, invocation: Invocation): Promise<P
   return makePlan(context, invocation)
 }
 
-async function finishUnchanged(context: Context, invocation: Invocation, change: PlannedChange): Promise<Result> {
-  const end = { kind: 'end', state: 'succeeded', rolledBack: false, revision: change.answer.plan.base, durationMs: 0 }
-  if (invocation.json) context.terminal.print(JSON.stringify(end))
-  return { code: 0, client: change.client }
+/** The plan has said so already to a person; the stream for machines ends like every other. */
+function endUnchanged(context: Context, invocation: Invocation, change: PlannedChange): Result {
+  const code = invocation.json ? finishUnchanged(context, invocation, change.answer.plan.base) : 0
+  return { code, client: change.client }
 }
 
 async function startClient(context: Context, change: PlannedChange): Promise<Client> {
@@ -121,7 +121,7 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   assertFresh(saved, answer)
   const change = { file: saved.file, state, client, answer, secrets }
   printPlan(context, invocation, change)
-  if (answer.plan.steps.length === 0) return finishUnchanged(context, invocation, change)
+  if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
   const accepted = await request(context, invocation, client, () =>
     client.operate({
       kind: 'apply',

@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, join, resolve } from 'node:path'
+import type { FoundCompose } from './compose.ts'
 import type { Found, FoundService } from './found.ts'
 import { readPackage } from './package-scripts.ts'
 import { readProcfile } from './procfile.ts'
@@ -27,7 +28,7 @@ export async function discover(directory: string): Promise<Found> {
     }
   }
   const procfile = (await attempt('Procfile', readProcfile)) ?? []
-  let compose: Awaited<ReturnType<typeof import('./compose.ts').readCompose>> | null = null
+  let compose: FoundCompose | null = null
   for (const name of composeNames) {
     compose ??= await attempt(name, async (text) => (await import('./compose.ts')).readCompose(text, name))
   }

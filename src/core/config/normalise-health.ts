@@ -10,7 +10,18 @@ import type { Place, ProblemList } from './problem-list.ts'
 
 const noHealth: Health = { startup: null, readiness: null, liveness: null, startPeriodMs: defaults.startPeriodMs }
 
-export function normaliseHealth(written: WrittenHealth | undefined, port: PortRequest, at: Place, problems: ProblemList): Health {
+/** `isWhole` is false when something of the service was refused: what is missing here may be just that, and is not reported again. */
+export interface HealthContext {
+  readonly port: PortRequest
+  readonly isWhole: boolean
+}
+
+export function normaliseHealth(
+  written: WrittenHealth | undefined,
+  context: HealthContext,
+  at: Place,
+  problems: ProblemList,
+): Health {
   if (written === undefined) return noHealth
   const startPeriodMs = written.startPeriod ?? defaults.startPeriodMs
   const isLong = written.startup !== undefined || written.readiness !== undefined || written.liveness !== undefined
@@ -24,23 +35,24 @@ export function normaliseHealth(written: WrittenHealth | undefined, port: PortRe
     }
     const probe = (key: 'startup' | 'readiness' | 'liveness'): Probe | null => {
       const one = written[key]
-      return one === undefined ? null : normaliseProbe(one, port, { up: at, key }, problems)
+      return one === undefined ? null : normaliseProbe(one, context, { up: at, key }, problems)
     }
     return { startup: probe('startup'), readiness: probe('readiness'), liveness: probe('liveness'), startPeriodMs }
   }
-  const readiness = normaliseProbe(written, port, at, problems)
+  const readiness = normaliseProbe(written, context, at, problems)
   const liveness = readiness === null ? null : { ...readiness, retries: readiness.retries * defaults.livenessRetriesFactor }
   return { startup: null, readiness, liveness, startPeriodMs }
 }
 
-function normaliseProbe(written: WrittenProbe, port: PortRequest, at: Place, problems: ProblemList): Probe | null {
+function normaliseProbe(written: WrittenProbe, context: HealthContext, at: Place, problems: ProblemList): Probe | null {
   const checks: Check[] = []
   if (written.http !== undefined) checks.push(written.http)
   if (written.tcp !== undefined) checks.push(written.tcp)
   if (written.exec !== undefined) checks.push({ kind: 'exec', command: written.exec })
   const [check] = checks
   if (check === undefined) {
-    problems.add('E_CONFIG_REQUIRED', at, 'nothing says what is checked', { allowed: 'exactly one of http, tcp, exec' })
+    if (context.isWhole)
+      problems.add('E_CONFIG_REQUIRED', at, 'nothing says what is checked', { allowed: 'exactly one of http, tcp, exec' })
     return null
   }
   if (checks.length > 1) {
@@ -48,7 +60,7 @@ function normaliseProbe(written: WrittenProbe, port: PortRequest, at: Place, pro
     problems.add('E_CONFIG_CONFLICT', at, message, { allowed: 'exactly one of http, tcp, exec' })
     return null
   }
-  if (check.kind !== 'exec' && check.port === null && port.kind === 'none') {
+  if (check.kind !== 'exec' && check.port === null && context.port.kind === 'none') {
     const allowed =
       check.kind === 'http'
         ? `port: 'auto' on the service, or http: { path: '${check.path}', port: 8080 }`

@@ -50,7 +50,8 @@ export function normaliseService(
   const written = readService.read(raw, at, problems)
   if (written === undefined) return null
   // A misspelt key explains a missing one: only a service that was read without a problem is said to lack a command.
-  if (problems.count === before && written.command === undefined) {
+  const isWhole = problems.count === before
+  if (isWhole && written.command === undefined) {
     problems.add('E_CONFIG_REQUIRED', at, `the service ${name} has no command`, { allowed: "command: 'node server.js'" })
   }
   const scale = normaliseScale(written, at, problems)
@@ -79,7 +80,7 @@ export function normaliseService(
     secrets: normaliseSecrets(environment, written.secrets ?? {}, context, at, problems),
     port,
     volumes,
-    health: normaliseHealth(written.health, port, { up: at, key: 'health' }, problems),
+    health: normaliseHealth(written.health, { port, isWhole }, { up: at, key: 'health' }, problems),
     limits: {
       cpuCores: written.cpu ?? null,
       memoryBytes: normaliseMemory(written.memory, context, at, problems),

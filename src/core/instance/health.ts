@@ -90,7 +90,9 @@ export function answer(
   const probes = { ...watch.probes }
   let isReady = watch.isReady
   let notAlive = false
-  for (const name of given.probes) {
+  // The answer that ends start-up speaks for every probe that asks the same: from here on they go in step, as one request.
+  const speaksFor = isUp && !wasUp && decider !== null ? probesLike(health, probeOf(health, decider).check) : given.probes
+  for (const name of speaksFor) {
     const state = probes[name]
     if (state === undefined || health[name] === null) continue
     const probe = probeOf(health, name)
@@ -126,6 +128,10 @@ export function lastDetail(health: Health, watch: HealthWatch): string | null {
 }
 
 const probeNames: readonly ProbeName[] = ['startup', 'readiness', 'liveness']
+
+function probesLike(health: Health, check: Check): readonly ProbeName[] {
+  return probeNames.filter((name) => health[name] !== null && canonicalJson(health[name].check) === canonicalJson(check))
+}
 
 /** Before start-up only its decider runs (with its twin, so that the two stay in step); afterwards the other two. */
 function activeProbes(health: Health, watch: HealthWatch): readonly ProbeName[] {

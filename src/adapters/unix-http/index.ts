@@ -7,27 +7,10 @@
 import { chmodSync, existsSync, unlinkSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Route } from '../../ports/api.ts'
 import type { Log } from '../../ports/log.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { ErrorAnswer } from '../../protocol/api.ts'
-
-export interface Call {
-  readonly parameters: readonly string[]
-  readonly query: URLSearchParams
-  readonly body: unknown
-}
-
-/** `lines` is a stream of NDJSON: call `send` for each, resolve when it is over; the signal fires when the client has gone. */
-export type Answer =
-  | { readonly kind: 'json'; readonly body: unknown }
-  | { readonly kind: 'lines'; readonly run: (send: (line: unknown) => boolean, signal: AbortSignal) => Promise<void> }
-
-export interface Route {
-  readonly method: 'GET' | 'POST'
-  /** Segments; `*` takes any one. */
-  readonly path: string
-  readonly handle: (call: Call) => Answer | Promise<Answer>
-}
 
 /** A config of 10,000 services is about 12 MB; anything much larger is no config. */
 const maxBodyBytes = 64 * 2 ** 20

@@ -1,9 +1,10 @@
 /** The API's routes, one line each in `table`; what they say is the contract in `protocol/api.ts`. */
 
-import { parseSlotId } from '../../core/model/id.ts'
-import { DarumaError } from '../../ports/error.ts'
-import type { Runtime } from '../../ports/runtime.ts'
-import { apiVersion } from '../../protocol/api.ts'
+import { parseSlotId } from '../core/model/id.ts'
+import type { Answer, Call, Route } from '../ports/api.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import { apiVersion } from '../protocol/api.ts'
 import type {
   DoctorAnswer,
   ExecAnswer,
@@ -13,13 +14,13 @@ import type {
   RevisionSummary,
   RevisionView,
   VersionAnswer,
-} from '../../protocol/api.ts'
-import { execRequest, operationRequest, planRequest } from '../../protocol/schema.ts'
-import type { Daemon } from '../daemon.ts'
-import type { FateRecord, RevisionRecord } from '../records.ts'
-import { summaryOf } from '../requests.ts'
-import type { SlotShell } from '../slot-shell.ts'
-import type { Answer, Call, Route } from './server.ts'
+} from '../protocol/api.ts'
+import { execRequest, operationRequest, planRequest } from '../protocol/schema.ts'
+import type { Daemon } from './daemon.ts'
+import type { FateRecord, RevisionRecord } from './records.ts'
+import { summaryOf } from './requests.ts'
+import type { SlotShell } from './slot-shell.ts'
+
 
 export interface RouteTools {
   readonly daemon: Daemon
@@ -80,6 +81,8 @@ function until(signal: AbortSignal): { readonly over: Promise<void>; readonly do
 }
 
 function followOperation(daemon: Daemon, call: Call): Answer {
+  const id = call.parameters[0] ?? ''
+  if (!daemon.operations.isKnown(id)) throw new DarumaError('E_OPERATION_UNKNOWN', `There is no operation ${id} to watch.`)
   return {
     kind: 'lines',
     async run(send, signal) {
@@ -87,8 +90,7 @@ function followOperation(daemon: Daemon, call: Call): Answer {
       const take = (line: OperationLine): void => {
         if (!send(line) || line.kind === 'end') done()
       }
-      const unfollow = daemon.operations.follow(call.parameters[0] ?? '', take)
-      if (unfollow === null) throw new DarumaError('E_OPERATION_UNKNOWN', `There is no operation ${call.parameters[0] ?? ''} to watch.`)
+      const unfollow = daemon.operations.follow(id, take)
       await over
       unfollow()
     },

@@ -1,0 +1,63 @@
+/** Rows and the few numbers made of many. A row is one line of the table, and one JSON object of `--json`. */
+
+import { readFileSync } from 'node:fs'
+import type { ProcessId } from '../test/processes.ts'
+
+export interface Row {
+  readonly name: string
+  readonly value: number
+  readonly unit: 'ms' | 'MB' | '%'
+  /** What we want to stay below; null for a peer's row and for what is only told. */
+  readonly target: number | null
+  readonly met: boolean | null
+  /** The peer, whose own value is in its own row. */
+  readonly against: string | null
+  /** The peer's value by ours: above 1 we are better. */
+  readonly ratio: number | null
+}
+
+export interface Sample {
+  readonly who: string
+  readonly value: number
+}
+
+/** Our row with each peer's beside it; the first sample is ours. */
+export function compare(name: string, unit: Row['unit'], target: number | null, samples: readonly Sample[]): Row[] {
+  const [ours, ...peers] = samples
+  if (ours === undefined) throw new Error(`${name} was not measured`)
+  const met = target === null ? null : ours.value < target
+  const base = { name, value: ours.value, unit, target, met }
+  const own: Row[] = peers.length === 0 ? [{ ...base, against: null, ratio: null }] : peers.map(({ who, value }) => ({ ...base, against: who, ratio: value / ours.value }))
+  return [...own, ...peers.map(({ who, value }): Row => ({ name: `${name} (${who})`, value, unit, target: null, met: null, against: null, ratio: null }))]
+}
+
+/** `percent` of the values are at or below it: nearest rank. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const found = sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]
+  if (found === undefined) throw new Error('no values')
+  return found
+}
+
+export const median = (values: readonly number[]): number => percentile(values, 50)
+
+/** Resident and proportional memory in MB. Resident counts the pages of the C library anew for each process, proportional once. */
+export function memoryOf(processes: readonly ProcessId[]): { readonly resident: number; readonly proportional: number } {
+  let [resident, proportional] = [0, 0]
+  for (const { pid } of processes) {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+    resident += Number(/^Rss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) / 1000
+    proportional += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) / 1000
+  }
+  return { resident, proportional }
+}
+
+/** User and system time of the processes, with that of the children they have waited for. */
+export function cpuSecondsOf(processes: readonly ProcessId[]): number {
+  const ticks = processes.map(({ pid }) => {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0)
+  })
+  return ticks.reduce((sum, each) => sum + each, 0) / 100
+}

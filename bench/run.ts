@@ -1,0 +1,67 @@
+/**
+ * `npm run -s bench -- NAME [--json]`: measures one thing, side by side with those who do the same on the same machine. Ratios hold
+ * from machine to machine, absolute numbers do not; nothing else should run meanwhile.
+ */
+
+import type { Row } from './measure.ts'
+
+const benches: Readonly<Record<string, { readonly what: string; readonly load: () => Promise<() => Promise<readonly Row[]>> }>> = {
+  respawn: {
+    what: 'kill -9 of an instance until its successor does its first action; back-off off everywhere',
+    load: async () => (await import('./respawn.ts')).respawn,
+  },
+  start: {
+    what: '50 programs from the command until the last one did its first action; nothing running before',
+    load: async () => (await import('./start.ts')).start,
+  },
+  idle: {
+    what: 'memory, and CPU over 60 s, with 50 idle programs',
+    load: async () => (await import('./idle.ts')).idle,
+  },
+  noop: {
+    what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
+    load: async () => (await import('./noop.ts')).noop,
+  },
+}
+
+const words = process.argv.slice(2)
+const isJson = words.includes('--json')
+const names = words.filter((word) => !word.startsWith('-'))
+const unknown = names.filter((name) => benches[name] === undefined)
+if (names.length === 0 || unknown.length > 0) {
+  for (const name of unknown) console.error(`no bench "${name}"`)
+  console.error(`usage: npm run -s bench -- NAME... [--json]\n${describeAll()}`)
+  process.exitCode = 1
+} else {
+  for (const name of names) await measure(name)
+}
+
+async function measure(name: string): Promise<void> {
+  const bench = benches[name]
+  if (bench === undefined) return
+  if (!isJson) console.log(`${name}: ${bench.what}`)
+  const run = await bench.load()
+  const rows = await run()
+  console.log(isJson ? rows.map((row) => JSON.stringify(row)).join('\n') : table(rows))
+  if (rows.some(({ met }) => met === false)) process.exitCode = 1
+}
+
+function table(rows: readonly Row[]): string {
+  const cells = rows.map((row) => [
+    row.name,
+    `${round(row.value)} ${row.unit}`,
+    row.target === null ? '' : `< ${row.target} ${row.unit}`,
+    row.met === null ? '' : row.met ? 'met' : 'MISSED',
+    row.ratio === null ? '' : `${round(row.ratio)}x ${row.ratio >= 1 ? 'better than' : 'of'} ${row.against}`,
+  ])
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
+  return cells.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd()).join('\n')
+}
+
+const round = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))
+
+function describeAll(): string {
+  return Object.entries(benches)
+    .map(([name, { what }]) => `  ${name.padEnd(8)} ${what}`)
+    .join('\n')
+}

@@ -1,0 +1,173 @@
+/**
+ * Daemon, supervisor and groomer keep each other alive: the supervisor restarts the daemon, the daemon restarts the other two, the
+ * groomer restarts the supervisor. Any two of them may be killed at once. All the deciding is in the scripts' locks: starting one
+ * too many is harmless, since it finds the lock held and leaves.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { installScript } from '../../host/install-script.ts'
+import { isAlive, parseProcessStat } from '../../host/process-stat.ts'
+import { DarumaError } from '../../ports/error.ts'
+
+export interface SupervisionOptions {
+  /** The state directory; it exists. */
+  readonly state: string
+  /** The program and its first argument that make the daemon: `<node> <entry> daemon run --state <state>`. */
+  readonly node: string
+  readonly entry: string
+  /** The folder that holds `supervisor.sh` and `groomer.sh`. */
+  readonly scripts: string
+}
+
+export type Companion = 'supervisor' | 'groomer'
+
+export interface Companions {
+  /** Gets up what is dead and says which; to be called about once a second. Costs two small reads while both live. */
+  ensure(): Promise<readonly Companion[]>
+  /**
+   * Tells both that the daemon's coming end is wanted. The supervisor ends with the daemon; the groomer within some seconds, or when
+   * the last instance is gone.
+   */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the supervisor (and with it the daemon) and the groomer, detached from the caller, who may end at once. Does nothing where
+ * they live. Throws `E_SUPERVISION_TOOLS` without flock, `E_SUPERVISION_START` when the supervisor cannot be started.
+ */
+export async function launchDaemon(options: SupervisionOptions): Promise<void> {
+  const host = join(options.state, 'host')
+  mkdirSync(host, { recursive: true, mode: 0o700 })
+  for (const marker of ['stopped', 'supervised-by']) rmSync(join(host, marker), { force: true })
+  await ensureCompanion('supervisor', options)
+  await ensureCompanion('groomer', options)
+}
+
+/** Says that something else restarts the daemon (`systemd`), or nobody (`foreground`); until the next {@link launchDaemon}. */
+export function recordSupervisor(state: string, by: 'systemd' | 'foreground'): void {
+  mkdirSync(join(state, 'host'), { recursive: true, mode: 0o700 })
+  writeFileSync(join(state, 'host', 'supervised-by'), `${by}\n`, { mode: 0o600 })
+}
+
+/** `supervisor`, or what {@link recordSupervisor} wrote. */
+export function readSupervisor(state: string): 'supervisor' | 'systemd' | 'foreground' {
+  const word = readText(join(state, 'host', 'supervised-by')).trim()
+  return word === 'systemd' || word === 'foreground' ? word : 'supervisor'
+}
+
+export function createCompanions(options: SupervisionOptions): Companions {
+  const stopped = join(options.state, 'host', 'stopped')
+  const wanted: readonly Companion[] = readSupervisor(options.state) === 'supervisor' ? ['groomer', 'supervisor'] : ['groomer']
+  let isStopping = false
+  return {
+    async ensure() {
+      if (isStopping) return []
+      const restarted: Companion[] = []
+      for (const companion of wanted) {
+        if (isCompanionAlive(options.state, companion)) continue
+        // Left by an earlier end of a daemon; that this one runs is newer.
+        rmSync(stopped, { force: true })
+        if (await ensureCompanion(companion, options)) restarted.push(companion)
+      }
+      return restarted
+    },
+    // eslint-disable-next-line typescript/require-await
+    async stop() {
+      isStopping = true
+      mkdirSync(join(options.state, 'host'), { recursive: true, mode: 0o700 })
+      writeFileSync(stopped, 'on request\n', { mode: 0o600 })
+    },
+  }
+}
+
+/** How long a shell may take from its start to its lock on a loaded host. */
+const takeOverLimitMs = 5000
+
+/** True when a new one was started and took over; false when one lives, or another was quicker. */
+async function ensureCompanion(companion: Companion, options: SupervisionOptions): Promise<boolean> {
+  if (isCompanionAlive(options.state, companion)) return false
+  const child = spawnCompanion(companion, options)
+  let hasEnded = false
+  child.once('exit', () => (hasEnded = true))
+  child.once('error', () => (hasEnded = true))
+  child.unref()
+  const deadline = performance.now() + takeOverLimitMs
+  while (!hasEnded && performance.now() < deadline) {
+    if (child.pid !== undefined && readIdentity(options.state, companion)?.pid === child.pid) return true
+    await sleep(5)
+  }
+  if (isCompanionAlive(options.state, companion)) return false
+  // One that ended at once found the lock held by a predecessor which is only just ending; the next call sees what became of it.
+  if (hasEnded && child.pid !== undefined) return false
+  throw new DarumaError('E_SUPERVISION_START', `the ${companion} of ${options.state} could not be started`, {
+    hint: `see ${join(options.state, 'daemon.log')}`,
+  })
+}
+
+function spawnCompanion(companion: Companion, options: SupervisionOptions): ChildProcess {
+  const { state, node, entry, scripts: from } = options
+  const flock = findTool('flock')
+  if (flock === null) {
+    throw new DarumaError('E_SUPERVISION_TOOLS', 'flock was not found, so a daemon cannot be supervised', { hint: 'install util-linux' })
+  }
+  const supervisor = installScript({ name: 'supervisor', from, stateDirectory: state })
+  const words =
+    companion === 'supervisor'
+      ? [supervisor, state, node, entry, flock]
+      : [installScript({ name: 'groomer', from, stateDirectory: state }), state, node, entry, supervisor, flock, findTool('fallocate') ?? '']
+  reserve(identityPath(state, companion))
+  const log = openSync(join(state, 'daemon.log'), 'a', 0o600)
+  try {
+    return spawn('/bin/sh', words, { detached: true, stdio: ['ignore', log, log], cwd: '/' })
+  } finally {
+    closeSync(log)
+  }
+}
+
+const identityPath = (state: string, companion: Companion): string => join(state, 'host', `${companion}.pid`)
+
+/** The script overwrites it in place, also on a full disk. The old content stays until then: nobody may miss a living companion. */
+function reserve(path: string): void {
+  try {
+    writeFileSync(path, ' '.repeat(1024), { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function isCompanionAlive(state: string, companion: Companion): boolean {
+  const identity = readIdentity(state, companion)
+  return identity !== null && isAlive(identity)
+}
+
+function readIdentity(state: string, companion: Companion): { readonly pid: number; readonly startTicks: number } | null {
+  const [line, ...rest] = readText(identityPath(state, companion)).split('\n')
+  return line === undefined || rest.length === 0 ? null : parseProcessStat(line)
+}
+
+function findTool(name: string): string | null {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/bin']
+  for (const directory of directories) {
+    const path = join(directory, name)
+    if (!directory.startsWith('/')) continue
+    try {
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {
+      continue
+    }
+  }
+  return null
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,14 @@
+/** The plan of a project of which nothing is recorded and nothing runs: the daemon's own function, against nothing. */
+
+import { planChanges } from '../core/plan/plan-changes.ts'
+import type { Project } from '../core/model/service.ts'
+import type { PlanAnswer } from '../protocol/api.ts'
+import { DarumaError } from '../ports/error.ts'
+
+/** The digests of secrets stay empty: their key is the state's, and there is no state yet. */
+export function planFirst(project: Project): PlanAnswer {
+  const outcome = planChanges({ desired: project, recorded: null, observed: [], isRollback: false })
+  if ('plan' in outcome) return { plan: outcome.plan, project }
+  const [first] = outcome.problems
+  throw new DarumaError('E_PLAN_REFUSED', first?.message ?? 'The plan is refused.', first?.allowed == null ? {} : { hint: first.allowed })
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { createContext, fakeDaemon, temporaryFolder } from '../../test/cli/harness.ts'
+import { runCommandLine } from './program.ts'
+import { renderUnit, unitName } from './systemd-unit.ts'
+
+test('a path with spaces, quotes and percent signs reaches the daemon as it is', () => {
+  const unit = renderUnit({ node: '/opt/no de', entry: '/opt/100%/cli.js', state: '/var/lib/a"b$c', project: 'shop' })
+  assert.match(unit, /^ExecStart="\/opt\/no de" \/opt\/100%%\/cli\.js daemon run --state "\/var\/lib\/a\\"b\$\$c"$/m)
+})
+
+test('stopping the unit leaves the instances alone, and a refusal is not tried again', () => {
+  const unit = renderUnit({ node: '/n', entry: '/e', state: '/s', project: 'shop' })
+  for (const line of ['Restart=always', 'KillMode=process', 'Delegate=yes', 'RestartPreventExitStatus=78', 'WantedBy=multi-user.target']) {
+    assert.ok(unit.split('\n').includes(line), line)
+  }
+})
+
+test('two stages, and a project whose name looks like a stage, have units of different names', () => {
+  const names = [
+    unitName('/x', { project: 'shop', stage: null, file: null }),
+    unitName('/x', { project: 'shop', stage: 'prod', file: null }),
+    unitName('/x', { project: 'shop-prod', stage: null, file: null }),
+    unitName('/var/lib/daruma/shop@prod', null),
+  ]
+  assert.deepEqual(names, ['daruma-shop.service', 'daruma-shop.prod.service', 'daruma-shop-prod.service', 'daruma-shop.prod.service'])
+})
+
+test('install is refused without systemd and without root, and prints the unit all the same', async () => {
+  const printing = createContext()
+  assert.equal(await runCommandLine(printing, ['daemon', 'install', '--print', '--state', '/s/shop']), 0)
+  assert.match(printing.terminal.printed(), /^ExecStart=\/opt\/node \/opt\/daruma\/dist\/main\/cli\.js daemon run --state \/s\/shop$/m)
+  const withoutSystemd = createContext({ userId: 0 })
+  assert.equal(await runCommandLine(withoutSystemd, ['daemon', 'install', '--state', '/s/shop']), 1)
+  assert.match(withoutSystemd.terminal.noted(), /systemd is not the init/)
+  const systemd = { isRunning: () => true, control: async () => '', unitDirectory: '/nowhere' }
+  const withoutRoot = createContext({ tools: { systemd } })
+  assert.equal(await runCommandLine(withoutRoot, ['daemon', 'install', '--state', '/s/shop']), 1)
+  assert.match(withoutRoot.terminal.noted(), /only root/i)
+})
+
+test('install hands a running daemon over: it ends before systemd starts its successor', async () => {
+  using folder = temporaryFolder()
+  const state = join(folder.path, 'shop')
+  mkdirSync(state)
+  const story: string[] = []
+  let stopDaemon = async (): Promise<void> => undefined
+  const daemon = await fakeDaemon(state, {
+    'POST /v1/daemon/stop': (_request, response) => {
+      story.push('daemon stopped')
+      response.end('{}', () => void stopDaemon())
+    },
+  })
+  stopDaemon = () => daemon[Symbol.asyncDispose]()
+  let next: Awaited<ReturnType<typeof fakeDaemon>> | null = null
+  const control = async (words: readonly string[]): Promise<string> => {
+    story.push(words.join(' '))
+    if (words[0] === 'enable') next = await fakeDaemon(state, {})
+    return ''
+  }
+  const context = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: folder.path } } })
+  try {
+    assert.equal(await runCommandLine(context, ['daemon', 'install', '--state', state]), 0, context.terminal.noted())
+    assert.deepEqual(story, ['daemon-reload', 'daemon stopped', 'enable --now daruma-shop.service'])
+    assert.equal(readFileSync(join(state, 'host/supervised-by'), 'utf8'), 'systemd\n')
+    const twin = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: folder.path } } })
+    assert.equal(await runCommandLine(twin, ['daemon', 'install', '--state', join(folder.path, 'elsewhere/shop')]), 1)
+    assert.match(twin.terminal.noted(), /belongs to something else/)
+  } finally {
+    await (next as Awaited<ReturnType<typeof fakeDaemon>> | null)?.[Symbol.asyncDispose]()
+  }
+})

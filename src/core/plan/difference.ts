@@ -1,0 +1,37 @@
+/** Why a service's step is in the plan: the fields in which two versions of it differ, one reason each. Values of secrets never show. */
+
+import type { Service } from '../model/service.ts'
+import type { Reason } from './plan.ts'
+import { shorten, showFields } from './show-fields.ts'
+
+export function explainDifference(before: Service, after: Service): readonly Reason[] {
+  const [from, to] = [showFields(before), showFields(after)]
+  const fields = [...new Set([...from.keys(), ...to.keys()])].filter((field) => from.get(field) !== to.get(field))
+  return [...fields.map((field) => differenceOf(field, from.get(field) ?? null, to.get(field) ?? null)), ...changedSecrets(before, after)]
+}
+
+export function note(text: string): Reason {
+  return { field: '', from: null, to: null, note: text }
+}
+
+/** Two long texts that begin alike are shown from shortly before the place where they part. */
+function differenceOf(field: string, from: string | null, to: string | null): Reason {
+  const start = from === null || to === null || shorten(from) !== shorten(to) ? 0 : Math.max(0, partingOf(from, to) - 20)
+  const show = (text: string | null): string | null => (text === null ? null : shorten(start === 0 ? text : `…${text.slice(start).toWellFormed()}`))
+  return { field, from: show(from), to: show(to), note: null }
+}
+
+function partingOf(left: string, right: string): number {
+  let at = 0
+  while (left[at] === right[at]) at += 1
+  return at
+}
+
+function changedSecrets(before: Service, after: Service): readonly Reason[] {
+  return Object.entries(after.secrets).flatMap(([name, { digest }]) => {
+    const former = Object.hasOwn(before.secrets, name) ? before.secrets[name] : undefined
+    if (former === undefined || former.digest === digest) return []
+    const text = digest === null || former.digest === null ? 'value may have changed (not shown)' : 'value changed (not shown)'
+    return [{ field: `secrets.${name}`, from: null, to: null, note: text }]
+  })
+}

@@ -1,0 +1,157 @@
+/**
+ * Desired × recorded × observed → the steps between them. A newcomer would plan from what is observed alone; but what is down and
+ * gets up by itself needs no step. Observed slots matter only where the daemon has given up and an apply would try again.
+ */
+
+import type { ServiceName } from '../model/id.ts'
+import { asRevisionNumber } from '../model/id.ts'
+import type { Problem } from '../model/problem.ts'
+import { processIdentity } from '../model/service.ts'
+import type { Project, Service } from '../model/service.ts'
+import type { InstanceStatus } from '../model/status.ts'
+import { orderByDependency } from './dependency-order.ts'
+import { explainDifference, note } from './difference.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import { isSame } from './is-same.ts'
+import type { Plan, Reason, Step } from './plan.ts'
+import type { Recorded } from './recorded.ts'
+import { shorten } from './show-fields.ts'
+import { describeRemoval, describeScale, describeTransition, warnOfRemoval, warnOfVolumes } from './transition.ts'
+
+export interface PlanInput {
+  /** Null: everything goes (`down`). */
+  readonly desired: Project | null
+  /** Null: nothing was ever applied. */
+  readonly recorded: Recorded | null
+  readonly observed: readonly InstanceStatus[]
+  /** On the way back to an older revision (also when scaling): jobs do not run. */
+  readonly isRollback: boolean
+}
+
+export type PlanOutcome = { readonly plan: Plan } | { readonly problems: readonly Problem[] }
+
+/** Costs about 5 µs a service. Refuses the removal of protected services (`E_PLAN_PROTECTED`), all of them at once. */
+export function planChanges(input: PlanInput): PlanOutcome {
+  const world = worldOf(input)
+  const desired = input.desired?.services ?? []
+  const removed = world.recordedServices.filter((service) => !world.desiredNames.has(service.name))
+  const problems = removed.filter((service) => service.protect).map(refuseRemoval)
+  if (problems.length > 0) return { problems }
+  const removals = orderByDependency(removed).toReversed().map((service) => removal(service, input.desired === null))
+  const changes = orderByDependency(desired).flatMap((service) => planService(service, world) ?? [])
+  return {
+    plan: {
+      base: input.recorded?.revision ?? asRevisionNumber(0),
+      fingerprint: fingerprintOf(input.recorded, input.observed),
+      steps: [...removals, ...changes],
+      unchanged: desired.length - changes.length,
+    },
+  }
+}
+
+interface World {
+  readonly isRollback: boolean
+  readonly desiredNames: ReadonlySet<ServiceName>
+  readonly recordedServices: readonly Service[]
+  readonly before: ReadonlyMap<ServiceName, Service>
+  readonly stoppedByHand: ReadonlySet<ServiceName>
+  readonly generations: Readonly<Record<string, number>>
+  readonly completedJobs: Readonly<Record<string, string>>
+  /** Slots that will not get up by themselves soon. */
+  readonly fallen: ReadonlyMap<ServiceName, readonly InstanceStatus[]>
+}
+
+function worldOf({ desired, recorded, observed, isRollback }: PlanInput): World {
+  const recordedServices = recorded?.project.services ?? []
+  const fallen = new Map<ServiceName, InstanceStatus[]>()
+  for (const status of observed) {
+    if (status.state !== 'failed' && status.state !== 'crash-looping') continue
+    const others = fallen.get(status.service)
+    if (others === undefined) fallen.set(status.service, [status])
+    else others.push(status)
+  }
+  return {
+    isRollback,
+    desiredNames: new Set(desired?.services.map((service) => service.name)),
+    recordedServices,
+    before: new Map(recordedServices.map((service) => [service.name, service])),
+    stoppedByHand: new Set(recorded?.stoppedByHand),
+    generations: recorded?.generations ?? {},
+    completedJobs: recorded?.completedJobs ?? {},
+    fallen,
+  }
+}
+
+function refuseRemoval(service: Service): Problem {
+  return {
+    code: 'E_PLAN_PROTECTED',
+    path: ['services', service.name],
+    message: `${service.name} is protected and would be removed`,
+    allowed: `apply it with \`protect: false\` first, or keep it`,
+    suggestion: null,
+  }
+}
+
+function removal(service: Service, isDown: boolean): Step {
+  return {
+    kind: 'remove',
+    service: service.name,
+    what: describeScale(service),
+    reasons: [note(isDown ? 'everything goes down' : 'left the config')],
+    transition: describeRemoval(service),
+    warning: warnOfRemoval(service),
+  }
+}
+
+/** Null when the service is as it should be, or gets there by itself. */
+function planService(service: Service, world: World): Step | null {
+  const before = world.before.get(service.name) ?? null
+  if (service.scale.kind === 'job') return planJob(service, before, world)
+  const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
+  if (before === null) return { ...step, kind: 'create', reasons: [note('new')] }
+
+  const differences = isSame(before, service) ? [] : explainDifference(before, service)
+  const idle = whyIdle(service, world)
+  if (differences.length === 0 && idle.length === 0) return null
+  const reasons = [...differences, ...idle]
+  const warning = warnOfVolumes(before, service)
+  const isStopped = world.stoppedByHand.has(service.name)
+  if (needsNewProcess(before, service, world)) {
+    return { ...step, kind: 'replace', reasons, transition: isStopped ? null : describeTransition(before, service), warning }
+  }
+  if (idle.length > 0) return { ...step, kind: 'restart', reasons, warning }
+  return { ...step, kind: 'update', reasons, transition: 'no restart', warning }
+}
+
+/** A job runs when it is new or would do something else than before, or when it failed; never twice as the same, never on a rollback. */
+function planJob(service: Service, before: Service | null, world: World): Step | null {
+  const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
+  const differences = before === null ? [note('new')] : isSame(before, service) ? [] : explainDifference(before, service)
+  const isNew = before === null || needsNewProcess(before, service, world)
+  const idle = whyIdle(service, world)
+  if (differences.length === 0 && (idle.length === 0 || world.isRollback)) return null
+
+  const isDone = world.completedJobs[service.name] === identityOf(service, world)
+  const runs = !world.isRollback && !isDone && (isNew || idle.length > 0)
+  if (runs) return { ...step, kind: 'run-job', reasons: [...differences, ...idle] }
+  if (differences.length === 0) return null
+  const why = isDone ? [note('completed before exactly so: does not run again')] : isNew ? [note('jobs do not run on the way back')] : []
+  const kind = before === null ? 'create' : 'update'
+  return { ...step, kind, reasons: [...differences, ...why], transition: kind === 'update' ? 'no restart' : null }
+}
+
+/** Why the service does not run and would after an apply: somebody stopped it, or the daemon has given up (or nearly so). */
+function whyIdle(service: Service, world: World): readonly Reason[] {
+  if (world.stoppedByHand.has(service.name)) return [note('was stopped by hand, starts again')]
+  return (world.fallen.get(service.name) ?? []).map(({ slot, state, reason }) =>
+    note(`${slot} ${state === 'failed' ? 'has failed' : 'is crash-looping'}${reason === null ? '' : `: ${shorten(reason)}`}`),
+  )
+}
+
+function needsNewProcess(before: Service, after: Service, world: World): boolean {
+  return identityOf(before, world) !== identityOf(after, world)
+}
+
+function identityOf(service: Service, world: World): string {
+  return processIdentity(service, world.generations[service.name] ?? 0)
+}

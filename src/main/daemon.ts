@@ -1,0 +1,156 @@
+/**
+ * Assembles the daemon from the real adapters, in the one order that is safe: the lock first, then the database, then the listening
+ * socket last, so that whoever can connect finds a daemon that knows its world.
+ */
+
+import { readFileSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { homedir, hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { nodeClock } from '../adapters/node/clock.ts'
+import { nodeCommandRunner } from '../adapters/node/command.ts'
+import { stderrLog } from '../adapters/node/log.ts'
+import { nodeRandom } from '../adapters/node/random.ts'
+import { net } from '../adapters/net/index.ts'
+import { createProcessRuntime } from '../adapters/process/index.ts'
+import { openSqliteStore } from '../adapters/sqlite/index.ts'
+import { openStateDirectory } from '../adapters/state-directory/index.ts'
+import { lookUpUser } from '../adapters/state-directory/user.ts'
+import { createCompanions, readSupervisor } from '../adapters/supervision/index.ts'
+import { serve } from '../adapters/unix-http/index.ts'
+import { Daemon } from '../daemon/daemon.ts'
+import { makeRoutes } from '../daemon/routes.ts'
+import type { Checkpoint } from '../ports/checkpoint.ts'
+import { DarumaError } from '../ports/error.ts'
+import { socketAddress } from '../protocol/socket.ts'
+import { examineDaemon } from './examine.ts'
+
+/** Ended on request: nobody should start another. */
+const endedOnRequest = 0
+/** EX_CONFIG of sysexits(3): refused, and trying again would be refused again. */
+const refused = 78
+/** The daemon could not go on where another one can. */
+const broken = 1
+
+const refusals: ReadonlySet<string> = new Set([
+  'E_DAEMON_RUNNING',
+  'E_STATE_COPIED',
+  'E_STATE_NEWER',
+  'E_STATE_NOT_WRITABLE',
+  'E_STORE_NEWER',
+  'E_STORE_CORRUPT',
+  'E_STORE_NOT_WRITABLE',
+])
+
+/** Runs until asked to end. Resolves to the exit code; a refusal is told on standard error. */
+export async function runDaemon(options: { readonly state: string; readonly takeOver: boolean }): Promise<number> {
+  // Files that the daemon makes are its own business; what services make is theirs (the keeper sets their umask).
+  process.umask(0o077)
+  try {
+    return await run(options)
+  } catch (error) {
+    if (!(error instanceof DarumaError)) throw error
+    process.stderr.write(`daruma: ${error.message} (${error.code})\n${error.hint === null ? '' : `${error.hint}\n`}`)
+    return refusals.has(error.code) ? refused : broken
+  }
+}
+
+async function run(options: { readonly state: string; readonly takeOver: boolean }): Promise<number> {
+  const directory = openStateDirectory({ path: options.state, takeOver: options.takeOver })
+  const checkpoint = await attachedCheckpoint()
+  const version = readVersion()
+  const startedAt = nodeClock.wallTime()
+  const log = stderrLog
+  await directory.writeFile('daemon.json', `${JSON.stringify({ pid: process.pid, startTicks: ownStartTicks(), startedAt, version })}\n`).catch(ignoreFullDisk)
+  const databaseFile = directory.pathOf('state.db')
+  await using store = await openSqliteStore({ file: databaseFile })
+  const opened = await inodeOf(databaseFile)
+  const scripts = fileURLToPath(new URL('../host', import.meta.url))
+  await using runtime = await createProcessRuntime({ stateDirectory: directory.path, stateId: directory.stateId, scripts, checkpoint, log })
+  // The very file that this process was started with, so that a daemon run from its sources is restarted from its sources.
+  const entry = process.argv[1] ?? fileURLToPath(new URL('./cli.js', import.meta.url))
+  const companions = createCompanions({ state: directory.path, node: process.execPath, entry, scripts })
+  const daemon = new Daemon(
+    {
+      directory,
+      store,
+      runtime,
+      net,
+      commands: nodeCommandRunner,
+      clock: nodeClock,
+      random: nodeRandom,
+      log,
+      checkpoint,
+      ensureCompanions: () => companions.ensure(),
+      isStoreReplaced: async () => (await inodeOf(databaseFile)) !== opened,
+    },
+    {
+      pid: process.pid,
+      version,
+      host: hostname(),
+      home: (user) => (user === null ? homedir() : (lookUpUser(user)?.home ?? '/')),
+      nodeDirectory: dirname(process.execPath),
+      memoryBytes: () => process.memoryUsage.rss(),
+    },
+  )
+  const stopFor = async (message: string): Promise<void> => {
+    await companions.stop()
+    await daemon.stop({ kind: 'asked', message })
+  }
+  await daemon.start()
+  using address = socketAddress(directory.path)
+  const runs = readSupervisor(directory.path)
+  const server = await serve({
+    address: address.path,
+    file: directory.pathOf('daemon.sock'),
+    log,
+    routes: makeRoutes({
+      daemon,
+      runtime,
+      about: { version, pid: process.pid, state: directory.path, runs },
+      examine: () => examineDaemon({ directory, runtime, daemon }),
+      stop: () => void stopFor('asked by a command'),
+    }),
+  })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stopFor(signal))
+  const { kind } = await daemon.end
+  server.close()
+  server.closeAllConnections()
+  return kind === 'asked' ? endedOnRequest : broken
+}
+
+/** Fault tests attach here; the variable is read nowhere else, and nothing in production sets it. */
+async function attachedCheckpoint(): Promise<Checkpoint> {
+  const driver = process.env['DARUMA_CHECKPOINTS']
+  if (driver === undefined || driver === '') return null
+  const { attachCheckpoints } = await import('../adapters/checkpoint/index.ts')
+  return attachCheckpoints(driver)
+}
+
+function readVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }
+  return version
+}
+
+/** Field 22 of /proc/self/stat: with the pid it names this process and no later one. */
+function ownStartTicks(): number | null {
+  try {
+    const line = readFileSync('/proc/self/stat', 'utf8')
+    return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[19])
+  } catch {
+    return null
+  }
+}
+
+async function inodeOf(file: string): Promise<string> {
+  return stat(file, { bigint: true }).then(
+    ({ ino, dev }) => `${dev}:${ino}`,
+    () => 'gone',
+  )
+}
+
+function ignoreFullDisk(error: unknown): void {
+  const { code } = error as NodeJS.ErrnoException
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
+}

@@ -1,0 +1,64 @@
+/** What `doctor` asks of a running daemon: the guarantees it works under, each as one finding. */
+
+import { autoPorts } from '../daemon/port-allotment.ts'
+import type { Daemon } from '../daemon/daemon.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
+import type { DoctorAnswer, Finding } from '../protocol/api.ts'
+
+export async function examineDaemon(parts: { readonly directory: StateDirectory; readonly runtime: Runtime; readonly daemon: Daemon }): Promise<DoctorAnswer> {
+  return { findings: [daemonFinding(parts.daemon), lockFinding(parts.directory), ...runtimeFindings(parts.runtime), await diskFinding(parts.directory), portFinding(parts.daemon)] }
+}
+
+function daemonFinding(daemon: Daemon): Finding {
+  const { daemon: facts } = daemon.status()
+  const memory = `${Math.round(facts.memoryBytes / 2 ** 20)} MiB`
+  return facts.condition === null
+    ? { name: 'daemon', state: 'good', message: `pid ${facts.pid}, ${memory}`, hint: null }
+    : { name: 'daemon', state: 'bad', message: facts.condition, hint: 'It goes on by itself once the cause is gone.' }
+}
+
+function lockFinding(directory: StateDirectory): Finding {
+  return directory.isLocked
+    ? { name: 'state', state: 'good', message: `${directory.path} is locked by the kernel for this daemon alone`, hint: null }
+    : { name: 'state', state: 'weak', message: 'flock(1) is missing: one daemon only by record', hint: 'Install util-linux.' }
+}
+
+/** Shared with the look that `doctor` takes without a daemon. */
+export function runtimeFindings(runtime: Pick<Runtime, 'guarantees'>): readonly Finding[] {
+  const { killing, namespaces, limits, strict, weaker } = runtime.guarantees()
+  const missing = (['cpu', 'memory', 'pids'] as const).filter((limit) => !limits.includes(limit))
+  return [
+    {
+      name: 'never twice',
+      state: strict.possible ? 'good' : 'weak',
+      message: strict.possible ? `strict services may run here: an instance is ended whole by ${killing}` : `no strict services here: ${strict.because ?? killing}`,
+      hint: null,
+    },
+    namespaces
+      ? { name: 'namespaces', state: 'good', message: 'each instance has a PID namespace of its own: nothing escapes it', hint: null }
+      : { name: 'namespaces', state: 'weak', message: 'no PID namespaces: a child that hides well may outlive its parent', hint: 'They need root.' },
+    missing.length === 0
+      ? { name: 'limits', state: 'good', message: 'cpu, memory and pids can be limited', hint: null }
+      : { name: 'limits', state: 'weak', message: `cannot be limited here: ${missing.join(', ')}`, hint: null },
+    ...weaker.map((message): Finding => ({ name: 'weaker', state: 'weak', message, hint: null })),
+  ]
+}
+
+/** Below this the database and the slots' files may soon not be written. */
+const lowDiskBytes = 64 * 2 ** 20
+
+async function diskFinding(directory: StateDirectory): Promise<Finding> {
+  const { freeBytes } = await directory.space()
+  const free = `${Math.round(freeBytes / 2 ** 20)} MiB free`
+  return freeBytes >= lowDiskBytes
+    ? { name: 'disk', state: 'good', message: `${free} for ${directory.path}`, hint: null }
+    : { name: 'disk', state: 'bad', message: `only ${free} for ${directory.path}`, hint: 'With a full disk what runs goes on, but nothing new is started.' }
+}
+
+function portFinding(daemon: Daemon): Finding {
+  const blocked = daemon.status().instances.find(({ state, reason }) => state === 'blocked' && reason?.includes('port') === true)
+  return blocked === undefined
+    ? { name: 'ports', state: 'good', message: `automatic ports come from ${autoPorts.first} to ${autoPorts.last}`, hint: null }
+    : { name: 'ports', state: 'bad', message: `${blocked.slot}: ${blocked.reason ?? 'blocked'}`, hint: 'End what holds the port, or give the service another one.' }
+}

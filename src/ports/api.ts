@@ -1,0 +1,19 @@
+/** What a route of the daemon's API is, whatever carries it. What a route throws becomes an error answer in the transport. */
+
+export interface Call {
+  readonly parameters: readonly string[]
+  readonly query: URLSearchParams
+  readonly body: unknown
+}
+
+/** `lines` is a stream of NDJSON: call `send` for each, resolve when it is over; the signal fires when the client has gone. */
+export type Answer =
+  | { readonly kind: 'json'; readonly body: unknown }
+  | { readonly kind: 'lines'; readonly run: (send: (line: unknown) => boolean, signal: AbortSignal) => Promise<void> }
+
+export interface Route {
+  readonly method: 'GET' | 'POST'
+  /** Segments; `*` takes any one. */
+  readonly path: string
+  readonly handle: (call: Call) => Answer | Promise<Answer>
+}

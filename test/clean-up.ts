@@ -1,0 +1,136 @@
+/**
+ * Leaves nothing behind: processes by the state's own cgroup and by command line, mounts, cgroups, folders. A workshop's name tells
+ * the process that made it, so that what a killed test run left is removed by the next one, and nobody else's is touched.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { allPids, commandLine, identify, isAlive, signalProcess, until } from './processes.ts'
+
+const prefix = 'daruma-test-'
+let hasReaped = false
+
+/** A fresh folder; the first call in a process also removes what dead test runs left. */
+export function makeWorkshop(): string {
+  if (!hasReaped) reap()
+  hasReaped = true
+  const me = identify(process.pid)
+  return mkdtempSync(join(tmpdir(), `${prefix}${me?.pid ?? process.pid}-${me?.startTicks ?? 0}-`))
+}
+
+function reap(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = new RegExp(`^${prefix}(\\d+)-(\\d+)-`).exec(name)
+    if (owner === null || isAlive({ pid: Number(owner[1]), startTicks: Number(owner[2]) })) continue
+    const workshop = join(tmpdir(), name)
+    // Not waited for in order: whoever else reaps at this moment removes the same things.
+    void cleanUp(workshop, join(workshop, 'state')).catch(() => {})
+  }
+}
+
+export async function cleanUp(workshop: string, state: string): Promise<void> {
+  const stateIds = [state, ...statesBelow(workshop)].map(readStateId).filter((id) => id !== null)
+  await until(`everything of ${workshop} is ended`, 15_000, () => {
+    // Supervisors before daemons, and again until none is left: one may just have been starting the other.
+    const remaining = allPids().filter((pid) => pid !== process.pid && isOurs(commandLine(pid), [workshop, state]))
+    for (const pid of remaining) end(pid)
+    const caged = [...new Set(stateIds)].flatMap((id) => cgroupsOf(id)).flatMap((cgroup) => killCgroup(cgroup))
+    return remaining.length === 0 && caged.length === 0
+  })
+  for (const id of stateIds) for (const cgroup of cgroupsOf(id)) removeCgroup(cgroup)
+  for (const mount of mountsBelow(workshop)) spawnSync('umount', ['-l', mount])
+  rmSync(workshop, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/** Only what names our own folder as a word or below it; `tail /tmp/daruma-test-...` by a curious person counts too, and may end. */
+const isOurs = (words: readonly string[], folders: readonly string[]): boolean =>
+  words.some((word) => folders.some((folder) => word === folder || word.startsWith(`${folder}/`)))
+
+function end(pid: number): void {
+  const id = identify(pid)
+  if (id !== null) signalProcess(id, 'SIGKILL')
+}
+
+function statesBelow(workshop: string): string[] {
+  if (!existsSync(workshop)) return []
+  return readdirSync(workshop, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(workshop, entry.name, 'identity.json')))
+    .map((entry) => join(workshop, entry.name))
+}
+
+function readStateId(state: string): string | null {
+  try {
+    const { stateId } = JSON.parse(readFileSync(join(state, 'identity.json'), 'utf8')) as { readonly stateId: string }
+    return /^[0-9a-f]{8,}$/.test(stateId) ? stateId : null
+  } catch {
+    return null
+  }
+}
+
+/** In whichever hierarchies there are, v1 and v2. */
+export function cgroupsOf(stateId: string): string[] {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(' ')[4] ?? '')
+  return mounts.map((mount) => join(mount, 'daruma', stateId)).filter(existsSync)
+}
+
+/** Returns who was in it. */
+function killCgroup(directory: string): number[] {
+  const all = [directory, ...childrenDeep(directory)]
+  const members = all.flatMap(readMembers)
+  const [killFile, freezeFile] = [join(directory, 'cgroup.kill'), join(directory, 'cgroup.freeze')]
+  if (members.length === 0) return []
+  if (existsSync(freezeFile)) write(freezeFile, '0')
+  if (existsSync(killFile)) write(killFile, '1')
+  else for (const pid of members) end(pid)
+  for (const each of all) if (existsSync(join(each, 'freezer.state'))) write(join(each, 'freezer.state'), 'THAWED')
+  return members
+}
+
+const readMembers = (cgroup: string): number[] => {
+  try {
+    return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch {
+    // Removed by whoever else cleans up.
+  }
+}
+
+function childrenDeep(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name))
+  } catch {
+    return []
+  }
+}
+
+function removeCgroup(directory: string): void {
+  for (const each of [...childrenDeep(directory).toSorted((a, b) => b.length - a.length), directory]) {
+    try {
+      rmdirSync(each)
+    } catch {
+      // Somebody is quicker, or a zombie still counts on v1: the next run tries again.
+    }
+  }
+}
+
+function mountsBelow(folder: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((mount) => mount.startsWith(`${folder}/`))
+    .toReversed()
+}

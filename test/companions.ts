@@ -1,0 +1,70 @@
+/**
+ * Who is who on a machine under test: found by command lines and by the slot's own files, so that it works also while no daemon
+ * answers. Every answer is pid and start time, compared with /proc.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { allPids, commandLine, isAlive, processFacts, type ProcessId } from './processes.ts'
+
+export const roles = ['instance', 'keeper', 'daemon', 'supervisor', 'groomer'] as const
+export type Role = (typeof roles)[number]
+
+/** `slot` (`web/0`) narrows instances and keepers. A keeper is up to two processes: `unshare` and the namespace's first. */
+export function findCompanions(state: string, role: Role, slot?: string): readonly ProcessId[] {
+  if (role === 'instance') return slotsOf(state, slot).flatMap((directory) => runningInstance(directory) ?? [])
+  return allPids().flatMap((pid) => {
+    const words = commandLine(pid)
+    if (!words.some((word) => word === state || word.startsWith(`${state}/`)) || !isRole(words, role, state, slot)) return []
+    const facts = processFacts(pid)
+    return facts === null || facts.state === 'Z' ? [] : [{ pid, startTicks: facts.startTicks }]
+  })
+}
+
+function isRole(words: readonly string[], role: Exclude<Role, 'instance'>, state: string, slot: string | undefined): boolean {
+  switch (role) {
+    case 'daemon':
+      return words.includes('daemon') && words.includes('run') && words.includes(state)
+    case 'supervisor':
+    case 'groomer':
+      return new RegExp(`/${role}-[0-9a-f]+\\.sh$`).test(words[1] ?? '')
+    case 'keeper':
+      return (
+        words.some((word) => /\/keeper-[0-9a-f]+\.sh$/.test(word)) &&
+        (slot === undefined || words.includes(join(state, 'slots', slot.replace('/', '.'))))
+      )
+  }
+}
+
+function slotsOf(state: string, slot: string | undefined): readonly string[] {
+  if (slot !== undefined) return [join(state, 'slots', slot.replace('/', '.'))]
+  return list(join(state, 'slots')).map((name) => join(state, 'slots', name))
+}
+
+/** The command of the slot's newest epoch, as its keeper wrote it down, if it is still that process. */
+function runningInstance(slotDirectory: string): ProcessId | null {
+  const epochs = list(slotDirectory).filter((name) => /^\d+$/.test(name))
+  for (const epoch of epochs.toSorted((a, b) => Number(b) - Number(a))) {
+    const started = recordedStart(join(slotDirectory, epoch, 'started'))
+    if (started !== null && isAlive(started)) return started
+  }
+  return null
+}
+
+function recordedStart(file: string): ProcessId | null {
+  try {
+    const [line = '', ...rest] = readFileSync(file, 'utf8').split('\n')
+    const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
+    return rest.length === 0 || fields.length < 20 ? null : { pid: Number.parseInt(line, 10), startTicks: Number(fields[19]) }
+  } catch {
+    return null
+  }
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
