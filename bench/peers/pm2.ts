@@ -1,6 +1,7 @@
 /** pm2, installed from npm into `bench/node_modules` when it is first needed, with a home of its own. */
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { identify, isAlive, signalProcess, until, childrenOf, type ProcessId } from '../../test/processes.ts'
@@ -28,15 +29,21 @@ export function pm2Peer(options: PeerOptions): Peer | null {
   }
   return {
     name: `pm2 ${version}`,
-    start: (count) => {
-      const run = spawnSync(process.execPath, [join(bench, 'node_modules/pm2/bin/pm2'), 'start', join(import.meta.dirname, 'ecosystem.config.cjs'), '-s'], {
-        env: { PATH: process.env['PATH'], PM2_HOME: options.home, BENCH_COUNT: String(count), FIRST_ACTION: options.firstAction, HOME: options.home },
-        encoding: 'utf8',
-        stdio: ['ignore', 'ignore', 'pipe'],
+    start: async (count) => {
+      const words = [join(bench, 'node_modules/pm2/bin/pm2'), 'start', join(import.meta.dirname, 'ecosystem.config.cjs'), '-s']
+      const run = spawn(process.execPath, words, {
+        env: {
+          PATH: process.env['PATH'],
+          HOME: options.home,
+          PM2_HOME: options.home,
+          BENCH_COUNT: String(count),
+          FIRST_ACTION: options.firstAction,
+        },
+        stdio: 'ignore',
         timeout: 120_000,
       })
-      if (run.status !== 0) return Promise.reject(new Error(`pm2 start: ${run.stderr}`))
-      return Promise.resolve()
+      const [code] = (await once(run, 'exit')) as [number | null]
+      if (code !== 0) throw new Error(`pm2 start ended with ${code}`)
     },
     overhead: () => [god()].filter((id) => id !== null),
     program: () => {

@@ -60,12 +60,13 @@ function importProblems(source: Source, known: ReadonlySet<string>): readonly st
 
 const isTest = (path: string): boolean => /\.(?:test|contract)\.ts$/.test(path) || path.startsWith('test/')
 
-/** Each cycle once, named from its alphabetically first file. Types count too: files that need each other are one file. */
+/** Each cycle once, named from its alphabetically first file. Types count too: files that need each other are one file. What is loaded
+ * lazily does not. */
 function cycles(sources: readonly Source[]): readonly Violation[] {
   const targets = new Map(
     sources.map((source) => [
       source.path,
-      source.imports.flatMap(({ specifier }) => resolveImport(source.path, specifier) ?? []),
+      source.imports.flatMap(({ specifier, isLazy }) => (isLazy ? [] : (resolveImport(source.path, specifier) ?? []))),
     ]),
   )
   const found = new Map<string, Violation>()

@@ -154,6 +154,7 @@ function recordOfNote(world: World, slot: SlotId, occupant: Occupant | null, not
     port: note?.port ?? null,
     settledEpoch: null,
     outcome: null,
+    starts: 0,
   }
 }
 

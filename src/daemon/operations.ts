@@ -176,7 +176,7 @@ export class Operations {
       this.#world.lastRevision = Math.max(this.#world.lastRevision, target)
     }
     this.#current = this.#watched(record)
-    this.#options.tell('operation-started', describe(record), null)
+    this.#options.tell('operation-started', `begins: ${describe(record)}`, null)
     this.#options.reconciler().nudge()
     return { id: record.id, revision: target }
   }
@@ -280,7 +280,7 @@ export class Operations {
     this.#timer?.cancel()
     const rolledBack = record.state === 'rolling-back'
     const kind = rolledBack ? 'rolled-back' : how.state === 'succeeded' ? 'operation-succeeded' : 'operation-failed'
-    this.#options.tell(kind, rolledBack ? `back at revision ${record.base}` : describe(record), how.cause)
+    this.#options.tell(kind, rolledBack ? `back at revision ${record.base}` : `${how.state}: ${describe(record)}`, how.cause)
     const durationMs = Math.round(clock.now() - watched.startedMs)
     this.#say(watched, { kind: 'end', state: how.state, rolledBack, revision: this.#world.applied, durationMs })
     this.#ended.set(record.id, watched)

@@ -77,7 +77,9 @@ export class Reconciler {
   makeShell(record: SlotRecord, spec: InstanceSpec | null): SlotShell {
     const goal = spec === null ? ({ kind: 'rest', because: record.because } as const) : ({ kind: 'run', spec, claim: record.claim } as const)
     const slot = newSlot(record.slot, this.#world.lastEpochs.get(record.slot) ?? null, goal)
-    const shell = new SlotShell(this.#tools, { ...slot, outcome: record.outcome })
+    const startsUnderIdentity = { identity: spec?.identity ?? null, count: record.starts }
+    const restored = { ...slot, outcome: record.outcome, restarts: Math.max(0, record.starts - 1), startsUnderIdentity }
+    const shell = new SlotShell(this.#tools, record.starts === 0 ? { ...slot, outcome: record.outcome } : restored)
     this.#world.shells.set(record.slot, shell)
     this.#world.records.set(record.slot, record)
     return shell
@@ -132,7 +134,7 @@ export class Reconciler {
     const base: SlotRecord = present ?? { ...emptyRecord, slot: id }
     if (move.kind === 'retire') return { record: { ...base, revision: null, because: move.because }, spec: null }
     const spec = this.#specOf(view)
-    return { record: { ...base, revision: spec.revision, generation: spec.generation, because: '', outcome: null }, spec }
+    return { record: { ...base, revision: spec.revision, generation: spec.generation, because: '', outcome: null, starts: 0 }, spec }
   }
 
   /** Slots that keep their process but take the newer revision's policies. */
@@ -190,7 +192,7 @@ export class Reconciler {
     for (const { record } of claimed) {
       const meanwhile = this.#unsettled.get(record.slot)
       // An end that was taken in while we wrote is newer than what we wrote.
-      const merged = meanwhile === undefined ? record : { ...record, settledEpoch: meanwhile.settledEpoch, port: meanwhile.port }
+      const merged = meanwhile === undefined ? record : { ...record, settledEpoch: meanwhile.settledEpoch, port: meanwhile.port, starts: meanwhile.starts }
       this.#world.records.set(record.slot, merged)
       if (meanwhile !== undefined) this.#unsettled.set(record.slot, merged)
     }
@@ -216,7 +218,8 @@ export class Reconciler {
   #settle(slot: SlotId, epoch: Epoch, outcome: Outcome | null): void {
     const record = this.#world.records.get(slot)
     if (record === undefined) return
-    const next: SlotRecord = { ...record, settledEpoch: epoch, outcome }
+    const starts = this.#world.shells.get(slot)?.slot.startsUnderIdentity.count ?? 0
+    const next: SlotRecord = { ...record, settledEpoch: epoch, outcome, starts }
     this.#world.records.set(slot, next)
     this.#unsettled.set(slot, next)
     if (this.#world.serviceOf(parseSlotId(slot).service)?.scale.kind === 'job') this.#world.noteOutcome(slot, outcome)
@@ -274,6 +277,7 @@ const emptyRecord: Omit<SlotRecord, 'slot'> = {
   port: null,
   settledEpoch: null,
   outcome: null,
+  starts: 0,
 }
 
 /** A job that is done is left as it is; only a try under another identity (a revision that was rolled back) is taken away. */

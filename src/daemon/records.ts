@@ -58,6 +58,8 @@ export interface SlotRecord {
   /** The last epoch whose end was taken in. */
   readonly settledEpoch: Epoch | null
   readonly outcome: Outcome | null
+  /** Starts under the present identity, as of the last settlement. */
+  readonly starts: number
 }
 
 /** The operation under way: found again by the next daemon, which carries it on. */

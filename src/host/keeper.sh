@@ -64,6 +64,9 @@ daruma_directory=$8 daruma_mount=$9
 shift 9
 daruma_volumes=$1
 shift
+# Some shells catch SIGINT for themselves; a caught signal reaches even process 1. The command's own handling is not touched, since
+# what is caught here is back to its default there.
+trap : HUP INT QUIT TERM
 (
   if [ -n "$daruma_unshare" ]; then
     read -r daruma_line </proc/self/fd/8/self/stat

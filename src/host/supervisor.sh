@@ -39,7 +39,7 @@ while [ -d "$daruma_host" ] && [ ! -e "$daruma_host/stopped" ]; do
   uptime_seconds
   daruma_began=$daruma_uptime
   # Without the lock's descriptor: a daemon that outlives its supervisor must not keep a new one away.
-  "$daruma_node" "$daruma_entry" daemon run --state "$daruma_state" </dev/null >>"$daruma_state/daemon.log" 2>&1 9>&-
+  DARUMA_SUPERVISED=yes "$daruma_node" "$daruma_entry" daemon run --state "$daruma_state" </dev/null >>"$daruma_state/daemon.log" 2>&1 9>&-
   daruma_code=$?
   case $daruma_code in
     0 | 78)

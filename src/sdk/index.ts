@@ -1,6 +1,6 @@
 /**
- * What a config imports: `import { define, secret } from 'daruma'`. It makes data and does nothing else; whether the data is right
- * is decided when the config is loaded, so that a config in plain JavaScript gets the same answers as the types give.
+ * What a config imports: `import { define, secret } from 'daruma'`. It makes data and does nothing else; whether the data is
+ * right is decided when the config is loaded, so that a config in plain JavaScript gets the same answers as the types give.
  */
 
 import type { Config, ConfigFunction } from './config.ts'

@@ -1,6 +1,6 @@
 /**
- * What may be written for a service. Pairs that contradict each other (two kinds, two checks in one probe) do not type-check; what
- * types cannot see is refused when the config is loaded. The sentences are those of `docs/reference/config.md`.
+ * What may be written for a service. Pairs that contradict each other (two kinds, two checks in one probe) do not type-check;
+ * what types cannot see is refused when the config is loaded. The sentences are those of `docs/reference/config.md`.
  */
 
 import type { Secret } from './secret.ts'

@@ -3,8 +3,8 @@ import test from 'node:test'
 import { define, secret, type Config, type Service } from './index.ts'
 
 /**
- * The promises of the types, held by the compiler (`npm run check`): each line under `@ts-expect-error` must not type-check, and the
- * check fails when one does. What runs here is only that nothing was changed on the way.
+ * The promises of the types, held by the compiler (`npm run check`): each line under `@ts-expect-error` must not type-check, and
+ * the check fails when one does. What runs here is only that nothing was changed on the way.
  */
 
 const web: Service = {

@@ -113,6 +113,8 @@ test('files that need each other are reported once, also when only types go roun
   })
   const ring = 'src/core/plan/a.ts → src/core/plan/b.ts → src/core/plan/c.ts → src/core/plan/a.ts'
   assert.deepEqual(verdict, [`src/core/plan/a.ts is in a cycle: ${ring}`])
+  const lazy = { 'src/cli/tree.ts': `const up = () => import('./up.ts')\n`, 'src/cli/up.ts': `import './tree.ts'\n` }
+  assert.deepEqual(judge(lazy), [])
 })
 
 test('names, headers, default exports, length and broken syntax are each refused', () => {

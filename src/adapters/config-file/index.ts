@@ -1,6 +1,6 @@
 /**
- * From a file on disk to a project in normal form, or every problem with its place in the file. Reading a config runs it: it is the
- * user's own program, and the only one that Daruma ever evaluates.
+ * From a file on disk to a project in normal form, or every problem with its place in the file. Reading a config runs it: it is
+ * the user's own program, and the only one that Daruma ever evaluates.
  */
 
 import { totalmem } from 'node:os'
@@ -48,7 +48,10 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     : { ok: false, file, problems: await placeProblems(normalised.problems, file) }
 }
 
-/** Whether the caret belongs under the key: the names of services and variables are keys, those of projects and volumes values. */
+/**
+ * Whether the caret belongs under the key: the names of services and variables are keys, those of projects and volumes
+ * values.
+ */
 function isAboutKey({ code, path }: Problem): boolean {
   if (code === 'E_CONFIG_NAME') return path.length === 2 || path[2] === 'environment' || path[2] === 'secrets'
   return code === 'E_CONFIG_UNKNOWN_KEY' || code === 'E_CONFIG_NOT_YET'

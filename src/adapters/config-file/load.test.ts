@@ -4,7 +4,6 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { evaluate } from './evaluate.ts'
 import { findConfigFile, loadConfig, renderProblems } from './index.ts'
@@ -169,7 +168,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
   },
   'a syntax error in an imported file': {
     files: { 'daruma.config.ts': "import './other.ts'\nexport default {}\n", 'other.ts': 'export const x = {\n' },
-    says: lines('other.ts:2:1  syntax error: Unexpected token', '  2 | ', '    | ^'),
+    says: lines('other.ts:2:1  syntax error: Expected `}` but found `EOF`', '  2 | ', '    | ^'),
   },
   'TypeScript that cannot be erased': {
     files: { 'daruma.config.ts': 'enum Size { Small }\nexport default { name: Size.Small }\n' },
@@ -439,8 +438,4 @@ test('the module hooks are gone after a load: this process cannot import daruma 
   const directory = folder(t, { 'daruma.config.ts': sound, 'other.ts': "import { define } from 'daruma'\nexport { define }\n" })
   assert.ok((await loadConfig({ file: null, stage: null, cwd: directory })).ok)
   await assert.rejects(import(join(directory, 'other.ts')), { code: 'ERR_MODULE_NOT_FOUND' })
-})
-
-test('the sdk that a config gets is the one beside this loader', () => {
-  assert.ok(fileURLToPath(new URL('../../sdk/index.ts', import.meta.url)).endsWith('/src/sdk/index.ts'))
 })

@@ -1,6 +1,7 @@
 /**
- * Finds the place of a path of keys (`services.web.replicas`) in the source, by walking the object literals of the default export.
- * Where a value is computed the walk ends early, and the answer is the expression that computes it; null when not even that is known.
+ * Finds the place of a path of keys (`services.web.replicas`) in the source, by walking the object literals of the default
+ * export. Where a value is computed the walk ends early, and the answer is the expression that computes it; null when not even
+ * that is known.
  */
 
 import type { Expression, Function as FunctionNode, Program, Statement } from 'oxc-parser'
@@ -52,7 +53,7 @@ function defaultExport(program: Program): Expression | null {
     if (statement.type === 'ExportDefaultDeclaration') return statement.declaration as Expression
     if (statement.type !== 'ExportNamedDeclaration') continue
     const named = statement.specifiers.find(({ exported }) => exported.type === 'Identifier' && exported.name === 'default')
-    if (named !== undefined) return named.local as Expression
+    if (named !== undefined) return named.local
   }
   return null
 }
@@ -62,8 +63,7 @@ function namesIn(statements: readonly Statement[], outer: Scope = new Map()): Sc
   const names = new Map(outer)
   for (const outerStatement of statements) {
     const statement = outerStatement.type === 'ExportNamedDeclaration' ? outerStatement.declaration : outerStatement
-    if (statement?.type === 'FunctionDeclaration' && statement.id !== null)
-      names.set(statement.id.name, statement as unknown as Expression)
+    if (statement?.type === 'FunctionDeclaration' && statement.id !== null) names.set(statement.id.name, statement)
     if (statement?.type !== 'VariableDeclaration') continue
     for (const { id, init } of statement.declarations) if (id.type === 'Identifier' && init !== null) names.set(id.name, init)
   }
@@ -86,7 +86,7 @@ function configsOf(expression: Expression, scope: Scope, depth: number): readonl
       const isDefine = expression.callee.type === 'Identifier' && !scope.has(expression.callee.name)
       if (isDefine)
         return argument === undefined || argument.type === 'SpreadElement' ? [] : configsOf(argument, scope, depth + 1)
-      return configsOf(expression.callee as Expression, scope, depth + 1)
+      return configsOf(expression.callee, scope, depth + 1)
     }
     case 'ArrowFunctionExpression':
     case 'FunctionExpression':

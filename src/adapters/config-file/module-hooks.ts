@@ -29,6 +29,8 @@ export function hookModules(configUrl: string): EvaluationTrace {
   const hooks = registerHooks({
     resolve(specifier, context, nextResolve) {
       if (specifier === 'daruma') return { url: sdkUrl, shortCircuit: true }
+      // Node would read the package.json above the config, whose answer is not wanted and which may be broken.
+      if (specifier === configUrl) return { url: configUrl, shortCircuit: true }
       try {
         return nextResolve(specifier, context)
       } catch (error) {

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { SignalName } from '../../core/model/service.ts'
+import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { installScript } from '../../host/install-script.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -66,6 +67,7 @@ export interface ProcessRuntimeOptions {
 
 /** Installs the scripts, finds out what this host can do, and touches no instance. */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
+  closeInheritedDescriptors()
   mkdirSync(join(options.stateDirectory, 'slots'), { recursive: true, mode: 0o700 })
   const survey = await surveyHost({
     stateId: options.stateId,

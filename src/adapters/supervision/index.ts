@@ -5,10 +5,12 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 
+import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { installScript } from '../../host/install-script.ts'
 import { isAlive, parseProcessStat } from '../../host/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -19,18 +21,18 @@ export interface SupervisionOptions {
   /** The program and its first argument that make the daemon: `<node> <entry> daemon run --state <state>`. */
   readonly node: string
   readonly entry: string
-  /** The folder that holds `supervisor.sh` and `groomer.sh`. */
-  readonly scripts: string
+  /** The folder that holds `supervisor.sh` and `groomer.sh`; this package's own when not given. */
+  readonly scripts?: string
 }
 
 export type Companion = 'supervisor' | 'groomer'
 
 export interface Companions {
-  /** Gets up what is dead and says which; to be called about once a second. Costs two small reads while both live. */
+  /** Gets up what is dead and says which; to be called about once a second. Costs three small reads while both live. */
   ensure(): Promise<readonly Companion[]>
   /**
-   * Tells both that the daemon's coming end is wanted. The supervisor ends with the daemon; the groomer within some seconds, or when
-   * the last instance is gone.
+   * Tells both that the daemon's coming end is wanted; to be called before a daemon ends with 0. The supervisor ends with the
+   * daemon; the groomer when the last instance is gone too. Without it a supervisor that did not start this daemon starts another.
    */
   stop(): Promise<void>
 }
@@ -42,45 +44,69 @@ export interface Companions {
 export async function launchDaemon(options: SupervisionOptions): Promise<void> {
   const host = join(options.state, 'host')
   mkdirSync(host, { recursive: true, mode: 0o700 })
-  for (const marker of ['stopped', 'supervised-by']) rmSync(join(host, marker), { force: true })
-  await ensureCompanion('supervisor', options)
+  // They would hold the pipes of whoever called us, for as long as they live.
+  closeInheritedDescriptors()
+  rmSync(join(host, 'stopped'), { force: true })
+  if (readText(join(host, 'supervised-by')).trim() === 'foreground') rmSync(join(host, 'supervised-by'), { force: true })
+  if (!(await ensureCompanion('supervisor', options))) await outliveEndingSupervisor(options)
   await ensureCompanion('groomer', options)
 }
 
-/** Says that something else restarts the daemon (`systemd`), or nobody (`foreground`); until the next {@link launchDaemon}. */
-export function recordSupervisor(state: string, by: 'systemd' | 'foreground'): void {
-  mkdirSync(join(state, 'host'), { recursive: true, mode: 0o700 })
-  writeFileSync(join(state, 'host', 'supervised-by'), `${by}\n`, { mode: 0o600 })
-}
-
-/** `supervisor`, or what {@link recordSupervisor} wrote. */
-export function readSupervisor(state: string): 'supervisor' | 'systemd' | 'foreground' {
-  const word = readText(join(state, 'host', 'supervised-by')).trim()
-  return word === 'systemd' || word === 'foreground' ? word : 'supervisor'
-}
-
+/** To be called in the daemon. */
 export function createCompanions(options: SupervisionOptions): Companions {
-  const stopped = join(options.state, 'host', 'stopped')
-  const wanted: readonly Companion[] = readSupervisor(options.state) === 'supervisor' ? ['groomer', 'supervisor'] : ['groomer']
+  const host = join(options.state, 'host')
+  const stopped = join(host, 'stopped')
+  const mode = readSupervisor(options.state)
+  const wanted: readonly Companion[] = mode === 'supervised' ? ['supervisor', 'groomer'] : ['groomer']
   let isStopping = false
+  mkdirSync(host, { recursive: true, mode: 0o700 })
+  // The groomer reads it: it must not put a supervisor behind a daemon that a person runs by hand.
+  if (mode === 'foreground') writeIfPossible(join(host, 'supervised-by'), 'foreground\n')
   return {
     async ensure() {
       if (isStopping) return []
+      // Left by an earlier end of a daemon; that this one runs is newer.
+      if (existsSync(stopped)) rmSync(stopped, { force: true })
       const restarted: Companion[] = []
-      for (const companion of wanted) {
-        if (isCompanionAlive(options.state, companion)) continue
-        // Left by an earlier end of a daemon; that this one runs is newer.
-        rmSync(stopped, { force: true })
-        if (await ensureCompanion(companion, options)) restarted.push(companion)
-      }
+      for (const companion of wanted) if (await ensureCompanion(companion, options)) restarted.push(companion)
       return restarted
     },
     // eslint-disable-next-line typescript/require-await
     async stop() {
       isStopping = true
-      mkdirSync(join(options.state, 'host'), { recursive: true, mode: 0o700 })
-      writeFileSync(stopped, 'on request\n', { mode: 0o600 })
+      writeIfPossible(stopped, 'on request\n')
     },
+  }
+}
+
+/** Who starts this daemon again when it crashes; nobody, when a person runs it in the foreground. To be asked in the daemon. */
+export function readSupervisor(state: string): 'supervised' | 'systemd' | 'foreground' {
+  if (process.env['DARUMA_SUPERVISED'] === 'yes') return 'supervised'
+  return readText(join(state, 'host', 'supervised-by')).trim() === 'systemd' ? 'systemd' : 'foreground'
+}
+
+/** An empty marker is as good as a full one, so a full disk rarely matters; where it does, one daemon too many is started later. */
+function writeIfPossible(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
+  }
+}
+
+/** A daemon that was just told to stop takes its supervisor along, and the supervisor leaves the marker that we have just removed. */
+const endingLimitMs = 1000
+
+async function outliveEndingSupervisor(options: SupervisionOptions): Promise<void> {
+  const deadline = performance.now() + endingLimitMs
+  while (performance.now() < deadline) {
+    if (!isCompanionAlive(options.state, 'supervisor')) {
+      rmSync(join(options.state, 'host', 'stopped'), { force: true })
+      await ensureCompanion('supervisor', options)
+      return
+    }
+    await sleep(10)
   }
 }
 
@@ -109,7 +135,7 @@ async function ensureCompanion(companion: Companion, options: SupervisionOptions
 }
 
 function spawnCompanion(companion: Companion, options: SupervisionOptions): ChildProcess {
-  const { state, node, entry, scripts: from } = options
+  const { state, node, entry, scripts: from = ownScripts } = options
   const flock = findTool('flock')
   if (flock === null) {
     throw new DarumaError('E_SUPERVISION_TOOLS', 'flock was not found, so a daemon cannot be supervised', { hint: 'install util-linux' })
@@ -127,6 +153,8 @@ function spawnCompanion(companion: Companion, options: SupervisionOptions): Chil
     closeSync(log)
   }
 }
+
+const ownScripts = fileURLToPath(new URL('../../host', import.meta.url))
 
 const identityPath = (state: string, companion: Companion): string => join(state, 'host', `${companion}.pid`)
 

@@ -1,6 +1,6 @@
 /**
- * A Compose file read for what a config can say of it. Containers are not supported yet, so a service that is only an image has no
- * command here and is left as a comment; every key that has no counterpart is named, so that nothing is lost in silence.
+ * A Compose file read for what a config can say of it. Containers are not supported yet, so a service that is only an image has
+ * no command here and is left as a comment; every key that has no counterpart is named, so that nothing is lost in silence.
  */
 
 import { parse } from 'yaml'

@@ -1,4 +1,7 @@
-/** The scripts of a package.json that start something that stays: `start`, `worker` and their like. Tools (`test`, `build`) are not for us. */
+/**
+ * The scripts of a package.json that start something that stays: `start`, `worker` and their like. Tools (`test`, `build`) are
+ * not for us.
+ */
 
 import type { FoundService } from './found.ts'
 import { kindOf } from './procfile.ts'
@@ -30,7 +33,10 @@ export function readPackage(text: string, manager: 'npm' | 'pnpm' | 'yarn'): Fou
 
 const nameOf = (script: string): string => (script === 'start' ? 'web' : script.replaceAll(':', '-'))
 
-/** A script that is just `node …` runs without the package manager between us and it: signals and exit codes arrive as they are. */
+/**
+ * A script that is just `node …` runs without the package manager between us and it: signals and exit codes arrive as they
+ * are.
+ */
 function direct(script: string, command: string, manager: string): string {
   return /^node\s[^&|;<>]*$/.test(command) ? command : `${manager} run ${script}`
 }

@@ -22,7 +22,7 @@ export function proposeConfig(found: Found): string {
   const usesSecret = services.some(({ written }) => literal(written, 0).includes('secret('))
   const sources = [...new Set(found.services.map(({ source }) => source))]
   const lines = [
-    `// Written by daruma init${sources.length === 0 ? '' : ` from ${sources.join(', ')}`}. Look it through, then: daruma plan, daruma up`,
+    `// Written by daruma init${sources.length === 0 ? '' : ` from ${oneLine(sources.join(', '))}`}. Look it through, then: daruma plan, daruma up`,
     '// Every key is explained in docs/reference/config.md.',
     ...found.notes.map((note) => `// ${oneLine(note)}`),
     `import { define${usesSecret ? ', secret' : ''} } from 'daruma'`,

@@ -11,7 +11,10 @@ import type { Place, ProblemList } from './problem-list.ts'
 import { quote } from './show.ts'
 import type { WrittenDependency } from './value-readers.ts'
 
-/** `names` are all that the config holds, those of unsound services included: an `after` that names one of them is not unknown. */
+/**
+ * `names` are all that the config holds, those of unsound services included: an `after` that names one of them is not
+ * unknown.
+ */
 export function finishServices(
   drafts: ReadonlyMap<string, Draft>,
   names: ReadonlySet<string>,

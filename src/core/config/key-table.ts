@@ -23,7 +23,10 @@ export type KeyTable<Written> = { readonly [Name in keyof Written]-?: Key<Exclud
 /** Any table, for those who only print it. */
 export type AnyKeyTable = Readonly<Record<string, Key<unknown>>>
 
-/** Reads an object by its table; `name` finds the synonyms. Keys that were refused (and reported) or are undefined are absent from the answer. */
+/**
+ * Reads an object by its table; `name` finds the synonyms. Keys that were refused (and reported) or are undefined are absent
+ * from the answer.
+ */
 export function objectBy<Written extends object>(name: string, table: KeyTable<Written>): Reader<Written> {
   const keys = table as unknown as AnyKeyTable
   const known = Object.keys(keys)

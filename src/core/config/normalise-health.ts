@@ -1,6 +1,6 @@
 /**
- * `health` from either of its forms into three probes. The short form stands for readiness and liveness with the same check, where
- * liveness wants more failures: an instance is taken out of use long before it is killed.
+ * `health` from either of its forms into three probes. The short form stands for readiness and liveness with the same check,
+ * where liveness wants more failures: an instance is taken out of use long before it is killed.
  */
 
 import type { Check, Health, PortRequest, Probe } from '../model/service.ts'
@@ -10,7 +10,10 @@ import type { Place, ProblemList } from './problem-list.ts'
 
 const noHealth: Health = { startup: null, readiness: null, liveness: null, startPeriodMs: defaults.startPeriodMs }
 
-/** `isWhole` is false when something of the service was refused: what is missing here may be just that, and is not reported again. */
+/**
+ * `isWhole` is false when something of the service was refused: what is missing here may be just that, and is not reported
+ * again.
+ */
 export interface HealthContext {
   readonly port: PortRequest
   readonly isWhole: boolean

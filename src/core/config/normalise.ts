@@ -1,6 +1,6 @@
 /**
- * What a user wrote → a project in normal form, or everything that is wrong with it. Nothing is taken on trust and nothing throws:
- * the value comes from a program that somebody else wrote.
+ * What a user wrote → a project in normal form, or everything that is wrong with it. Nothing is taken on trust and nothing
+ * throws: the value comes from a program that somebody else wrote.
  */
 
 import { asServiceName, serviceNamePattern } from '../model/id.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { healthKeys, httpKeys, probeKeys } from './health-keys.ts'
 import type { AnyKeyTable } from './key-table.ts'
 import { logsKeys, restartKeys, stopKeys, updateKeys } from './policy-keys.ts'
@@ -44,7 +45,7 @@ test('every example is accepted by the reader of its key', () => {
     file: (path: string) => ({ from: 'file', path }),
   })
   for (const [name, { example, reader }] of tables.flatMap((table) => Object.entries(table as AnyKeyTable))) {
-    const value: unknown = new Function('secret', `return (${example})`)(secret)
+    const value: unknown = runInNewContext(`(${example})`, { secret })
     const problems = new ProblemList()
     assert.notEqual(reader.read(value, null, problems), undefined, `${name}: ${example}`)
     assert.deepEqual(problems.toArray(), [], `${name}: ${example}`)

@@ -85,6 +85,8 @@ export interface Slot {
   readonly lastExit: Exit | null
   /** The sentence about the last failure, kept until the next proof of health. */
   readonly lastFailure: string | null
+  /** The identity that this daemon has started or found running here: its restarts do not wait for dependencies again. */
+  readonly ranIdentity: string | null
   readonly startsUnderIdentity: { readonly identity: string | null; readonly count: number }
 }
 
@@ -137,6 +139,7 @@ export function newSlot(id: SlotId, lastEpoch: Epoch | null, goal: Goal): Slot {
     restarts: 0,
     lastExit: null,
     lastFailure: null,
+    ranIdentity: null,
     startsUnderIdentity: { identity: null, count: 0 },
   }
 }

@@ -112,7 +112,8 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
     ...slot,
     lastEpoch,
     occupancy: { kind: 'live', epoch, spec, pid, startedAt, sinceMs: nowMs, health },
-    startsUnderIdentity: { identity: spec.identity, count: 1 },
+    ranIdentity: spec.identity,
+    startsUnderIdentity: { identity: spec.identity, count: Math.max(1, knownStarts(slot, spec)) },
   }
 }
 
@@ -264,7 +265,7 @@ function wantsStart(slot: Slot): boolean {
 
 /** `after` orders first starts. One that has run before does not wait again when it crashes: that would make one fault many. */
 export function isGateOpen(slot: Slot): boolean {
-  return slot.gate.open || (slot.goal.kind === 'run' && slot.startsUnderIdentity.identity === slot.goal.spec.identity)
+  return slot.gate.open || (slot.goal.kind === 'run' && slot.ranIdentity === slot.goal.spec.identity)
 }
 
 function startIfDue(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
@@ -272,13 +273,14 @@ function startIfDue(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
   const { spec, claim } = slot.goal
   const floor = composeEpoch({ claim, start: 1 })
   const epoch = slot.lastEpoch === null ? floor : asEpoch(Math.max(floor, slot.lastEpoch + 1))
-  const count = slot.startsUnderIdentity.identity === spec.identity ? slot.startsUnderIdentity.count + 1 : 1
+  const count = knownStarts(slot, spec) + 1
   actions.push({ kind: 'start', epoch, spec })
   return {
     ...slot,
     occupancy: { kind: 'starting', epoch, spec, sinceMs: nowMs },
     lastEpoch: epoch,
     restarts: count - 1,
+    ranIdentity: spec.identity,
     startsUnderIdentity: { identity: spec.identity, count },
   }
 }
@@ -348,6 +350,10 @@ function killIfDue(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[])
   }
   actions.push({ kind: 'kill', epoch: at.epoch })
   return { ...slot, occupancy: { ...at, killed: true } }
+}
+
+function knownStarts(slot: Slot, spec: InstanceSpec): number {
+  return slot.startsUnderIdentity.identity === spec.identity ? slot.startsUnderIdentity.count : 0
 }
 
 // Small things --------------------------------------------------------------------------------------------------------

@@ -6,8 +6,14 @@ import { shorten, showFields } from './show-fields.ts'
 
 export function explainDifference(before: Service, after: Service): readonly Reason[] {
   const [from, to] = [showFields(before), showFields(after)]
-  const fields = [...new Set([...from.keys(), ...to.keys()])].filter((field) => from.get(field) !== to.get(field))
+  const differing = [...new Set([...from.keys(), ...to.keys()])].filter((field) => from.get(field) !== to.get(field))
+  const fields = differing.filter((field) => from.has(parentOf(field)) === to.has(parentOf(field)))
   return [...fields.map((field) => differenceOf(field, from.get(field) ?? null, to.get(field) ?? null)), ...changedSecrets(before, after)]
+}
+
+/** A probe that came or went is one reason; its interval and the rest came or went with it. */
+function parentOf(field: string): string {
+  return field.slice(0, Math.max(0, field.lastIndexOf('.')))
 }
 
 export function note(text: string): Reason {

@@ -57,6 +57,8 @@ interface World {
   readonly stoppedByHand: ReadonlySet<ServiceName>
   readonly generations: Readonly<Record<string, number>>
   readonly completedJobs: Readonly<Record<string, string>>
+  /** Services with a slot that runs: when another of their slots has fallen, a restart reaches it too. */
+  readonly alive: ReadonlySet<ServiceName>
   /** Slots that will not get up by themselves soon. */
   readonly fallen: ReadonlyMap<ServiceName, readonly InstanceStatus[]>
 }
@@ -78,6 +80,7 @@ function worldOf({ desired, recorded, observed, isRollback }: PlanInput): World 
     stoppedByHand: new Set(recorded?.stoppedByHand),
     generations: recorded?.generations ?? {},
     completedJobs: recorded?.completedJobs ?? {},
+    alive: new Set(observed.filter((status) => status.state === 'running').map((status) => status.service)),
     fallen,
   }
 }
@@ -115,11 +118,11 @@ function planService(service: Service, world: World): Step | null {
   if (differences.length === 0 && idle.length === 0) return null
   const reasons = [...differences, ...idle]
   const warning = warnOfVolumes(before, service)
-  const isStopped = world.stoppedByHand.has(service.name)
+  const runs = !world.stoppedByHand.has(service.name) && (idle.length === 0 || world.alive.has(service.name))
   if (needsNewProcess(before, service, world)) {
-    return { ...step, kind: 'replace', reasons, transition: isStopped ? null : describeTransition(before, service), warning }
+    return { ...step, kind: 'replace', reasons, transition: runs ? describeTransition(before, service) : null, warning }
   }
-  if (idle.length > 0) return { ...step, kind: 'restart', reasons, warning }
+  if (idle.length > 0) return { ...step, kind: 'restart', reasons, transition: runs ? describeTransition(before, service) : null, warning }
   return { ...step, kind: 'update', reasons, transition: 'no restart', warning }
 }
 
@@ -135,7 +138,7 @@ function planJob(service: Service, before: Service | null, world: World): Step |
   const runs = !world.isRollback && !isDone && (isNew || idle.length > 0)
   if (runs) return { ...step, kind: 'run-job', reasons: [...differences, ...idle] }
   if (differences.length === 0) return null
-  const why = isDone ? [note('completed before exactly so: does not run again')] : isNew ? [note('jobs do not run on the way back')] : []
+  const why = !isNew ? [] : isDone ? [note('completed before exactly so: does not run again')] : [note('jobs do not run on the way back')]
   const kind = before === null ? 'create' : 'update'
   return { ...step, kind, reasons: [...differences, ...why], transition: kind === 'update' ? 'no restart' : null }
 }

@@ -9,7 +9,7 @@ import type { Check, Probe, Scale, SecretSource, Service } from '../model/servic
 /** Field → text; a field that is not set is absent. Every part of a service that can differ is in some field, digests apart. */
 export function showFields(service: Service): ReadonlyMap<string, string> {
   const fields: (readonly [string, string | null])[] = [
-    showScale(service.scale),
+    ['replicas', showScale(service.scale)],
     ['command', showCommand(service.command)],
     ['directory', quote(service.directory)],
     ...Object.entries(service.environment).map(([name, value]) => [`environment.${name}`, quote(value)] as const),
@@ -42,8 +42,9 @@ export function showFields(service: Service): ReadonlyMap<string, string> {
   return new Map(fields.filter((field): field is readonly [string, string] => field[1] !== null))
 }
 
-function showScale(scale: Scale): readonly [string, string] {
-  return scale.kind === 'replicas' ? ['replicas', String(scale.count)] : [scale.kind, 'true']
+/** In one field, so that a change of kind is one reason: `replicas: 3 → singleton`. */
+function showScale(scale: Scale): string {
+  return scale.kind === 'replicas' ? String(scale.count) : scale.kind
 }
 
 /** A command that was written as a string is shown as one. */

@@ -1,0 +1,31 @@
+/**
+ * A test on a machine with a witness: whatever the test itself asserts, at its end the witness must have seen no slot twice and no
+ * epoch go back. A failure is told with the machine's own story.
+ */
+
+import assert from 'node:assert/strict'
+import { Machine, type MachineOptions } from './daemon-harness.ts'
+import { startWitness, type Witness } from './witness/index.ts'
+
+export interface Scene {
+  readonly machine: Machine
+  readonly witness: Witness
+}
+
+export async function onMachine(play: (scene: Scene) => Promise<void>, options: Omit<MachineOptions, 'witness'> = {}): Promise<void> {
+  await using witness = await startWitness()
+  await using machine = new Machine({ ...options, witness })
+  try {
+    await play({ machine, witness })
+    assert.deepEqual(await witness.violations(), [])
+  } catch (error) {
+    console.error(`--- the machine's story ---\n${await machine.story()}\n`)
+    throw error
+  }
+}
+
+/** The epochs of a slot that the witness saw, in order, each once. */
+export async function epochsSeen(witness: Witness, slot: string): Promise<readonly number[]> {
+  const arrivals = (await witness.history()).flatMap(({ what, copy }) => (what === 'arrived' && copy?.slot === slot ? [copy.epoch] : []))
+  return [...new Set(arrivals)]
+}
