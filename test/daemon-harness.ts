@@ -17,6 +17,9 @@ import { askDaemon, askDaemonLines } from './socket.ts'
 import type { Witness } from './witness/index.ts'
 
 export const root: string = join(import.meta.dirname, '..')
+const launcherUnderTest: string = process.env['DARUMA_UNDER_TEST'] ?? join(root, 'bin/daruma')
+/** The folder that holds `bin` and `dist` of what is tested. */
+export const packageUnderTest: string = join(launcherUnderTest, '../..')
 export const fixtures: string = join(import.meta.dirname, 'fixtures')
 
 export type Services = Readonly<Record<string, Readonly<Record<string, unknown>>>>
@@ -61,7 +64,7 @@ export class Machine implements AsyncDisposable {
   }
 
   get launcher(): string {
-    return this.#options.launcher ?? process.env['DARUMA_UNDER_TEST'] ?? join(root, 'bin/daruma')
+    return this.#options.launcher ?? launcherUnderTest
   }
 
   writeConfig(services: Services): void {

@@ -43,8 +43,12 @@ export interface DaemonPorts {
   readonly random: Random
   readonly log: Log
   readonly checkpoint: Checkpoint
-  /** Restarts the supervisor and the groomer where they have died; names those it restarted. */
-  readonly ensureCompanions: () => Promise<readonly string[]>
+  readonly companions: {
+    /** Restarts the supervisor and the groomer where they have died; names those it restarted. */
+    ensure(): Promise<readonly string[]>
+    /** Tells them that this daemon's end is wanted. */
+    stop(): Promise<void>
+  }
   /** Whether the database behind the store is still the file that was opened. */
   readonly isStoreReplaced: () => Promise<boolean>
 }
@@ -56,11 +60,16 @@ export interface DaemonFacts {
   readonly home: (user: string | null) => string
   readonly nodeDirectory: string
   readonly memoryBytes: () => number
+  /** Whether a command brought this daemon up and may do so again: then it leaves when it has nothing to keep. */
+  readonly isOnDemand: boolean
 }
 
 /** Every look costs little; this is the net under the nudges, and how soon a lost companion or database is noticed. */
 const pulseMs = 1000
 const maxRevisions = 50
+
+/** Long enough for the commands that follow a `down`; short enough that nobody finds a daemon with nothing to do. */
+const idleLimitMs = 60_000
 
 export class Daemon {
   readonly #ports: DaemonPorts
@@ -75,6 +84,8 @@ export class Daemon {
   readonly #startedAt: string
   readonly #revisions = new Map<number, RevisionRecord>()
   #pulse: Timer | null = null
+  #busyAtMs = 0
+  #isStopping = false
   #early: RuntimeEvent[] | null = []
   #ended: (reason: DaemonEnd) => void = () => {}
   /** Resolves when the daemon cannot or shall not go on; the caller ends the process. */
@@ -98,7 +109,12 @@ export class Daemon {
       onChange: () => this.operations.judge(),
       tools: {
         ...ports,
-        tell: (story) => this.events.tell({ ...story, message: this.#secrets.redact(story.message), cause: story.cause === null ? null : this.#secrets.redact(story.cause) }),
+        tell: (story) =>
+          this.events.tell({
+            ...story,
+            message: this.#secrets.redact(story.message),
+            cause: story.cause === null ? null : this.#secrets.redact(story.cause),
+          }),
         acquirePort: (slot, spec) => this.#acquirePort(slot, spec),
         portOf: (slot) => this.#allotment.portOf(slot),
         order: (start) => this.#order(start),
@@ -123,30 +139,45 @@ export class Daemon {
     const { store, runtime, directory } = this.#ports
     await this.events.load()
     await this.#secrets.load()
-    const tools = { ...this.#ports, world: this.world, ports: this.#allotment, loadRevision: (number: RevisionNumber) => this.loadRevision(number) }
+    const tools = {
+      ...this.#ports,
+      world: this.world,
+      ports: this.#allotment,
+      loadRevision: (number: RevisionNumber) => this.loadRevision(number),
+    }
     const records = await loadWanted(tools)
     const discovery = await runtime.discover((event) => this.#take(event))
     const lastBoot = await readRecord<string>(store, 'boot')
     this.#tell('daemon-started', `pid ${this.#facts.pid}, version ${this.#facts.version}`, null)
-    if (lastBoot !== null && lastBoot !== directory.bootId) this.#tell('host-rebooted', 'nothing that ran before runs any more', 'a new boot id')
+    if (lastBoot !== null && lastBoot !== directory.bootId)
+      this.#tell('host-rebooted', 'nothing that ran before runs any more', 'a new boot id')
     if (lastBoot !== directory.bootId) await store.transact({ then: [put('boot', directory.bootId)] })
     await adopt(tools, this.#reconciler, records, discovery)
     await this.operations.resume()
     const early = this.#early ?? []
     this.#early = null
     for (const event of early) this.#take(event)
+    this.#busyAtMs = this.#ports.clock.now()
     this.#reconciler.nudge()
     this.#beat()
   }
 
   /** Ends the daemon's own work; instances run on. */
   async stop(reason: DaemonEnd): Promise<void> {
+    if (this.#isStopping) return
+    this.#isStopping = true
     this.#pulse?.cancel()
+    if (reason.kind === 'asked') await this.#ports.companions.stop()
     this.operations.close()
     await this.#reconciler.close()
     this.#tell('daemon-stopped', 'instances run on', reason.message)
     await this.events.flush()
     this.#ended(reason)
+  }
+
+  /** Somebody talks to the daemon. */
+  noteCall(): void {
+    this.#busyAtMs = this.#ports.clock.now()
   }
 
   status(): StatusAnswer {
@@ -196,7 +227,8 @@ export class Daemon {
 
   async listRevisions(): Promise<readonly { readonly record: RevisionRecord; readonly fate: FateRecord }[]> {
     const fates = new Map<string, FateRecord>()
-    for (const { key, record } of await listRecords<FateRecord>(this.#ports.store, 'fate/')) fates.set(key.slice('fate/'.length), record)
+    for (const { key, record } of await listRecords<FateRecord>(this.#ports.store, 'fate/'))
+      fates.set(key.slice('fate/'.length), record)
     const { entries } = await this.#ports.store.list('revision/', { descending: true, limit: maxRevisions })
     return entries.map(({ key, value }) => ({
       record: JSON.parse(value) as RevisionRecord,
@@ -296,6 +328,7 @@ export class Daemon {
   }
 
   #beat(): void {
+    if (this.#isStopping) return
     this.#pulse = this.#ports.clock.after(pulseMs, () => {
       this.#look()
         .catch((error: unknown) => this.#ports.log.write('error', `pulse: ${String(error)}`))
@@ -305,22 +338,36 @@ export class Daemon {
 
   async #look(): Promise<void> {
     if (await this.#ports.isStoreReplaced()) {
-      this.#ports.log.write('error', 'the database was replaced under the daemon; it ends and begins anew with the one that is there')
+      this.#ports.log.write(
+        'error',
+        'the database was replaced under the daemon; it ends and begins anew with the one that is there',
+      )
       this.#ended({ kind: 'broken', message: 'the database was replaced' })
       return
     }
-    for (const companion of await this.#ports.ensureCompanions()) {
+    for (const companion of await this.#ports.companions.ensure()) {
       this.#tell('supervisor-restarted', `${companion} was started again`, 'it had died')
     }
     this.#reconciler.nudge()
     void this.events.flush()
+    if (this.#hasNothingToKeep()) await this.stop({ kind: 'asked', message: 'there is nothing to keep' })
+  }
+
+  #hasNothingToKeep(): boolean {
+    const { world } = this
+    const isIdle = this.operations.current === null && (world.project?.services.length ?? 0) === 0
+    const isVacant = [...world.shells.values()].every(({ slot }) => slot.occupancy.kind === 'vacant')
+    if (!isIdle || !isVacant) this.#busyAtMs = this.#ports.clock.now()
+    return this.#facts.isOnDemand && this.#ports.clock.now() - this.#busyAtMs >= idleLimitMs
   }
 
   /** History is bounded; what a slot still runs by is kept whatever its age. */
   async #prune(): Promise<void> {
     const { entries } = await this.#ports.store.list('revision/', { descending: true })
     const used = new Set([...this.world.records.values()].map((record) => record.revision))
-    const kept = entries.filter(({ value }, index) => index < maxRevisions || used.has((JSON.parse(value) as RevisionRecord).number))
+    const kept = entries.filter(
+      ({ value }, index) => index < maxRevisions || used.has((JSON.parse(value) as RevisionRecord).number),
+    )
     const dropped = entries.filter((entry) => !kept.includes(entry))
     if (dropped.length === 0) return
     const projects = kept.map(({ value }) => (JSON.parse(value) as RevisionRecord).project)

@@ -44,9 +44,13 @@ export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[
   const { store, world } = tools
   const layout = await readRecord<number>(store, keys.layout)
   if (layout !== null && layout > layoutVersion) {
-    throw new DarumaError('E_STATE_NEWER', `The state was written by a newer version of daruma (layout ${layout}, this one knows ${layoutVersion}).`, {
-      hint: 'Use that version again. Nothing was changed.',
-    })
+    throw new DarumaError(
+      'E_STATE_NEWER',
+      `The state was written by a newer version of daruma (layout ${layout}, this one knows ${layoutVersion}).`,
+      {
+        hint: 'Use that version again. Nothing was changed.',
+      },
+    )
   }
   if (layout === null) await store.transact({ then: [put(keys.layout, layoutVersion)] })
   world.applied = (await readRecord<RevisionNumber>(store, keys.applied)) ?? asRevisionNumber(0)
@@ -63,7 +67,12 @@ export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[
 const killLimitMs = 5000
 
 /** Makes a shell for every slot that anything knows of, and tells each what was found in it. */
-export async function adopt(tools: LoadTools, reconciler: Reconciler, records: readonly SlotRecord[], discovery: Discovery): Promise<void> {
+export async function adopt(
+  tools: LoadTools,
+  reconciler: Reconciler,
+  records: readonly SlotRecord[],
+  discovery: Discovery,
+): Promise<void> {
   const { world } = tools
   for (const [slot, epoch] of discovery.lastEpochs) world.lastEpochs.set(slot, epoch)
   for (const { slot, settledEpoch } of records) {
@@ -80,7 +89,13 @@ export async function adopt(tools: LoadTools, reconciler: Reconciler, records: r
   }
 }
 
-async function adoptSlot(tools: LoadTools, reconciler: Reconciler, slot: SlotId, recorded: SlotRecord | null, occupant: Occupant | null): Promise<void> {
+async function adoptSlot(
+  tools: LoadTools,
+  reconciler: Reconciler,
+  slot: SlotId,
+  recorded: SlotRecord | null,
+  occupant: Occupant | null,
+): Promise<void> {
   const { world } = tools
   const note = occupant === null ? null : readNote(occupant)
   if (note !== null) world.lastRevision = Math.max(world.lastRevision, note.revision)
@@ -99,7 +114,13 @@ async function adoptSlot(tools: LoadTools, reconciler: Reconciler, slot: SlotId,
 function report(tools: LoadTools, shell: SlotShell, occupant: Occupant, spec: InstanceSpec | null, record: SlotRecord): void {
   const { epoch } = occupant
   if (occupant.state === 'running') {
-    shell.dispatch({ kind: 'found', epoch, pid: occupant.pid ?? 0, startedAt: occupant.startedAt ?? tools.clock.wallTime(), spec })
+    shell.dispatch({
+      kind: 'found',
+      epoch,
+      pid: occupant.pid ?? 0,
+      startedAt: occupant.startedAt ?? tools.clock.wallTime(),
+      spec,
+    })
     return
   }
   const isSettled = record.settledEpoch !== null && record.settledEpoch >= epoch
@@ -112,7 +133,8 @@ function report(tools: LoadTools, shell: SlotShell, occupant: Occupant, spec: In
 /** A job whose exit file says it has completed is not run again because a restored database has not heard of it. */
 function noteFinishedJob(world: World, spec: InstanceSpec, slot: SlotId, exit: Outcome['exit']): void {
   const isJob = spec.service.scale.kind === 'job'
-  if (isJob && exit.kind === 'code' && exit.code === 0) world.noteOutcome(slot, { kind: 'completed', identity: spec.identity, exit })
+  if (isJob && exit.kind === 'code' && exit.code === 0)
+    world.noteOutcome(slot, { kind: 'completed', identity: spec.identity, exit })
 }
 
 function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
@@ -120,7 +142,8 @@ function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
   for (const occupant of discovery.occupants) {
     const other = latest.get(occupant.slot)
     // What runs comes before what has ended, whatever its epoch: it is what must not be doubled.
-    const isBetter = other === undefined || rank(occupant) > rank(other) || (rank(occupant) === rank(other) && occupant.epoch > other.epoch)
+    const isBetter =
+      other === undefined || rank(occupant) > rank(other) || (rank(occupant) === rank(other) && occupant.epoch > other.epoch)
     if (isBetter) latest.set(occupant.slot, occupant)
   }
   return latest

@@ -40,7 +40,11 @@ export interface OperationsOptions {
   readonly clock: Clock
   readonly checkpoint: Checkpoint
   readonly newId: () => string
-  readonly tell: (kind: 'operation-started' | 'operation-succeeded' | 'operation-failed' | 'rolling-back' | 'rolled-back', message: string, cause: string | null) => void
+  readonly tell: (
+    kind: 'operation-started' | 'operation-succeeded' | 'operation-failed' | 'rolling-back' | 'rolled-back',
+    message: string,
+    cause: string | null,
+  ) => void
   readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<Failure>
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
   readonly onEnd: () => Promise<void>
@@ -161,7 +165,8 @@ export class Operations {
       ...intent.stop.map((name) => put(keys.stopped(name), true)),
       ...intent.start.map((name) => remove(keys.stopped(name))),
     ]
-    if (intent.revision !== null) writes.push(put(keys.revision(target), intent.revision), put(keys.fate(target), { state: 'pending' }))
+    if (intent.revision !== null)
+      writes.push(put(keys.revision(target), intent.revision), put(keys.fate(target), { state: 'pending' }))
     if (checkpoint !== null) await checkpoint('daemon.operation-decided')
     // The compare is the lease: an operation that is already recorded (by whomever) is not overwritten.
     const { succeeded } = await store.transact({ compare: [{ key: keys.operation, modified: 0 }], then: writes })
@@ -230,7 +235,12 @@ export class Operations {
     })
   }
 
-  #sayProgress(watched: Watched, name: ServiceName, message: string, verdict: { readonly ready: number; readonly wanted: number } | null): void {
+  #sayProgress(
+    watched: Watched,
+    name: ServiceName,
+    message: string,
+    verdict: { readonly ready: number; readonly wanted: number } | null,
+  ): void {
     if (this.#said.get(name) === message) return
     if (verdict === null && this.#said.get(name) === undefined && watched.lines.length > maxLines) return
     this.#said.set(name, message)
@@ -243,7 +253,11 @@ export class Operations {
     for (const follower of watched.followers) follower(line)
   }
 
-  async #fail(watched: Watched, name: ServiceName, verdict: { readonly slot: string | null; readonly message: string }): Promise<void> {
+  async #fail(
+    watched: Watched,
+    name: ServiceName,
+    verdict: { readonly slot: string | null; readonly message: string },
+  ): Promise<void> {
     const { record } = watched
     this.#say(watched, { kind: 'failure', failure: await this.#options.report(name, verdict.slot, verdict.message) })
     const isRevision = record.target !== record.base
@@ -306,5 +320,12 @@ function describe(record: OperationRecord): string {
 }
 
 function viewOf(record: OperationRecord): OperationView {
-  return { id: record.id, kind: record.kind, revision: record.target, by: record.by, startedAt: record.startedAt, state: record.state }
+  return {
+    id: record.id,
+    kind: record.kind,
+    revision: record.target,
+    by: record.by,
+    startedAt: record.startedAt,
+    state: record.state,
+  }
 }

@@ -42,7 +42,9 @@ export class PortAllotment {
       case 'fixed': {
         this.#bySlot.set(slot, request.port)
         const isFree = await this.#net.isPortFree(request.port)
-        return isFree ? { kind: 'port', port: request.port } : { kind: 'taken', message: `port ${request.port} is taken by another program` }
+        return isFree
+          ? { kind: 'port', port: request.port }
+          : { kind: 'taken', message: `port ${request.port} is taken by another program` }
       }
       case 'auto':
         return this.#acquireAuto(slot)

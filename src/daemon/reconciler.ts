@@ -75,7 +75,8 @@ export class Reconciler {
 
   /** Makes the shell of a slot with a goal that is not acted upon before its first event. */
   makeShell(record: SlotRecord, spec: InstanceSpec | null): SlotShell {
-    const goal = spec === null ? ({ kind: 'rest', because: record.because } as const) : ({ kind: 'run', spec, claim: record.claim } as const)
+    const goal =
+      spec === null ? ({ kind: 'rest', because: record.because } as const) : ({ kind: 'run', spec, claim: record.claim } as const)
     const slot = newSlot(record.slot, this.#world.lastEpochs.get(record.slot) ?? null, goal)
     const startsUnderIdentity = { identity: spec?.identity ?? null, count: record.starts }
     const restored = { ...slot, outcome: record.outcome, restarts: Math.max(0, record.starts - 1), startsUnderIdentity }
@@ -134,7 +135,10 @@ export class Reconciler {
     const base: SlotRecord = present ?? { ...emptyRecord, slot: id }
     if (move.kind === 'retire') return { record: { ...base, revision: null, because: move.because }, spec: null }
     const spec = this.#specOf(view)
-    return { record: { ...base, revision: spec.revision, generation: spec.generation, because: '', outcome: null, starts: 0 }, spec }
+    return {
+      record: { ...base, revision: spec.revision, generation: spec.generation, because: '', outcome: null, starts: 0 },
+      spec,
+    }
   }
 
   /** Slots that keep their process but take the newer revision's policies. */
@@ -173,7 +177,9 @@ export class Reconciler {
     const settled = this.#unsettled
     this.#unsettled = new Map()
     for (const { record } of claimed) settled.delete(record.slot)
-    const writes: Operation[] = [...settled.values(), ...claimed.map(({ record }) => record)].map((record) => put(keys.slot(record.slot), record))
+    const writes: Operation[] = [...settled.values(), ...claimed.map(({ record }) => record)].map((record) =>
+      put(keys.slot(record.slot), record),
+    )
     for (const { slot, outcome } of settled.values()) {
       const { service } = parseSlotId(slot)
       if (outcome?.kind === 'completed') writes.push(put(keys.job(service), outcome.identity))
@@ -192,7 +198,10 @@ export class Reconciler {
     for (const { record } of claimed) {
       const meanwhile = this.#unsettled.get(record.slot)
       // An end that was taken in while we wrote is newer than what we wrote.
-      const merged = meanwhile === undefined ? record : { ...record, settledEpoch: meanwhile.settledEpoch, port: meanwhile.port, starts: meanwhile.starts }
+      const merged =
+        meanwhile === undefined
+          ? record
+          : { ...record, settledEpoch: meanwhile.settledEpoch, port: meanwhile.port, starts: meanwhile.starts }
       this.#world.records.set(record.slot, merged)
       if (meanwhile !== undefined) this.#unsettled.set(record.slot, merged)
     }
@@ -241,7 +250,13 @@ export class Reconciler {
     const message = error instanceof Error ? error.message : String(error)
     if (this.#world.condition === null) {
       const kind = code === 'E_STORE_FULL' ? 'disk-full' : 'start-failed'
-      this.#tools.tell({ kind, slot: null, epoch: null, message: 'nothing new can be written down, so nothing new is started', cause: message })
+      this.#tools.tell({
+        kind,
+        slot: null,
+        epoch: null,
+        message: 'nothing new can be written down, so nothing new is started',
+        cause: message,
+      })
       this.#tools.log.write('error', `reconcile: ${message}`)
     }
     this.#world.condition = message
@@ -258,7 +273,9 @@ export class Reconciler {
       const { service } = parseSlotId(shell.id)
       const isIdle = shell.slot.goal.kind === 'rest' && shell.slot.occupancy.kind === 'vacant'
       if (named.has(service) || !isIdle) continue
-      await this.#store.transact({ then: [remove(keys.slot(shell.id)), remove(keys.job(service)), remove(keys.generation(service))] })
+      await this.#store.transact({
+        then: [remove(keys.slot(shell.id)), remove(keys.job(service)), remove(keys.generation(service))],
+      })
       shell.close()
       this.#world.shells.delete(shell.id)
       this.#world.records.delete(shell.id)

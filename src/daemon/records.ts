@@ -4,7 +4,6 @@
  */
 
 import type { Outcome } from '../core/instance/slot.ts'
-import type { RecordedEvent } from '../core/model/event.ts'
 import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
@@ -81,7 +80,10 @@ export async function readRecord<Shape>(store: Store, key: string): Promise<Shap
 }
 
 /** Every record under a prefix, in key order, with its key. */
-export async function listRecords<Shape>(store: Store, prefix: string): Promise<readonly { readonly key: string; readonly record: Shape }[]> {
+export async function listRecords<Shape>(
+  store: Store,
+  prefix: string,
+): Promise<readonly { readonly key: string; readonly record: Shape }[]> {
   const { entries } = await store.list(prefix)
   return entries.map((entry) => ({ key: entry.key, record: JSON.parse(entry.value) as Shape }))
 }
@@ -93,5 +95,3 @@ export const put = (key: string, record: unknown): { readonly kind: 'put'; reado
 })
 
 export const remove = (key: string): { readonly kind: 'delete'; readonly key: string } => ({ kind: 'delete', key })
-
-export type { RecordedEvent }

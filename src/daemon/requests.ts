@@ -70,9 +70,13 @@ function applyIntent(tools: RequestTools, request: Extract<OperationRequest, { k
   const plan = planFor(tools, sealed.project, false)
   if (request.base !== world.applied) throw stale(tools, request.base, plan)
   if (request.fingerprint !== null && request.fingerprint !== plan.fingerprint) {
-    throw new DarumaError('E_PLAN_STALE', 'The world has moved since this plan was made: it would not do any more what it shows.', {
-      hint: 'Make the plan again and look at it.',
-    })
+    throw new DarumaError(
+      'E_PLAN_STALE',
+      'The world has moved since this plan was made: it would not do any more what it shows.',
+      {
+        hint: 'Make the plan again and look at it.',
+      },
+    )
   }
   const intent = revisionIntent(tools, request, { project: sealed.project, cause: 'up', skipsJobs: false, plan })
   if (intent === null) return null
@@ -90,10 +94,15 @@ function stale(tools: RequestTools, base: number, plan: Plan): DarumaError {
   )
 }
 
-async function rollbackIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'rollback' }>): Promise<Intent | null> {
+async function rollbackIntent(
+  tools: RequestTools,
+  request: Extract<OperationRequest, { kind: 'rollback' }>,
+): Promise<Intent | null> {
   const old = await tools.loadRevision(asRevisionNumber(request.revision))
   if (old === null) {
-    throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${request.revision}.`, { hint: 'daruma history lists those that are kept.' })
+    throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${request.revision}.`, {
+      hint: 'daruma history lists those that are kept.',
+    })
   }
   return revisionIntent(tools, request, { project: old.project, cause: `rollback to ${request.revision}`, skipsJobs: true })
 }
@@ -105,17 +114,29 @@ function scaleIntent(tools: RequestTools, request: Extract<OperationRequest, { k
   if (project === null || name === undefined) throw unknownService(world, request.service)
   const service = world.serviceOf(name)
   if (service?.scale.kind !== 'replicas') {
-    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${name} is a ${service?.scale.kind ?? 'service'}: only services with replicas can be scaled.`)
+    throw new DarumaError(
+      'E_SCALE_IMPOSSIBLE',
+      `${name} is a ${service?.scale.kind ?? 'service'}: only services with replicas can be scaled.`,
+    )
   }
   if (!Number.isInteger(request.replicas) || request.replicas < 0 || request.replicas > maxReplicas) {
-    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${request.replicas} is no number of replicas.`, { hint: `Allowed: 0 to ${maxReplicas}.` })
+    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${request.replicas} is no number of replicas.`, {
+      hint: `Allowed: 0 to ${maxReplicas}.`,
+    })
   }
   if (service.port.kind === 'fixed' && request.replicas > 1) {
-    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${name} has the fixed port ${service.port.port}: more than one replica cannot share it.`)
+    throw new DarumaError(
+      'E_SCALE_IMPOSSIBLE',
+      `${name} has the fixed port ${service.port.port}: more than one replica cannot share it.`,
+    )
   }
   const scaled: Service = { ...service, scale: { kind: 'replicas', count: request.replicas } }
   const services = project.services.map((other) => (other.name === name ? scaled : other))
-  return revisionIntent(tools, request, { project: { ...project, services }, cause: `scale ${name}=${request.replicas}`, skipsJobs: true })
+  return revisionIntent(tools, request, {
+    project: { ...project, services },
+    cause: `scale ${name}=${request.replicas}`,
+    skipsJobs: true,
+  })
 }
 
 interface NewRevision {
@@ -126,7 +147,11 @@ interface NewRevision {
 }
 
 /** Null when nothing would change: then there is no new revision either. */
-function revisionIntent(tools: RequestTools, request: { readonly kind: Intent['kind']; readonly by: Requester }, wish: NewRevision): Intent | null {
+function revisionIntent(
+  tools: RequestTools,
+  request: { readonly kind: Intent['kind']; readonly by: Requester },
+  wish: NewRevision,
+): Intent | null {
   const { world, clock } = tools
   const plan = wish.plan ?? planFor(tools, wish.project, wish.skipsJobs)
   if (plan.steps.length === 0) return null
@@ -149,7 +174,9 @@ function revisionIntent(tools: RequestTools, request: { readonly kind: Intent['k
     involved: [...new Set(plan.steps.map((step) => step.service))],
     raise: restarts.filter((name) => hasGivenUp(world, name)),
     stop: [],
-    start: [...new Set([...world.stoppedByHand])].filter((name) => request.kind === 'apply' || request.kind === 'down' || restarts.includes(name)),
+    start: [...world.stoppedByHand].filter(
+      (name) => request.kind === 'apply' || request.kind === 'down' || restarts.includes(name),
+    ),
     writes: [],
   }
 }
@@ -162,7 +189,10 @@ function hasGivenUp(world: World, name: ServiceName): boolean {
   })
 }
 
-function overrideIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'restart' | 'stop' | 'start' }>): Intent | null {
+function overrideIntent(
+  tools: RequestTools,
+  request: Extract<OperationRequest, { kind: 'restart' | 'stop' | 'start' }>,
+): Intent | null {
   const { world } = tools
   const all = world.project?.services.filter((service) => service.scale.kind !== 'job').map((service) => service.name) ?? []
   const named = request.services.length === 0 ? all : knownServices(world, request.services)
@@ -171,14 +201,17 @@ function overrideIntent(tools: RequestTools, request: Extract<OperationRequest, 
     throw new DarumaError('E_JOB_NOT_REPEATABLE', `${job} is a job: it runs once for each revision that changes it, never again.`)
   }
   const isStopped = (name: ServiceName): boolean => world.stoppedByHand.has(name)
-  const involved = named.filter((name) => (request.kind === 'stop' ? !isStopped(name) : request.kind === 'start' ? isStopped(name) || hasGivenUp(world, name) : true))
+  const involved = named.filter((name) =>
+    request.kind === 'stop' ? !isStopped(name) : request.kind === 'start' ? isStopped(name) || hasGivenUp(world, name) : true,
+  )
   if (involved.length === 0) return null
   return {
     kind: request.kind,
     by: request.by,
     revision: null,
     involved,
-    raise: request.kind === 'restart' ? involved : request.kind === 'start' ? involved.filter((name) => hasGivenUp(world, name)) : [],
+    raise:
+      request.kind === 'restart' ? involved : request.kind === 'start' ? involved.filter((name) => hasGivenUp(world, name)) : [],
     stop: request.kind === 'stop' ? involved : [],
     start: request.kind === 'stop' ? [] : involved.filter(isStopped),
     writes: [],
@@ -204,9 +237,17 @@ function planFor(tools: RequestTools, project: Project, isRollback: boolean): Pl
   const outcome = planChanges({ desired: project, recorded: recordedOf(tools.world), observed: tools.observe(), isRollback })
   if ('plan' in outcome) return outcome.plan
   const [first] = outcome.problems
-  throw new DarumaError('E_PLAN_REFUSED', first?.message ?? 'The plan is refused.', first?.allowed === null || first === undefined ? {} : { hint: first.allowed })
+  throw new DarumaError(
+    'E_PLAN_REFUSED',
+    first?.message ?? 'The plan is refused.',
+    first?.allowed === null || first === undefined ? {} : { hint: first.allowed },
+  )
 }
 
-const emptyProject = (world: World): Project => ({ name: world.project?.name ?? '', stage: world.project?.stage ?? null, services: [] })
+const emptyProject = (world: World): Project => ({
+  name: world.project?.name ?? '',
+  stage: world.project?.stage ?? null,
+  services: [],
+})
 
 export const summaryOf = (plan: Plan): string => summarise(plan)

@@ -3,6 +3,7 @@
 import { parseSlotId } from '../core/model/id.ts'
 import type { Answer, Call, Route } from '../ports/api.ts'
 import { DarumaError } from '../ports/error.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { apiVersion } from '../protocol/api.ts'
 import type {
@@ -21,22 +22,36 @@ import type { FateRecord, RevisionRecord } from './records.ts'
 import { summaryOf } from './requests.ts'
 import type { SlotShell } from './slot-shell.ts'
 
-
 export interface RouteTools {
   readonly daemon: Daemon
   readonly runtime: Runtime
+  readonly clock: Clock
   readonly about: Omit<VersionAnswer, 'api'>
   readonly examine: () => Promise<DoctorAnswer>
   readonly stop: () => void
 }
 
 export function makeRoutes(tools: RouteTools): readonly Route[] {
+  return table(tools).map((route) => ({
+    ...route,
+    handle: (call) => {
+      tools.daemon.noteCall()
+      return route.handle(call)
+    },
+  }))
+}
+
+function table(tools: RouteTools): readonly Route[] {
   const { daemon } = tools
   return [
     { method: 'GET', path: '/v1/version', handle: () => json({ api: apiVersion, ...tools.about } satisfies VersionAnswer) },
     { method: 'GET', path: '/v1/status', handle: () => json(daemon.status()) },
     { method: 'POST', path: '/v1/plan', handle: ({ body }) => json(daemon.plan(planRequest(body, 'request'))) },
-    { method: 'POST', path: '/v1/operations', handle: async ({ body }) => json(await daemon.operate(operationRequest(body, 'request'))) },
+    {
+      method: 'POST',
+      path: '/v1/operations',
+      handle: async ({ body }) => json(await daemon.operate(operationRequest(body, 'request'))),
+    },
     { method: 'GET', path: '/v1/operations/current', handle: () => json(daemon.operations.current) },
     { method: 'GET', path: '/v1/operations/*/stream', handle: (call) => followOperation(daemon, call) },
     { method: 'GET', path: '/v1/revisions', handle: async () => json((await daemon.listRevisions()).map(summarised)) },
@@ -53,7 +68,7 @@ const json = (body: unknown): Answer => ({ kind: 'json', body })
 
 function stop(tools: RouteTools): Answer {
   // The answer first: the socket closes with the daemon.
-  setImmediate(tools.stop)
+  tools.clock.after(0, tools.stop)
   return json({})
 }
 
@@ -145,7 +160,7 @@ function followLogs(tools: RouteTools, call: Call): Answer {
         }
         isFirst = false
         if (signal.aborted || call.query.get('follow') !== '1') break
-        await pause(logPauseMs, signal)
+        await pause(tools.clock, logPauseMs, signal)
       }
       for (const [slot, { rest }] of tails) if (rest !== '') sendLine(tools.daemon, slot, rest, send)
     },
@@ -218,16 +233,13 @@ function readNumber(call: Call, name: string, fallback: number): number {
   return number
 }
 
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, delayMs)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      { once: true },
-    )
+    const timer = clock.after(delayMs, resolve)
+    const stop = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    signal.addEventListener('abort', stop, { once: true })
   })
 }

@@ -83,7 +83,8 @@ export class SlotShell {
   #setTimer(): void {
     this.#timer?.cancel()
     const wakeMs = nextWakeMs(this.#slot)
-    this.#timer = wakeMs === null ? null : this.#tools.clock.after(wakeMs - this.#tools.clock.now(), () => this.dispatch({ kind: 'tick' }))
+    this.#timer =
+      wakeMs === null ? null : this.#tools.clock.after(wakeMs - this.#tools.clock.now(), () => this.dispatch({ kind: 'tick' }))
   }
 
   #perform(action: SlotAction): void {
@@ -153,7 +154,10 @@ export class SlotShell {
     try {
       const plan = await this.#tools.runtime.exec({ slot: this.id, epoch }, command)
       const { code, output } = await this.#tools.commands.run(plan, timeoutMs)
-      return { ok: code === 0, detail: `${command.join(' ')} → ${code === null ? 'no exit code' : `exit code ${code}`} ${JSON.stringify(output.slice(0, 200))}` }
+      return {
+        ok: code === 0,
+        detail: `${command.join(' ')} → ${code === null ? 'no exit code' : `exit code ${code}`} ${JSON.stringify(output.slice(0, 200))}`,
+      }
     } catch (error) {
       return { ok: false, detail: error instanceof Error ? error.message : String(error) }
     }

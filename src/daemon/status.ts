@@ -86,11 +86,9 @@ export class StatusReader {
   }
 
   #provenAt(live: Extract<SlotShell['slot']['occupancy'], { kind: 'live' }>, isSeen: boolean): string | null {
-    const now = this.#clock.wallTime()
     const { provenAtMs } = live.health
-    if (!hasProbes(live.spec.service.health)) return isSeen ? now : live.startedAt
-    if (provenAtMs === null) return null
-    return new Date(Date.parse(now) - (this.#clock.now() - provenAtMs)).toISOString()
+    if (!hasProbes(live.spec.service.health)) return isSeen ? this.#clock.wallTime() : live.startedAt
+    return provenAtMs === null ? null : this.#clock.wallTimeOf(provenAtMs)
   }
 
   #sample(shell: SlotShell): UsageSample | null {
@@ -102,7 +100,8 @@ export class StatusReader {
     const nowMs = this.#clock.now()
     const before = this.#samples.get(key)
     if (before !== undefined && nowMs - before.atMs < minSampleMs) return { ...before, usage }
-    const cpuCores = before === undefined ? null : Math.max(0, (usage.cpuSeconds - before.usage.cpuSeconds) / ((nowMs - before.atMs) / 1000))
+    const cpuCores =
+      before === undefined ? null : Math.max(0, (usage.cpuSeconds - before.usage.cpuSeconds) / ((nowMs - before.atMs) / 1000))
     const sample = { atMs: nowMs, usage, cpuCores }
     if (this.#samples.size > 4 * this.#world.shells.size + 100) this.#samples.clear()
     this.#samples.set(key, sample)

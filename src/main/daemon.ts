@@ -62,15 +62,24 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   const version = readVersion()
   const startedAt = nodeClock.wallTime()
   const log = stderrLog
-  await directory.writeFile('daemon.json', `${JSON.stringify({ pid: process.pid, startTicks: ownStartTicks(), startedAt, version })}\n`).catch(ignoreFullDisk)
+  await directory
+    .writeFile('daemon.json', `${JSON.stringify({ pid: process.pid, startTicks: ownStartTicks(), startedAt, version })}\n`)
+    .catch(ignoreFullDisk)
   const databaseFile = directory.pathOf('state.db')
   await using store = await openSqliteStore({ file: databaseFile })
   const opened = await inodeOf(databaseFile)
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
-  await using runtime = await createProcessRuntime({ stateDirectory: directory.path, stateId: directory.stateId, scripts, checkpoint, log })
+  await using runtime = await createProcessRuntime({
+    stateDirectory: directory.path,
+    stateId: directory.stateId,
+    scripts,
+    checkpoint,
+    log,
+  })
   // The very file that this process was started with, so that a daemon run from its sources is restarted from its sources.
   const entry = process.argv[1] ?? fileURLToPath(new URL('./cli.js', import.meta.url))
   const companions = createCompanions({ state: directory.path, node: process.execPath, entry, scripts })
+  const runs = readSupervisor(directory.path)
   const daemon = new Daemon(
     {
       directory,
@@ -82,7 +91,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       random: nodeRandom,
       log,
       checkpoint,
-      ensureCompanions: () => companions.ensure(),
+      companions,
       isStoreReplaced: async () => (await inodeOf(databaseFile)) !== opened,
     },
     {
@@ -92,15 +101,11 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       home: (user) => (user === null ? homedir() : (lookUpUser(user)?.home ?? '/')),
       nodeDirectory: dirname(process.execPath),
       memoryBytes: () => process.memoryUsage.rss(),
+      isOnDemand: runs === 'supervised',
     },
   )
-  const stopFor = async (message: string): Promise<void> => {
-    await companions.stop()
-    await daemon.stop({ kind: 'asked', message })
-  }
   await daemon.start()
   using address = socketAddress(directory.path)
-  const runs = readSupervisor(directory.path)
   const server = await serve({
     address: address.path,
     file: directory.pathOf('daemon.sock'),
@@ -108,12 +113,14 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     routes: makeRoutes({
       daemon,
       runtime,
+      clock: nodeClock,
       about: { version, pid: process.pid, state: directory.path, runs },
       examine: () => examineDaemon({ directory, runtime, daemon }),
-      stop: () => void stopFor('asked by a command'),
+      stop: () => void daemon.stop({ kind: 'asked', message: 'asked by a command' }),
     }),
   })
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stopFor(signal))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => void daemon.stop({ kind: 'asked', message: signal }))
   const { kind } = await daemon.end
   server.close()
   server.closeAllConnections()

@@ -6,8 +6,20 @@ import type { Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { DoctorAnswer, Finding } from '../protocol/api.ts'
 
-export async function examineDaemon(parts: { readonly directory: StateDirectory; readonly runtime: Runtime; readonly daemon: Daemon }): Promise<DoctorAnswer> {
-  return { findings: [daemonFinding(parts.daemon), lockFinding(parts.directory), ...runtimeFindings(parts.runtime), await diskFinding(parts.directory), portFinding(parts.daemon)] }
+export async function examineDaemon(parts: {
+  readonly directory: StateDirectory
+  readonly runtime: Runtime
+  readonly daemon: Daemon
+}): Promise<DoctorAnswer> {
+  return {
+    findings: [
+      daemonFinding(parts.daemon),
+      lockFinding(parts.directory),
+      ...runtimeFindings(parts.runtime),
+      await diskFinding(parts.directory),
+      portFinding(parts.daemon),
+    ],
+  }
 }
 
 function daemonFinding(daemon: Daemon): Finding {
@@ -32,12 +44,24 @@ export function runtimeFindings(runtime: Pick<Runtime, 'guarantees'>): readonly 
     {
       name: 'never twice',
       state: strict.possible ? 'good' : 'weak',
-      message: strict.possible ? `strict services may run here: an instance is ended whole by ${killing}` : `no strict services here: ${strict.because ?? killing}`,
+      message: strict.possible
+        ? `strict services may run here: an instance is ended whole by ${killing}`
+        : `no strict services here: ${strict.because ?? killing}`,
       hint: null,
     },
     namespaces
-      ? { name: 'namespaces', state: 'good', message: 'each instance has a PID namespace of its own: nothing escapes it', hint: null }
-      : { name: 'namespaces', state: 'weak', message: 'no PID namespaces: a child that hides well may outlive its parent', hint: 'They need root.' },
+      ? {
+          name: 'namespaces',
+          state: 'good',
+          message: 'each instance has a PID namespace of its own: nothing escapes it',
+          hint: null,
+        }
+      : {
+          name: 'namespaces',
+          state: 'weak',
+          message: 'no PID namespaces: a child that hides well may outlive its parent',
+          hint: 'They need root.',
+        },
     missing.length === 0
       ? { name: 'limits', state: 'good', message: 'cpu, memory and pids can be limited', hint: null }
       : { name: 'limits', state: 'weak', message: `cannot be limited here: ${missing.join(', ')}`, hint: null },
@@ -53,12 +77,22 @@ async function diskFinding(directory: StateDirectory): Promise<Finding> {
   const free = `${Math.round(freeBytes / 2 ** 20)} MiB free`
   return freeBytes >= lowDiskBytes
     ? { name: 'disk', state: 'good', message: `${free} for ${directory.path}`, hint: null }
-    : { name: 'disk', state: 'bad', message: `only ${free} for ${directory.path}`, hint: 'With a full disk what runs goes on, but nothing new is started.' }
+    : {
+        name: 'disk',
+        state: 'bad',
+        message: `only ${free} for ${directory.path}`,
+        hint: 'With a full disk what runs goes on, but nothing new is started.',
+      }
 }
 
 function portFinding(daemon: Daemon): Finding {
   const blocked = daemon.status().instances.find(({ state, reason }) => state === 'blocked' && reason?.includes('port') === true)
   return blocked === undefined
     ? { name: 'ports', state: 'good', message: `automatic ports come from ${autoPorts.first} to ${autoPorts.last}`, hint: null }
-    : { name: 'ports', state: 'bad', message: `${blocked.slot}: ${blocked.reason ?? 'blocked'}`, hint: 'End what holds the port, or give the service another one.' }
+    : {
+        name: 'ports',
+        state: 'bad',
+        message: `${blocked.slot}: ${blocked.reason ?? 'blocked'}`,
+        hint: 'End what holds the port, or give the service another one.',
+      }
 }

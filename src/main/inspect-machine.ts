@@ -17,13 +17,23 @@ async function kernelFinding(): Promise<Finding> {
   const release = (await readText('/proc/sys/kernel/osrelease')) ?? process.platform
   return process.platform === 'linux'
     ? { name: 'kernel', state: 'good', message: `Linux ${release.trim()}`, hint: null }
-    : { name: 'kernel', state: 'weak', message: `${process.platform}: process groups only, no cgroups`, hint: 'Strict services need Linux.' }
+    : {
+        name: 'kernel',
+        state: 'weak',
+        message: `${process.platform}: process groups only, no cgroups`,
+        hint: 'Strict services need Linux.',
+      }
 }
 
 /** Only monotonic clocks decide, so a wrong time of day harms nothing but the timestamps of events. */
 async function clockFinding(): Promise<Finding> {
   const source = await readText('/sys/devices/system/clocksource/clocksource0/current_clocksource')
-  return { name: 'clock', state: 'good', message: `decisions use the monotonic clock (${source?.trim() ?? 'source unknown'})`, hint: null }
+  return {
+    name: 'clock',
+    state: 'good',
+    message: `decisions use the monotonic clock (${source?.trim() ?? 'source unknown'})`,
+    hint: null,
+  }
 }
 
 /** A runtime on a directory of its own, which it never starts anything in. */
@@ -32,7 +42,13 @@ async function guaranteeFindings(): Promise<readonly Finding[]> {
   try {
     const scripts = fileURLToPath(new URL('../host', import.meta.url))
     const stateId = 'd0c70400'
-    await using runtime = await createProcessRuntime({ stateDirectory: directory, stateId, scripts, checkpoint: null, log: stderrLog })
+    await using runtime = await createProcessRuntime({
+      stateDirectory: directory,
+      stateId,
+      scripts,
+      checkpoint: null,
+      log: stderrLog,
+    })
     return runtimeFindings(runtime)
   } finally {
     await rm(directory, { recursive: true, force: true })

@@ -21,7 +21,8 @@ export const tools: Tools = {
     }
   },
   loadConfig: async (options) => (await import('../adapters/config-file/index.ts')).loadConfig(options),
-  resolveSecrets: async (project, environment) => (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
+  resolveSecrets: async (project, environment) =>
+    (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),
   runDaemon: async (options) => (await import('./daemon.ts')).runDaemon(options),
   inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),

@@ -4,6 +4,8 @@ export interface Clock {
   now(): number
   /** ISO 8601 UTC with milliseconds: for events and for people. */
   wallTime(): string
+  /** The wall time of a moment of the monotonic clock, as the two stand to each other now. */
+  wallTimeOf(momentMs: number): string
   /** Calls back once, not before `delayMs` have passed; the handle never keeps the process alive by itself. */
   after(delayMs: number, run: () => void): Timer
 }

@@ -44,7 +44,14 @@ export interface ProcessIdentity {
 
 export type RuntimeEvent =
   /** The command runs. `startedAt` is ISO 8601, `startTicks` the kernel's start time (field 22 of /proc/pid/stat). */
-  | { readonly kind: 'started'; readonly slot: SlotId; readonly epoch: Epoch; readonly pid: number; readonly startTicks: number; readonly startedAt: string }
+  | {
+      readonly kind: 'started'
+      readonly slot: SlotId
+      readonly epoch: Epoch
+      readonly pid: number
+      readonly startTicks: number
+      readonly startedAt: string
+    }
   /** The start did not happen; nothing of this epoch runs or ever will. */
   | { readonly kind: 'refused'; readonly slot: SlotId; readonly epoch: Epoch; readonly refusal: StartRefusal }
   /** No process of the epoch is left and the slot's lock is free. */

@@ -58,7 +58,9 @@ function reads(open: () => Promise<Store>): void {
 
   it('a listing never shows half of a transaction', async () => {
     await using store = await open()
-    const writing = Promise.all(Array.from({ length: 50 }, (_, n) => store.transact({ then: [put('p/a', `${n}`), put('p/b', `${n}`)] })))
+    const writing = Promise.all(
+      Array.from({ length: 50 }, (_, n) => store.transact({ then: [put('p/a', `${n}`), put('p/b', `${n}`)] })),
+    )
     for (let n = 0; n < 20; n += 1) {
       const { entries } = await store.list('p/')
       assert.equal(entries[0]?.value, entries[1]?.value)
@@ -88,13 +90,26 @@ function transactions(open: () => Promise<Store>): void {
     const create = { compare: [{ key: 'a', modified: 0 }], then: [put('a', '1')], otherwise: [put('lost', '1')] }
     assert.deepEqual(await store.transact(create), { succeeded: true, revision: 1 })
     assert.deepEqual(await store.transact(create), { succeeded: false, revision: 2 })
-    const both = { compare: [{ key: 'a', modified: 1 }, { key: 'b', modified: 0 }], then: [put('b', '1')] }
+    const both = {
+      compare: [
+        { key: 'a', modified: 1 },
+        { key: 'b', modified: 0 },
+      ],
+      then: [put('b', '1')],
+    }
     assert.deepEqual(await store.transact(both), { succeeded: true, revision: 3 })
     assert.deepEqual(await store.transact(both), { succeeded: false, revision: 3 })
     await store.transact({ then: [remove('a')] })
     assert.deepEqual(await store.transact({ compare: [{ key: 'a', modified: 1 }], then: [] }), { succeeded: false, revision: 4 })
     assert.deepEqual(await store.transact(create), { succeeded: true, revision: 5 })
-    assert.deepEqual((await store.list('')).entries.map(({ key, modified }) => [key, modified]), [['a', 5], ['b', 3], ['lost', 2]])
+    assert.deepEqual(
+      (await store.list('')).entries.map(({ key, modified }) => [key, modified]),
+      [
+        ['a', 5],
+        ['b', 3],
+        ['lost', 2],
+      ],
+    )
   })
 
   it('a transaction that changes nothing leaves the revision as it is', async () => {
@@ -108,7 +123,9 @@ function transactions(open: () => Promise<Store>): void {
   it('of many who compare at the same moment exactly one wins', async () => {
     await using store = await open()
     const results = await Promise.all(
-      Array.from({ length: 64 }, (_, n) => store.transact({ compare: [{ key: 'lock', modified: 0 }], then: [put('lock', `${n}`)] })),
+      Array.from({ length: 64 }, (_, n) =>
+        store.transact({ compare: [{ key: 'lock', modified: 0 }], then: [put('lock', `${n}`)] }),
+      ),
     )
     const winners = results.flatMap((result, n) => (result.succeeded ? [n] : []))
     assert.equal(winners.length, 1)
@@ -123,14 +140,23 @@ function transactions(open: () => Promise<Store>): void {
     assert.equal((await store.list('k')).entries.length, maxTransactionOperations)
     await assert.rejects(store.transact({ then: [...operations, put('one', 'null')] }), assert.AssertionError)
     await assert.rejects(store.transact({ then: [], otherwise: [...operations, put('one', 'null')] }), assert.AssertionError)
-    for (const key of ['', 'ä', 'a\n', 'x'.repeat(513)]) await assert.rejects(store.transact({ then: [put(key, '1')] }), assert.AssertionError)
+    for (const key of ['', 'ä', 'a\n', 'x'.repeat(513)])
+      await assert.rejects(store.transact({ then: [put(key, '1')] }), assert.AssertionError)
     assert.equal((await store.list('')).entries.length, maxTransactionOperations)
   })
 
   it('it does what a map does, whatever the order of puts, deletes and compares', async () => {
     const key = fc.constantFrom('a', 'b', 'b/1', 'c')
-    const operation = fc.oneof(fc.record({ kind: fc.constant('put' as const), key, value: fc.json() }), fc.record({ kind: fc.constant('delete' as const), key }))
-    const transaction = fc.record({ compareKey: key, isStale: fc.boolean(), then: fc.array(operation, { maxLength: 4 }), otherwise: fc.array(operation, { maxLength: 2 }) })
+    const operation = fc.oneof(
+      fc.record({ kind: fc.constant('put' as const), key, value: fc.json() }),
+      fc.record({ kind: fc.constant('delete' as const), key }),
+    )
+    const transaction = fc.record({
+      compareKey: key,
+      isStale: fc.boolean(),
+      then: fc.array(operation, { maxLength: 4 }),
+      otherwise: fc.array(operation, { maxLength: 2 }),
+    })
     await fc.assert(
       fc.asyncProperty(fc.array(transaction, { maxLength: 12 }), async (transactions) => {
         await using store = await open()
@@ -146,10 +172,16 @@ function transactions(open: () => Promise<Store>): void {
             log.push({ key: step.key, value: step.kind === 'put' ? step.value : null, revision: revision + 1 })
           }
           if (log.length > before) revision += 1
-          assert.deepEqual(await store.transact({ compare: [{ key: compareKey, modified }], then, otherwise }), { succeeded: !isStale, revision })
+          assert.deepEqual(await store.transact({ compare: [{ key: compareKey, modified }], then, otherwise }), {
+            succeeded: !isStale,
+            revision,
+          })
         }
         const { entries } = await store.list('')
-        assert.deepEqual(entries.map((entry) => [entry.key, entry.value]), [...model].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+        assert.deepEqual(
+          entries.map((entry) => [entry.key, entry.value]),
+          [...model].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+        )
         assert.deepEqual(await take(store, { prefix: '', from: 0, count: log.length }), log)
       }),
       { numRuns: 25 },
@@ -195,7 +227,10 @@ function watches(open: () => Promise<Store>): void {
     }
     for (const seen of await Promise.all(watching)) {
       const first = count - seen.length
-      assert.deepEqual(seen.map(({ revision, value }) => [revision, value]), seen.map((_, index) => [first + index + 1, `${first + index}`]))
+      assert.deepEqual(
+        seen.map(({ revision, value }) => [revision, value]),
+        seen.map((_, index) => [first + index + 1, `${first + index}`]),
+      )
     }
     await Promise.all(writing)
   })
@@ -207,7 +242,10 @@ function watches(open: () => Promise<Store>): void {
     await store.transact({ then: Array.from({ length: 700 }, (_, n) => put(`w/many/${String(n).padStart(3, '0')}`, 'null')) })
     const seen = await take(store, { prefix: 'w/', from: 0, count: 716 })
     assert.equal(new Set(seen.map((change) => change.key)).size, 716)
-    assert.deepEqual(seen.map((change) => change.revision), seen.map((change) => change.revision).toSorted((a, b) => a - b))
+    assert.deepEqual(
+      seen.map((change) => change.revision),
+      seen.map((change) => change.revision).toSorted((a, b) => a - b),
+    )
   })
 
   it('the signal ends a waiting watch, and one that has not begun', async () => {
@@ -230,7 +268,10 @@ function compaction(open: () => Promise<Store>): void {
     await store.transact({ then: [remove('b')] })
     await store.compact(2)
     await assert.rejects(take(store, { prefix: '', from: 1, count: 1 }), hasCode('E_STORE_COMPACTED'))
-    assert.deepEqual((await take(store, { prefix: '', from: 2, count: 3 })).map((change) => change.revision), [3, 4, 5])
+    assert.deepEqual(
+      (await take(store, { prefix: '', from: 2, count: 3 })).map((change) => change.revision),
+      [3, 4, 5],
+    )
     await store.compact(5)
     await store.compact(1)
     assert.deepEqual(await store.list(''), { revision: 5, entries: [{ key: 'a', value: '3', modified: 3 }] })
@@ -283,7 +324,10 @@ function closing(open: () => Promise<Store>): void {
 }
 
 /** The next `count` changes; a watch that stays silent fails the test by its time limit. */
-async function take(store: Store, wanted: { readonly prefix: string; readonly from: number; readonly count: number }): Promise<readonly Change[]> {
+async function take(
+  store: Store,
+  wanted: { readonly prefix: string; readonly from: number; readonly count: number },
+): Promise<readonly Change[]> {
   const controller = new AbortController()
   const seen: Change[] = []
   if (wanted.count === 0) return seen

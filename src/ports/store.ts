@@ -88,7 +88,10 @@ export function checkKey(key: string): void {
 export function checkTransaction(transaction: Transaction): void {
   for (const { key } of transaction.compare ?? []) checkKey(key)
   for (const operations of [transaction.then, transaction.otherwise ?? []]) {
-    assert(operations.length <= maxTransactionOperations, `${operations.length} operations in one transaction; the limit is ${maxTransactionOperations}`)
+    assert(
+      operations.length <= maxTransactionOperations,
+      `${operations.length} operations in one transaction; the limit is ${maxTransactionOperations}`,
+    )
     for (const { key } of operations) checkKey(key)
   }
 }

@@ -46,7 +46,12 @@ export interface StatusAnswer {
   readonly project: string | null
   readonly stage: string | null
   readonly revision: number
-  readonly daemon: { readonly pid: number; readonly startedAt: string; readonly memoryBytes: number; readonly condition: string | null }
+  readonly daemon: {
+    readonly pid: number
+    readonly startedAt: string
+    readonly memoryBytes: number
+    readonly condition: string | null
+  }
   readonly operation: OperationView | null
   readonly services: readonly ServiceStatus[]
   readonly instances: readonly InstanceStatus[]
@@ -121,10 +126,23 @@ export interface Failure {
 
 export type OperationLine =
   /** Something moved; `message` is for a person, `ready`/`wanted` count slots. */
-  | { readonly kind: 'progress'; readonly service: string; readonly slot: string | null; readonly message: string; readonly ready: number; readonly wanted: number }
+  | {
+      readonly kind: 'progress'
+      readonly service: string
+      readonly slot: string | null
+      readonly message: string
+      readonly ready: number
+      readonly wanted: number
+    }
   | { readonly kind: 'failure'; readonly failure: Failure }
   /** The last line. `revision` is what applies now. */
-  | { readonly kind: 'end'; readonly state: 'succeeded' | 'failed'; readonly rolledBack: boolean; readonly revision: number; readonly durationMs: number }
+  | {
+      readonly kind: 'end'
+      readonly state: 'succeeded' | 'failed'
+      readonly rolledBack: boolean
+      readonly revision: number
+      readonly durationMs: number
+    }
 
 export interface RevisionSummary {
   readonly number: number

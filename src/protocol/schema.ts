@@ -1,7 +1,17 @@
 /** What the daemon accepts, said once: the compiler holds each schema against the type in `api.ts` that it stands for. */
 
 import type { ServiceName } from '../core/model/id.ts'
-import type { Check, Probe, Project, Scale, SecretReference, SecretSource, Service, SignalName, PortRequest } from '../core/model/service.ts'
+import type {
+  Check,
+  Probe,
+  Project,
+  Scale,
+  SecretReference,
+  SecretSource,
+  Service,
+  SignalName,
+  PortRequest,
+} from '../core/model/service.ts'
 import type { ExecRequest, OperationRequest, PlanRequest, Requester, SecretValues } from './api.ts'
 import { exactly, integer, list, number, object, oneOf, orNull, record, text, truth } from './shape.ts'
 import type { Shape } from './shape.ts'
@@ -27,7 +37,12 @@ const port: Shape<PortRequest> = oneOf<PortRequest>('kind', {
 })
 
 const check: Shape<Check> = oneOf<Check>('kind', {
-  http: object<Extract<Check, { kind: 'http' }>>({ kind: exactly('http'), path: text, port: orNull(integer), host: orNull(text) }),
+  http: object<Extract<Check, { kind: 'http' }>>({
+    kind: exactly('http'),
+    path: text,
+    port: orNull(integer),
+    host: orNull(text),
+  }),
   tcp: object<Extract<Check, { kind: 'tcp' }>>({ kind: exactly('tcp'), port: orNull(integer) }),
   exec: object<Extract<Check, { kind: 'exec' }>>({ kind: exactly('exec'), command: list(text) }),
 })

@@ -14,10 +14,12 @@ export const truth: Shape<boolean> = (value, path) => (typeof value === 'boolean
 export const number: Shape<number> = (value, path) =>
   typeof value === 'number' && Number.isFinite(value) ? value : refuse(value, path, 'a number')
 
-export const integer: Shape<number> = (value, path) => (Number.isSafeInteger(value) ? (value as number) : refuse(value, path, 'a whole number'))
+export const integer: Shape<number> = (value, path) =>
+  Number.isSafeInteger(value) ? (value as number) : refuse(value, path, 'a whole number')
 
 export function exactly<const Value extends string>(...allowed: readonly Value[]): Shape<Value> {
-  return (value, path) => ((allowed as readonly unknown[]).includes(value) ? (value as Value) : refuse(value, path, `one of ${allowed.join(', ')}`))
+  return (value, path) =>
+    (allowed as readonly unknown[]).includes(value) ? (value as Value) : refuse(value, path, `one of ${allowed.join(', ')}`)
 }
 
 export function orNull<Type>(shape: Shape<Type>): Shape<Type | null> {
@@ -25,7 +27,8 @@ export function orNull<Type>(shape: Shape<Type>): Shape<Type | null> {
 }
 
 export function list<Type>(shape: Shape<Type>): Shape<readonly Type[]> {
-  return (value, path) => (Array.isArray(value) ? value.map((item, index) => shape(item, `${path}[${index}]`)) : refuse(value, path, 'a list'))
+  return (value, path) =>
+    Array.isArray(value) ? value.map((item, index) => shape(item, `${path}[${index}]`)) : refuse(value, path, 'a list')
 }
 
 export function record<Type>(shape: Shape<Type>): Shape<Readonly<Record<string, Type>>> {
@@ -41,7 +44,8 @@ export function object<Type extends object>(shapes: { readonly [Key in keyof Typ
   return (value, path) => {
     if (!isObject(value)) return refuse(value, path, 'an object')
     for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(shapes, key)) refuse(value[key], `${path}.${key}`, `one of the keys ${known.map(([name]) => name).join(', ')}`)
+      if (!Object.hasOwn(shapes, key))
+        refuse(value[key], `${path}.${key}`, `one of the keys ${known.map(([name]) => name).join(', ')}`)
     }
     return Object.fromEntries(known.map(([key, shape]) => [key, shape(value[key], `${path}.${key}`)])) as Type
   }
@@ -56,7 +60,8 @@ export function oneOf<Type extends object>(key: string, shapes: Readonly<Record<
   }
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What was found is named by its type only: it may be a secret. */
 function refuse(value: unknown, path: string, allowed: string): never {

@@ -16,12 +16,6 @@ export async function findConfig(options: { readonly file: string | null; readon
   return options.file === null ? findIn(resolve(options.cwd)) : findNamed(resolve(options.cwd, options.file))
 }
 
-/** The absolute path alone, without evaluating or explaining anything; null when there is no such file. */
-export async function findConfigFile(options: { readonly file: string | null; readonly cwd: string }): Promise<string | null> {
-  const found = await findConfig(options)
-  return found.ok ? found.file : null
-}
-
 async function findIn(directory: string): Promise<Found> {
   for (let folder = directory; ; folder = dirname(folder)) {
     const file = await configIn(folder)

@@ -6,17 +6,15 @@
 import { totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import { normaliseConfig } from '../../core/config/normalise.ts'
-import { type LocatedProblem, renderProblems } from '../../core/config/render-problems.ts'
+import type { LocatedProblem } from '../../core/config/render-problems.ts'
 import type { Problem } from '../../core/model/problem.ts'
 import type { Project } from '../../core/model/service.ts'
 import { evaluate } from './evaluate.ts'
 import { sourceLine } from './explain-failure.ts'
-import { findConfig, findConfigFile } from './find.ts'
+import { findConfig } from './find.ts'
 import { locateDefault, locatePath } from './locate.ts'
 import { parseFile } from './parse.ts'
 import type { Trouble } from './trouble.ts'
-
-export { findConfigFile, type LocatedProblem, renderProblems }
 
 export type LoadedConfig =
   | { readonly ok: true; readonly file: string; readonly project: Project }

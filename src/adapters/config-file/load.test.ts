@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { renderProblems } from '../../core/config/render-problems.ts'
 import { evaluate } from './evaluate.ts'
-import { findConfigFile, loadConfig, renderProblems } from './index.ts'
+import { findConfig } from './find.ts'
+import { loadConfig } from './index.ts'
 
 /** A folder without node_modules anywhere above it; paths in messages are shown from it. */
 function folder(t: TestContext, files: Readonly<Record<string, string>>): string {
@@ -113,9 +115,9 @@ test('the nearest config upwards is found; the four names have an order; a link 
   })
   mkdirSync(join(directory, 'linked'))
   symlinkSync(join(directory, 'c/daruma.config.ts'), join(directory, 'linked/daruma.config.ts'))
-  assert.equal(await findConfigFile({ file: null, cwd: join(directory, 'a/b') }), join(directory, 'daruma.config.mjs'))
-  assert.equal(await findConfigFile({ file: null, cwd: join(directory, 'c') }), join(directory, 'c/daruma.config.ts'))
-  assert.equal(await findConfigFile({ file: 'c/none.ts', cwd: directory }), null)
+  assert.equal((await findConfig({ file: null, cwd: join(directory, 'a/b') })).file, join(directory, 'daruma.config.mjs'))
+  assert.equal((await findConfig({ file: null, cwd: join(directory, 'c') })).file, join(directory, 'c/daruma.config.ts'))
+  assert.equal((await findConfig({ file: 'c/none.ts', cwd: directory })).ok, false)
   const loaded = await loadConfig({ file: 'linked/daruma.config.ts', stage: null, cwd: directory })
   assert.equal(loaded.ok && loaded.project.services[0]?.directory, join(directory, 'linked'))
 })

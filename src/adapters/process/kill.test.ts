@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { RuntimeBed, instance, isRunning, needsRoot, until, web } from '../../../test/support/runtime-bed.ts'
 import type { ProcessRuntimeOptions } from './index.ts'
+import { parseCgroupMounts } from './mounts.ts'
 
 type Force = NonNullable<ProcessRuntimeOptions['force']>
 
@@ -36,7 +37,8 @@ for (const force of ways) {
   })
 
   test(`${name}: when the command ends, no child of it stays behind`, { skip }, async (t) => {
-    const { bed, grandchild } = await runWithGrandchild(t, force, 'exit 3')
+    const { bed, grandchild } = await runWithGrandchild(t, force, 'until [ -e go ]; do sleep 0.01; done; exit 3')
+    writeFileSync(join(bed.state, 'go'), '')
     assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 3 })
     assert.equal(isRunning(grandchild), false)
     assert.deepEqual(bed.processes(), [])
@@ -91,9 +93,8 @@ for (const force of cgroupWays) {
 test('a cgroup that a killed daemon left frozen is thawed by the next one', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
   const { pid } = await bed.run(1, ['/bin/sh', '-c', 'while :; do echo alive; sleep 0.01; done'])
-  const { writeFileSync } = await import('node:fs')
   const cgroup = readFileSync(`/proc/${pid}/cgroup`, 'utf8').match(/^0::(.*)$/m)?.[1] ?? ''
-  const mount = readFileSync('/proc/self/mountinfo', 'utf8').match(/ (\S+) \S+ (?:\S+ )*- cgroup2 /)?.[1] ?? ''
+  const mount = parseCgroupMounts(readFileSync('/proc/self/mountinfo', 'utf8')).unified ?? ''
   writeFileSync(join(mount, cgroup, 'cgroup.freeze'), '1')
   await until(() => readFileSync(join(mount, cgroup, 'cgroup.events'), 'utf8').includes('frozen 1'), 'frozen')
   const before = bed.logText().length
@@ -115,13 +116,12 @@ async function runWithGrandchild(t: TestContext, force: Force, then: string): Pr
   const bed = await RuntimeBed.open(t, { force })
   await bed.run(1, ['/bin/sh', '-c', `${daemonise}; ${waitForDaemon}; touch born; ${then}`], { directory: bed.state })
   await until(() => existsSync(join(bed.state, 'born')), 'the grandchild was born')
-  return { bed, grandchild: await hostPid(bed, Number(readFileSync(join(bed.state, 'daemon.pid'), 'utf8')), force) }
+  return { bed, grandchild: hostPid(bed, Number(readFileSync(join(bed.state, 'daemon.pid'), 'utf8')), force) }
 }
 
 /** The grandchild knows its number in its own namespace; the host's is the one that has it innermost. */
-async function hostPid(bed: RuntimeBed, inner: number, force: Force): Promise<number> {
+function hostPid(bed: RuntimeBed, inner: number, force: Force): number {
   if (force.noNamespaces === true) return inner
-  const { readdirSync } = await import('node:fs')
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
     try {
@@ -133,6 +133,5 @@ async function hostPid(bed: RuntimeBed, inner: number, force: Force): Promise<nu
       continue
     }
   }
-  // It may have ended already, together with its command.
-  return 0
+  throw new Error(`no process with the inner number ${inner}`)
 }

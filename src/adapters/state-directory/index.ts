@@ -76,7 +76,9 @@ function makeDirectory(path: string): void {
  * when the child has gone. Node offers no flock of its own.
  */
 function lock(descriptor: number, path: string): boolean {
-  const { status, error } = spawnSync('flock', ['--exclusive', '--nonblock', '3'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] })
+  const { status, error } = spawnSync('flock', ['--exclusive', '--nonblock', '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', descriptor],
+  })
   if (status === 0) return true
   if (error !== undefined) return lockByRecord(path)
   const holder = describeHolder(path)
@@ -173,9 +175,13 @@ function readIdentity(file: string): Identity | null {
   if (text === '') return null
   const identity = JSON.parse(text) as Identity
   if (identity.format !== 1) {
-    throw new DarumaError('E_STATE_NEWER', `${file} was written by a newer version of daruma (format ${String(identity.format)}).`, {
-      hint: 'Use that version, or choose another directory with --state DIR. Nothing was changed.',
-    })
+    throw new DarumaError(
+      'E_STATE_NEWER',
+      `${file} was written by a newer version of daruma (format ${String(identity.format)}).`,
+      {
+        hint: 'Use that version, or choose another directory with --state DIR. Nothing was changed.',
+      },
+    )
   }
   return identity
 }

@@ -53,7 +53,11 @@ async function answer(routes: readonly Route[], request: IncomingMessage, respon
   }
 }
 
-function match(routes: readonly Route[], method: string, path: string): { readonly route: Route; readonly parameters: readonly string[] } {
+function match(
+  routes: readonly Route[],
+  method: string,
+  path: string,
+): { readonly route: Route; readonly parameters: readonly string[] } {
   const segments = path.split('/').map(decodeURIComponent)
   for (const route of routes) {
     const wanted = route.path.split('/')
@@ -62,7 +66,9 @@ function match(routes: readonly Route[], method: string, path: string): { readon
       return { route, parameters: segments.filter((_, index) => wanted[index] === '*') }
     }
   }
-  throw new DarumaError('E_ROUTE_UNKNOWN', `The daemon has no ${method} ${path}.`, { hint: 'Is the command newer than the daemon?' })
+  throw new DarumaError('E_ROUTE_UNKNOWN', `The daemon has no ${method} ${path}.`, {
+    hint: 'Is the command newer than the daemon?',
+  })
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -100,7 +106,10 @@ function sendError(response: ServerResponse, error: unknown): void {
   sendJson(response, statuses[code] ?? (isKnown ? 400 : 500), body)
 }
 
-async function sendLines(response: ServerResponse, run: (send: (line: unknown) => boolean, signal: AbortSignal) => Promise<void>): Promise<void> {
+async function sendLines(
+  response: ServerResponse,
+  run: (send: (line: unknown) => boolean, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const gone = new AbortController()
   response.on('close', () => gone.abort())
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })

@@ -36,7 +36,8 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
 function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState; readonly reason: string | null } {
   if (slot.goal.kind === 'rest') return { state: 'stopped', reason: slot.goal.because }
   const { spec } = slot.goal
-  if (slot.outcome !== null && slot.outcome.identity === spec.identity) return { state: slot.outcome.kind, reason: slot.lastFailure }
+  if (slot.outcome !== null && slot.outcome.identity === spec.identity)
+    return { state: slot.outcome.kind, reason: slot.lastFailure }
   if (slot.obstacle !== null) {
     const state = slot.obstacle.kind === 'occupied' || slot.obstacle.kind === 'port-taken' ? 'blocked' : 'pending'
     return { state, reason: slot.obstacle.message }

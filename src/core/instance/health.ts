@@ -63,7 +63,12 @@ export function dueProbes(health: Health, watch: HealthWatch, nowMs: number): re
     const probe = probeOf(health, name)
     const twin = orders.find((order) => canonicalJson(order.check) === canonicalJson(probe.check))
     if (twin === undefined) orders.push({ probes: [name], check: probe.check, timeoutMs: probe.timeoutMs })
-    else orders[orders.indexOf(twin)] = { ...twin, probes: [...twin.probes, name], timeoutMs: Math.max(twin.timeoutMs, probe.timeoutMs) }
+    else
+      orders[orders.indexOf(twin)] = {
+        ...twin,
+        probes: [...twin.probes, name],
+        timeoutMs: Math.max(twin.timeoutMs, probe.timeoutMs),
+      }
   }
   return orders
 }

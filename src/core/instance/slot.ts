@@ -95,7 +95,13 @@ export type SlotEvent =
   | { readonly kind: 'goal'; readonly goal: Goal }
   | { readonly kind: 'gate'; readonly open: boolean; readonly because: string | null }
   /** Found alive by a daemon that did not start it; `spec` is null when nothing says what it is. */
-  | { readonly kind: 'found'; readonly epoch: Epoch; readonly pid: number; readonly startedAt: string; readonly spec: InstanceSpec | null }
+  | {
+      readonly kind: 'found'
+      readonly epoch: Epoch
+      readonly pid: number
+      readonly startedAt: string
+      readonly spec: InstanceSpec | null
+    }
   /** Found ended, and nobody has taken its end in yet: its daemon was away. */
   | {
       readonly kind: 'found-ended'
@@ -110,7 +116,13 @@ export type SlotEvent =
   | { readonly kind: 'gone'; readonly epoch: Epoch; readonly exit: Exit; readonly jitter: number }
   /** A kill did not empty the instance's cgroup in time. */
   | { readonly kind: 'stuck'; readonly epoch: Epoch; readonly message: string }
-  | { readonly kind: 'probed'; readonly epoch: Epoch; readonly probes: readonly ProbeName[]; readonly ok: boolean; readonly detail: string }
+  | {
+      readonly kind: 'probed'
+      readonly epoch: Epoch
+      readonly probes: readonly ProbeName[]
+      readonly ok: boolean
+      readonly detail: string
+    }
   | { readonly kind: 'tick' }
 
 /** Why a start did not happen. `superseded` names the epoch that the slot has meanwhile reached. */
@@ -120,7 +132,13 @@ export type SlotAction =
   | { readonly kind: 'start'; readonly epoch: Epoch; readonly spec: InstanceSpec }
   | { readonly kind: 'signal'; readonly epoch: Epoch; readonly signal: SignalName }
   | { readonly kind: 'kill'; readonly epoch: Epoch }
-  | { readonly kind: 'probe'; readonly epoch: Epoch; readonly probes: readonly ProbeName[]; readonly check: Check; readonly timeoutMs: number }
+  | {
+      readonly kind: 'probe'
+      readonly epoch: Epoch
+      readonly probes: readonly ProbeName[]
+      readonly check: Check
+      readonly timeoutMs: number
+    }
   | { readonly kind: 'record-outcome'; readonly outcome: Outcome }
   | { readonly kind: 'tell'; readonly story: Omit<Story, 'slot'> }
 

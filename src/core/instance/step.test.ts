@@ -10,7 +10,12 @@ import type { Goal, InstanceSpec, Slot, SlotAction, SlotEvent } from './slot.ts'
 import { nextWakeMs, stepSlot } from './step.ts'
 
 const noProbes: Health = { startup: null, readiness: null, liveness: null, startPeriodMs: 60_000 }
-const probe = { check: { kind: 'http', path: '/', port: null, host: null }, intervalMs: 1000, timeoutMs: 1000, retries: 3 } as const
+const probe = {
+  check: { kind: 'http', path: '/', port: null, host: null },
+  intervalMs: 1000,
+  timeoutMs: 1000,
+  retries: 3,
+} as const
 const probed: Health = { startup: null, readiness: probe, liveness: { ...probe, retries: 2 }, startPeriodMs: 10_000 }
 
 const service = (over: Partial<Service> = {}): Service =>
@@ -177,7 +182,10 @@ test('a word about an epoch that is not the present one changes nothing', () => 
 })
 
 test('a job runs once: completed is final, and so is failed under the policy no', () => {
-  const job = { scale: { kind: 'job' }, restart: { policy: 'no', delayMs: 100, maxDelayMs: 1000, resetAfterMs: 1000, budget: 3 } } as const
+  const job = {
+    scale: { kind: 'job' },
+    restart: { policy: 'no', delayMs: 100, maxDelayMs: 1000, resetAfterMs: 1000, budget: 3 },
+  } as const
   for (const [code, state] of [
     [0, 'completed'],
     [3, 'failed'],
@@ -193,8 +201,18 @@ test('a job runs once: completed is final, and so is failed under the policy no'
 
 test('a job that ended while its daemon was away is not run again', () => {
   const bench = new Bench(run(spec({ scale: { kind: 'job' } })))
-  const actions = bench.send({ kind: 'found-ended', epoch: asEpoch(5), startedAt: null, spec: spec({ scale: { kind: 'job' } }), exit: { kind: 'code', code: 0 }, jitter: 0 })
-  assert.deepEqual(actions.map((action) => action.kind), ['record-outcome'])
+  const actions = bench.send({
+    kind: 'found-ended',
+    epoch: asEpoch(5),
+    startedAt: null,
+    spec: spec({ scale: { kind: 'job' } }),
+    exit: { kind: 'code', code: 0 },
+    jitter: 0,
+  })
+  assert.deepEqual(
+    actions.map((action) => action.kind),
+    ['record-outcome'],
+  )
   assert.deepEqual(bench.send(openGate), [])
 })
 
@@ -207,7 +225,9 @@ test('what is found running with the right identity is adopted without a touch',
 
 test('what is found running and nothing describes is ended before anything starts', () => {
   const bench = new Bench()
-  assert.deepEqual(bench.send({ kind: 'found', epoch: asEpoch(9), pid: 77, startedAt: 'then', spec: null }), [{ kind: 'kill', epoch: asEpoch(9) }])
+  assert.deepEqual(bench.send({ kind: 'found', epoch: asEpoch(9), pid: 77, startedAt: 'then', spec: null }), [
+    { kind: 'kill', epoch: asEpoch(9) },
+  ])
   const [start] = bench.send(openGate)
   assert.equal(start, undefined)
   const [next] = bench.gone({ kind: 'unknown' })
@@ -219,7 +239,12 @@ test('an occupied slot is blocked, names who holds it, and tries again', () => {
   const bench = new Bench()
   bench.send(openGate)
   bench.send({ kind: 'refused', epoch: bench.epoch, refusal: { kind: 'occupied', message: 'held by pid 5 (sleep)' }, jitter: 0 })
-  assert.deepEqual(describeSlot(bench.slot, bench.nowMs), { state: 'blocked', health: 'none', isReady: false, reason: 'held by pid 5 (sleep)' })
+  assert.deepEqual(describeSlot(bench.slot, bench.nowMs), {
+    state: 'blocked',
+    health: 'none',
+    isReady: false,
+    reason: 'held by pid 5 (sleep)',
+  })
   const [start] = bench.wait(1000)
   assert.equal(start?.kind, 'start')
 })

@@ -118,7 +118,12 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
 }
 
 /** The end of an instance whose daemon was away counts like any other; how long it had lived is not known, so: briefly. */
-function takeFoundEnded(slot: Slot, event: Extract<SlotEvent, { kind: 'found-ended' }>, nowMs: number, actions: SlotAction[]): Slot {
+function takeFoundEnded(
+  slot: Slot,
+  event: Extract<SlotEvent, { kind: 'found-ended' }>,
+  nowMs: number,
+  actions: SlotAction[],
+): Slot {
   const { epoch, spec, startedAt, exit, jitter } = event
   const health = beginWatch(spec.service.health, nowMs)
   const live: Live = { kind: 'live', epoch, spec, pid: 0, startedAt: startedAt ?? '', sinceMs: nowMs, health }

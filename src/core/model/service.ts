@@ -146,7 +146,7 @@ export function slotCount(service: Service): number {
  * the running one. `generation` is raised by `restart`. Two services with equal text here may share a running instance.
  */
 export function processIdentity(service: Service, generation: number): string {
-  const secrets = Object.entries(service.secrets).map(([name, reference]) => [name, reference.digest])
+  const secrets = Object.fromEntries(Object.entries(service.secrets).map(([name, reference]) => [name, reference.digest]))
   return canonicalJson([
     service.scale.kind === 'job' ? 'job' : 'service',
     service.command,

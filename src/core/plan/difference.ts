@@ -1,14 +1,23 @@
 /** Why a service's step is in the plan: the fields in which two versions of it differ, one reason each. Values of secrets never show. */
 
 import type { Service } from '../model/service.ts'
+import { isSame } from './is-same.ts'
 import type { Reason } from './plan.ts'
-import { shorten, showFields } from './show-fields.ts'
+import { parts, shorten, showPart } from './show-fields.ts'
 
+/** Empty when the two are the same; in the order of the parts of a service. */
 export function explainDifference(before: Service, after: Service): readonly Reason[] {
-  const [from, to] = [showFields(before), showFields(after)]
-  const differing = [...new Set([...from.keys(), ...to.keys()])].filter((field) => from.get(field) !== to.get(field))
-  const fields = differing.filter((field) => from.has(parentOf(field)) === to.has(parentOf(field)))
-  return [...fields.map((field) => differenceOf(field, from.get(field) ?? null, to.get(field) ?? null)), ...changedSecrets(before, after)]
+  return parts.flatMap((part) => {
+    if (isSame(before[part], after[part])) return []
+    const reasons = [...differencesOf(showPart(before, part), showPart(after, part)), ...(part === 'secrets' ? changedSecrets(before, after) : [])]
+    return reasons.length > 0 ? reasons : [{ field: part, from: null, to: null, note: 'in another order' }]
+  })
+}
+
+function differencesOf(from: ReadonlyMap<string, string>, to: ReadonlyMap<string, string>): readonly Reason[] {
+  const fields = [...new Set([...from.keys(), ...to.keys()])].filter((field) => from.get(field) !== to.get(field))
+  const own = fields.filter((field) => from.has(parentOf(field)) === to.has(parentOf(field)))
+  return own.map((field) => differenceOf(field, from.get(field) ?? null, to.get(field) ?? null))
 }
 
 /** A probe that came or went is one reason; its interval and the rest came or went with it. */

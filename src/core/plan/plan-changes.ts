@@ -12,7 +12,6 @@ import type { InstanceStatus } from '../model/status.ts'
 import { orderByDependency } from './dependency-order.ts'
 import { explainDifference, note } from './difference.ts'
 import { fingerprintOf } from './fingerprint.ts'
-import { isSame } from './is-same.ts'
 import type { Plan, Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
 import { shorten } from './show-fields.ts'
@@ -113,7 +112,7 @@ function planService(service: Service, world: World): Step | null {
   const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
   if (before === null) return { ...step, kind: 'create', reasons: [note('new')] }
 
-  const differences = isSame(before, service) ? [] : explainDifference(before, service)
+  const differences = explainDifference(before, service)
   const idle = whyIdle(service, world)
   if (differences.length === 0 && idle.length === 0) return null
   const reasons = [...differences, ...idle]
@@ -129,7 +128,7 @@ function planService(service: Service, world: World): Step | null {
 /** A job runs when it is new or would do something else than before, or when it failed; never twice as the same, never on a rollback. */
 function planJob(service: Service, before: Service | null, world: World): Step | null {
   const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
-  const differences = before === null ? [note('new')] : isSame(before, service) ? [] : explainDifference(before, service)
+  const differences = before === null ? [note('new')] : explainDifference(before, service)
   const isNew = before === null || needsNewProcess(before, service, world)
   const idle = whyIdle(service, world)
   if (differences.length === 0 && (idle.length === 0 || world.isRollback)) return null

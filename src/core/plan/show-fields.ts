@@ -6,40 +6,59 @@
 import { formatDuration, formatSize } from '../model/quantity.ts'
 import type { Check, Probe, Scale, SecretSource, Service } from '../model/service.ts'
 
-/** Field → text; a field that is not set is absent. Every part of a service that can differ is in some field, digests apart. */
-export function showFields(service: Service): ReadonlyMap<string, string> {
-  const fields: (readonly [string, string | null])[] = [
-    ['replicas', showScale(service.scale)],
-    ['command', showCommand(service.command)],
-    ['directory', quote(service.directory)],
-    ...Object.entries(service.environment).map(([name, value]) => [`environment.${name}`, quote(value)] as const),
-    ...Object.entries(service.secrets).map(([name, { source }]) => [`secrets.${name}`, showSource(source)] as const),
-    ['port', service.port.kind === 'fixed' ? String(service.port.port) : service.port.kind],
-    ...service.volumes.map(({ name, target }) => [`volumes.${name}`, target === null ? 'by variable' : quote(target)] as const),
-    ...showProbe('startup', service.health.startup),
-    ...showProbe('readiness', service.health.readiness),
-    ...showProbe('liveness', service.health.liveness),
-    ['health.startPeriod', formatDuration(service.health.startPeriodMs)],
-    ['cpu', showNumber(service.limits.cpuCores)],
-    ['memory', service.limits.memoryBytes === null ? null : formatSize(service.limits.memoryBytes)],
-    ['pids', showNumber(service.limits.pids)],
-    ['user', service.user === null ? null : quote(service.user)],
-    ...service.after.map((dependency) => [`after.${dependency.service}`, dependency.condition] as const),
-    ['stop.signal', service.stop.signal],
-    ['stop.gracePeriod', formatDuration(service.stop.gracePeriodMs)],
-    ['restart.policy', service.restart.policy],
-    ['restart.delay', formatDuration(service.restart.delayMs)],
-    ['restart.maxDelay', formatDuration(service.restart.maxDelayMs)],
-    ['restart.resetAfter', formatDuration(service.restart.resetAfterMs)],
-    ['restart.budget', String(service.restart.budget)],
-    ['update.order', service.update.order],
-    ['update.deadline', formatDuration(service.update.deadlineMs)],
-    ['update.minReady', formatDuration(service.update.minReadyMs)],
-    ['guarantee', service.guarantee],
-    ['protect', String(service.protect)],
-    ['logs.maxBytes', formatSize(service.logs.maxBytes)],
-  ]
-  return new Map(fields.filter((field): field is readonly [string, string] => field[1] !== null))
+/** A field's name and text; null where it is not set. */
+type Field = readonly [string, string | null]
+
+type Part = Exclude<keyof Service, 'name'>
+
+/** One row for each part of a service: the compiler asks for a new one when a part is added. */
+const rows: { readonly [Key in Part]: (part: Service[Key]) => readonly Field[] } = {
+  scale: (scale) => [['replicas', showScale(scale)]],
+  command: (command) => [['command', showCommand(command)]],
+  directory: (directory) => [['directory', quote(directory)]],
+  environment: (environment) => Object.entries(environment).map(([name, value]) => [`environment.${name}`, quote(value)]),
+  secrets: (secrets) => Object.entries(secrets).map(([name, { source }]) => [`secrets.${name}`, showSource(source)]),
+  port: (port) => [['port', port.kind === 'fixed' ? String(port.port) : port.kind]],
+  volumes: (volumes) => volumes.map(({ name, target }) => [`volumes.${name}`, target === null ? 'by variable' : quote(target)]),
+  health: ({ startup, readiness, liveness, startPeriodMs }) => [
+    ...showProbe('startup', startup),
+    ...showProbe('readiness', readiness),
+    ...showProbe('liveness', liveness),
+    ['health.startPeriod', formatDuration(startPeriodMs)],
+  ],
+  limits: ({ cpuCores, memoryBytes, pids }) => [
+    ['cpu', cpuCores === null ? null : String(cpuCores)],
+    ['memory', memoryBytes === null ? null : formatSize(memoryBytes)],
+    ['pids', pids === null ? null : String(pids)],
+  ],
+  user: (user) => [['user', user === null ? null : quote(user)]],
+  after: (after) => after.map((dependency) => [`after.${dependency.service}`, dependency.condition]),
+  stop: ({ signal, gracePeriodMs }) => [
+    ['stop.signal', signal],
+    ['stop.gracePeriod', formatDuration(gracePeriodMs)],
+  ],
+  restart: ({ policy, delayMs, maxDelayMs, resetAfterMs, budget }) => [
+    ['restart.policy', policy],
+    ['restart.delay', formatDuration(delayMs)],
+    ['restart.maxDelay', formatDuration(maxDelayMs)],
+    ['restart.resetAfter', formatDuration(resetAfterMs)],
+    ['restart.budget', String(budget)],
+  ],
+  update: ({ order, deadlineMs, minReadyMs }) => [
+    ['update.order', order],
+    ['update.deadline', formatDuration(deadlineMs)],
+    ['update.minReady', formatDuration(minReadyMs)],
+  ],
+  guarantee: (guarantee) => [['guarantee', guarantee]],
+  protect: (protect) => [['protect', String(protect)]],
+  logs: ({ maxBytes }) => [['logs.maxBytes', formatSize(maxBytes)]],
+}
+
+export const parts: readonly Part[] = Object.keys(rows) as Part[]
+
+/** Field → text of one part; a field that is not set is absent. */
+export function showPart<Key extends Part>(service: Service, part: Key): ReadonlyMap<string, string> {
+  return new Map(rows[part](service[part]).filter((field): field is readonly [string, string] => field[1] !== null))
 }
 
 /** In one field, so that a change of kind is one reason: `replicas: 3 → singleton`. */
@@ -64,7 +83,7 @@ function showSource(source: SecretSource): string {
   }
 }
 
-function showProbe(name: string, probe: Probe | null): (readonly [string, string])[] {
+function showProbe(name: string, probe: Probe | null): readonly Field[] {
   if (probe === null) return []
   return [
     [`health.${name}`, showCheck(probe.check)],
@@ -81,7 +100,6 @@ function showCheck(check: Check): string {
   return `http ${quote(check.path)}${port}${check.host === null ? '' : ` host ${quote(check.host)}`}`
 }
 
-const showNumber = (value: number | null): string | null => (value === null ? null : String(value))
 const quote = (text: string): string => JSON.stringify(text)
 
 const longestText = 72

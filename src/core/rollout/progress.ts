@@ -52,7 +52,8 @@ export function judgeProgress(input: ProgressInput): ProgressVerdict {
     const late = fresh.find((slot) => !slot.isReady) ?? slots.find((slot) => !isAtRest(slot)) ?? null
     const what = late === null ? view.name : late.slot
     const why = late?.reason === null || late === null ? '' : `: ${late.reason}`
-    const end = view.wanted === null ? 'has not ended' : view.wanted.service.scale.kind === 'job' ? 'has not completed' : 'was not ready'
+    const end =
+      view.wanted === null ? 'has not ended' : view.wanted.service.scale.kind === 'job' ? 'has not completed' : 'was not ready'
     return { kind: 'failed', slot: late?.slot ?? null, message: `${what} ${end} within ${limitMs / 1000} s${why}` }
   }
   const wanted = view.wanted === null ? 0 : view.wanted.service.scale.kind === 'replicas' ? view.wanted.service.scale.count : 1
@@ -64,7 +65,8 @@ export function deadlineMs(view: ServiceView, progress: ServiceProgress, nowMs: 
   return Math.max(0, progress.sinceMs + limitOf(view) - nowMs)
 }
 
-const isAtRest = (slot: SlotProgress): boolean => slot.state === 'stopped' || slot.state === 'completed' || slot.state === 'failed'
+const isAtRest = (slot: SlotProgress): boolean =>
+  slot.state === 'stopped' || slot.state === 'completed' || slot.state === 'failed'
 
 /** What is being emptied has its grace period and then the kill; that is bounded by the kernel, with room for a slow disk. */
 const emptyingLimitMs = 120_000

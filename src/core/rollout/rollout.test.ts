@@ -55,13 +55,16 @@ const look = (world: World, wanted: Wanted): readonly Move[] =>
 function filled(count: number, identity: string): World {
   const world = new World()
   world.apply(look(world, wantedOf(count, identity)), identity)
-  for (const index of [...world.slots.keys()]) for (let i = 0; i < 2; i += 1) world.progress(index)
+  for (const index of world.slots.keys()) for (let i = 0; i < 2; i += 1) world.progress(index)
   return world
 }
 
 test('a new service fills the lowest places at once', () => {
   const moves = planRollout({ wanted: wantedOf(3, 'a'), because: '', slots: [], mayReplace: false, mayEmpty: true })
-  assert.deepEqual(moves, [0, 1, 2].map((index) => ({ kind: 'assign', index })))
+  assert.deepEqual(
+    moves,
+    [0, 1, 2].map((index) => ({ kind: 'assign', index })),
+  )
 })
 
 test('a start-first update begins with one more instance and gives up nothing', () => {
@@ -76,7 +79,10 @@ test('a stop-first update of one place stops it in place and adds no second', ()
 
 test('nothing that runs is given up while the dependencies of its successor are not far enough', () => {
   const world = filled(2, 'a')
-  assert.deepEqual(planRollout({ wanted: wantedOf(2, 'b'), because: '', slots: world.views(), mayReplace: false, mayEmpty: true }), [])
+  assert.deepEqual(
+    planRollout({ wanted: wantedOf(2, 'b'), because: '', slots: world.views(), mayReplace: false, mayEmpty: true }),
+    [],
+  )
 })
 
 test('a service that leaves waits until nothing comes after it any more', () => {
@@ -89,39 +95,49 @@ test('a service that leaves waits until nothing comes after it any more', () => 
 
 test('never fewer ready than before or wanted, never more than one beyond, and it ends settled', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 6 }), fc.array(fc.nat(12), { maxLength: 60 }), (from, to, order) => {
-      const world = filled(from, 'a')
-      const wanted = wantedOf(to, 'b')
-      const floor = Math.min(from, to)
-      const ceiling = Math.max(from, to + 1)
-      const check = (): void => {
-        assert.ok(world.readyCount() >= floor, `only ${world.readyCount()} of ${floor} ready`)
-        assert.ok(world.runningCount() <= ceiling, `${world.runningCount()} run, at most ${ceiling} may`)
-      }
-      const steps = [...order, ...Array.from({ length: 200 }, (_, index) => index % 13)]
-      for (const index of steps) {
-        world.apply(look(world, wanted), 'b')
-        check()
-        world.progress(index)
-        check()
-      }
-      assert.ok(isSettled({ wanted, slots: world.views() }))
-      assert.deepEqual(look(world, wanted), [])
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 0, max: 6 }),
+      fc.array(fc.nat(12), { maxLength: 60 }),
+      (from, to, order) => {
+        const world = filled(from, 'a')
+        const wanted = wantedOf(to, 'b')
+        const floor = Math.min(from, to)
+        const ceiling = Math.max(from, to + 1)
+        const check = (): void => {
+          assert.ok(world.readyCount() >= floor, `only ${world.readyCount()} of ${floor} ready`)
+          assert.ok(world.runningCount() <= ceiling, `${world.runningCount()} run, at most ${ceiling} may`)
+        }
+        const steps = [...order, ...Array.from({ length: 200 }, (_, index) => index % 13)]
+        for (const index of steps) {
+          world.apply(look(world, wanted), 'b')
+          check()
+          world.progress(index)
+          check()
+        }
+        assert.ok(isSettled({ wanted, slots: world.views() }))
+        assert.deepEqual(look(world, wanted), [])
+      },
+    ),
   )
 })
 
 test('stop-first never holds two places more than wanted and replaces one at a time', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 5 }), fc.array(fc.nat(10), { maxLength: 60 }), (from, to, order) => {
-      const world = filled(from, 'a')
-      const wanted = wantedOf(to, 'b', 'stop-first')
-      for (const index of [...order, ...Array.from({ length: 200 }, (_, step) => step % 11)]) {
-        world.apply(look(world, wanted), 'b')
-        assert.ok(world.runningCount() <= Math.max(from, to))
-        world.progress(index)
-      }
-      assert.ok(isSettled({ wanted, slots: world.views() }))
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 0, max: 5 }),
+      fc.array(fc.nat(10), { maxLength: 60 }),
+      (from, to, order) => {
+        const world = filled(from, 'a')
+        const wanted = wantedOf(to, 'b', 'stop-first')
+        for (const index of [...order, ...Array.from({ length: 200 }, (_, step) => step % 11)]) {
+          world.apply(look(world, wanted), 'b')
+          assert.ok(world.runningCount() <= Math.max(from, to))
+          world.progress(index)
+        }
+        assert.ok(isSettled({ wanted, slots: world.views() }))
+      },
+    ),
   )
 })

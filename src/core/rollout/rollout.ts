@@ -87,7 +87,12 @@ function fill(slots: readonly SlotView[], fresh: readonly SlotView[], wanted: Wa
  * At most `surge` more than wanted run, and a ready old one leaves only when as many as wanted are ready without it. An old one that
  * is not ready carries nothing: it leaves as soon as somebody has taken its number.
  */
-function replaceStartFirst(slots: readonly SlotView[], fresh: readonly SlotView[], stale: readonly SlotView[], wanted: Wanted): readonly Move[] {
+function replaceStartFirst(
+  slots: readonly SlotView[],
+  fresh: readonly SlotView[],
+  stale: readonly SlotView[],
+  wanted: Wanted,
+): readonly Move[] {
   const count = slotCount(wanted.service)
   let running = fresh.length + stale.length
   let carrying = [...fresh, ...stale].filter(isCarrying).length
@@ -112,7 +117,12 @@ const unreadyFirst = (a: SlotView, b: SlotView): number => Number(isCarrying(a))
  * In place, one at a time, the next only when the one before is ready. What is surplus leaves first. A single slot is simply given its
  * new goal: the slot itself stops the old instance, sees it gone, and starts the new one.
  */
-function replaceStopFirst(slots: readonly SlotView[], fresh: readonly SlotView[], stale: readonly SlotView[], wanted: Wanted): readonly Move[] {
+function replaceStopFirst(
+  slots: readonly SlotView[],
+  fresh: readonly SlotView[],
+  stale: readonly SlotView[],
+  wanted: Wanted,
+): readonly Move[] {
   const count = slotCount(wanted.service)
   const surplus = fresh.length + stale.length - count
   if (surplus > 0) {
