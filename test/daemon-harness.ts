@@ -177,8 +177,9 @@ export class Machine implements AsyncDisposable {
     return found
   }
 
-  /** Kills supervisor and daemon together, so that nobody starts another: instances run on alone. */
+  /** Kills everybody who would start a daemon, and then the daemon: instances run on alone. */
   async killDaemonForGood(): Promise<void> {
+    await this.kill('groomer')
     await this.kill('supervisor')
     await this.kill('daemon')
   }

@@ -113,7 +113,7 @@ export class Client {
       return (await readJson(response)) as Answer
     } catch (error) {
       if (!limit.aborted) throw error
-      throw new DarumaError('E_DAEMON_SILENT', `the daemon did not answer ${method} ${path} within ${limitMs / 1000} s`, {
+      throw new DarumaError('E_DAEMON_SILENT', `The daemon did not answer ${method} ${path} within ${limitMs / 1000} s.`, {
         hint: 'It may be stopped (SIGSTOP) or the machine overloaded: see `daruma daemon status`, and daemon.log in the state directory.',
         cause: error,
       })
@@ -128,7 +128,7 @@ export class Client {
     } catch (error) {
       if (signal.aborted) return
       if (error instanceof DarumaError) throw error
-      throw new DarumaError('E_DAEMON_LOST', `the daemon went away while it was answering ${path}`, { cause: error })
+      throw new DarumaError('E_DAEMON_LOST', `The daemon went away while it was answering ${path}.`, { cause: error })
     } finally {
       response?.destroy()
     }
@@ -167,7 +167,7 @@ function send(state: string, method: string, path: string, body: unknown, signal
 
 function explainLoss(signal: AbortSignal, error: unknown): unknown {
   if (signal.aborted) return error
-  return new DarumaError('E_DAEMON_LOST', 'the daemon went away before it answered', {
+  return new DarumaError('E_DAEMON_LOST', 'The daemon went away before it answered.', {
     hint: 'It is started again by itself within seconds; then look at `daruma status`.',
     cause: error,
   })
@@ -177,18 +177,18 @@ function explainConnection(state: string, error: unknown): unknown {
   if (error instanceof DarumaError) return error
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'EACCES' || code === 'EPERM') {
-    return new DarumaError('E_DAEMON_DENIED', `you may not speak to the daemon of ${state}`, {
+    return new DarumaError('E_DAEMON_DENIED', `You may not speak to the daemon of ${state}.`, {
       hint: 'The socket belongs to the user who runs the daemon: run the command as that user (sudo).',
       cause: error,
     })
   }
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') {
-    return new DarumaError('E_DAEMON_NOT_RUNNING', `no daemon is running for ${state}`, {
+    return new DarumaError('E_DAEMON_NOT_RUNNING', `No daemon is running for ${state}.`, {
       hint: '`daruma up` starts it; so does `daruma daemon restart`.',
       cause: error,
     })
   }
-  return new DarumaError('E_DAEMON_UNREACHABLE', `the daemon of ${state} cannot be reached: ${(error as Error).message}`, { cause: error })
+  return new DarumaError('E_DAEMON_UNREACHABLE', `The daemon of ${state} cannot be reached: ${(error as Error).message}`, { cause: error })
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {
@@ -196,7 +196,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
   let size = 0
   for await (const part of response as AsyncIterable<Buffer>) {
     size += part.length
-    if (size > answerLimitBytes) throw new DarumaError('E_DAEMON_ANSWER', `the daemon's answer is larger than ${answerLimitBytes} bytes`)
+    if (size > answerLimitBytes) throw new DarumaError('E_DAEMON_ANSWER', `The daemon's answer is larger than ${answerLimitBytes} bytes.`)
     parts.push(part)
   }
   return parseLine(Buffer.concat(parts).toString('utf8'))
@@ -205,7 +205,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
 async function readRefusal(response: IncomingMessage, what: string): Promise<DarumaError> {
   const answer = (await readJson(response).catch(() => null)) as Partial<ErrorAnswer> | null
   const error = answer?.error
-  if (error === undefined) return new DarumaError('E_DAEMON_ANSWER', `the daemon answered ${what} with status ${response.statusCode}`)
+  if (error === undefined) return new DarumaError('E_DAEMON_ANSWER', `The daemon answered ${what} with status ${response.statusCode}.`)
   return new DarumaError(error.code, error.message, error.hint === null ? {} : { hint: error.hint })
 }
 
@@ -215,7 +215,7 @@ async function* readLines<Line>(response: IncomingMessage): AsyncGenerator<Line>
   for await (const part of response as AsyncIterable<string>) {
     const lines = (rest + part).split('\n')
     rest = lines.pop() ?? ''
-    if (rest.length > answerLimitBytes) throw new DarumaError('E_DAEMON_ANSWER', `a line of the daemon is larger than ${answerLimitBytes} bytes`)
+    if (rest.length > answerLimitBytes) throw new DarumaError('E_DAEMON_ANSWER', `A line of the daemon is larger than ${answerLimitBytes} bytes.`)
     for (const line of lines) {
       if (line === '') continue
       const value = parseLine(line)
@@ -230,7 +230,7 @@ function parseLine(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new DarumaError('E_DAEMON_ANSWER', `the daemon sent something that is not JSON: ${text.slice(0, 80)}`, { cause: error })
+    throw new DarumaError('E_DAEMON_ANSWER', `The daemon sent something that is not JSON: ${text.slice(0, 80)}`, { cause: error })
   }
 }
 

@@ -31,7 +31,7 @@ export async function connectUsed(context: Context, invocation: Invocation): Pro
 }
 
 export function neverUsed(state: StateDirectory): DarumaError {
-  return new DarumaError('E_STATE_UNUSED', `nothing was ever applied here: ${state.directory} holds no state`, {
+  return new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, {
     hint: '`daruma up` applies the config; `daruma plan` shows first what it would do.',
   })
 }
@@ -88,7 +88,7 @@ function checkVersion(context: Context, client: Client, running: VersionAnswer):
   if (running.api !== apiVersion) {
     throw new DarumaError(
       'E_DAEMON_VERSION',
-      `the daemon (pid ${running.pid}) is version ${running.version} and speaks API ${running.api}; this command is ${context.version} and speaks API ${apiVersion}`,
+      `The daemon (pid ${running.pid}) is version ${running.version} and speaks API ${running.api}; this command is ${context.version} and speaks API ${apiVersion}.`,
       { hint: advice },
     )
   }

@@ -53,7 +53,7 @@ export function mergeServices(only: readonly string[], wanted: readonly Service[
   for (const service of merged) {
     const missing = service.after.find((dependency) => !names.has(dependency.service))
     if (missing === undefined) continue
-    throw new DarumaError('E_ONLY_DEPENDENCY', `${service.name} waits for ${missing.service}, which would not be there`, {
+    throw new DarumaError('E_ONLY_DEPENDENCY', `${service.name} waits for ${missing.service}, which would not be there.`, {
       hint: `Add --only ${missing.service}, or leave --only away.`,
     })
   }
@@ -65,7 +65,7 @@ export function unknownService(name: string, known: Iterable<string>): DarumaErr
   const near = nearest(name, names)
   const list = names.length <= 20 ? names.join(', ') : `${names.slice(0, 20).join(', ')}, …`
   const hint = near === null ? (names.length === 0 ? 'There are no services.' : `There are: ${list}.`) : `Did you mean ${near}?`
-  return new DarumaError('E_SERVICE_UNKNOWN', `there is no service "${name}"`, { hint })
+  return new DarumaError('E_SERVICE_UNKNOWN', `There is no service "${name}".`, { hint })
 }
 
 async function recordedServices(client: Client): Promise<readonly Service[]> {

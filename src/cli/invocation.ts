@@ -39,5 +39,5 @@ export class Invocation {
 export function parseCount(text: string, what: string, least: number): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value
-  throw new DarumaError('E_USAGE', `${what} is "${text}", which is not a whole number of at least ${least}`)
+  throw new DarumaError('E_USAGE', `${what} is "${text}", which is not a whole number of at least ${least}.`)
 }

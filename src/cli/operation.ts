@@ -54,7 +54,7 @@ export async function waitUntilIdle(context: Context, client: Client, deadline: 
     if (told !== current.id) context.terminal.note(`waiting: ${describeOperation(current, Date.now())}`)
     told = current.id
     if (performance.now() > deadline) {
-      throw new DarumaError('E_WAIT_TOO_LONG', `gave up waiting after ${formatDuration(waitLimitMs)}: ${describeOperation(current, Date.now())}`)
+      throw new DarumaError('E_WAIT_TOO_LONG', `Gave up waiting after ${formatDuration(waitLimitMs)}: ${describeOperation(current, Date.now())}.`)
     }
     await delay(pollIntervalMs)
   }
@@ -123,7 +123,7 @@ async function waitForReturn(client: Client, signal: AbortSignal): Promise<boole
   while (!signal.aborted) {
     if ((await askVersion(client)) !== null) return true
     if (performance.now() > deadline) {
-      throw new DarumaError('E_DAEMON_LOST', `the daemon did not come back within ${returnLimitMs / 1000} s`, {
+      throw new DarumaError('E_DAEMON_LOST', `The daemon did not come back within ${returnLimitMs / 1000} s.`, {
         hint: 'The instances run on. `daruma daemon status` and daemon.log in the state directory say more.',
       })
     }

@@ -24,10 +24,12 @@ export interface PlannedChange {
   readonly secrets: SecretValues
 }
 
-export async function makePlan(context: Context, invocation: Invocation): Promise<PlannedChange> {
+/** With `onIdle`, not while somebody is at work. */
+export async function makePlan(context: Context, invocation: Invocation, options: { readonly onIdle: boolean }): Promise<PlannedChange> {
   const config = await evaluateConfig(context, invocation)
   const state = stateOfProject(context, invocation, config.project)
   const client = await connect(context, state, 'if-used')
+  if (client !== null && options.onIdle) await requireIdle(context, invocation, client)
   const { project, secrets } = await desiredProject(context, invocation, config, client)
   const answer = client === null ? planFirst(project) : await client.plan({ project, secrets })
   return { file: config.file, state, client, answer, secrets }
@@ -38,7 +40,7 @@ export async function requireIdle(context: Context, invocation: Invocation, clie
   const current = await client.currentOperation()
   if (current === null || current.state === 'succeeded' || current.state === 'failed') return
   if (invocation.has('wait')) return waitUntilIdle(context, client)
-  throw new DarumaError('E_OPERATION_BUSY', `somebody is at work: ${describeOperation(current, Date.now())}`, {
+  throw new DarumaError('E_OPERATION_BUSY', `Somebody is at work: ${describeOperation(current, Date.now())}.`, {
     hint: '`--wait` waits until it is done; `daruma status` shows it.',
   })
 }

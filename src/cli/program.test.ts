@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { createContext, createScreen, escapeCharacter, fakeDaemon, usedState } from '../../test/cli/harness.ts'
+import { createContext, createScreen, escapeCharacter, fakeDaemon, until, usedState } from '../../test/cli/harness.ts'
 import type { StatusAnswer } from '../protocol/api.ts'
 import { runCommandLine } from './program.ts'
 import { commands } from './tree.ts'
@@ -66,7 +66,7 @@ test('-f follows in logs and names the config elsewhere', async () => {
   })
   const context = createContext()
   const following = runCommandLine(context, ['events', '-f', '--state', state.path])
-  while (daemon.requests.length < 3) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => daemon.requests.length === 3)
   context.interrupt()
   assert.equal(await following, 0)
 })

@@ -23,14 +23,20 @@ export function createProgress(terminal: Terminal, nowMs: () => number): Progres
 
 type ProgressLine = Extract<OperationLine, { kind: 'progress' }>
 
+/** Whatever moves after a failure is on its way back. */
+const turningBack = 'Going back to what applied before.'
+
 class PlainProgress implements Progress {
   readonly #terminal: Terminal
+  #hasFailed = false
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal
   }
 
   show(line: OperationLine): void {
+    if (line.kind === 'progress' && this.#hasFailed) this.#terminal.print(turningBack)
+    this.#hasFailed = line.kind === 'failure'
     if (line.kind === 'progress') this.#terminal.print(renderProgressLine(line))
     if (line.kind === 'failure') this.#terminal.print(renderFailure(line.failure, this.#terminal.palette).join('\n'))
   }
@@ -69,17 +75,20 @@ class LiveProgress implements Progress {
 
   show(line: OperationLine): void {
     if (line.kind === 'progress') {
+      if (this.#failed.size > 0) this.#region.print([turningBack])
+      this.#failed.clear()
       // What is done has nothing left to count: it keeps the count that it had.
       const wanted = line.wanted === 0 ? (this.#services.get(line.service)?.wanted ?? 0) : line.wanted
       const ready = line.wanted === 0 ? wanted : line.ready
       this.#services.set(line.service, { ...line, ready, wanted })
-      this.#failed.delete(line.service)
       return
     }
     if (line.kind === 'end') {
       this.#isOver = true
       return
     }
+    // A newer daemon may tell of more kinds than this command knows.
+    if (line.kind !== 'failure') return
     this.#failed.add(line.failure.service)
     this.#region.print(renderFailure(line.failure, this.#terminal.palette))
   }
@@ -134,7 +143,8 @@ export function drawServices(lines: readonly ProgressLine[], view: ServicesView)
     const where = line.slot === null || line.wanted <= 1 ? '' : `${line.slot} `
     const message = sanitise(line.message, false)
     const text = countsItself(message) ? '' : `${where}${message}`
-    return `  ${markOf(line)} ${padEnd(line.service, nameWidth)}  ${padStart(countOf(line), countWidth)}  ${isDone(line) ? palette.dim(text) : text}`.trimEnd()
+    const count = countWidth === 0 ? [] : [padStart(countOf(line), countWidth)]
+    return [`  ${markOf(line)} ${padEnd(line.service, nameWidth)}`, ...count, isDone(line) ? palette.dim(text) : text].join('  ').trimEnd()
   })
   const more = rest.length === 0 ? [] : [palette.dim(`    and ${plural(rest.length, 'service')} more, ${rest.filter(isDone).length} of them done`)]
   const clock = view.isOver ? [] : [palette.dim(`  ${formatDuration(view.elapsedMs)}`)]

@@ -25,7 +25,7 @@ export function writePlan(path: string, plan: Omit<SavedPlan, 'format'>): void {
     writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
     renameSync(temporary, path)
   } catch (error) {
-    throw new DarumaError('E_PLAN_FILE', `the plan cannot be written to ${path}: ${(error as Error).message}`, { cause: error })
+    throw new DarumaError('E_PLAN_FILE', `The plan cannot be written to ${path}: ${(error as Error).message}`, { cause: error })
   }
 }
 
@@ -34,13 +34,13 @@ export function readPlan(path: string): SavedPlan {
   try {
     value = JSON.parse(readFileSync(path, 'utf8')) as Partial<SavedPlan>
   } catch (error) {
-    throw new DarumaError('E_PLAN_FILE', `the plan in ${path} cannot be read: ${(error as Error).message}`, {
+    throw new DarumaError('E_PLAN_FILE', `The plan in ${path} cannot be read: ${(error as Error).message}`, {
       hint: '`daruma plan --out FILE` writes one.',
       cause: error,
     })
   }
   if (value.format !== 'daruma-plan-1' || value.project === undefined || value.plan === undefined || value.state === undefined || value.file === undefined) {
-    throw new DarumaError('E_PLAN_FILE', `${path} holds no plan that this version reads`, { hint: '`daruma plan --out FILE` writes one.' })
+    throw new DarumaError('E_PLAN_FILE', `${path} holds no plan that this version reads.`, { hint: '`daruma plan --out FILE` writes one.' })
   }
   return value as SavedPlan
 }
@@ -49,12 +49,12 @@ export function readPlan(path: string): SavedPlan {
 export function assertFresh(saved: SavedPlan, now: { readonly plan: Plan; readonly project: Project }): void {
   const hint = 'Make a new one with `daruma plan --out FILE`.'
   if (saved.plan.base !== now.plan.base) {
-    throw new DarumaError('E_PLAN_STALE', `the plan was made on revision ${saved.plan.base}, and revision ${now.plan.base} applies now`, { hint })
+    throw new DarumaError('E_PLAN_STALE', `The plan was made on revision ${saved.plan.base}, and revision ${now.plan.base} applies now.`, { hint })
   }
   const changed = changedSecret(saved.project, now.project)
-  if (changed !== null) throw new DarumaError('E_PLAN_STALE', `the secret ${changed} has another value than when the plan was made`, { hint })
+  if (changed !== null) throw new DarumaError('E_PLAN_STALE', `The secret ${changed} has another value than when the plan was made.`, { hint })
   if (saved.plan.fingerprint !== now.plan.fingerprint) {
-    throw new DarumaError('E_PLAN_STALE', 'the world has moved since the plan was made: something runs, or has stopped, that did not', { hint })
+    throw new DarumaError('E_PLAN_STALE', 'The world has moved since the plan was made: something runs, or has stopped, that did not.', { hint })
   }
 }
 

@@ -131,5 +131,5 @@ function explainMissingConfig(context: Context): DarumaError {
     known.length === 0
       ? '`daruma init` writes one; -f FILE names another.'
       : `Name one with -f FILE, or the state with --state DIR. On this machine: ${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''}.`
-  return new DarumaError('E_CONFIG_MISSING', `no daruma.config.ts in ${context.cwd} or above it`, { hint })
+  return new DarumaError('E_CONFIG_MISSING', `No daruma.config.ts in ${context.cwd} or above it.`, { hint })
 }

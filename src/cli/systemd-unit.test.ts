@@ -54,7 +54,7 @@ test('install hands a running daemon over: it ends before systemd starts its suc
       response.end('{}', () => void stopDaemon())
     },
   })
-  stopDaemon = () => daemon[Symbol.asyncDispose]()
+  stopDaemon = async () => daemon[Symbol.asyncDispose]()
   let next: Awaited<ReturnType<typeof fakeDaemon>> | null = null
   const control = async (words: readonly string[]): Promise<string> => {
     story.push(words.join(' '))

@@ -13,7 +13,7 @@ export function namedTargets(status: StatusAnswer, invocation: Invocation): read
   for (const name of named) {
     // A slot that is gone may still have a log and a story.
     const service = name.replace(/\/\d+$/, '')
-    if (!known.has(name) && !services.includes(service)) throw unknownService(name, name.includes('/') ? known : services)
+    if (!known.has(name) && !services.includes(service)) throw unknownService(service, services)
   }
   return [...new Set(named)]
 }

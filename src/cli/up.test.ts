@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { type Answer, createContext, createScreen, fakeDaemon, type Rehearsal, type Screen, temporaryFolder, usedState } from '../../test/cli/harness.ts'
+import { type Answer, createContext, createScreen, fakeDaemon, type Rehearsal, type Screen, temporaryFolder, until, usedState } from '../../test/cli/harness.ts'
 import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationLine, OperationRequest } from '../protocol/api.ts'
@@ -111,7 +111,7 @@ test('an up while somebody applies is told who; with --wait it plans anew when t
   using state = usedState()
   const answers = {
     ...quiet,
-    'GET /v1/operations/current': [{ json: busyView }, { json: busyView }, { json: busyView }, { json: null }] as const,
+    'GET /v1/operations/current': [{ json: busyView }, { json: busyView }, { json: busyView }, { json: null }],
     'POST /v1/operations': accepted,
     'GET /v1/operations/op1/stream': { lines: [end] },
   }
@@ -158,7 +158,7 @@ test('Ctrl-C ends the watching, not the apply', async () => {
   })
   const context = contextFor()
   const running = runCommandLine(context, ['up', '-y', '--state', state.path])
-  while (!context.terminal.printed().includes('0/2 ready')) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => context.terminal.printed().includes('0/2 ready'))
   context.interrupt()
   assert.equal(await running, 130)
   assert.match(context.terminal.noted(), /The daemon goes on with it/)

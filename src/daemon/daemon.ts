@@ -68,6 +68,8 @@ export interface DaemonFacts {
 const pulseMs = 1000
 const maxRevisions = 50
 
+const compactEveryMs = 60_000
+
 /** Long enough for the commands that follow a `down`; short enough that nobody finds a daemon with nothing to do. */
 const idleLimitMs = 60_000
 
@@ -85,6 +87,7 @@ export class Daemon {
   readonly #revisions = new Map<number, RevisionRecord>()
   #pulse: Timer | null = null
   #busyAtMs = 0
+  #compactedAtMs = 0
   #isStopping = false
   #early: RuntimeEvent[] | null = []
   #ended: (reason: DaemonEnd) => void = () => {}
@@ -350,7 +353,17 @@ export class Daemon {
     }
     this.#reconciler.nudge()
     void this.events.flush()
+    await this.#compact()
     if (this.#hasNothingToKeep()) await this.stop({ kind: 'asked', message: 'there is nothing to keep' })
+  }
+
+  /** Nobody here reads old changes; without this the database would keep each one for ever. */
+  async #compact(): Promise<void> {
+    const nowMs = this.#ports.clock.now()
+    if (nowMs - this.#compactedAtMs < compactEveryMs) return
+    this.#compactedAtMs = nowMs
+    const { revision } = await this.#ports.store.list('layout', { limit: 1 })
+    await this.#ports.store.compact(revision)
   }
 
   #hasNothingToKeep(): boolean {

@@ -124,7 +124,9 @@ function report(tools: LoadTools, shell: SlotShell, occupant: Occupant, spec: In
     return
   }
   const isSettled = record.settledEpoch !== null && record.settledEpoch >= epoch
-  if (isSettled || spec === null) return
+  // A keeper that never came as far as its command has run nothing: the next start is the first, for a job too.
+  const hasRun = occupant.startedAt !== null
+  if (isSettled || spec === null || !hasRun) return
   const exit = occupant.exit ?? ({ kind: 'unknown' } as const)
   noteFinishedJob(tools.world, spec, shell.id, exit)
   shell.dispatch({ kind: 'found-ended', epoch, startedAt: occupant.startedAt, spec, exit, jitter: tools.random.fraction() })

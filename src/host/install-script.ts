@@ -8,7 +8,11 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 
 /** Returns the path of `<stateDirectory>/host/<name>-<sha256, first 16>.sh`, written (by rename, so always whole) if it was missing. */
-export function installScript(options: { readonly name: string; readonly from: string; readonly stateDirectory: string }): string {
+export function installScript(options: {
+  readonly name: string
+  readonly from: string
+  readonly stateDirectory: string
+}): string {
   const content = readFileSync(join(options.from, `${options.name}.sh`))
   const digest = createHash('sha256').update(content).digest('hex').slice(0, 16)
   const path = join(options.stateDirectory, 'host', `${options.name}-${digest}.sh`)

@@ -29,7 +29,10 @@ export function observeProcess(pid: number): ProcessStat | null {
 export function parseProcessStat(line: string): ProcessStat | null {
   const end = line.lastIndexOf(')')
   const pid = Number.parseInt(line, 10)
-  const fields = line.slice(end + 2).trimEnd().split(' ')
+  const fields = line
+    .slice(end + 2)
+    .trimEnd()
+    .split(' ')
   if (end < 0 || !Number.isSafeInteger(pid) || fields.length < 20) return null
   return {
     pid,

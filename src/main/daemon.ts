@@ -12,7 +12,7 @@ import { nodeClock } from '../adapters/node/clock.ts'
 import { nodeCommandRunner } from '../adapters/node/command.ts'
 import { stderrLog } from '../adapters/node/log.ts'
 import { nodeRandom } from '../adapters/node/random.ts'
-import { net } from '../adapters/net/index.ts'
+import { createNet } from '../adapters/net/index.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
 import { openSqliteStore } from '../adapters/sqlite/index.ts'
 import { openStateDirectory } from '../adapters/state-directory/index.ts'
@@ -85,7 +85,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       directory,
       store,
       runtime,
-      net,
+      net: createNet({ version }),
       commands: nodeCommandRunner,
       clock: nodeClock,
       random: nodeRandom,

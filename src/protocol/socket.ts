@@ -24,7 +24,7 @@ export function socketAddress(stateDirectory: string): SocketAddress {
   const path = join(stateDirectory, socketName)
   if (Buffer.byteLength(path) <= maxAddressBytes) return { path, [Symbol.dispose]: () => undefined }
   if (!existsSync('/proc/self/fd')) {
-    throw new DarumaError('E_STATE_PATH_TOO_LONG', `the state directory's path is too long for a socket: ${stateDirectory}`, {
+    throw new DarumaError('E_STATE_PATH_TOO_LONG', `The state directory's path is too long for a socket: ${stateDirectory}.`, {
       hint: `Choose one of at most ${maxAddressBytes - socketName.length - 1} bytes with --state.`,
     })
   }

@@ -157,4 +157,13 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
   response.end(JSON.stringify(body))
 }
 
+/** Polls, for at most ten seconds. */
+export async function until(isTrue: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!isTrue()) {
+    if (performance.now() > deadline) throw new Error(`never true: ${isTrue.toString()}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
 export const escapeCharacter = '\u001B'

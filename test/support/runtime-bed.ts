@@ -39,7 +39,12 @@ export class RuntimeBed {
 
   static async open(
     t: TestContext,
-    options: { readonly force?: Force; readonly scripts?: string; readonly state?: string; readonly checkpoint?: Checkpoint } = {},
+    options: {
+      readonly force?: Force
+      readonly scripts?: string
+      readonly state?: string
+      readonly checkpoint?: Checkpoint
+    } = {},
   ): Promise<RuntimeBed> {
     const bed = new RuntimeBed(options.state ?? mkdtempSync(join(tmpdir(), 'daruma-test-')))
     t.after(() => bed.#destroy())
@@ -48,7 +53,9 @@ export class RuntimeBed {
   }
 
   /** What a new daemon does after the old one was killed: nothing is ended, everything is found again. */
-  async reopen(options: { readonly force?: Force; readonly scripts?: string; readonly checkpoint?: Checkpoint } = {}): Promise<void> {
+  async reopen(
+    options: { readonly force?: Force; readonly scripts?: string; readonly checkpoint?: Checkpoint } = {},
+  ): Promise<void> {
     await this.runtime?.[Symbol.asyncDispose]()
     this.events.length = 0
     this.runtime = await createProcessRuntime({
@@ -77,16 +84,27 @@ export class RuntimeBed {
   }
 
   /** Starts and waits until the command runs. */
-  async run(epoch: number, command: readonly string[], more: Partial<StartOrder> = {}): Promise<Extract<RuntimeEvent, { kind: 'started' }>> {
+  async run(
+    epoch: number,
+    command: readonly string[],
+    more: Partial<StartOrder> = {},
+  ): Promise<Extract<RuntimeEvent, { kind: 'started' }>> {
     const refusal = await this.runtime.start(this.order(epoch, command, more))
     if (refusal !== null) throw new Error(`refused: ${JSON.stringify(refusal)}`)
     return await this.event('started', epoch, more.slot)
   }
 
-  async event<Kind extends RuntimeEvent['kind']>(kind: Kind, epoch: number, slot: SlotId = web): Promise<Extract<RuntimeEvent, { kind: Kind }>> {
+  async event<Kind extends RuntimeEvent['kind']>(
+    kind: Kind,
+    epoch: number,
+    slot: SlotId = web,
+  ): Promise<Extract<RuntimeEvent, { kind: Kind }>> {
     const find = (): RuntimeEvent | undefined =>
       this.events.find((event) => event.kind === kind && event.epoch === epoch && event.slot === slot)
-    await until(() => find() !== undefined, () => `${kind} of epoch ${epoch}; seen: ${JSON.stringify(this.events)} ${this.warnings.join('\n')}`)
+    await until(
+      () => find() !== undefined,
+      () => `${kind} of epoch ${epoch}; seen: ${JSON.stringify(this.events)} ${this.warnings.join('\n')}`,
+    )
     return find() as Extract<RuntimeEvent, { kind: Kind }>
   }
 
@@ -152,7 +170,10 @@ export function instrumentKeeper(bed: { readonly state: string }, point: string,
   const marker = `#@ point: ${point}\n`
   if (source.split(marker).length !== 2) throw new Error(`the keeper has not exactly one point ${point}`)
   rmSync(keeper)
-  writeFileSync(keeper, source.replace(marker, `${text}\n`))
+  writeFileSync(
+    keeper,
+    source.replace(marker, () => `${text}\n`),
+  )
   return directory
 }
 
@@ -161,7 +182,10 @@ export function processesNaming(text: string): number[] {
   return list('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => pid !== process.pid && (read(`/proc/${pid}/cmdline`).includes(text) || read(`/proc/${pid}/environ`).includes(text)))
+    .filter(
+      (pid) =>
+        pid !== process.pid && (read(`/proc/${pid}/cmdline`).includes(text) || read(`/proc/${pid}/environ`).includes(text)),
+    )
 }
 
 export const isRunning = (pid: number): boolean => {

@@ -25,7 +25,7 @@ export function createSweep(port: number): Sweep {
     if (strangers.has(name)) return null
     const environment = environmentOf(facts.pid)
     const slot = slotOf(environment)
-    if (environment['WITNESS_PORT'] === String(port) && slot !== null && !isCompanion(facts.pid)) {
+    if (environment['WITNESS_PORT'] === String(port) && slot !== null && !isCompanion(facts)) {
       return { slot, epoch: Number(environment['DARUMA_EPOCH']), kind: facts.name, process: facts, seenBy: 'sweep' }
     }
     if (facts.startTicks + settledAfterTicks < newestTicks()) strangers.add(name)
@@ -62,7 +62,13 @@ const nameOf = (copy: Copy): string => `${copy.slot} ${copy.epoch}`
 /** The start time of a process that would be born now: the clock that /proc uses for all of them. */
 const newestTicks = (): number => Math.floor(Number(process.hrtime.bigint() / 10_000_000n))
 
-function isCompanion(pid: number): boolean {
-  const words = commandLine(pid)
-  return words.length === 0 || words.some((word) => /(?:^|\/)(?:keeper|supervisor|groomer|unshare)[^/]*$/.test(word))
+/** A keeper, `unshare` on its way to one, or a tool that a keeper runs for itself before there is a command. */
+function isCompanion(facts: ProcessFacts): boolean {
+  const words = commandLine(facts.pid)
+  return words.length === 0 || words.some((word) => keeperScript.test(word)) || isStillPreparing(commandLine(facts.parent))
 }
+
+const keeperScript = /\/keeper-[0-9a-f]+\.sh$/
+
+/** `/bin/sh keeper.sh first ...`: it has become another process by the time that the command is born. */
+const isStillPreparing = (words: readonly string[]): boolean => keeperScript.test(words[1] ?? '') && words[2] === 'first'

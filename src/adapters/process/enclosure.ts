@@ -35,7 +35,8 @@ export interface Freezer {
 export function cgroupMembers(directory: string): number[] {
   const members: number[] = []
   try {
-    for (const line of readFileSync(join(directory, 'cgroup.procs'), 'latin1').split('\n')) if (line !== '') members.push(Number(line))
+    for (const line of readFileSync(join(directory, 'cgroup.procs'), 'latin1').split('\n'))
+      if (line !== '') members.push(Number(line))
     for (const child of childDirectories(directory)) members.push(...cgroupMembers(join(directory, child)))
   } catch (error) {
     // ENODEV: it was removed between opening and reading.

@@ -26,7 +26,8 @@ export function planExec(options: {
   const beginning = life?.beginning
   const environ = beginning?.kind === 'started' ? readEnvironment(beginning.pid) : null
   if (life === null || beginning?.kind !== 'started' || environ === null) throw notRunning(options.slot)
-  if (observeProcess(beginning.pid)?.startTicks !== beginning.startTicks) throw notRunning(options.slot)
+  const isOurs = life.enclosure.members().includes(beginning.pid)
+  if (!isOurs || observeProcess(beginning.pid)?.startTicks !== beginning.startTicks) throw notRunning(options.slot)
 
   const note = readEpochNote(life.directory)
   const { plain, loader } = splitEnvironment(environ)

@@ -14,5 +14,7 @@ export function explainExitCode(code: number): Exit {
 
 /** The first name of each number wins: SIGABRT before SIGIOT. */
 const signalNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.signals).toReversed().map(([name, number]) => [number, name]),
+  Object.entries(constants.signals)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
 )

@@ -45,7 +45,11 @@ for (const force of ways) {
   })
 
   test(`${name}: a signal reaches the command and only the command`, { skip }, async (t) => {
-    const { bed, grandchild } = await runWithGrandchild(t, force, `trap 'echo got TERM' TERM; touch ready; while :; do sleep 0.01; done`)
+    const { bed, grandchild } = await runWithGrandchild(
+      t,
+      force,
+      `trap 'echo got TERM' TERM; touch ready; while :; do sleep 0.01; done`,
+    )
     await until(() => existsSync(join(bed.state, 'ready')), 'the trap is set')
     await bed.runtime.signal(instance(1), 'SIGTERM')
     await until(() => bed.logText().includes('got TERM'), 'the command got the signal')
@@ -81,13 +85,17 @@ for (const force of ways) {
 }
 
 for (const force of cgroupWays) {
-  test(`${force.killing}${force.noNamespaces === true ? ' without namespaces' : ''}: a stopped instance is killed too`, { skip: needsRoot }, async (t) => {
-    const bed = await RuntimeBed.open(t, { force })
-    const { pid } = await bed.run(1, ['sleep', '1000'])
-    process.kill(pid, 'SIGSTOP')
-    await bed.runtime.kill(instance(1), 5000)
-    assert.equal(isRunning(pid), false)
-  })
+  test(
+    `${force.killing}${force.noNamespaces === true ? ' without namespaces' : ''}: a stopped instance is killed too`,
+    { skip: needsRoot },
+    async (t) => {
+      const bed = await RuntimeBed.open(t, { force })
+      const { pid } = await bed.run(1, ['sleep', '1000'])
+      process.kill(pid, 'SIGSTOP')
+      await bed.runtime.kill(instance(1), 5000)
+      assert.equal(isRunning(pid), false)
+    },
+  )
 }
 
 test('a cgroup that a killed daemon left frozen is thawed by the next one', { skip: needsRoot }, async (t) => {
@@ -109,10 +117,17 @@ test('killing what is gone, or never was, does nothing', async (t) => {
   await bed.run(8, ['true'])
   await bed.event('gone', 8)
   await bed.runtime.kill(instance(8), 1000)
-  assert.deepEqual(bed.events.map((event) => event.kind), ['started', 'gone'])
+  assert.deepEqual(
+    bed.events.map((event) => event.kind),
+    ['started', 'gone'],
+  )
 })
 
-async function runWithGrandchild(t: TestContext, force: Force, then: string): Promise<{ readonly bed: RuntimeBed; readonly grandchild: number }> {
+async function runWithGrandchild(
+  t: TestContext,
+  force: Force,
+  then: string,
+): Promise<{ readonly bed: RuntimeBed; readonly grandchild: number }> {
   const bed = await RuntimeBed.open(t, { force })
   await bed.run(1, ['/bin/sh', '-c', `${daemonise}; ${waitForDaemon}; touch born; ${then}`], { directory: bed.state })
   await until(() => existsSync(join(bed.state, 'born')), 'the grandchild was born')

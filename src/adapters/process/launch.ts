@@ -127,8 +127,7 @@ export function findFault(order: StartOrder, survey: Survey): string | null {
 
 /** Throws nothing: null when there is no such user. Accounts outside /etc/passwd (LDAP and the like) are asked for by getent(1). */
 export function findUser(user: string): UserIdentity | null {
-  const line =
-    findPasswdLine(readText('/etc/passwd'), user) ?? findPasswdLine(runQuietly('getent', ['passwd', user]), user)
+  const line = findPasswdLine(readText('/etc/passwd'), user) ?? findPasswdLine(runQuietly('getent', ['passwd', user]), user)
   if (line !== null) return { uid: Number(line[2]), gid: Number(line[3]), name: line[0] ?? null }
   return /^\d+$/.test(user) ? { uid: Number(user), gid: Number(user), name: null } : null
 }

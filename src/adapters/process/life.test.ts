@@ -63,7 +63,12 @@ test('the command has default signals, no controlling terminal, an empty stdin, 
   const script = 'grep -E "^Sig(Ign|Blk)" /proc/self/status; readlink /proc/self/fd/0; ls /proc/$$/fd | tr "\\n" " "; umask'
   await bed.run(1, ['/bin/sh', '-c', script])
   await bed.event('gone', 1)
-  assert.deepEqual(bed.logText().trimEnd().split('\n'), ['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000', '/dev/null', '0 1 2 9 0022'])
+  assert.deepEqual(bed.logText().trimEnd().split('\n'), [
+    'SigBlk:\t0000000000000000',
+    'SigIgn:\t0000000000000000',
+    '/dev/null',
+    '0 1 2 9 0022',
+  ])
 })
 
 test('what cannot be passed on or done is refused before anything is made', async (t) => {
@@ -74,7 +79,10 @@ test('what cannot be passed on or done is refused before anything is made', asyn
     await bed.runtime.start(bed.order(1, ['true'], { environment: { daruma_slot: '1' } })),
     await bed.runtime.start(bed.order(1, ['true'], { user: 'no-such-user-here' })),
   ]
-  assert.deepEqual(refusals.map((refusal) => refusal?.kind), ['failed', 'failed', 'failed', 'failed'])
+  assert.deepEqual(
+    refusals.map((refusal) => refusal?.kind),
+    ['failed', 'failed', 'failed', 'failed'],
+  )
   assert.deepEqual(readdirSync(bed.path('slots')), [])
 })
 
@@ -100,7 +108,8 @@ test('fifty starts at once all run, none twice', async (t) => {
 
 test('the keeper reaps orphans and survives every signal that a command can send it', async (t) => {
   const bed = await RuntimeBed.open(t)
-  const script = '(sleep 0.01 &) ; for s in TERM INT HUP USR1 QUIT; do kill -$s 1; done; sleep 0.1; grep -l "State:.Z" /proc/[0-9]*/status; echo end; exit 5'
+  const script =
+    '(sleep 0.01 &) ; for s in TERM INT HUP USR1 QUIT; do kill -$s 1; done; sleep 0.1; grep -l "State:.Z" /proc/[0-9]*/status; echo end; exit 5'
   await bed.run(1, ['/bin/sh', '-c', script])
   assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 5 })
   assert.equal(bed.logText(), 'end\n')

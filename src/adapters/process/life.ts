@@ -62,6 +62,11 @@ export class Life {
     return this.#beginning
   }
 
+  /** Whether the kernel tells of every change; else only looking does. */
+  get isWatched(): boolean {
+    return this.enclosure.eventsFile !== null && this.#watchers.length === 2
+  }
+
   /** An adopted epoch's beginning was reported by discovery, not by an event. */
   adopt(beginning: Beginning): void {
     this.#beginning = beginning
@@ -192,7 +197,11 @@ export class Life {
 }
 
 /** The keeper's record first; then the kernel's; "unknown" only where both died with the instance. */
-export function settleExit(found: { readonly recorded: Exit | null; readonly oomKills: number; readonly wasKilled: boolean }): Exit {
+export function settleExit(found: {
+  readonly recorded: Exit | null
+  readonly oomKills: number
+  readonly wasKilled: boolean
+}): Exit {
   const { recorded, oomKills, wasKilled } = found
   const wasSigkill = recorded === null || (recorded.kind === 'signal' && recorded.signal === 'SIGKILL')
   if (oomKills > 0 && wasSigkill && !(wasKilled && recorded === null)) return { kind: 'oom' }
@@ -202,5 +211,8 @@ export function settleExit(found: { readonly recorded: Exit | null; readonly oom
 
 function explainSilence(directory: string): StartRefusal {
   const said = readKeeperError(directory)
-  return { kind: 'failed', message: said === '' ? 'the keeper ended before it could start the command' : `the keeper failed: ${said}` }
+  return {
+    kind: 'failed',
+    message: said === '' ? 'the keeper ended before it could start the command' : `the keeper failed: ${said}`,
+  }
 }

@@ -77,8 +77,9 @@ export function limitCgroups(mounts: CgroupMounts, isUsable: (mount: string) => 
     if (unified !== null && unifiedNames.includes(name) && isUsable(unified)) roots.set(name, { mount: unified, version: 2 })
     else if (v1 !== undefined && isUsable(v1)) roots.set(name, { mount: v1, version: 1 })
   }
-  const v1Directories = (path: string): string[] =>
-    [...new Set([...roots.values()].filter((root) => root.version === 1).map((root) => join(root.mount, path)))]
+  const v1Directories = (path: string): string[] => [
+    ...new Set([...roots.values()].filter((root) => root.version === 1).map((root) => join(root.mount, path))),
+  ]
 
   return {
     available: [...roots.keys()],
@@ -132,7 +133,9 @@ function readWords(file: string): readonly string[] {
 }
 
 function readCounter(file: string, name: string): number {
-  const line = readText(file).split('\n').find((candidate) => candidate.startsWith(`${name} `))
+  const line = readText(file)
+    .split('\n')
+    .find((candidate) => candidate.startsWith(`${name} `))
   return line === undefined ? 0 : Number(line.slice(name.length + 1))
 }
 

@@ -7,7 +7,16 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import type { Epoch } from '../../core/model/id.ts'
-import { RuntimeBed, instance, instrumentKeeper, isRunning, kill, needsRoot, until, web } from '../../../test/support/runtime-bed.ts'
+import {
+  RuntimeBed,
+  instance,
+  instrumentKeeper,
+  isRunning,
+  kill,
+  needsRoot,
+  until,
+  web,
+} from '../../../test/support/runtime-bed.ts'
 
 /** Each instance says its epoch here while it lives: the witness. */
 const witness = (epoch: number): readonly string[] => ['/bin/sh', '-c', `echo ${epoch} >>ran; exec sleep 1000`]
@@ -17,29 +26,34 @@ for (const force of [{}, { killing: 'v1' }, { killing: 'process-group' }] as con
 
   test(`${name}: a keeper stopped before its lock and let go after a newer epoch runs leaves`, { skip: needsRoot }, async (t) => {
     const { bed, keeper } = await startLateKeeper(t, 'before-lock', force)
-    assert.deepEqual(bed.discovery.occupants.map(({ epoch, state, startedAt }) => ({ epoch, state, startedAt })), [
-      { epoch: 1, state: 'gone', startedAt: null },
-    ])
+    assert.deepEqual(
+      bed.discovery.occupants.map(({ epoch, state, startedAt }) => ({ epoch, state, startedAt })),
+      [{ epoch: 1, state: 'gone', startedAt: null }],
+    )
     const second = await bed.run(2, witness(2), { directory: bed.state })
     process.kill(keeper, 'SIGCONT')
     await until(() => !isRunning(keeper), 'the late keeper left')
-    assert.equal(readFileSync(bed.path('ran'), 'utf8'), '2\n')
+    await ran(bed, '2\n')
     assert.match(readFileSync(bed.path('slots', 'web.0', '1', 'started'), 'utf8'), /^refused (superseded|locked)\n/)
     assert.equal(isRunning(second.pid), true)
     assert.deepEqual(bed.events, [second])
   })
 
-  test(`${name}: a late keeper of an epoch that was given up leaves, also when no newer one was started`, { skip: needsRoot }, async (t) => {
-    for (const point of ['before-lock', 'locked', 'compared']) {
-      const { bed, keeper } = await startLateKeeper(t, point, force)
-      process.kill(keeper, 'SIGCONT')
-      await until(() => !isRunning(keeper), 'the late keeper left')
-      assert.equal(readFileSync(bed.path('slots', 'web.0', '1', 'started'), 'utf8').trimEnd(), 'refused closed')
-      assert.equal(existsSync(bed.path('ran')), false)
-      assert.deepEqual(bed.processes(), [])
-      await bed.run(2, witness(2), { directory: bed.state })
-    }
-  })
+  test(
+    `${name}: a late keeper of an epoch that was given up leaves, also when no newer one was started`,
+    { skip: needsRoot },
+    async (t) => {
+      for (const point of ['before-lock', 'locked', 'compared']) {
+        const { bed, keeper } = await startLateKeeper(t, point, force)
+        process.kill(keeper, 'SIGCONT')
+        await until(() => !isRunning(keeper), 'the late keeper left')
+        assert.equal(readFileSync(bed.path('slots', 'web.0', '1', 'started'), 'utf8').trimEnd(), 'refused closed')
+        assert.equal(existsSync(bed.path('ran')), false)
+        assert.deepEqual(bed.processes(), [])
+        await bed.run(2, witness(2), { directory: bed.state })
+      }
+    },
+  )
 
   test(`${name}: a late keeper that holds the lock blocks the next start, which names it`, { skip: needsRoot }, async (t) => {
     const { bed, keeper } = await startLateKeeper(t, 'compared', force)
@@ -50,19 +64,23 @@ for (const force of [{}, { killing: 'v1' }, { killing: 'process-group' }] as con
     process.kill(keeper, 'SIGCONT')
     await until(() => !isRunning(keeper), 'the late keeper left')
     await bed.run(3, witness(3), { directory: bed.state })
-    assert.equal(readFileSync(bed.path('ran'), 'utf8'), '3\n')
+    await ran(bed, '3\n')
   })
 
   test(`${name}: a keeper that joined before the next daemon looked is adopted, not doubled`, { skip: needsRoot }, async (t) => {
     const { bed, keeper } = await startLateKeeper(t, 'joined', force)
-    assert.deepEqual(bed.discovery.occupants.map(({ epoch, state, pid }) => ({ epoch, state, pid })), [{ epoch: 1, state: 'running', pid: null }])
+    assert.deepEqual(
+      bed.discovery.occupants.map(({ epoch, state, pid }) => ({ epoch, state, pid })),
+      [{ epoch: 1, state: 'running', pid: null }],
+    )
     assert.equal((await bed.runtime.start(bed.order(2, witness(2))))?.kind, 'occupied')
     process.kill(keeper, 'SIGCONT')
     await bed.event('started', 1)
+    await ran(bed, '1\n')
     await bed.runtime.kill(instance(1), 5000)
     await bed.event('gone', 1)
     await bed.run(2, witness(2), { directory: bed.state })
-    assert.equal(readFileSync(bed.path('ran'), 'utf8'), '1\n2\n')
+    await ran(bed, '1\n2\n')
   })
 }
 
@@ -95,7 +113,10 @@ for (const point of ['before-lock', 'locked', 'compared', 'joined']) {
 
 test('when a keeper is killed its instance dies with it, and that is told once', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
-  for (const [epoch, which] of [[1, 'unshare'], [2, 'first in its namespace']] as const) {
+  for (const [epoch, which] of [
+    [1, 'unshare'],
+    [2, 'first in its namespace'],
+  ] as const) {
     const { pid } = await bed.run(epoch, ['sleep', '1000'])
     const first = parentOf(pid)
     kill(which === 'unshare' ? parentOf(first) : first)
@@ -103,7 +124,15 @@ test('when a keeper is killed its instance dies with it, and that is told once',
     assert.equal(isRunning(pid), false)
   }
   await bed.runtime[Symbol.asyncDispose]()
-  assert.deepEqual(bed.events.map(({ kind, epoch }) => [kind, epoch]), [['started', 1], ['gone', 1], ['started', 2], ['gone', 2]])
+  assert.deepEqual(
+    bed.events.map(({ kind, epoch }) => [kind, epoch]),
+    [
+      ['started', 1],
+      ['gone', 1],
+      ['started', 2],
+      ['gone', 2],
+    ],
+  )
 })
 
 test('somebody else who holds the slot lock makes the start refused, by name; when he lets go it works', async (t) => {
@@ -112,13 +141,18 @@ test('somebody else who holds the slot lock makes the start refused, by name; wh
   await bed.event('gone', 1)
   const holder = spawn('flock', [bed.path('slots', 'web.0', 'lock'), 'sleep', '1000'], { stdio: 'ignore' })
   t.after(() => kill(holder.pid ?? 0))
-  await until(() => readdirSync(`/proc/${holder.pid}/fd`).length > 3 || childrenOf(holder.pid ?? 0).length > 0, 'the lock is held')
+  await until(
+    () => readdirSync(`/proc/${holder.pid}/fd`).length > 3 || childrenOf(holder.pid ?? 0).length > 0,
+    'the lock is held',
+  )
   const sleeper = childrenOf(holder.pid ?? 0)[0] ?? 0
   t.after(() => kill(sleeper))
   await bed.runtime.start(bed.order(2, ['true']))
   const { refusal } = await bed.event('refused', 2)
   assert.deepEqual(refusal, { kind: 'occupied', holders: await bed.runtime.holders(web) })
-  assert.ok(refusal.kind === 'occupied' && refusal.holders.some(({ pid, command }) => pid === holder.pid && command.includes('flock')))
+  assert.ok(
+    refusal.kind === 'occupied' && refusal.holders.some(({ pid, command }) => pid === holder.pid && command.includes('flock')),
+  )
   assert.equal(isRunning(holder.pid ?? 0), true)
   kill(sleeper)
   kill(holder.pid ?? 0)
@@ -148,34 +182,41 @@ test('a foreign process under a recorded pid is never touched', { skip: needsRoo
   const bed = await RuntimeBed.open(t)
   await bed.run(1, ['sleep', '1000'])
   const own = readFileSync(`/proc/${foreign.pid}/stat`, 'utf8')
-  for (const line of [own, own.replace(/^(.*\) )(.*)$/m, (_, head: string, rest: string) => head + rest.replace(/^((?:\S+ ){19})\d+/, '$11'))]) {
+  for (const line of [
+    own,
+    own.replace(/^(.*\) )(.*)$/m, (_, head: string, rest: string) => head + rest.replace(/^((?:\S+ ){19})\d+/, '$11')),
+  ]) {
     await bed.runtime[Symbol.asyncDispose]()
     writeFileSync(bed.path('slots', 'web.0', '1', 'started'), line, { flag: 'r+' })
     await bed.reopen()
     assert.equal(bed.discovery.occupants[0]?.pid, foreign.pid)
     await bed.runtime.signal(instance(1), 'SIGKILL')
-    await assert.rejects(bed.runtime.exec(instance(1), ['true']).then((plan) => runPlan(plan.command, plan.environment)))
+    await assert.rejects(bed.runtime.exec(instance(1), ['true']), { code: 'E_RUNTIME_NOT_RUNNING' })
   }
   await bed.runtime.kill(instance(1), 5000)
   assert.equal(isRunning(foreign.pid ?? 0), true)
   assert.deepEqual(bed.processes(), [])
 })
 
-test('what runs is found although its slot directory is gone, and nothing is started beside it', { skip: needsRoot }, async (t) => {
-  const bed = await RuntimeBed.open(t)
-  const { pid } = await bed.run(9, ['sleep', '1000'])
-  renameSync(bed.path('slots', 'web.0'), bed.path('elsewhere'))
-  await bed.reopen()
-  const nothing = { pid: null, startTicks: null, startedAt: null, exit: null, note: null }
-  assert.deepEqual(bed.discovery, {
-    occupants: [{ ...instance(9), state: 'running', ...nothing }],
-    lastEpochs: new Map([[web, 9]]),
-  })
-  assert.equal((await bed.runtime.start(bed.order(10, ['true'])))?.kind, 'occupied')
-  await bed.runtime.kill(instance(9), 5000)
-  assert.equal(isRunning(pid), false)
-  await bed.run(10, ['true'])
-})
+test(
+  'what runs is found although its slot directory is gone, and nothing is started beside it',
+  { skip: needsRoot },
+  async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const { pid } = await bed.run(9, ['sleep', '1000'])
+    renameSync(bed.path('slots', 'web.0'), bed.path('elsewhere'))
+    await bed.reopen()
+    const nothing = { pid: null, startTicks: null, startedAt: null, exit: null, note: null }
+    assert.deepEqual(bed.discovery, {
+      occupants: [{ ...instance(9), state: 'running', ...nothing }],
+      lastEpochs: new Map([[web, 9]]),
+    })
+    assert.equal((await bed.runtime.start(bed.order(10, ['true'])))?.kind, 'occupied')
+    await bed.runtime.kill(instance(9), 5000)
+    assert.equal(isRunning(pid), false)
+    await bed.run(10, ['true'])
+  },
+)
 
 test('after a restore of older slot files the live epoch still counts', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
@@ -187,7 +228,13 @@ test('after a restore of older slot files the live epoch still counts', { skip: 
   rmSync(bed.path('slots', 'web.0', '8'), { recursive: true })
   await bed.reopen()
   assert.deepEqual(bed.discovery.lastEpochs, new Map([[web, 8]]))
-  assert.deepEqual(bed.discovery.occupants.map(({ epoch, state }) => [epoch, state]), [[1, 'gone'], [8, 'running']])
+  assert.deepEqual(
+    bed.discovery.occupants.map(({ epoch, state }) => [epoch, state]),
+    [
+      [1, 'gone'],
+      [8, 'running'],
+    ],
+  )
 })
 
 test('the order of effects is the promise: every checkpoint is reached once, in order', async (t) => {
@@ -196,7 +243,9 @@ test('the order of effects is the promise: every checkpoint is reached once, in 
     checkpoint: (name) => {
       const slot = bed.path('slots', 'web.0')
       const has = (file: string): boolean => existsSync(join(slot, file))
-      reached.push(`${name} directory=${has('1')} note=${has('1/note.json')} epoch=${Number(readFileSync(join(slot, 'epoch'), 'utf8'))}`)
+      reached.push(
+        `${name} directory=${has('1')} note=${has('1/note.json')} epoch=${Number(readFileSync(join(slot, 'epoch'), 'utf8'))}`,
+      )
       return Promise.resolve()
     },
   })
@@ -225,6 +274,15 @@ async function startLateKeeper(
   return { bed, keeper }
 }
 
+/** What the witness saw, in order. A `started` may come a moment before the command's first act. */
+async function ran(bed: RuntimeBed, epochs: string): Promise<void> {
+  await until(
+    () => existsSync(bed.path('ran')) && readFileSync(bed.path('ran'), 'utf8').length >= epochs.length,
+    'the command ran',
+  )
+  assert.equal(readFileSync(bed.path('ran'), 'utf8'), epochs)
+}
+
 async function stoppedKeeper(bed: RuntimeBed): Promise<number> {
   const file = bed.path('slots', 'web.0', '1', 'stopped-at')
   await until(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'), 'the keeper came to its point')
@@ -237,11 +295,4 @@ const parentOf = (pid: number): number => Number(readFileSync(`/proc/${pid}/stat
 
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-}
-
-function runPlan(command: readonly string[], environment: Readonly<Record<string, string>>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command[0] ?? '', command.slice(1), { env: environment, stdio: 'ignore' })
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`exit ${code}`))))
-  })
 }

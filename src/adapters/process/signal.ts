@@ -28,9 +28,13 @@ export async function sendFrozen(options: {
   try {
     if (!(await isFrozenInTime(freezer, enclosure))) {
       if (!enclosure.isPopulated()) return
-      throw new DarumaError('E_RUNTIME_UNFREEZABLE', `process ${target.pid} could not be frozen within ${freezeLimitMs} ms for ${signal}`, {
-        hint: 'it is in an uninterruptible call, such as a read from a hanging disk',
-      })
+      throw new DarumaError(
+        'E_RUNTIME_UNFREEZABLE',
+        `process ${target.pid} could not be frozen within ${freezeLimitMs} ms for ${signal}`,
+        {
+          hint: 'it is in an uninterruptible call, such as a read from a hanging disk',
+        },
+      )
     }
     sendTo(enclosure, target, signal)
   } finally {

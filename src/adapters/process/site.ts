@@ -49,7 +49,10 @@ export class Site {
   epochsInKernel(slot: SlotId): readonly Epoch[] {
     const { enclosureMount } = this.survey
     if (enclosureMount === null) return listEpochs(this.paths(slot))
-    return childDirectories(join(enclosureMount, this.cgroupPath(slot, null))).filter((name) => /^\d+$/.test(name)).map(Number).map(asEpoch)
+    return childDirectories(join(enclosureMount, this.cgroupPath(slot, null)))
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .map(asEpoch)
   }
 
   /** Slots known to the kernel, whatever the disk says. */
@@ -61,7 +64,9 @@ export class Site {
   }
 
   slotsOnDisk(): readonly SlotId[] {
-    return childDirectories(join(this.stateDirectory, 'slots')).map(parseSlotName).filter((slot) => slot !== null)
+    return childDirectories(join(this.stateDirectory, 'slots'))
+      .map(parseSlotName)
+      .filter((slot) => slot !== null)
   }
 
   /** Removes the slot's own cgroup, when the last of its epochs is closed. */

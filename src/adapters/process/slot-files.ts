@@ -180,7 +180,10 @@ export function readKeeperError(directory: string): string {
 
 export function listEpochs(paths: SlotPaths): Epoch[] {
   try {
-    return readdirSync(paths.directory).flatMap((name) => (/^\d{1,16}$/.test(name) ? [Number(name)] : [])).toSorted((a, b) => a - b).map(asEpoch)
+    return readdirSync(paths.directory)
+      .flatMap((name) => (/^\d{1,16}$/.test(name) ? [Number(name)] : []))
+      .toSorted((a, b) => a - b)
+      .map(asEpoch)
   } catch (error) {
     if (isMissing(error)) return []
     throw error

@@ -61,7 +61,7 @@ async function findLastLines(
   if (range.lines <= 0) return range.size
   const lowest = Math.max(range.head, range.size - range.maxBytes)
   let missing = range.lines
-  for (let end = range.size; end > lowest; ) {
+  for (let end = range.size; end > lowest;) {
     const start = Math.max(lowest, end - blockBytes)
     const block = await readBytes(file, start, end)
     for (let at = block.length - 1; at >= 0; at--) {

@@ -133,7 +133,9 @@ function explainGuarantees(found: {
     weaker.push('no cgroups: a child that leaves its process group and clears its environment is not found and not ended')
   }
   if (!found.namespaces) {
-    weaker.push('no PID namespaces: while no daemon runs, children that outlive their command live on until the next daemon ends them')
+    weaker.push(
+      'no PID namespaces: while no daemon runs, children that outlive their command live on until the next daemon ends them',
+    )
   }
   if (!found.hasLock) weaker.push('no flock (util-linux): a keeper cannot see that somebody else holds its slot')
   if (found.isRoot && found.limits.length < 3) {

@@ -26,7 +26,8 @@ export function observeUsage(enclosure: Enclosure): Usage | null {
     sharedPages = Math.max(sharedPages, shared)
     if (enclosure.eventsFile === null) cpuTicks += observeProcess(pid)?.cpuTicks ?? 0
   }
-  const counted = enclosure.eventsFile === null ? null : /^usage_usec (\d+)/m.exec(readText(join(dirname(enclosure.eventsFile), 'cpu.stat')))
+  const counted =
+    enclosure.eventsFile === null ? null : /^usage_usec (\d+)/m.exec(readText(join(dirname(enclosure.eventsFile), 'cpu.stat')))
   return {
     cpuSeconds: counted?.[1] === undefined ? cpuTicks / ticksPerSecond : Number(counted[1]) / 1e6,
     memoryBytes: (ownPages + sharedPages) * pageBytes,

@@ -261,7 +261,6 @@ const changeOf = (row: Row): Change => ({
 /** The table `entries` of the port, as one would like to read it. */
 const present = 'SELECT entries.key, value, entries.position FROM entries JOIN changes ON changes.position = entries.position'
 
-// eslint-disable-next-line @typescript-eslint/explicit-function-return-type -- a record of statements is its own documentation
 function prepareStatements(database: DatabaseSync) {
   return {
     newest: database.prepare('SELECT max(position) AS position FROM changes'),

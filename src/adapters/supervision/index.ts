@@ -71,7 +71,6 @@ export function createCompanions(options: SupervisionOptions): Companions {
       for (const companion of wanted) if (await ensureCompanion(companion, options)) restarted.push(companion)
       return restarted
     },
-    // eslint-disable-next-line typescript/require-await
     async stop() {
       isStopping = true
       writeIfPossible(stopped, 'on request\n')
@@ -138,13 +137,23 @@ function spawnCompanion(companion: Companion, options: SupervisionOptions): Chil
   const { state, node, entry, scripts: from = ownScripts } = options
   const flock = findTool('flock')
   if (flock === null) {
-    throw new DarumaError('E_SUPERVISION_TOOLS', 'flock was not found, so a daemon cannot be supervised', { hint: 'install util-linux' })
+    throw new DarumaError('E_SUPERVISION_TOOLS', 'flock was not found, so a daemon cannot be supervised', {
+      hint: 'install util-linux',
+    })
   }
   const supervisor = installScript({ name: 'supervisor', from, stateDirectory: state })
   const words =
     companion === 'supervisor'
       ? [supervisor, state, node, entry, flock]
-      : [installScript({ name: 'groomer', from, stateDirectory: state }), state, node, entry, supervisor, flock, findTool('fallocate') ?? '']
+      : [
+          installScript({ name: 'groomer', from, stateDirectory: state }),
+          state,
+          node,
+          entry,
+          supervisor,
+          flock,
+          findTool('fallocate') ?? '',
+        ]
   reserve(identityPath(state, companion))
   const log = openSync(join(state, 'daemon.log'), 'a', 0o600)
   try {

@@ -43,7 +43,7 @@ export async function uninstall(context: Context, invocation: Invocation): Promi
   requireSystemd(context)
   const name = unitName(directory, readOrigin(directory))
   const path = join(context.tools.systemd.unitDirectory, name)
-  if (!existsSync(path)) throw new DarumaError('E_SYSTEMD', `there is no unit ${name}`, { hint: 'Nothing to uninstall.' })
+  if (!existsSync(path)) throw new DarumaError('E_SYSTEMD', `There is no unit ${name}.`, { hint: 'Nothing to uninstall.' })
   requireOwnUnit(path, directory)
   await context.tools.systemd.control(['disable', '--now', name])
   rmSync(path, { force: true })
@@ -55,11 +55,11 @@ export async function uninstall(context: Context, invocation: Invocation): Promi
 
 function requireSystemd(context: Context): void {
   if (!context.tools.systemd.isRunning()) {
-    throw new DarumaError('E_SYSTEMD', 'systemd is not the init of this machine', {
+    throw new DarumaError('E_SYSTEMD', 'Systemd is not the init of this machine.', {
       hint: '`daruma up` starts a daemon that is kept alive without it, until the next boot. `--print` prints the unit for elsewhere.',
     })
   }
-  if (context.userId !== 0) throw new DarumaError('E_NOT_ROOT', 'only root may install a system unit', { hint: 'sudo daruma daemon install' })
+  if (context.userId !== 0) throw new DarumaError('E_NOT_ROOT', 'Only root may install a system unit.', { hint: 'sudo daruma daemon install' })
 }
 
 /** A unit of the same name that was not written for this state directory is somebody else's. */
@@ -67,7 +67,7 @@ function requireOwnUnit(path: string, state: string): void {
   if (!existsSync(path)) return
   const text = readFileSync(path, 'utf8')
   const isOurs = text.startsWith('# Written by `daruma daemon install`') && new RegExp(`--state "?${escapePattern(state)}"?$`, 'm').test(text)
-  if (!isOurs) throw new DarumaError('E_SYSTEMD', `${path} belongs to something else`, { hint: 'Move it away, or choose another state directory.' })
+  if (!isOurs) throw new DarumaError('E_SYSTEMD', `${path} belongs to something else.`, { hint: 'Move it away, or choose another state directory.' })
 }
 
 const escapePattern = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

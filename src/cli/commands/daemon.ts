@@ -39,7 +39,7 @@ export async function stop(context: Context, invocation: Invocation): Promise<nu
 export async function restart(context: Context, invocation: Invocation): Promise<number> {
   const state = await resolveState(context, invocation)
   if (!state.isUsed && (await askVersion(new Client(state.directory))) === null) {
-    throw new DarumaError('E_STATE_UNUSED', `nothing was ever applied here: ${state.directory} holds no state`, { hint: '`daruma up` starts the daemon.' })
+    throw new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, { hint: '`daruma up` starts the daemon.' })
   }
   await stopDaemon(context, state.directory)
   await startDaemon(context, state.directory)
@@ -63,7 +63,7 @@ export async function stopDaemon(context: Context, state: string): Promise<boole
     const now = await askVersion(client)
     if (now === null || now.pid !== running.pid) return true
     if (performance.now() > deadline) {
-      throw new DarumaError('E_DAEMON_NO_STOP', `the daemon (pid ${running.pid}) did not end within ${stopLimitMs / 1000} s`, {
+      throw new DarumaError('E_DAEMON_NO_STOP', `The daemon (pid ${running.pid}) did not end within ${stopLimitMs / 1000} s.`, {
         hint: 'kill -9 is safe: the instances run on, and the next daemon adopts them.',
       })
     }

@@ -14,7 +14,7 @@ import { DarumaError } from '../../ports/error.ts'
 export async function exec(context: Context, invocation: Invocation): Promise<number> {
   const [target = '', ...rest] = invocation.words
   const command = rest[0] === '--' ? rest.slice(1) : rest
-  if (command.length === 0) throw new DarumaError('E_USAGE', 'exec needs a command', { hint: 'For example: daruma exec web -- sh' })
+  if (command.length === 0) throw new DarumaError('E_USAGE', 'Exec needs a command.', { hint: 'For example: daruma exec web -- sh' })
   const client = await connectUsed(context, invocation)
   const answer = await client.exec({ target, command })
   const release = context.onInterrupt(() => undefined)

@@ -11,7 +11,7 @@ import { writePlan } from '../saved-plan.ts'
 import { directoryName } from '../state.ts'
 
 export async function plan(context: Context, invocation: Invocation): Promise<number> {
-  const change = await makePlan(context, invocation)
+  const change = await makePlan(context, invocation, { onIdle: false })
   printPlan(context, invocation, change)
   const out = invocation.text('out')
   if (out !== null) {

@@ -39,7 +39,7 @@ interface Result {
 
 async function applyConfig(context: Context, invocation: Invocation): Promise<Result> {
   for (let round = 1; ; round += 1) {
-    const change = await makeIdlePlan(context, invocation)
+    const change = await makePlan(context, invocation, { onIdle: true })
     printPlan(context, invocation, change)
     if (change.answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
     const hasAsked = !invocation.has('yes')
@@ -50,15 +50,6 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
   }
 }
 
-async function makeIdlePlan(context: Context, invocation: Invocation): Promise<PlannedChange> {
-  const change = await makePlan(context, invocation)
-  if (change.client === null) return change
-  const before = await change.client.currentOperation()
-  if (before === null || before.state === 'succeeded' || before.state === 'failed') return change
-  await requireIdle(context, invocation, change.client)
-  return makePlan(context, invocation)
-}
-
 /** The plan has said so already to a person; the stream for machines ends like every other. */
 function endUnchanged(context: Context, invocation: Invocation, change: PlannedChange): Result {
   const code = invocation.json ? finishUnchanged(context, invocation, change.answer.plan.base) : 0
@@ -67,7 +58,7 @@ function endUnchanged(context: Context, invocation: Invocation, change: PlannedC
 
 async function startClient(context: Context, change: PlannedChange): Promise<Client> {
   const client = await connect(context, change.state, 'always')
-  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'the daemon did not come up')
+  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'The daemon did not come up.')
   return client
 }
 
@@ -107,7 +98,7 @@ async function tryApply(
 /** What was saved was read and approved then: it is not asked again, and it is applied as it is or not at all. */
 async function applySaved(context: Context, invocation: Invocation, planFile: string): Promise<Result> {
   if (invocation.list('only').length > 0) {
-    throw new DarumaError('E_USAGE', '--only and --plan exclude each other', { hint: 'Use --only with `daruma plan --out`.' })
+    throw new DarumaError('E_USAGE', '--only and --plan exclude each other.', { hint: 'Use --only with `daruma plan --out`.' })
   }
   const saved = readPlan(resolve(context.cwd, planFile))
   const named = stateOfProject(context, invocation, saved.project)
@@ -115,7 +106,7 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   const state = hasName ? named : { ...named, directory: saved.state }
   const secrets = await readSecrets(context, saved.project)
   const client = await connect(context, state, 'always')
-  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'the daemon did not come up')
+  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'The daemon did not come up.')
   await requireIdle(context, invocation, client)
   const answer = await client.plan({ project: saved.project, secrets })
   assertFresh(saved, answer)

@@ -3,13 +3,14 @@
 import type { EventKind, RecordedEvent } from '../../core/model/event.ts'
 import type { Paint, Palette } from '../colour.ts'
 import { formatDay, formatTime } from './quantity.ts'
-import { padEnd, sanitise } from './width.ts'
+import { padEnd, padStart, sanitise } from './width.ts'
 
-/** Remembers the day, so that it is printed once, and the widest slot seen, so that the lines stay aligned. */
+/** Remembers the day, so that it is printed once, and the widest slot and epoch seen, so that the lines stay aligned. */
 export class EventLines {
   readonly #palette: Palette
   #day = ''
   #slotWidth = 10
+  #epochWidth = 8
 
   constructor(palette: Palette) {
     this.#palette = palette
@@ -23,11 +24,20 @@ export class EventLines {
     const slot = event.slot ?? 'daruma'
     this.#slotWidth = Math.max(this.#slotWidth, slot.length)
     const where = event.slot === null ? palette.dim(slot) : slot
-    const epoch = event.epoch === null ? '' : ` ${palette.dim(`epoch ${event.epoch}`)}`
+    const epoch = event.epoch === null ? '' : String(event.epoch)
+    this.#epochWidth = Math.max(this.#epochWidth, epoch.length)
     const cause = event.cause === null ? '' : ` ${palette.dim(`← ${sanitise(event.cause, false)}`)}`
-    const message = paintOf(event.kind, palette)(sanitise(event.message, false))
-    return [...heading, `${palette.dim(formatTime(event.at))}  ${padEnd(where, this.#slotWidth)}  ${message}${cause}${epoch}`]
+    const message = paintOf(event.kind, palette)(sanitise(`${openings[event.kind] ?? ''}${event.message}`, false))
+    const head = [palette.dim(formatTime(event.at)), padEnd(where, this.#slotWidth), palette.dim(padStart(epoch, this.#epochWidth))]
+    return [...heading, `${head.join('  ')}  ${message}${cause}`]
   }
+}
+
+/** What is not about a slot has no subject of its own. */
+const openings: Readonly<Partial<Record<EventKind, string>>> = {
+  'daemon-started': 'the daemon began: ',
+  'daemon-stopped': 'the daemon ended: ',
+  'host-rebooted': 'the machine was rebooted: ',
 }
 
 const bad: ReadonlySet<EventKind> = new Set([

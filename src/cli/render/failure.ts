@@ -10,8 +10,9 @@ const maxLogLines = 10
 export function renderFailure(failure: Failure, palette: Palette): string[] {
   const where = failure.slot ?? failure.service
   const log = failure.log.slice(-maxLogLines)
+  const message = failure.message.startsWith(`${where} `) ? failure.message.slice(where.length + 1) : failure.message
   return [
-    `${palette.red('✗')} ${palette.bold(where)}  ${palette.red(sanitise(failure.message, false))}`,
+    `${palette.red('✗')} ${palette.bold(where)}  ${palette.red(sanitise(message, false))}`,
     ...(failure.probe === null ? [] : [`    ${palette.dim('probe')}  ${sanitise(failure.probe, false)}`]),
     ...(log.length === 0
       ? [`    ${palette.dim('it printed nothing')}`]

@@ -15,7 +15,7 @@ export function renderHistory(revisions: readonly RevisionSummary[], palette: Pa
       formatMoment(revision.createdAt),
       sanitise(revision.by, false),
       sanitise(revision.cause, false),
-      sanitise(revision.summary, false),
+      sanitise(revision.summary.replace(/^Plan: /, ''), false),
     ],
   }))
   return renderTable(

@@ -1,5 +1,6 @@
 /** A plan as a person reads it: what goes first, each reason on a line of its own, what is at risk, one summary line. */
 
+import { summarise } from '../../core/plan/summarise.ts'
 import type { Plan, Reason, Step, StepKind } from '../../core/plan/plan.ts'
 import type { Paint, Palette } from '../colour.ts'
 import { plural } from './quantity.ts'
@@ -15,25 +16,8 @@ export function renderPlan(plan: Plan, name: string, palette: Palette): string[]
     '',
     ...plan.steps.flatMap((step) => renderStep(step, nameWidth, whatWidth, palette)),
     '',
-    summarisePlan(plan),
+    summarise(plan),
   ]
-}
-
-/** `Plan: 1 to add, 2 to replace; 3 unchanged.` */
-export function summarisePlan(plan: Plan): string {
-  const words: readonly (readonly [StepKind, string])[] = [
-    ['create', 'to add'],
-    ['run-job', 'to run'],
-    ['update', 'to change in place'],
-    ['replace', 'to replace'],
-    ['restart', 'to restart'],
-    ['remove', 'to remove'],
-  ]
-  const parts = words.flatMap(([kind, text]) => {
-    const count = plan.steps.filter((step) => step.kind === kind).length
-    return count === 0 ? [] : [`${count.toLocaleString('en-US')} ${text}`]
-  })
-  return `Plan: ${parts.length === 0 ? 'no changes' : parts.join(', ')}; ${plan.unchanged.toLocaleString('en-US')} unchanged.`
 }
 
 const markers: Readonly<Record<StepKind, string>> = {

@@ -8,7 +8,7 @@ import type { OperationView, ServiceStatus, StatusAnswer } from '../../protocol/
 import type { Paint, Palette } from '../colour.ts'
 import { formatAge, formatBytes, formatCores } from './quantity.ts'
 import { type Column, renderTable, type Row } from './table.ts'
-import { sanitise } from './width.ts'
+import { sanitise, truncate } from './width.ts'
 
 export interface StatusView {
   readonly palette: Palette
@@ -19,7 +19,7 @@ export interface StatusView {
 export function renderStatus(status: StatusAnswer, view: StatusView): string[] {
   const rows = status.services.flatMap((service) => serviceRows(service, status.instances, view))
   const table = renderTable(columns, rows, { width: view.columns, title: view.palette.dim, noteIndent: 4 })
-  return [...renderHeader(status, view), '', ...(rows.length === 0 ? ['no services'] : table)]
+  return [...renderHeader(status, view).map((line) => truncate(line, view.columns)), '', ...(rows.length === 0 ? ['no services'] : table)]
 }
 
 const columns: readonly Column[] = [
@@ -27,13 +27,13 @@ const columns: readonly Column[] = [
   { title: 'SLOT' },
   { title: 'STATE' },
   { title: 'HEALTH' },
-  { title: 'EPOCH', align: 'right', leaves: 5 },
+  { title: 'EPOCH', align: 'right', leaves: 6 },
   { title: 'UPTIME', align: 'right' },
-  { title: 'RESTARTS', align: 'right', leaves: 3 },
-  { title: 'CPU', align: 'right', leaves: 4 },
-  { title: 'MEMORY', align: 'right', leaves: 2 },
-  { title: 'PORT', align: 'right', leaves: 6 },
-  { title: 'PROVEN', align: 'right', leaves: 7 },
+  { title: 'RESTARTS', align: 'right', leaves: 4 },
+  { title: 'CPU', align: 'right', leaves: 5 },
+  { title: 'MEMORY', align: 'right', leaves: 3 },
+  { title: 'PORT', align: 'right', leaves: 7 },
+  { title: 'PROVEN', align: 'right', leaves: 2 },
 ]
 
 function renderHeader(status: StatusAnswer, view: StatusView): string[] {

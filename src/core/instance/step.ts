@@ -136,6 +136,8 @@ function takeStarted(slot: Slot, event: Extract<SlotEvent, { kind: 'started' }>,
   const { epoch, pid, startedAt } = event
   // A start that was given up has come through after all: whatever killed it so far found nothing to kill.
   if (at.kind === 'ending' && at.epoch === epoch) return { ...slot, occupancy: { ...at, pid, startedAt, killed: false } }
+  // Found by a new daemon in the moment between its keeper's joining and its first word.
+  if (at.kind === 'live' && at.epoch === epoch) return { ...slot, occupancy: { ...at, pid, startedAt } }
   if (at.kind !== 'starting' || at.epoch !== epoch) return slot
   tell(actions, 'started', epoch, `runs with pid ${pid}`, null)
   const health = beginWatch(at.spec.service.health, nowMs)

@@ -283,7 +283,7 @@ function leavesOf(value: unknown, path: Path = []): readonly Path[] {
 
 function changed(service: Service, path: Path): Service {
   const copy = structuredClone(service)
-  const holder = path.slice(0, -1).reduce<any>((inner, key) => inner[key], copy)
+  const holder = path.slice(0, -1).reduce<Record<string | number, unknown>>((inner, key) => inner[key] as typeof inner, copy as never)
   const last = path.at(-1)!
   const value = holder[last]
   holder[last] = typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : value === 'SIGTERM' ? 'SIGINT' : `${value}x`

@@ -1,0 +1,248 @@
+/** Limits, users, volumes, exec, full disks: what surrounds a command, against the real kernel. */
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+
+import { RuntimeBed, hostScripts, instance, isRunning, needsRoot, until } from '../../../test/support/runtime-bed.ts'
+
+const noLimits = { cpuCores: null, memoryBytes: null, pids: null }
+const hungry = 'a=x; while :; do a=$a$a; done'
+
+test('an instance above its memory limit is told as out of memory', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t)
+  if (!bed.runtime.guarantees().limits.includes('memory')) return t.skip('no memory controller')
+  const limits = { ...noLimits, memoryBytes: 32 * 2 ** 20 }
+  await bed.run(1, ['/bin/sh', '-c', hungry], { limits })
+  assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'oom' })
+  await bed.run(2, ['/bin/sh', '-c', `(${hungry}); exit 4`], { limits })
+  assert.deepEqual(
+    (await bed.event('gone', 2)).exit,
+    { kind: 'code', code: 4 },
+    'a child that is killed is the command’s own matter',
+  )
+  assert.deepEqual(bed.processes(), [])
+})
+
+test(
+  'the command is inside its limits before it runs, and the number of processes is its own',
+  { skip: needsRoot },
+  async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const limits = { cpuCores: 0.5, memoryBytes: 64 * 2 ** 20, pids: 3 }
+    const script = 'cat /proc/self/cgroup; sleep 1000 & sleep 1000 & sleep 1000 & echo never'
+    await bed.run(1, ['/bin/sh', '-c', script], { limits })
+    await bed.event('gone', 1)
+    const log = bed.logText()
+    assert.match(log, /[Cc]annot fork/)
+    assert.doesNotMatch(log, /never/)
+    for (const controller of bed.runtime.guarantees().limits) {
+      assert.match(
+        log,
+        new RegExp(
+          `^\\d+:[^:]*\\b${controller}\\b[^:]*:/daruma/${bed.stateId}/web.0/1$|^0::/daruma/${bed.stateId}/web.0/1$`,
+          'm',
+        ),
+      )
+    }
+  },
+)
+
+test('half a core is half a core', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t)
+  await bed.run(1, ['/bin/sh', '-c', 'while :; do :; done'], { limits: { ...noLimits, cpuCores: 0.2 } })
+  const cpu = (): number => bed.runtime.usage(instance(1))?.cpuSeconds ?? 0
+  await until(() => cpu() > 0.02, 'it runs')
+  const [before, began] = [cpu(), performance.now()]
+  await until(() => performance.now() - began > 1000, 'a second passed')
+  const share = (cpu() - before) / ((performance.now() - began) / 1000)
+  assert.ok(share < 0.3, `used ${share} cores`)
+})
+
+test(
+  'a command runs as its user, with that user’s groups, and its loader variables never reach root’s programs',
+  { skip: needsRoot },
+  async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const environment = { PATH: process.env['PATH'] ?? '', LD_PRELOAD: '/no/such/library.so' }
+    await bed.run(1, ['/bin/sh', '-c', 'id -un; id -gn; echo "$LD_PRELOAD"'], { user: 'nobody', environment })
+    assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 0 })
+    const lines = bed
+      .logText()
+      .split('\n')
+      .filter((line) => !line.includes('cannot be preloaded'))
+    assert.deepEqual(lines, ['nobody', 'nogroup', '/no/such/library.so', ''])
+    assert.equal(readFileSync(bed.path('slots', 'web.0', '1', 'keeper.err'), 'utf8'), '')
+  },
+)
+
+test('volumes are mounted where asked, outlive the instance, and are seen nowhere else', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t)
+  const target = join(bed.state, 'in side', 'data')
+  const volumes = [
+    { name: 'cache', target },
+    { name: 'own', target: null },
+  ]
+  const environment = { PATH: process.env['PATH'] ?? '', DARUMA_VOLUME_OWN: bed.path('volumes', 'own') }
+  await bed.run(1, ['/bin/sh', '-c', `echo one >"${target}/file"; echo two >"$DARUMA_VOLUME_OWN/file"`], { volumes, environment })
+  assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 0 }, bed.logText())
+  assert.equal(readFileSync(bed.path('volumes', 'cache', 'file'), 'utf8'), 'one\n')
+  assert.equal(readFileSync(bed.path('volumes', 'own', 'file'), 'utf8'), 'two\n')
+  assert.deepEqual(readdirSync(target), [])
+  await bed.run(2, ['cat', join(target, 'file')], { volumes })
+  await bed.event('gone', 2)
+  assert.equal(bed.logText(), 'one\n')
+})
+
+test('another user can use a volume although the state directory is closed to him', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t)
+  assert.equal(statSync(bed.state).mode & 0o77, 0)
+  const environment = { PATH: process.env['PATH'] ?? '', DARUMA_VOLUME_DATA: bed.path('volumes', 'data') }
+  const script = 'echo mine >"$DARUMA_VOLUME_DATA/file" && cat "$DARUMA_VOLUME_DATA/file"'
+  await bed.run(1, ['/bin/sh', '-c', script], { volumes: [{ name: 'data', target: null }], environment, user: 'nobody' })
+  assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 0 }, bed.logText())
+  assert.equal(readFileSync(bed.path('volumes', 'data', 'file'), 'utf8'), 'mine\n')
+  rmSync(join('/run/daruma', bed.stateId), { recursive: true, force: true })
+})
+
+test('a volume that cannot be mounted ends the start, and says so', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t)
+  writeFileSync(bed.path('file'), '')
+  await bed.run(1, ['true'], { volumes: [{ name: 'data', target: bed.path('file') }] })
+  assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 127 })
+  assert.match(bed.logText(), /daruma: the volume .*data cannot be mounted on .*file/)
+})
+
+for (const noNamespaces of [false, true]) {
+  test(
+    `exec is inside the instance${noNamespaces ? ' (no namespaces)' : ''}: environment, directory, user, cgroup, and its end`,
+    { skip: needsRoot },
+    async (t) => {
+      const force = { noNamespaces }
+      const bed = await RuntimeBed.open(t, { force })
+      const environment = { PATH: process.env['PATH'] ?? '', GREETING: "it's $me" }
+      const limits = { ...noLimits, pids: 50 }
+      const { pid } = await bed.run(1, ['sleep', '1000'], { environment, directory: '/tmp', user: 'nobody', limits })
+      const plan = await bed.runtime.exec(instance(1), [
+        '/bin/sh',
+        '-c',
+        'echo "$GREETING"; pwd; id -un; cat /proc/self/cgroup; ls /proc | grep -c "^[0-9]"',
+      ])
+      const [file = '', ...words] = plan.command
+      const { stdout, stderr, status } = spawnSync(file, words, { env: plan.environment, encoding: 'utf8' })
+      assert.equal(status, 0, stderr)
+      const lines = stdout.split('\n')
+      assert.deepEqual(lines.slice(0, 3), ["it's $me", '/tmp', 'nobody'])
+      assert.equal(lines.filter((line) => line.endsWith(`/daruma/${bed.stateId}/web.0/1`)).length, 2)
+      assert.equal(Number(lines.at(-2)) < 10, !noNamespaces)
+      await bed.runtime.kill(instance(1), 5000)
+      assert.equal(isRunning(pid), false)
+      assert.equal(
+        spawnSync(file, words, { env: plan.environment, encoding: 'utf8' }).stderr.includes('the instance is gone'),
+        true,
+      )
+      await assert.rejects(bed.runtime.exec(instance(1), ['true']), { code: 'E_RUNTIME_NOT_RUNNING' })
+    },
+  )
+}
+
+test(
+  'on a full disk nothing is started and nothing half-made is left; with space it works again',
+  { skip: needsRoot },
+  async (t) => {
+    const bed = await RuntimeBed.open(t, { state: mountTmpfs(t) })
+    await bed.run(1, ['true'])
+    await bed.event('gone', 1)
+    const before = readdirSync(bed.path('slots', 'web.0'))
+    fill(bed.path('ballast'))
+    assert.equal((await bed.runtime.start(bed.order(2, ['true'])))?.kind, 'no-space')
+    assert.deepEqual(readdirSync(bed.path('slots', 'web.0')), before)
+    assert.equal(Number(readFileSync(bed.path('slots', 'web.0', 'epoch'), 'utf8')), 1)
+    rmSync(bed.path('ballast'))
+    await bed.run(2, ['true'])
+  },
+)
+
+test('an exit code is recorded on a full disk, and read by the next daemon', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t, { state: mountTmpfs(t) })
+  const { pid } = await bed.run(1, ['/bin/sh', '-c', 'until [ -e go ]; do sleep 0.01; done; exit 42'], { directory: bed.state })
+  mkdirSync(bed.path('go.d'))
+  writeFileSync(bed.path('ready'), '')
+  fill(bed.path('ballast'))
+  await bed.runtime[Symbol.asyncDispose]()
+  // Renaming needs no space where both names have the same length.
+  spawnSync('mv', [bed.path('go.d'), bed.path('go')])
+  await until(() => !isRunning(pid), 'it ended')
+  await bed.reopen()
+  assert.deepEqual(
+    bed.discovery.occupants.map(({ epoch, state, exit }) => ({ epoch, state, exit })),
+    [{ epoch: 1, state: 'gone', exit: { kind: 'code', code: 42 } }],
+  )
+})
+
+test('without root it works with process groups, and says what is weaker', { skip: needsRoot }, async (t) => {
+  const state = mkdtempSync(join(tmpdir(), 'daruma-test-'))
+  t.after(() => rmSync(state, { recursive: true, force: true }))
+  spawnSync('chown', ['nobody', state])
+  const { stdout, stderr, status } = spawnSync(
+    'setpriv',
+    ['--reuid=nobody', '--clear-groups', process.execPath, '--input-type=module-typescript', '-e', unprivileged(state)],
+    { encoding: 'utf8', cwd: '/', timeout: 30_000 },
+  )
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(JSON.parse(stdout), {
+    killing: 'process-group',
+    namespaces: false,
+    strict: false,
+    kinds: ['started', 'gone', 'started', 'gone'],
+    exits: [
+      { kind: 'code', code: 6 },
+      { kind: 'signal', signal: 'SIGKILL' },
+    ],
+    refusal: 'running as user "root" needs root',
+    left: '',
+  })
+})
+
+/** As a text, because the whole process must be somebody else's. */
+const unprivileged = (state: string): string => `
+  import { execFileSync } from 'node:child_process'
+  import { setTimeout as sleep } from 'node:timers/promises'
+  import { createProcessRuntime } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
+  const runtime = await createProcessRuntime({ stateDirectory: ${JSON.stringify(state)}, stateId: 'ab', scripts: ${JSON.stringify(hostScripts)}, checkpoint: null, log: { write() {} } })
+  const events = []
+  await runtime.discover((event) => events.push(event))
+  const order = (epoch, command, user = null) => ({ slot: 'web/0', epoch, command, directory: '/', environment: { PATH: process.env.PATH }, user, limits: { cpuCores: null, memoryBytes: null, pids: null }, volumes: [], note: '' })
+  const count = async (n) => { for (let i = 0; events.length < n && i < 2000; i++) await sleep(5) }
+  await runtime.start(order(1, ['/bin/sh', '-c', 'exit 6']))
+  await count(2)
+  await runtime.start(order(2, ['/bin/sh', '-c', '(setsid sleep 987654 9<&- &); sleep 987654']))
+  await count(3)
+  await sleep(100)
+  await runtime.kill(order(2, []), 5000)
+  const refusal = await runtime.start(order(3, ['true'], 'root'))
+  const { killing, namespaces, strict } = runtime.guarantees()
+  const left = execFileSync('/bin/sh', ['-c', 'ps -A -o args= | grep "^sleep 987654" || true'], { encoding: 'utf8' })
+  console.log(JSON.stringify({ killing, namespaces, strict: strict.possible, kinds: events.map((e) => e.kind), exits: events.filter((e) => e.exit).map((e) => e.exit), refusal: refusal.message, left }))
+  await runtime[Symbol.asyncDispose]()
+`
+
+function mountTmpfs(t: TestContext): string {
+  const state = mkdtempSync(join(tmpdir(), 'daruma-test-'))
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=700', 'tmpfs', state])
+  assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(` ${state} `))
+  // Lazily, because what a failed test left inside is ended by the bed's own hook, which comes later.
+  t.after(() => {
+    spawnSync('umount', ['-l', state])
+    rmSync(state, { recursive: true, force: true })
+  })
+  return state
+}
+
+function fill(path: string): void {
+  spawnSync('dd', ['if=/dev/zero', `of=${path}`, 'bs=4096'], { stdio: 'ignore' })
+  assert.ok(existsSync(path))
+}

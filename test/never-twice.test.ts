@@ -1,0 +1,183 @@
+/** Never twice on one host: left-overs, reused pids, escaped children, killed and late keepers, taken locks and ports. */
+
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { cgroupsOf, makeWorkshop } from './clean-up.ts'
+import { fixtures, packageUnderTest, reporter, type Machine, type Services } from './daemon-harness.ts'
+import { makeGatedPackage, type GatedPackage } from './keeper-gates.ts'
+import { identify, isAlive, until } from './processes.ts'
+import { epochsSeen, onMachine } from './scene.ts'
+
+const worker: Services = { worker: { ...reporter(), singleton: true, restart: { delay: false } } }
+
+/** Somebody's process that has nothing to do with us. */
+function startStranger(t: TestContext): ChildProcess & { readonly pid: number } {
+  const stranger = spawn('sleep', ['600'], { stdio: 'ignore' })
+  t.after(() => stranger.kill('SIGKILL'))
+  if (stranger.pid === undefined) throw new Error('sleep was not started')
+  return stranger as ChildProcess & { readonly pid: number }
+}
+
+test('a process that a former instance left in its cgroup is ended before the next epoch begins', (t) =>
+  onMachine(async ({ machine, witness }) => {
+    await machine.up(worker)
+    const { epoch } = await machine.instance('worker/0')
+    await machine.killDaemonForGood()
+    const left = spawn('sleep', ['600'], {
+      env: { ...process.env, WITNESS_PORT: String(witness.port), DARUMA_SLOT: 'worker/0', DARUMA_EPOCH: String(epoch) },
+      stdio: 'ignore',
+    })
+    t.after(() => left.kill('SIGKILL'))
+    const gone = once(left, 'exit')
+    writeFileSync(join(cgroupOf(machine, 'worker/0', epoch ?? 0), 'cgroup.procs'), String(left.pid))
+    await machine.kill('keeper', 'worker/0')
+    await machine.run(['status'])
+    await gone
+    await machine.waitFor('a successor', ({ instances }) => instances.some((each) => each.state === 'running' && each.epoch !== epoch))
+  }))
+
+test('a stranger that got a recorded pid is not touched: not for the instance, the daemon, the supervisor or the groomer', (t) =>
+  onMachine(async ({ machine }) => {
+    await machine.up(worker)
+    const { epoch } = await machine.instance('worker/0')
+    const stranger = startStranger(t)
+    await machine.killDaemonForGood()
+    await machine.kill('groomer')
+    await machine.kill('instance')
+    const files = [`slots/worker.0/${epoch}/started`, 'host/supervisor.pid', 'host/groomer.pid'].map((name) => join(machine.state, name))
+    for (const file of files) {
+      const text = readFileSync(file, 'latin1')
+      // The same length: these files are overwritten in place.
+      writeFileSync(file, text.replace(/^\d+/, (pid) => String(stranger.pid).padEnd(pid.length)))
+    }
+    const record = join(machine.state, 'daemon.json')
+    writeFileSync(record, readFileSync(record, 'utf8').replace(/"pid":\d+/, `"pid":${stranger.pid}`))
+
+    await machine.run(['status'])
+    await machine.waitUntilSettled()
+    await machine.run(['restart', 'worker', '--yes'])
+    await machine.waitUntilSettled()
+    await machine.run(['down', '--yes'])
+    assert.equal(stranger.exitCode ?? stranger.signalCode, null)
+  }))
+
+for (const first of ['exit', 'stay'] as const) {
+  test(`a child that daemonises and closes every descriptor does not outlive an instance whose first process ${first === 'exit' ? 'ends' : 'is killed'}`, () =>
+    onMachine(async ({ machine, witness }) => {
+      const daemonised = { command: [join(fixtures, 'double-fork.sh'), first], singleton: true }
+      await machine.up({ daemonised: { ...daemonised, restart: { policy: 'no' }, update: { minReady: '10ms' } } }).catch(() => {})
+      if (first === 'stay') {
+        await witness.waitFor('the grandchild', (live) => live.some(({ kind }) => kind === 'double-fork'), 10_000)
+        await machine.kill('instance', 'daemonised/0')
+      }
+      await machine.waitFor('the end', ({ instances }) => instances.every(({ pid }) => pid === null))
+      await witness.waitFor('nobody is left', (live) => live.every(({ slot }) => slot !== 'daemonised/0'), 5000)
+    }))
+}
+
+test('a child that ignores every polite signal does not outlive its parent', () =>
+  onMachine(async ({ machine, witness }) => {
+    await machine.up({ parent: { command: [join(fixtures, 'outliving-child.sh'), '1', '4'], singleton: true, restart: { delay: '10ms' } } })
+    await machine.waitFor('some epochs', ({ instances }) => instances.some(({ restarts }) => restarts >= 3))
+    assert.ok((await epochsSeen(witness, 'parent/0')).length >= 3)
+  }))
+
+test('when the keeper is killed its command does not live on, and the successor has a higher epoch', () =>
+  onMachine(async ({ machine, witness }) => {
+    await machine.up(worker)
+    for (let kill = 0; kill < 3; kill += 1) {
+      const before = await machine.instance('worker/0')
+      const victim = identify(before.pid ?? 0)
+      await machine.kill('keeper', 'worker/0')
+      await witness.waitFor('a successor', (live) => live.some(({ epoch, seenBy }) => seenBy === 'connection' && epoch > (before.epoch ?? 0)), 10_000)
+      assert.equal(victim !== null && isAlive(victim), false)
+      await machine.waitUntilSettled()
+    }
+  }))
+
+for (const point of ['before-lock', 'locked', 'compared']) {
+  test(`a keeper that stands at "${point}" while a newer epoch begins runs nothing when it is let go`, (t) => {
+    const gated = makeGated(t)
+    return onMachine(
+      async ({ machine, witness }) => {
+        const gate = gated.close(point)
+        machine.writeConfig(worker)
+        const up = machine.start(['up', '--yes'])
+        const late = await gate.arrival(10_000)
+        // Without its daemon nobody waits for this keeper; the next daemon knows of its epoch only by the files.
+        up.child.kill('SIGKILL')
+        await machine.killDaemonForGood()
+        await machine.run(['status'])
+        if (point === 'before-lock') await machine.waitUntilSettled()
+        else await machine.waitFor('blocked', ({ instances }) => instances.some(({ reason }) => reason?.includes(String(late.keeper.pid)) === true))
+        gate.open()
+        await until('the late keeper has left', 10_000, () => !isAlive(late.keeper))
+        await machine.waitUntilSettled()
+        assert.ok(!(await epochsSeen(witness, 'worker/0')).includes(late.epoch))
+        assert.match(beginningOf(machine, late.epoch), /^refused /)
+      },
+      { launcher: gated.launcher },
+    )
+  })
+}
+
+test('while a stranger holds the lock the slot is blocked and names its pid, and starts when the lock is free', (t) =>
+  onMachine(async ({ machine }) => {
+    await machine.up(worker)
+    await machine.killDaemonForGood()
+    await machine.kill('keeper', 'worker/0')
+    const lock = join(machine.state, 'slots/worker.0/lock')
+    const holder = spawn('flock', ['--no-fork', lock, 'sleep', '600'], { stdio: 'ignore' })
+    t.after(() => holder.kill('SIGKILL'))
+    await until('the lock is held', 5000, () => readFileSync('/proc/locks', 'utf8').includes(` ${holder.pid} `))
+    await machine.run(['status'])
+    const { instances } = await machine.waitFor('blocked', (status) => status.instances.some(({ state }) => state === 'blocked'))
+    assert.match(instances[0]?.reason ?? '', new RegExp(`\\b${holder.pid}\\b`))
+    const shown = await machine.run(['status'])
+    assert.match(shown.stdout, /blocked/)
+    assert.match(shown.stdout, new RegExp(`\\b${holder.pid}\\b`))
+    holder.kill('SIGKILL')
+    await machine.waitUntilSettled()
+  }))
+
+test('while the port is taken nothing is started, status names the port, and the service starts when it is free', () =>
+  onMachine(async ({ machine }) => {
+    const squatter = createServer().listen(0, '127.0.0.1')
+    await once(squatter, 'listening')
+    const address = squatter.address()
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+    machine.writeConfig({ web: { ...reporter(), port, health: { http: '/healthz', interval: '100ms' }, update: { deadline: '30s' } } })
+    const up = machine.start(['up', '--yes'])
+    const { instances } = await machine.waitFor('blocked', (status) => status.instances.some(({ state }) => state === 'blocked'))
+    assert.match(instances[0]?.reason ?? '', new RegExp(`\\b${port}\\b`))
+    assert.equal(instances[0]?.pid, null)
+    await new Promise((resolve) => squatter.close(resolve))
+    const outcome = await up.outcome
+    assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr)
+    assert.equal((await machine.instance('web/0')).port, port)
+  }))
+
+function makeGated(t: TestContext): GatedPackage {
+  const directory = makeWorkshop()
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  mkdirSync(join(directory, 'package'))
+  return makeGatedPackage(packageUnderTest, join(directory, 'package'))
+}
+
+const beginningOf = (machine: Machine, epoch: number): string => readFileSync(join(machine.state, 'slots/worker.0', String(epoch), 'started'), 'latin1')
+
+function cgroupOf(machine: Machine, slot: string, epoch: number): string {
+  const { stateId } = JSON.parse(readFileSync(join(machine.state, 'identity.json'), 'utf8')) as { readonly stateId: string }
+  const name = slot.replace('/', '.')
+  const found = cgroupsOf(stateId).find((cgroup) => {
+    const epochs = readdirSync(cgroup).includes(name) ? readdirSync(join(cgroup, name)) : []
+    return epochs.includes(String(epoch)) && readFileSync(join(cgroup, name, String(epoch), 'cgroup.procs'), 'utf8') !== ''
+  })
+  if (found === undefined) throw new Error(`no cgroup of ${slot} ${epoch}`)
+  return join(found, name, String(epoch))
+}
