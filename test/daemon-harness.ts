@@ -177,6 +177,11 @@ export class Machine implements AsyncDisposable {
     return found
   }
 
+  /** Waits until nobody plays the role any more. */
+  async waitForNobody(role: Role, slot?: string): Promise<void> {
+    await until(`no ${role} is left`, 10_000, () => this.find(role, slot).length === 0)
+  }
+
   /** Kills everybody who would start a daemon, and then the daemon: instances run on alone. */
   async killDaemonForGood(): Promise<void> {
     await this.kill('groomer')

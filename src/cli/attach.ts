@@ -16,7 +16,7 @@ export async function attach(context: Context, client: Client): Promise<number> 
   const release = context.onInterrupt(() => stopping.abort())
   terminal.note(terminal.notePalette.dim('Following the logs. Ctrl-C stops all services.'))
   try {
-    await followLogs(context, client, { services: [], lines: 20 }, stopping.signal)
+    await followLogs(context, client, { services: [], lines: 10 }, stopping.signal)
   } finally {
     release()
   }
@@ -27,6 +27,7 @@ export async function attach(context: Context, client: Client): Promise<number> 
     by: requester(context, 'up --attach', null),
     services: [],
   })
-  if (code !== interrupted) terminal.note('Everything is still applied, and stopped by hand: `daruma start` starts it again, `daruma down` removes it.')
+  if (code !== interrupted)
+    terminal.note('Everything is still applied, and stopped by hand: `daruma start` starts it again, `daruma down` removes it.')
   return code
 }

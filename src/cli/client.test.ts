@@ -22,7 +22,10 @@ test('a daemon that does not answer is an error with a limit, not a hang', async
   const server = createServer(() => undefined)
   await new Promise<void>((resolve) => server.listen(join(folder.path, 'daemon.sock'), resolve))
   try {
-    await assert.rejects(new Client(folder.path).version(50), { code: 'E_DAEMON_SILENT', message: /GET \/v1\/version within 0\.05 s/ })
+    await assert.rejects(new Client(folder.path).version(50), {
+      code: 'E_DAEMON_SILENT',
+      message: /GET \/v1\/version within 0\.05 s/,
+    })
   } finally {
     server.close()
   }
@@ -62,7 +65,10 @@ test('lines arrive one by one although the bytes come in other pieces', async ()
     },
   })
   const lines = await Array.fromAsync(new Client(folder.path).logs({ services: ['web', 'api/0'], lines: 5, follow: true }, never))
-  assert.deepEqual(lines.map((line) => line.line), ['達磨', '二'])
+  assert.deepEqual(
+    lines.map((line) => line.line),
+    ['達磨', '二'],
+  )
   assert.equal(daemon.requests.length, 1)
 })
 

@@ -159,7 +159,9 @@ function send(state: string, method: string, path: string, body: unknown, signal
     let isConnected = false
     outgoing.once('socket', (socket) => socket.once('connect', () => (isConnected = true)))
     outgoing.once('response', resolve)
-    outgoing.once('error', (error) => reject(signal.aborted || isConnected ? explainLoss(signal, error) : explainConnection(state, error)))
+    outgoing.once('error', (error) =>
+      reject(signal.aborted || isConnected ? explainLoss(signal, error) : explainConnection(state, error)),
+    )
     outgoing.once('close', release)
     outgoing.end(text)
   })
@@ -188,7 +190,9 @@ function explainConnection(state: string, error: unknown): unknown {
       cause: error,
     })
   }
-  return new DarumaError('E_DAEMON_UNREACHABLE', `The daemon of ${state} cannot be reached: ${(error as Error).message}`, { cause: error })
+  return new DarumaError('E_DAEMON_UNREACHABLE', `The daemon of ${state} cannot be reached: ${(error as Error).message}`, {
+    cause: error,
+  })
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {
@@ -196,7 +200,8 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
   let size = 0
   for await (const part of response as AsyncIterable<Buffer>) {
     size += part.length
-    if (size > answerLimitBytes) throw new DarumaError('E_DAEMON_ANSWER', `The daemon's answer is larger than ${answerLimitBytes} bytes.`)
+    if (size > answerLimitBytes)
+      throw new DarumaError('E_DAEMON_ANSWER', `The daemon's answer is larger than ${answerLimitBytes} bytes.`)
     parts.push(part)
   }
   return parseLine(Buffer.concat(parts).toString('utf8'))
@@ -205,7 +210,8 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
 async function readRefusal(response: IncomingMessage, what: string): Promise<DarumaError> {
   const answer = (await readJson(response).catch(() => null)) as Partial<ErrorAnswer> | null
   const error = answer?.error
-  if (error === undefined) return new DarumaError('E_DAEMON_ANSWER', `The daemon answered ${what} with status ${response.statusCode}.`)
+  if (error === undefined)
+    return new DarumaError('E_DAEMON_ANSWER', `The daemon answered ${what} with status ${response.statusCode}.`)
   return new DarumaError(error.code, error.message, error.hint === null ? {} : { hint: error.hint })
 }
 
@@ -215,11 +221,13 @@ async function* readLines<Line>(response: IncomingMessage): AsyncGenerator<Line>
   for await (const part of response as AsyncIterable<string>) {
     const lines = (rest + part).split('\n')
     rest = lines.pop() ?? ''
-    if (rest.length > answerLimitBytes) throw new DarumaError('E_DAEMON_ANSWER', `A line of the daemon is larger than ${answerLimitBytes} bytes.`)
+    if (rest.length > answerLimitBytes)
+      throw new DarumaError('E_DAEMON_ANSWER', `A line of the daemon is larger than ${answerLimitBytes} bytes.`)
     for (const line of lines) {
       if (line === '') continue
       const value = parseLine(line)
-      if (isErrorAnswer(value)) throw new DarumaError(value.error.code, value.error.message, value.error.hint === null ? {} : { hint: value.error.hint })
+      if (isErrorAnswer(value))
+        throw new DarumaError(value.error.code, value.error.message, value.error.hint === null ? {} : { hint: value.error.hint })
       yield value as Line
     }
   }
@@ -238,12 +246,14 @@ function isErrorAnswer(value: unknown): value is ErrorAnswer {
   return typeof value === 'object' && value !== null && 'error' in value && typeof (value as ErrorAnswer).error?.code === 'string'
 }
 
-function queryText(query: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>): string {
+type QueryValue = string | number | boolean | readonly string[] | undefined
+
+function queryText(query: Readonly<Record<string, QueryValue>>): string {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === false) continue
-    if (Array.isArray(value)) for (const item of value as readonly string[]) parameters.append(name, item)
-    else parameters.append(name, value === true ? '1' : String(value as string | number))
+    const values = typeof value === 'object' ? value : [value === true ? '1' : String(value)]
+    for (const item of values) parameters.append(name, item)
   }
   const text = parameters.toString()
   return text === '' ? '' : `?${text}`

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 
 import { renderCompletion, shells } from './completion.ts'
 
-const missing = (program: string): string | false => (spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`)
+const missing = (program: string): string | false =>
+  spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`
 
 for (const shell of shells) {
   test(`the ${shell} script is accepted by ${shell} itself`, { skip: missing(shell) }, () => {

@@ -32,15 +32,19 @@ interface Entry {
 function flatten(specs: readonly CommandSpec[], above: readonly string[]): readonly Entry[] {
   return specs
     .filter((spec) => spec.isHidden !== true)
-    .flatMap((spec) => [spec.name, ...(spec.aliases ?? [])].flatMap((name) => {
-      const path = [...above, name]
-      return [{ path, spec }, ...flatten(spec.children ?? [], path)]
-    }))
+    .flatMap((spec) =>
+      [spec.name, ...(spec.aliases ?? [])].flatMap((name) => {
+        const path = [...above, name]
+        return [{ path, spec }, ...flatten(spec.children ?? [], path)]
+      }),
+    )
 }
 
 const topLevel = (entries: readonly Entry[]): readonly Entry[] => entries.filter((entry) => entry.path.length === 1)
 const childrenOf = (entries: readonly Entry[], parent: Entry): readonly Entry[] =>
-  entries.filter((entry) => entry.path.length === parent.path.length + 1 && parent.path.every((word, index) => entry.path[index] === word))
+  entries.filter(
+    (entry) => entry.path.length === parent.path.length + 1 && parent.path.every((word, index) => entry.path[index] === word),
+  )
 
 interface FlagWords {
   readonly words: readonly string[]
@@ -94,7 +98,15 @@ _daruma() {
 ${valueCases.join('\n')}
   esac
   case "$command" in
-    '') flags=${quote(flagWords({ name: '', summary: '', examples: [] }).flatMap((flag) => flag.words).join(' '))}; words=${quote(topLevel(entries).map((entry) => entry.path[0]).join(' '))}; kind='' ;;
+    '') flags=${quote(
+      flagWords({ name: '', summary: '', examples: [] })
+        .flatMap((flag) => flag.words)
+        .join(' '),
+    )}; words=${quote(
+      topLevel(entries)
+        .map((entry) => entry.path[0])
+        .join(' '),
+    )}; kind='' ;;
 ${cases.join('\n')}
     *) flags=''; words=''; kind='' ;;
   esac
@@ -120,16 +132,22 @@ function isAmbiguous(entries: readonly Entry[], word: string): boolean {
 function bashValue(kind: string): string {
   if (kind === 'file') return 'COMPREPLY=($(compgen -f -- "$current"))'
   if (kind === 'directory') return 'COMPREPLY=($(compgen -d -- "$current"))'
-  return kind === 'service' ? 'COMPREPLY=($(compgen -W "$(daruma __complete services 2>/dev/null)" -- "$current"))' : 'COMPREPLY=()'
+  return kind === 'service'
+    ? 'COMPREPLY=($(compgen -W "$(daruma __complete services 2>/dev/null)" -- "$current"))'
+    : 'COMPREPLY=()'
 }
 
 function renderZsh(entries: readonly Entry[]): string {
-  const describe = (list: readonly Entry[]): string => list.map((entry) => quote(`${entry.path.at(-1)}:${entry.spec.summary}`)).join(' ')
+  const describe = (list: readonly Entry[]): string =>
+    list.map((entry) => quote(`${entry.path.at(-1)}:${entry.spec.summary}`)).join(' ')
   const cases = entries.map((entry) => {
     const children = childrenOf(entries, entry)
     const flags = flagWords(entry.spec).flatMap(zshFlags).map(quote).join(' ')
     const rest = children.length > 0 ? '' : zshArgument(argumentKind(entry.spec))
-    const body = children.length > 0 ? `local -a names; names=(${describe(children)}); (( CURRENT == 2 )) && _describe command names` : `_arguments -s ${flags} ${rest}`
+    const body =
+      children.length > 0
+        ? `local -a names; names=(${describe(children)}); (( CURRENT == 2 )) && _describe command names`
+        : `_arguments -s ${flags} ${rest}`
     return `    ${quote(entry.path.join(' '))}) ${body} ;;`
   })
   return `#compdef daruma
@@ -183,19 +201,28 @@ function zshArgument(kind: ReturnType<typeof argumentKind>): string {
 
 function renderFish(entries: readonly Entry[]): string {
   const top = topLevel(entries)
-  const lines = ['# fish completion for daruma: daruma completion fish > ~/.config/fish/completions/daruma.fish', 'complete -c daruma -f']
-  for (const entry of top) lines.push(`complete -c daruma -n __fish_use_subcommand -a ${entry.path[0]} -d ${fishQuote(entry.spec.summary)}`)
+  const lines = [
+    '# fish completion for daruma: daruma completion fish > ~/.config/fish/completions/daruma.fish',
+    'complete -c daruma -f',
+  ]
+  for (const entry of top)
+    lines.push(`complete -c daruma -n __fish_use_subcommand -a ${entry.path[0]} -d ${fishQuote(entry.spec.summary)}`)
   for (const entry of entries) {
     const [first, second] = entry.path
     const children = childrenOf(entries, entry)
     const seen = `__fish_seen_subcommand_from ${first}`
     const when = second === undefined ? seen : `${seen}; and __fish_seen_subcommand_from ${second}`
-    const only = children.length === 0 ? when : `${seen}; and not __fish_seen_subcommand_from ${children.map((child) => child.path.at(-1)).join(' ')}`
-    for (const child of children) lines.push(`complete -c daruma -n ${fishQuote(only)} -a ${child.path.at(-1)} -d ${fishQuote(child.spec.summary)}`)
+    const only =
+      children.length === 0
+        ? when
+        : `${seen}; and not __fish_seen_subcommand_from ${children.map((child) => child.path.at(-1)).join(' ')}`
+    for (const child of children)
+      lines.push(`complete -c daruma -n ${fishQuote(only)} -a ${child.path.at(-1)} -d ${fishQuote(child.spec.summary)}`)
     for (const flag of flagWords(entry.spec)) lines.push(`complete -c daruma -n ${fishQuote(only)} ${fishFlag(flag)}`)
     const kind = argumentKind(entry.spec)
     if (kind === 'shell') lines.push(`complete -c daruma -n ${fishQuote(when)} -a ${fishQuote(shells.join(' '))}`)
-    else if (kind !== null) lines.push(`complete -c daruma -n ${fishQuote(when)} -a ${fishQuote(`(daruma __complete ${kind}s 2>/dev/null)`)}`)
+    else if (kind !== null)
+      lines.push(`complete -c daruma -n ${fishQuote(when)} -a ${fishQuote(`(daruma __complete ${kind}s 2>/dev/null)`)}`)
   }
   return `${lines.join('\n')}\n`
 }

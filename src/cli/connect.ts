@@ -20,7 +20,7 @@ import { unitName } from './systemd-unit.ts'
 const startLimitMs = 30_000
 const pollIntervalMs = 20
 
-export type StartPolicy = 'never' | 'if-used' | 'always'
+export type StartPolicy = 'never' | 'if-used'
 
 /** For commands about what runs: starts the daemon of a used state, refuses a state that never was. */
 export async function connectUsed(context: Context, invocation: Invocation): Promise<Client> {
@@ -36,14 +36,21 @@ export function neverUsed(state: StateDirectory): DarumaError {
   })
 }
 
-/** Null where no daemon runs and none may be started. */
-export async function connect(context: Context, state: StateDirectory, policy: StartPolicy): Promise<Client | null> {
+/** Starts the daemon where none runs. */
+export async function connectStarted(context: Context, state: StateDirectory): Promise<Client> {
   const client = new Client(state.directory)
   const running = await askVersion(client)
   if (running !== null) return checkVersion(context, client, running)
-  if (policy === 'never' || (policy === 'if-used' && !state.isUsed)) return null
   await startDaemon(context, state.directory)
   return checkVersion(context, client, await waitForDaemon(client))
+}
+
+/** Null where no daemon runs and none may be started. */
+export async function connect(context: Context, state: StateDirectory, policy: StartPolicy): Promise<Client | null> {
+  if (policy === 'if-used' && state.isUsed) return connectStarted(context, state)
+  const client = new Client(state.directory)
+  const running = await askVersion(client)
+  return running === null ? null : checkVersion(context, client, running)
 }
 
 /** Starts the daemon in the way in which this state is supervised, without waiting for it to answer. */
@@ -60,7 +67,7 @@ export async function waitForDaemon(client: Client): Promise<VersionAnswer> {
   for (;;) {
     const answer = await askVersion(client)
     if (answer !== null) return answer
-    if (performance.now() > deadline) throw explainNoStart(client.state)
+    if (hasRefused(client.state) || performance.now() > deadline) throw explainNoStart(client.state)
     await delay(pollIntervalMs)
   }
 }
@@ -76,11 +83,7 @@ export async function askVersion(client: Client): Promise<VersionAnswer | null> 
 }
 
 export function isUnderSystemd(state: string): boolean {
-  try {
-    return readFileSync(join(state, 'host', 'supervised-by'), 'utf8').trim() === 'systemd'
-  } catch {
-    return false
-  }
+  return readText(join(state, 'host', 'supervised-by')).trim() === 'systemd'
 }
 
 function checkVersion(context: Context, client: Client, running: VersionAnswer): Client {
@@ -94,22 +97,32 @@ function checkVersion(context: Context, client: Client, running: VersionAnswer):
   }
   if (running.version !== context.version) {
     const { yellow } = context.terminal.notePalette
-    context.terminal.note(`${yellow('note:')} the daemon is version ${running.version}, this command is ${context.version}. ${advice}`)
+    context.terminal.note(
+      `${yellow('note:')} the daemon is version ${running.version}, this command is ${context.version}. ${advice}`,
+    )
   }
   return client
 }
 
+/** The supervisor leaves the exit code of a daemon that must not be started again; 78 means that it refused. */
+function hasRefused(state: string): boolean {
+  return readText(join(state, 'host', 'stopped')).trim() === '78'
+}
+
 function explainNoStart(state: string): DarumaError {
   const log = join(state, 'daemon.log')
-  const last = lastLines(log, 5)
-  return new DarumaError('E_DAEMON_NO_START', `the daemon did not come up within ${startLimitMs / 1000} s${last === '' ? '' : `; its last words:\n${last}`}`, {
-    hint: existsSync(log) ? `Everything it said is in ${log}; \`daruma doctor\` examines the machine.` : '`daruma doctor` examines the machine.',
+  const what = hasRefused(state) ? 'The daemon refused to start' : `The daemon did not come up within ${startLimitMs / 1000} s`
+  const last = readText(log).trimEnd().split('\n').slice(-3).join('\n  ')
+  return new DarumaError('E_DAEMON_NO_START', last === '' ? `${what}.` : `${what}. Its last words:\n  ${last}`, {
+    hint: existsSync(log)
+      ? `Everything it said is in ${log}; \`daruma doctor\` examines the machine.`
+      : '`daruma doctor` examines the machine.',
   })
 }
 
-function lastLines(file: string, count: number): string {
+function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).map((line) => `  ${line}`).join('\n')
+    return readFileSync(file, 'utf8')
   } catch {
     return ''
   }

@@ -19,7 +19,12 @@ export interface Desired {
 }
 
 /** `client` is null where nothing was ever applied. */
-export async function desiredProject(context: Context, invocation: Invocation, config: Config, client: Client | null): Promise<Desired> {
+export async function desiredProject(
+  context: Context,
+  invocation: Invocation,
+  config: Config,
+  client: Client | null,
+): Promise<Desired> {
   const only = invocation.list('only')
   if (only.length === 0) return { project: config.project, secrets: await readSecrets(context, config.project) }
   const recorded = client === null ? [] : await recordedServices(client)
@@ -43,12 +48,19 @@ export async function readSecrets(context: Context, project: Project): Promise<S
 
 const nowhere = { file: null, line: null, column: null, source: null }
 
-export function mergeServices(only: readonly string[], wanted: readonly Service[], recorded: readonly Service[]): readonly Service[] {
+export function mergeServices(
+  only: readonly string[],
+  wanted: readonly Service[],
+  recorded: readonly Service[],
+): readonly Service[] {
   const known = new Set([...wanted, ...recorded].map((service) => service.name as string))
   const stranger = only.find((name) => !known.has(name))
   if (stranger !== undefined) throw unknownService(stranger, known)
   const named = new Set(only)
-  const merged = [...recorded.filter((service) => !named.has(service.name)), ...wanted.filter((service) => named.has(service.name))]
+  const merged = [
+    ...recorded.filter((service) => !named.has(service.name)),
+    ...wanted.filter((service) => named.has(service.name)),
+  ]
   const names = new Set(merged.map((service) => service.name))
   for (const service of merged) {
     const missing = service.after.find((dependency) => !names.has(dependency.service))

@@ -9,6 +9,7 @@ import { DarumaError } from '../ports/error.ts'
 export function planFirst(project: Project): PlanAnswer {
   const outcome = planChanges({ desired: project, recorded: null, observed: [], isRollback: false })
   if ('plan' in outcome) return { plan: outcome.plan, project }
-  const [first] = outcome.problems
-  throw new DarumaError('E_PLAN_REFUSED', first?.message ?? 'The plan is refused.', first?.allowed == null ? {} : { hint: first.allowed })
+  const hint = outcome.problems[0]?.allowed ?? null
+  const message = outcome.problems.map((problem) => problem.message).join('\n')
+  throw new DarumaError('E_PLAN_REFUSED', message, hint === null ? {} : { hint })
 }

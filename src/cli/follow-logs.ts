@@ -10,7 +10,13 @@ import { LogLines } from './render/log.ts'
 const returnLimitMs = 60_000
 const pollIntervalMs = 200
 
-export async function followLogs(context: Context, client: Client, query: LogQuery, signal: AbortSignal, asJson: boolean = false): Promise<void> {
+export async function followLogs(
+  context: Context,
+  client: Client,
+  query: LogQuery,
+  signal: AbortSignal,
+  asJson: boolean = false,
+): Promise<void> {
   const { terminal } = context
   const lines = new LogLines(terminal.palette, await knownSlots(client, query.services))
   let asked: LogQuery = { ...query, follow: true }
@@ -26,7 +32,9 @@ export async function followLogs(context: Context, client: Client, query: LogQue
       if (!(error instanceof DarumaError) || !isAway(error)) throw error
       if (deadline === 0) {
         deadline = performance.now() + returnLimitMs
-        terminal.note(terminal.notePalette.yellow('the daemon went away; the services run on, and the logs go on with the next daemon'))
+        terminal.note(
+          terminal.notePalette.yellow('the daemon went away; the services run on, and the logs go on with the next daemon'),
+        )
         asked = { ...asked, lines: 0 }
       }
       if (performance.now() > deadline) throw error

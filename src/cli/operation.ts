@@ -32,7 +32,12 @@ export async function operate(context: Context, invocation: Invocation, client: 
 }
 
 /** With --wait, what is refused because somebody is at work is asked again when they are done. */
-export async function request<Answer>(context: Context, invocation: Invocation, client: Client, ask: () => Promise<Answer>): Promise<Answer> {
+export async function request<Answer>(
+  context: Context,
+  invocation: Invocation,
+  client: Client,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
   const deadline = performance.now() + waitLimitMs
   for (;;) {
     try {
@@ -46,7 +51,11 @@ export async function request<Answer>(context: Context, invocation: Invocation, 
   }
 }
 
-export async function waitUntilIdle(context: Context, client: Client, deadline: number = performance.now() + waitLimitMs): Promise<void> {
+export async function waitUntilIdle(
+  context: Context,
+  client: Client,
+  deadline: number = performance.now() + waitLimitMs,
+): Promise<void> {
   let told = ''
   for (;;) {
     const current = await client.currentOperation()
@@ -54,7 +63,10 @@ export async function waitUntilIdle(context: Context, client: Client, deadline: 
     if (told !== current.id) context.terminal.note(`waiting: ${describeOperation(current, Date.now())}`)
     told = current.id
     if (performance.now() > deadline) {
-      throw new DarumaError('E_WAIT_TOO_LONG', `Gave up waiting after ${formatDuration(waitLimitMs)}: ${describeOperation(current, Date.now())}.`)
+      throw new DarumaError(
+        'E_WAIT_TOO_LONG',
+        `Gave up waiting after ${formatDuration(waitLimitMs)}: ${describeOperation(current, Date.now())}.`,
+      )
     }
     await delay(pollIntervalMs)
   }
@@ -65,7 +77,12 @@ function withWaitHint(error: DarumaError): DarumaError {
   return new DarumaError(error.code, error.message, { hint, cause: error })
 }
 
-export async function watchOperation(context: Context, invocation: Invocation, client: Client, accepted: OperationAnswer): Promise<number> {
+export async function watchOperation(
+  context: Context,
+  invocation: Invocation,
+  client: Client,
+  accepted: OperationAnswer,
+): Promise<number> {
   const { terminal } = context
   if (accepted.unchanged) return finishUnchanged(context, invocation, accepted.revision)
   const watching = new AbortController()
@@ -80,7 +97,9 @@ export async function watchOperation(context: Context, invocation: Invocation, c
     release()
   }
   if (end === null) {
-    terminal.note('Stopped watching. The daemon goes on with it: `daruma status` shows how far it is, `daruma events -f` tells the rest.')
+    terminal.note(
+      'Stopped watching. The daemon goes on with it: `daruma status` shows how far it is, `daruma events -f` tells the rest.',
+    )
     return interrupted
   }
   if (!invocation.json) terminal.print(describeEnd(context, accepted, end))
@@ -95,7 +114,12 @@ export function finishUnchanged(context: Context, invocation: Invocation, revisi
 }
 
 /** Null when the signal ended the watching first. */
-async function follow(client: Client, accepted: OperationAnswer, progress: Progress, signal: AbortSignal): Promise<EndLine | null> {
+async function follow(
+  client: Client,
+  accepted: OperationAnswer,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<EndLine | null> {
   const startedMs = performance.now()
   for (;;) {
     try {
@@ -133,7 +157,12 @@ async function waitForReturn(client: Client, signal: AbortSignal): Promise<boole
 }
 
 /** A daemon that began after the operation had ended knows only what became of its revision. */
-async function endFromHistory(client: Client, accepted: OperationAnswer, progress: Progress, durationMs: number): Promise<EndLine> {
+async function endFromHistory(
+  client: Client,
+  accepted: OperationAnswer,
+  progress: Progress,
+  durationMs: number,
+): Promise<EndLine> {
   const revisions = await client.revisions()
   const own = revisions.find((revision) => revision.number === accepted.revision)
   const present = revisions.find((revision) => revision.state === 'applied')?.number ?? accepted.revision
@@ -152,9 +181,11 @@ async function endFromHistory(client: Client, accepted: OperationAnswer, progres
 function describeEnd(context: Context, accepted: OperationAnswer, end: EndLine): string {
   const { green, red, bold } = context.terminal.palette
   const took = formatDuration(end.durationMs)
-  if (end.state === 'succeeded') return green(`✓ done in ${took}`) + (end.revision === 0 ? '' : `, revision ${bold(String(end.revision))} applies`)
+  if (end.state === 'succeeded')
+    return green(`✓ done in ${took}`) + (end.revision === 0 ? '' : `, revision ${bold(String(end.revision))} applies`)
   if (!end.rolledBack) return red(`✗ failed after ${took}`) + ': `daruma events` tells the story'
-  const back = end.revision === 0 ? 'there was none before: nothing applies' : `revision ${bold(String(end.revision))} applies again`
+  const back =
+    end.revision === 0 ? 'there was none before: nothing applies' : `revision ${bold(String(end.revision))} applies again`
   return `${red(`✗ revision ${accepted.revision} failed and was rolled back`)} after ${took}; ${back}`
 }
 

@@ -25,7 +25,11 @@ export interface PlannedChange {
 }
 
 /** With `onIdle`, not while somebody is at work. */
-export async function makePlan(context: Context, invocation: Invocation, options: { readonly onIdle: boolean }): Promise<PlannedChange> {
+export async function makePlan(
+  context: Context,
+  invocation: Invocation,
+  options: { readonly onIdle: boolean },
+): Promise<PlannedChange> {
   const config = await evaluateConfig(context, invocation)
   const state = stateOfProject(context, invocation, config.project)
   const client = await connect(context, state, 'if-used')

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { createContext, createScreen, escapeCharacter, fakeDaemon, until, usedState } from '../../test/cli/harness.ts'
@@ -90,9 +92,22 @@ test('output that is not a terminal has no escape characters, whatever the servi
     'GET /v1/status': { json: { ...status, services: [{ ...status.services[0], stoppedByHand: true }] } },
     'GET /v1/logs?lines=100': { lines: [{ service: 'web', slot: 'web/0', line: '\u001B[31mred\u001B[2J\u0007' }] },
     'GET /v1/events?limit=50': {
-      lines: [{ number: 1, at: '2026-11-22T09:00:00.000Z', revision: 1, kind: 'exited', slot: 'web/0', epoch: 7, message: 'ended \u001B[1m', cause: 'exit code 1' }],
+      lines: [
+        {
+          number: 1,
+          at: '2026-11-22T09:00:00.000Z',
+          revision: 1,
+          kind: 'exited',
+          slot: 'web/0',
+          epoch: 7,
+          message: 'ended \u001B[1m',
+          cause: 'exit code 1',
+        },
+      ],
     },
-    'GET /v1/revisions': { json: [{ number: 1, createdAt: '2026-11-22T09:00:00.000Z', by: 'ada', cause: 'up', state: 'applied', summary: '1 to add' }] },
+    'GET /v1/revisions': {
+      json: [{ number: 1, createdAt: '2026-11-22T09:00:00.000Z', by: 'ada', cause: 'up', state: 'applied', summary: '1 to add' }],
+    },
     'GET /v1/doctor': { json: { findings: [{ name: 'kernel', state: 'good', message: '6.18', hint: null }] } },
   })
   for (const command of ['status', 'logs', 'events', 'history', 'doctor']) {
@@ -113,7 +128,13 @@ test('a colour terminal gets colour', async () => {
 test('an unknown service is refused with the nearest name', async () => {
   using state = usedState()
   await using daemon = await fakeDaemon(state.path, { 'GET /v1/status': { json: status } })
-  for (const words of [['logs', 'wbe'], ['restart', 'wbe'], ['events', 'wbe/0'], ['scale', 'wbe=2'], ['status', '--only', 'wbe']]) {
+  for (const words of [
+    ['logs', 'wbe'],
+    ['restart', 'wbe'],
+    ['events', 'wbe/0'],
+    ['scale', 'wbe=2'],
+    ['status', '--only', 'wbe'],
+  ]) {
     const { code, note } = await run([...words, '--state', state.path])
     assert.equal(code, 1)
     assert.match(note, /there is no service "wbe.*Did you mean web\?/is, words.join(' '))
@@ -158,4 +179,39 @@ test('completion names are those of the running daemon, and nothing is said with
   assert.deepEqual(await run(['__complete', 'services', '--state', state.path]), { code: 0, out: 'web\n', note: '' })
   assert.deepEqual(await run(['__complete', 'services', '--state', '/nowhere']), { code: 0, out: '', note: '' })
   assert.deepEqual(await run(['__complete', 'services']), { code: 0, out: '', note: '' })
+})
+
+test('a daemon that refuses to start is reported with its own words at once, not after the time limit', async () => {
+  using state = usedState()
+  const launchDaemon = async (): Promise<void> => {
+    mkdirSync(join(state.path, 'host'))
+    writeFileSync(join(state.path, 'host/stopped'), '78\n')
+    writeFileSync(join(state.path, 'daemon.log'), 'daruma: this is a copy of /elsewhere (E_STATE_COPIED)\n')
+  }
+  const startedMs = performance.now()
+  const { code, note } = await run(['status', '--state', state.path], createContext({ tools: { launchDaemon } }))
+  assert.equal(code, 1)
+  assert.match(note, /The daemon refused to start[\s\S]*E_STATE_COPIED/)
+  assert.ok(performance.now() - startedMs < 5000)
+})
+
+test('rolling back shows that jobs do not run', async () => {
+  using state = usedState()
+  const plan = {
+    base: 2,
+    fingerprint: 'f',
+    unchanged: 1,
+    steps: [{ kind: 'run-job', service: 'migrate', what: 'job', reasons: [], transition: null, warning: null }],
+  }
+  await using _daemon = await fakeDaemon(state.path, {
+    'GET /v1/operations/current': { json: null },
+    'GET /v1/revisions': { json: [{ number: 2 }, { number: 1 }] },
+    'GET /v1/revisions/1': { json: { project: { name: 'shop', stage: null, services: [] } } },
+    'POST /v1/plan': { json: { plan } },
+    'POST /v1/operations': { json: { id: '', revision: 2, unchanged: true } },
+  })
+  const { code, out } = await run(['rollback', '1', '-y', '--state', state.path])
+  assert.equal(code, 0)
+  assert.match(out, /~ migrate job\n +jobs do not run on the way back/)
+  assert.equal((await run(['rollback', '7', '-y', '--state', state.path])).code, 1)
 })

@@ -65,7 +65,10 @@ function buildProgram(context: Context, act: Act): Command {
     .exitOverride()
   addFlags(program, globalFlags)
   for (const spec of commands) program.addCommand(buildCommand(program, spec, [], act), { hidden: spec.isHidden === true })
-  program.addHelpText('after', `\nStart with: daruma init, daruma up, daruma status. Every command has examples: daruma up --help`)
+  program.addHelpText(
+    'after',
+    `\nStart with: daruma init, daruma up, daruma status. Every command has examples: daruma up --help`,
+  )
   return program
 }
 
@@ -104,12 +107,17 @@ export function flagsOf(spec: CommandSpec): readonly FlagSpec[] {
 function addFlags(command: Command, flags: readonly FlagSpec[]): void {
   for (const flag of flags) {
     const option = new Option(flag.syntax, flag.summary)
-    if (flag.isList === true) option.argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), ...splitList(value)])
+    if (flag.isList === true)
+      option.argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), ...splitList(value)])
     command.addOption(option)
   }
 }
 
-const splitList = (text: string): readonly string[] => text.split(',').map((part) => part.trim()).filter((part) => part !== '')
+const splitList = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
 
 const describe = (spec: CommandSpec): string => {
   const sentence = `${spec.summary.charAt(0).toUpperCase()}${spec.summary.slice(1)}.`

@@ -8,12 +8,24 @@ import { createProgress, drawServices } from './progress.ts'
 
 type ProgressLine = Extract<OperationLine, { kind: 'progress' }>
 
-const line = (service: string, ready: number, wanted: number, message = 'starting'): ProgressLine => ({ kind: 'progress', service, slot: `${service}/0`, message, ready, wanted })
+const line = (service: string, ready: number, wanted: number, message = 'starting'): ProgressLine => ({
+  kind: 'progress',
+  service,
+  slot: `${service}/0`,
+  message,
+  ready,
+  wanted,
+})
 
 test('services that do not fit are counted, and those at work are shown first', () => {
   const lines = [line('a', 1, 1), line('b', 1, 1), line('c', 0, 1), line('d', 1, 2), line('e', 1, 1)]
   const view = { failed: new Set<string>(), isOver: false, elapsedMs: 12_000, palette: noColour }
-  assert.deepEqual(drawServices(lines, { ...view, rows: 3 }), ['  ⠋ c  0/1  starting', '  ⠋ d  1/2  d/0 starting', '    and 3 services more, 3 of them done', '  12 s'])
+  assert.deepEqual(drawServices(lines, { ...view, rows: 3 }), [
+    '  ⠋ c  0/1  starting',
+    '  ⠋ d  1/2  d/0 starting',
+    '    and 3 services more, 3 of them done',
+    '  12 s',
+  ])
   assert.equal(drawServices(lines, { ...view, rows: 10 }).length, 6)
 })
 
@@ -22,7 +34,10 @@ test('a terminal is redrawn and gets its cursor back; a failure stays above', ()
   {
     using progress = createProgress(screen, () => 0)
     progress.show(line('web', 0, 1))
-    progress.show({ kind: 'failure', failure: { service: 'web', slot: 'web/0', message: 'exit code 1', probe: null, log: ['boom'] } })
+    progress.show({
+      kind: 'failure',
+      failure: { service: 'web', slot: 'web/0', message: 'exit code 1', probe: null, log: ['boom'] },
+    })
   }
   const text = screen.printed()
   assert.ok(text.startsWith(`${escapeCharacter}[?25l`))

@@ -144,9 +144,14 @@ export function drawServices(lines: readonly ProgressLine[], view: ServicesView)
     const message = sanitise(line.message, false)
     const text = countsItself(message) ? '' : `${where}${message}`
     const count = countWidth === 0 ? [] : [padStart(countOf(line), countWidth)]
-    return [`  ${markOf(line)} ${padEnd(line.service, nameWidth)}`, ...count, isDone(line) ? palette.dim(text) : text].join('  ').trimEnd()
+    return [`  ${markOf(line)} ${padEnd(line.service, nameWidth)}`, ...count, isDone(line) ? palette.dim(text) : text]
+      .join('  ')
+      .trimEnd()
   })
-  const more = rest.length === 0 ? [] : [palette.dim(`    and ${plural(rest.length, 'service')} more, ${rest.filter(isDone).length} of them done`)]
+  const more =
+    rest.length === 0
+      ? []
+      : [palette.dim(`    and ${plural(rest.length, 'service')} more, ${rest.filter(isDone).length} of them done`)]
   const clock = view.isOver ? [] : [palette.dim(`  ${formatDuration(view.elapsedMs)}`)]
   return [...rows, ...more, ...clock]
 }

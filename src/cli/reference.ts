@@ -46,7 +46,9 @@ function section(spec: CommandSpec, above: readonly string[]): readonly string[]
     `${'#'.repeat(path.length + 1)} ${path.join(' ')}`,
     `\`daruma ${[...path, ...(spec.children === undefined ? ['[flags]', ...words] : ['<command>'])].join(' ')}\`${aliases === '' ? '' : ` (also: ${aliases})`}`,
     spec.detail === undefined ? sentence : `${sentence} ${spec.detail}`,
-    ...(spec.arguments === undefined ? [] : [spec.arguments.map((argument) => `- \`${argument.syntax}\`: ${argument.summary}`).join('\n')]),
+    ...(spec.arguments === undefined
+      ? []
+      : [spec.arguments.map((argument) => `- \`${argument.syntax}\`: ${argument.summary}`).join('\n')]),
     ...(spec.flags === undefined ? [] : [flagTable(spec.flags)]),
     ...(spec.exits === undefined ? [] : [exitTable(spec.exits)]),
     `\`\`\`sh\n${spec.examples.map((example) => `${example.command}   # ${example.meaning}`).join('\n')}\n\`\`\``,

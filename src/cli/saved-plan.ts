@@ -39,8 +39,16 @@ export function readPlan(path: string): SavedPlan {
       cause: error,
     })
   }
-  if (value.format !== 'daruma-plan-1' || value.project === undefined || value.plan === undefined || value.state === undefined || value.file === undefined) {
-    throw new DarumaError('E_PLAN_FILE', `${path} holds no plan that this version reads.`, { hint: '`daruma plan --out FILE` writes one.' })
+  if (
+    value.format !== 'daruma-plan-1' ||
+    value.project === undefined ||
+    value.plan === undefined ||
+    value.state === undefined ||
+    value.file === undefined
+  ) {
+    throw new DarumaError('E_PLAN_FILE', `${path} holds no plan that this version reads.`, {
+      hint: '`daruma plan --out FILE` writes one.',
+    })
   }
   return value as SavedPlan
 }
@@ -49,12 +57,21 @@ export function readPlan(path: string): SavedPlan {
 export function assertFresh(saved: SavedPlan, now: { readonly plan: Plan; readonly project: Project }): void {
   const hint = 'Make a new one with `daruma plan --out FILE`.'
   if (saved.plan.base !== now.plan.base) {
-    throw new DarumaError('E_PLAN_STALE', `The plan was made on revision ${saved.plan.base}, and revision ${now.plan.base} applies now.`, { hint })
+    throw new DarumaError(
+      'E_PLAN_STALE',
+      `The plan was made on revision ${saved.plan.base}, and revision ${now.plan.base} applies now.`,
+      { hint },
+    )
   }
   const changed = changedSecret(saved.project, now.project)
-  if (changed !== null) throw new DarumaError('E_PLAN_STALE', `The secret ${changed} has another value than when the plan was made.`, { hint })
+  if (changed !== null)
+    throw new DarumaError('E_PLAN_STALE', `The secret ${changed} has another value than when the plan was made.`, { hint })
   if (saved.plan.fingerprint !== now.plan.fingerprint) {
-    throw new DarumaError('E_PLAN_STALE', 'The world has moved since the plan was made: something runs, or has stopped, that did not.', { hint })
+    throw new DarumaError(
+      'E_PLAN_STALE',
+      'The world has moved since the plan was made: something runs, or has stopped, that did not.',
+      { hint },
+    )
   }
 }
 
@@ -64,7 +81,8 @@ function changedSecret(saved: Project, now: Project): string | null {
   for (const service of saved.services) {
     for (const [name, reference] of Object.entries(service.secrets)) {
       if (reference.digest === null) continue
-      if (canonicalJson(present.get(service.name)?.[name]?.digest ?? null) !== canonicalJson(reference.digest)) return `${service.name}.${name}`
+      if (canonicalJson(present.get(service.name)?.[name]?.digest ?? null) !== canonicalJson(reference.digest))
+        return `${service.name}.${name}`
     }
   }
   return null

@@ -43,7 +43,10 @@ test('a state that was made from this config file is found without evaluating it
   const wanted = plant(home.path, 'renamed', { file, stage: null, project: 'renamed' })
   writeFileSync(join(wanted, 'state.db'), '')
   const evaluated: string[] = []
-  assert.deepEqual(await resolveState(contextIn(home.path, { evaluated }), new Invocation([], {})), { directory: wanted, isUsed: true })
+  assert.deepEqual(await resolveState(contextIn(home.path, { evaluated }), new Invocation([], {})), {
+    directory: wanted,
+    isUsed: true,
+  })
   assert.deepEqual(evaluated, [])
 })
 
@@ -52,8 +55,14 @@ test('another stage of the same file is another state', async () => {
   plant(home.path, 'shop@prod', { file, stage: 'prod', project: 'shop' })
   const context = contextIn(home.path)
   assert.equal((await resolveState(context, new Invocation([], {}))).directory, join(home.path, 'daruma/shop'))
-  assert.equal((await resolveState(context, new Invocation([], { stage: 'prod' }))).directory, join(home.path, 'daruma/shop@prod'))
-  assert.equal((await resolveState(context, new Invocation([], { stage: 'test' }))).directory, join(home.path, 'daruma/shop@test'))
+  assert.equal(
+    (await resolveState(context, new Invocation([], { stage: 'prod' }))).directory,
+    join(home.path, 'daruma/shop@prod'),
+  )
+  assert.equal(
+    (await resolveState(context, new Invocation([], { stage: 'test' }))).directory,
+    join(home.path, 'daruma/shop@test'),
+  )
 })
 
 test('a config that is gone still names the state that it made', async () => {
@@ -73,16 +82,35 @@ test('without a config the projects of this machine are named', async () => {
 })
 
 test('a config with problems is refused with every one of them', async () => {
-  const problem = { code: 'E_CONFIG_UNKNOWN_KEY', path: ['services', 'web', 'replcas'], message: 'unknown key', allowed: null, suggestion: 'replicas', file, line: 3, column: 5, source: null }
+  const problem = {
+    code: 'E_CONFIG_UNKNOWN_KEY',
+    path: ['services', 'web', 'replcas'],
+    message: 'unknown key',
+    allowed: null,
+    suggestion: 'replicas',
+    file,
+    line: 3,
+    column: 5,
+    source: null,
+  }
   const context = createContext({
-    tools: { findConfig: async () => file, loadConfig: async () => ({ ok: false, file, problems: [problem, { ...problem, line: 4 }] }) },
+    tools: {
+      findConfig: async () => file,
+      loadConfig: async () => ({ ok: false, file, problems: [problem, { ...problem, line: 4 }] }),
+    },
   })
-  await assert.rejects(resolveState(context, new Invocation([], {})), { code: 'E_CONFIG', message: /:3:5 [\s\S]*did you mean replicas\?[\s\S]*:4:5 / })
+  await assert.rejects(resolveState(context, new Invocation([], {})), {
+    code: 'E_CONFIG',
+    message: /:3:5 [\s\S]*did you mean replicas\?[\s\S]*:4:5 /,
+  })
 })
 
 test('root keeps state in /var/lib, others at home', () => {
   assert.equal(defaultRoot({ userId: 0, environment: { HOME: '/root' } }), '/var/lib/daruma')
   assert.equal(defaultRoot({ userId: 1000, environment: { HOME: '/home/ada' } }), '/home/ada/.local/state/daruma')
   assert.equal(defaultRoot({ userId: 1000, environment: { HOME: '/home/ada', XDG_STATE_HOME: '/x' } }), '/x/daruma')
-  assert.equal(defaultRoot({ userId: 1000, environment: { HOME: '/home/ada', XDG_STATE_HOME: 'relative' } }), '/home/ada/.local/state/daruma')
+  assert.equal(
+    defaultRoot({ userId: 1000, environment: { HOME: '/home/ada', XDG_STATE_HOME: 'relative' } }),
+    '/home/ada/.local/state/daruma',
+  )
 })

@@ -126,7 +126,9 @@ export function readOrigin(directory: string): Origin | null {
 
 function explainMissingConfig(context: Context): DarumaError {
   const origins = listOrigins(context)
-  const known = origins.map(({ directory, origin }) => `${directoryName({ name: origin.project, stage: origin.stage })} (${directory})`)
+  const known = origins.map(
+    ({ directory, origin }) => `${directoryName({ name: origin.project, stage: origin.stage })} (${directory})`,
+  )
   const hint =
     known.length === 0
       ? '`daruma init` writes one; -f FILE names another.'

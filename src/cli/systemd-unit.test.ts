@@ -14,7 +14,13 @@ test('a path with spaces, quotes and percent signs reaches the daemon as it is',
 
 test('stopping the unit leaves the instances alone, and a refusal is not tried again', () => {
   const unit = renderUnit({ node: '/n', entry: '/e', state: '/s', project: 'shop' })
-  for (const line of ['Restart=always', 'KillMode=process', 'Delegate=yes', 'RestartPreventExitStatus=78', 'WantedBy=multi-user.target']) {
+  for (const line of [
+    'Restart=always',
+    'KillMode=process',
+    'Delegate=yes',
+    'RestartPreventExitStatus=78',
+    'WantedBy=multi-user.target',
+  ]) {
     assert.ok(unit.split('\n').includes(line), line)
   }
 })
@@ -26,16 +32,24 @@ test('two stages, and a project whose name looks like a stage, have units of dif
     unitName('/x', { project: 'shop-prod', stage: null, file: null }),
     unitName('/var/lib/daruma/shop@prod', null),
   ]
-  assert.deepEqual(names, ['daruma-shop.service', 'daruma-shop.prod.service', 'daruma-shop-prod.service', 'daruma-shop.prod.service'])
+  assert.deepEqual(names, [
+    'daruma-shop.service',
+    'daruma-shop.prod.service',
+    'daruma-shop-prod.service',
+    'daruma-shop.prod.service',
+  ])
 })
 
 test('install is refused without systemd and without root, and prints the unit all the same', async () => {
   const printing = createContext()
   assert.equal(await runCommandLine(printing, ['daemon', 'install', '--print', '--state', '/s/shop']), 0)
-  assert.match(printing.terminal.printed(), /^ExecStart=\/opt\/node \/opt\/daruma\/dist\/main\/cli\.js daemon run --state \/s\/shop$/m)
+  assert.match(
+    printing.terminal.printed(),
+    /^ExecStart=\/opt\/node \/opt\/daruma\/dist\/main\/cli\.js daemon run --state \/s\/shop$/m,
+  )
   const withoutSystemd = createContext({ userId: 0 })
   assert.equal(await runCommandLine(withoutSystemd, ['daemon', 'install', '--state', '/s/shop']), 1)
-  assert.match(withoutSystemd.terminal.noted(), /systemd is not the init/)
+  assert.match(withoutSystemd.terminal.noted(), /init of this machine is not systemd/)
   const systemd = { isRunning: () => true, control: async () => '', unitDirectory: '/nowhere' }
   const withoutRoot = createContext({ tools: { systemd } })
   assert.equal(await runCommandLine(withoutRoot, ['daemon', 'install', '--state', '/s/shop']), 1)

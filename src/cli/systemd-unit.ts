@@ -46,7 +46,12 @@ WantedBy=multi-user.target
 
 /** `daruma-shop.service`, `daruma-shop.prod.service`; a state directory that was never used is named by its last part. */
 export function unitName(state: string, origin: Origin | null): string {
-  const name = origin === null ? basename(state).replace('@', '.') : origin.stage === null ? origin.project : `${origin.project}.${origin.stage}`
+  const name =
+    origin === null
+      ? basename(state).replace('@', '.')
+      : origin.stage === null
+        ? origin.project
+        : `${origin.project}.${origin.stage}`
   return `daruma-${name.replaceAll(/[^A-Za-z0-9:_.-]/g, '-')}.service`
 }
 

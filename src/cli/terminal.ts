@@ -53,7 +53,7 @@ export function createTerminal(streams: Streams, environment: Readonly<Record<st
 }
 
 function askOnce(streams: Streams, question: string): Promise<string> {
-  const reader = createInterface({ input: streams.input, output: streams.output as NodeJS.WritableStream })
+  const reader = createInterface({ input: streams.input, output: streams.output })
   return new Promise((resolve) => {
     reader.on('close', () => resolve(''))
     reader.on('SIGINT', () => {

@@ -58,7 +58,12 @@ export interface ExitSpec {
 export const globalFlags: readonly FlagSpec[] = [
   { syntax: '-f, --file <file>', summary: 'the config; otherwise daruma.config.ts here or in a folder above', completes: 'file' },
   { syntax: '-e, --stage <stage>', summary: 'the stage that the config is evaluated for' },
-  { syntax: '--only <service>', summary: 'only this service; may be repeated, or a list with commas', completes: 'service', isList: true },
+  {
+    syntax: '--only <service>',
+    summary: 'only this service; may be repeated, or a list with commas',
+    completes: 'service',
+    isList: true,
+  },
   { syntax: '--json', summary: 'for machines: JSON, or one JSON object a line; the forms are stable' },
   { syntax: '-y, --yes', summary: 'do not ask' },
   { syntax: '-v, --verbose', summary: 'say more: the causes of an error' },
@@ -70,7 +75,11 @@ export const commonExits: readonly ExitSpec[] = [
   { code: '1', meaning: 'refused, failed, or rolled back; the reason is printed' },
 ]
 
-const services: ArgumentSpec = { syntax: '[services...]', summary: 'services; all of them when none is named', completes: 'service' }
+const services: ArgumentSpec = {
+  syntax: '[services...]',
+  summary: 'services; all of them when none is named',
+  completes: 'service',
+}
 const wait: FlagSpec = { syntax: '--wait', summary: 'wait for an operation that is at work instead of being refused' }
 const follow: FlagSpec = { syntax: '-f, --follow', summary: 'go on with what comes, until Ctrl-C' }
 
@@ -89,7 +98,8 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'doctor',
     summary: 'examine this machine: what it lacks, and which guarantee it can give',
-    detail: 'Asks the daemon when one runs, because it knows best; examines the machine itself otherwise. Exits 1 when something is bad.',
+    detail:
+      'Asks the daemon when one runs, because it knows best; examines the machine itself otherwise. Exits 1 when something is bad.',
     examples: [{ command: 'daruma doctor', meaning: 'examine kernel, control groups, ports, disk and clock' }],
     load: async () => (await import('./commands/doctor.ts')).doctor,
   },
@@ -154,7 +164,9 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'logs',
     summary: 'what the services print',
-    arguments: [{ syntax: '[targets...]', summary: 'services or slots (web, web/0); all of them when none is named', completes: 'target' }],
+    arguments: [
+      { syntax: '[targets...]', summary: 'services or slots (web, web/0); all of them when none is named', completes: 'target' },
+    ],
     flags: [follow, { syntax: '-n, --lines <count>', summary: 'the last lines of each slot (100)' }],
     examples: [
       { command: 'daruma logs', meaning: 'the last lines of everything' },
@@ -177,7 +189,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'exec',
-    summary: "run a command inside an instance: its environment, its limits, its user",
+    summary: 'run a command inside an instance: its environment, its limits, its user',
     arguments: [
       { syntax: '<target>', summary: 'a service (its first running slot) or a slot', completes: 'target' },
       { syntax: '<command...>', summary: 'the command with its arguments, after --' },
@@ -260,9 +272,16 @@ export const commands: readonly CommandSpec[] = [
       {
         name: 'run',
         summary: 'run the daemon here, in front, until it is asked to end',
-        flags: [{ syntax: '--take-over', summary: 'make a copied or restored state directory this one; refused while the original is there' }],
+        flags: [
+          {
+            syntax: '--take-over',
+            summary: 'make a copied or restored state directory this one; refused while the original is there',
+          },
+        ],
         examples: [{ command: 'daruma daemon run --state /var/lib/daruma/shop', meaning: 'what systemd and the supervisor do' }],
-        exits: [{ code: '78', meaning: 'refused: another daemon holds the state directory, or it is a copy; do not start again' }],
+        exits: [
+          { code: '78', meaning: 'refused: another daemon holds the state directory, or it is a copy; do not start again' },
+        ],
         load: async () => (await import('./commands/daemon.ts')).run,
       },
       {

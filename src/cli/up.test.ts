@@ -3,7 +3,17 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { type Answer, createContext, createScreen, fakeDaemon, type Rehearsal, type Screen, temporaryFolder, until, usedState } from '../../test/cli/harness.ts'
+import {
+  type Answer,
+  createContext,
+  createScreen,
+  fakeDaemon,
+  type Rehearsal,
+  type Screen,
+  temporaryFolder,
+  until,
+  usedState,
+} from '../../test/cli/harness.ts'
 import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationLine, OperationRequest } from '../protocol/api.ts'
@@ -17,13 +27,20 @@ const file = '/srv/shop/daruma.config.ts'
 function contextFor(terminal: Screen = createScreen()): Rehearsal {
   return createContext({
     terminal,
-    tools: { findConfig: async () => file, loadConfig: async () => ({ ok: true, file, project }), resolveSecrets: async () => ({ ok: true, values: {}, warnings: [] }) },
+    tools: {
+      findConfig: async () => file,
+      loadConfig: async () => ({ ok: true, file, project }),
+      resolveSecrets: async () => ({ ok: true, values: {}, warnings: [] }),
+    },
   })
 }
 
 const accepted: Answer = { json: { id: 'op1', revision: 4, unchanged: false } }
 const end = { kind: 'end', state: 'succeeded', rolledBack: false, revision: 4, durationMs: 2100 } as const
-const quiet: Record<string, Answer | readonly Answer[]> = { 'GET /v1/operations/current': { json: null }, 'POST /v1/plan': { json: { plan, project } } }
+const quiet: Record<string, Answer | readonly Answer[]> = {
+  'GET /v1/operations/current': { json: null },
+  'POST /v1/plan': { json: { plan, project } },
+}
 
 const bodies = (daemon: { readonly requests: readonly { what: string; body: unknown }[] }): readonly OperationRequest[] =>
   daemon.requests.filter(({ what }) => what === 'POST /v1/operations').map(({ body }) => body as OperationRequest)
@@ -54,7 +71,11 @@ test('an apply is shown step by step, as plain lines where there is no terminal'
     { kind: 'progress', service: 'web', slot: null, message: 'done', ready: 0, wanted: 0 },
     end,
   ]
-  await using daemon = await fakeDaemon(state.path, { ...quiet, 'POST /v1/operations': accepted, 'GET /v1/operations/op1/stream': { lines } })
+  await using daemon = await fakeDaemon(state.path, {
+    ...quiet,
+    'POST /v1/operations': accepted,
+    'GET /v1/operations/op1/stream': { lines },
+  })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '-y', '--state', state.path]), 0)
   assert.equal(
@@ -63,7 +84,7 @@ test('an apply is shown step by step, as plain lines where there is no terminal'
 
     + web 2 replicas
 
-Plan: 1 to add; 0 unchanged.
+Plan: 1 to create, 0 unchanged.
 web: 0/2 ready
 web/0: started (1/2 ready)
 web: done
@@ -77,11 +98,22 @@ web: done
 test('a failure shows probe and last words where it happened, and a rolled-back apply exits 1', async () => {
   using state = usedState()
   const log = Array.from({ length: 12 }, (_, index) => `line ${index + 1}`)
-  const failure = { service: 'web', slot: 'web/2', message: 'never became healthy within 60 s', probe: 'GET http://127.0.0.1:20001/healthz → 503 "no database"', log }
+  const failure = {
+    service: 'web',
+    slot: 'web/2',
+    message: 'never became healthy within 60 s',
+    probe: 'GET http://127.0.0.1:20001/healthz → 503 "no database"',
+    log,
+  }
   await using _daemon = await fakeDaemon(state.path, {
     ...quiet,
     'POST /v1/operations': accepted,
-    'GET /v1/operations/op1/stream': { lines: [{ kind: 'failure', failure }, { ...end, state: 'failed', rolledBack: true, revision: 3 }] },
+    'GET /v1/operations/op1/stream': {
+      lines: [
+        { kind: 'failure', failure },
+        { ...end, state: 'failed', rolledBack: true, revision: 3 },
+      ],
+    },
   })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '-y', '--state', state.path]), 1)
@@ -90,7 +122,10 @@ test('a failure shows probe and last words where it happened, and a rolled-back 
     `✗ web/2  never became healthy within 60 s
     probe  GET http://127.0.0.1:20001/healthz → 503 "no database"
     its last 10 lines:
-${log.slice(2).map((line) => `    │ ${line}`).join('\n')}
+${log
+  .slice(2)
+  .map((line) => `    │ ${line}`)
+  .join('\n')}
 ✗ revision 4 failed and was rolled back after 2.1 s; revision 3 applies again
 `,
   )
@@ -98,14 +133,24 @@ ${log.slice(2).map((line) => `    │ ${line}`).join('\n')}
 
 test('a second up does nothing and says so', async () => {
   using state = usedState()
-  await using daemon = await fakeDaemon(state.path, { ...quiet, 'POST /v1/plan': { json: { plan: { ...plan, steps: [], unchanged: 2 }, project } } })
+  await using daemon = await fakeDaemon(state.path, {
+    ...quiet,
+    'POST /v1/plan': { json: { plan: { ...plan, steps: [], unchanged: 2 }, project } },
+  })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '--state', state.path]), 0)
   assert.equal(context.terminal.printed(), 'shop: nothing to change (on revision 3, 2 services as wanted)\n')
   assert.deepEqual(bodies(daemon), [])
 })
 
-const busyView = { id: 'op0', kind: 'apply', revision: 3, by: { pid: 7, user: 'grace', command: 'up', file }, startedAt: new Date().toISOString(), state: 'running' }
+const busyView = {
+  id: 'op0',
+  kind: 'apply',
+  revision: 3,
+  by: { pid: 7, user: 'grace', command: 'up', file },
+  startedAt: new Date().toISOString(),
+  state: 'running',
+}
 
 test('an up while somebody applies is told who; with --wait it plans anew when they are done', async () => {
   using state = usedState()
@@ -137,13 +182,22 @@ test('when the world moves while a person reads, they read the new plan before a
   })
   const context = contextFor(createScreen({ answer: 'y' }))
   assert.equal(await runCommandLine(context, ['up', '--state', state.path]), 0)
-  assert.deepEqual(bodies(daemon).map((body) => body.kind === 'apply' && [body.base, body.fingerprint]), [[3, 'f3'], [4, 'f4']])
+  assert.deepEqual(
+    bodies(daemon).map((body) => body.kind === 'apply' && [body.base, body.fingerprint]),
+    [
+      [3, 'f3'],
+      [4, 'f4'],
+    ],
+  )
   assert.equal(context.terminal.printed().split('Apply this?').length, 3)
 })
 
 test('with -y a stale plan is refused rather than applied unseen', async () => {
   using state = usedState()
-  await using daemon = await fakeDaemon(state.path, { ...quiet, 'POST /v1/operations': { status: 409, code: 'E_PLAN_STALE', message: 'revision 4 applies now' } })
+  await using daemon = await fakeDaemon(state.path, {
+    ...quiet,
+    'POST /v1/operations': { status: 409, code: 'E_PLAN_STALE', message: 'revision 4 applies now' },
+  })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '-y', '--state', state.path]), 1)
   assert.equal(bodies(daemon).length, 1)
@@ -154,7 +208,10 @@ test('Ctrl-C ends the watching, not the apply', async () => {
   await using daemon = await fakeDaemon(state.path, {
     ...quiet,
     'POST /v1/operations': accepted,
-    'GET /v1/operations/op1/stream': (_request, response) => void response.write(`${JSON.stringify({ kind: 'progress', service: 'web', slot: null, message: '0/2 ready', ready: 0, wanted: 2 })}\n`),
+    'GET /v1/operations/op1/stream': (_request, response) =>
+      void response.write(
+        `${JSON.stringify({ kind: 'progress', service: 'web', slot: null, message: '0/2 ready', ready: 0, wanted: 2 })}\n`,
+      ),
   })
   const context = contextFor()
   const running = runCommandLine(context, ['up', '-y', '--state', state.path])
@@ -162,7 +219,10 @@ test('Ctrl-C ends the watching, not the apply', async () => {
   context.interrupt()
   assert.equal(await running, 130)
   assert.match(context.terminal.noted(), /The daemon goes on with it/)
-  assert.equal(daemon.requests.some(({ what }) => what.includes('stop')), false)
+  assert.equal(
+    daemon.requests.some(({ what }) => what.includes('stop')),
+    false,
+  )
 })
 
 test('a daemon that dies in the middle is waited for, and the end is not missed', async () => {
@@ -170,7 +230,10 @@ test('a daemon that dies in the middle is waited for, and the end is not missed'
   await using _daemon = await fakeDaemon(state.path, {
     ...quiet,
     'POST /v1/operations': accepted,
-    'GET /v1/operations/op1/stream': [(_request, response) => void response.write('\n', () => response.destroy()), { lines: [end] }],
+    'GET /v1/operations/op1/stream': [
+      (_request, response) => void response.write('\n', () => response.destroy()),
+      { lines: [end] },
+    ],
   })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '-y', '--state', state.path]), 0)
@@ -179,9 +242,15 @@ test('a daemon that dies in the middle is waited for, and the end is not missed'
 
 test('an operation that ended while no daemon could tell is judged by its revision', async () => {
   const revision = { number: 4, createdAt: '', by: 'ada', cause: 'up', summary: '' }
-  for (const [state4, code] of [['applied', 0], ['failed', 1]] as const) {
+  for (const [state4, code] of [
+    ['applied', 0],
+    ['failed', 1],
+  ] as const) {
     using state = usedState()
-    const revisions = [{ ...revision, state: state4 }, { ...revision, number: 3, state: state4 === 'failed' ? 'applied' : 'superseded' }]
+    const revisions = [
+      { ...revision, state: state4 },
+      { ...revision, number: 3, state: state4 === 'failed' ? 'applied' : 'superseded' },
+    ]
     await using _daemon = await fakeDaemon(state.path, {
       ...quiet,
       'POST /v1/operations': accepted,
@@ -197,7 +266,10 @@ test('an operation that ended while no daemon could tell is judged by its revisi
 test('a saved plan holds no secret, is private, and is applied only as it was shown', async () => {
   using state = usedState()
   using folder = temporaryFolder()
-  const secretive = { ...project, services: [{ name: 'web', secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd1' } }, after: [] }] } as unknown as Project
+  const secretive = {
+    ...project,
+    services: [{ name: 'web', secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd1' } }, after: [] }],
+  } as unknown as Project
   const planned = { plan, project: secretive }
   await using daemon = await fakeDaemon(state.path, {
     'GET /v1/operations/current': { json: null },
@@ -206,7 +278,17 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
       { json: planned },
       { json: { ...planned, plan: { ...plan, fingerprint: 'moved' } } },
       { json: { ...planned, plan: { ...plan, base: 4 } } },
-      { json: { plan, project: { ...secretive, services: [{ ...secretive.services[0], secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd2' } } }] } } },
+      {
+        json: {
+          plan,
+          project: {
+            ...secretive,
+            services: [
+              { ...secretive.services[0], secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd2' } } },
+            ],
+          },
+        },
+      },
     ],
     'POST /v1/operations': accepted,
     'GET /v1/operations/op1/stream': { lines: [end] },
@@ -224,7 +306,16 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
   assert.equal(statSync(out).mode & 0o777, 0o600)
   assert.ok(!readFileSync(out, 'utf8').includes('hunter22'))
   assert.equal(await runCommandLine(context(), ['up', '--plan', out]), 0)
-  assert.deepEqual(bodies(daemon), [{ kind: 'apply', by: { pid: 4711, user: 'ada', command: 'up --plan', file }, project: secretive, secrets: { web: { DB: 'hunter22' } }, base: 3, fingerprint: 'f3' }])
+  assert.deepEqual(bodies(daemon), [
+    {
+      kind: 'apply',
+      by: { pid: 4711, user: 'ada', command: 'up --plan', file },
+      project: secretive,
+      secrets: { web: { DB: 'hunter22' } },
+      base: 3,
+      fingerprint: 'f3',
+    },
+  ])
   for (const why of [/the world has moved/i, /made on revision 3, and revision 4/, /secret web\.DB has another value/]) {
     const refused = context()
     assert.equal(await runCommandLine(refused, ['up', '--plan', out]), 1)
@@ -236,17 +327,33 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
 
 test('with --json every line is an object, and the last one is the end', async () => {
   using state = usedState()
-  await using _daemon = await fakeDaemon(state.path, { ...quiet, 'POST /v1/operations': accepted, 'GET /v1/operations/op1/stream': { lines: [end] } })
+  await using _daemon = await fakeDaemon(state.path, {
+    ...quiet,
+    'POST /v1/operations': accepted,
+    'GET /v1/operations/op1/stream': { lines: [end] },
+  })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '-y', '--json', '--state', state.path]), 0)
-  const kinds = context.terminal.printed().trimEnd().split('\n').map((line) => (JSON.parse(line) as { kind: string }).kind)
+  const kinds = context.terminal
+    .printed()
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { kind: string }).kind)
   assert.deepEqual(kinds, ['plan', 'operation', 'end'])
 })
 
 test('--only takes the other services from the revision that applies', async () => {
   using state = usedState()
-  const service = (name: string, command: string, after: readonly string[] = []): object => ({ name, command: [command], after: after.map((other) => ({ service: other, condition: 'started' })), secrets: {} })
-  const wanted = { ...project, services: [service('api', 'new'), service('job', 'new'), service('web', 'new', ['job'])] } as unknown as Project
+  const service = (name: string, command: string, after: readonly string[] = []): object => ({
+    name,
+    command: [command],
+    after: after.map((other) => ({ service: other, condition: 'started' })),
+    secrets: {},
+  })
+  const wanted = {
+    ...project,
+    services: [service('api', 'new'), service('job', 'new'), service('web', 'new', ['job'])],
+  } as unknown as Project
   const recorded = { ...project, services: [service('api', 'old'), service('old', 'old'), service('web', 'old')] }
   await using daemon = await fakeDaemon(state.path, {
     ...quiet,
@@ -254,10 +361,22 @@ test('--only takes the other services from the revision that applies', async () 
     'GET /v1/revisions/3': { json: { project: recorded } },
   })
   const context = (): Rehearsal =>
-    createContext({ tools: { findConfig: async () => file, loadConfig: async () => ({ ok: true, file, project: wanted }), resolveSecrets: async () => ({ ok: true, values: {}, warnings: [] }) } })
+    createContext({
+      tools: {
+        findConfig: async () => file,
+        loadConfig: async () => ({ ok: true, file, project: wanted }),
+        resolveSecrets: async () => ({ ok: true, values: {}, warnings: [] }),
+      },
+    })
   assert.equal(await runCommandLine(context(), ['plan', '--only', 'api', '--only', 'old', '--state', state.path]), 0)
   const asked = daemon.requests.find(({ what }) => what === 'POST /v1/plan')?.body as { project: Project }
-  assert.deepEqual(asked.project.services.map(({ name, command }) => [name, command[0]]), [['api', 'new'], ['web', 'old']])
+  assert.deepEqual(
+    asked.project.services.map(({ name, command }) => [name, command[0]]),
+    [
+      ['api', 'new'],
+      ['web', 'old'],
+    ],
+  )
   const dependent = context()
   assert.equal(await runCommandLine(dependent, ['plan', '--only', 'web', '--state', state.path]), 1)
   assert.match(dependent.terminal.noted(), /web waits for job[\s\S]*--only job/)

@@ -21,7 +21,7 @@ function startGroomer(t: TestContext, state: string): ChildProcess {
 }
 
 function makeState(t: TestContext): string {
-  const state = mkdtempSync(join(tmpdir(), 'daruma-test-'))
+  const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
   mkdirSync(join(state, 'host'))
   // Nobody to get up here.
   writeFileSync(join(state, 'host', 'supervised-by'), 'systemd\n')

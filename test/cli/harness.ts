@@ -32,7 +32,9 @@ export interface Screen extends Terminal {
   readonly noted: () => string
 }
 
-export function createScreen(options: { readonly answer?: string; readonly interactive?: boolean; readonly columns?: number } = {}): Screen {
+export function createScreen(
+  options: { readonly answer?: string; readonly interactive?: boolean; readonly columns?: number } = {},
+): Screen {
   let printed = ''
   let noted = ''
   const isInteractive = options.interactive === true
@@ -61,7 +63,9 @@ export interface Rehearsal extends Context {
   readonly interrupt: () => void
 }
 
-export function createContext(options: Partial<Omit<Context, 'tools' | 'terminal'>> & { readonly tools?: Partial<Tools>; readonly terminal?: Screen } = {}): Rehearsal {
+export function createContext(
+  options: Partial<Omit<Context, 'tools' | 'terminal'>> & { readonly tools?: Partial<Tools>; readonly terminal?: Screen } = {},
+): Rehearsal {
   const listeners = new Set<() => void>()
   const { tools, terminal, ...rest } = options
   return {
@@ -115,9 +119,17 @@ export interface FakeDaemon extends AsyncDisposable {
 export const runningVersion = { api: 1, version: '0.1.0', pid: 99, state: '/state', runs: 'supervised' }
 
 /** Paths are given as `GET /v1/status`; a list of answers is used up, its last one stays. */
-export async function fakeDaemon(state: string, answers: Readonly<Record<string, Answer | readonly Answer[]>>): Promise<FakeDaemon> {
+export async function fakeDaemon(
+  state: string,
+  answers: Readonly<Record<string, Answer | readonly Answer[]>>,
+): Promise<FakeDaemon> {
   const requests: { what: string; body: unknown }[] = []
-  const left = new Map(Object.entries(answers).map(([what, answer]) => [what, Array.isArray(answer) ? [...(answer as readonly Answer[])] : [answer as Answer]]))
+  const left = new Map(
+    Object.entries(answers).map(([what, answer]) => [
+      what,
+      Array.isArray(answer) ? [...(answer as readonly Answer[])] : [answer as Answer],
+    ]),
+  )
   const server = createServer((request, response) => {
     const parts: Buffer[] = []
     request.on('data', (part: Buffer) => parts.push(part))

@@ -3,6 +3,7 @@
  * are kept whole and in order; `event` waits for one with a limit.
  */
 
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -46,7 +47,7 @@ export class RuntimeBed {
       readonly checkpoint?: Checkpoint
     } = {},
   ): Promise<RuntimeBed> {
-    const bed = new RuntimeBed(options.state ?? mkdtempSync(join(tmpdir(), 'daruma-test-')))
+    const bed = new RuntimeBed(options.state ?? mkdtempSync(join(tmpdir(), 'daruma-bed-')))
     t.after(() => bed.#destroy())
     await bed.reopen(options)
     return bed
@@ -194,6 +195,8 @@ export const isRunning = (pid: number): boolean => {
 }
 
 export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
+  // 0 would be our own process group: the whole test run would vanish without a word.
+  assert.ok(pid > 1, `a process id to kill, not ${pid}`)
   try {
     process.kill(pid, signal)
   } catch {

@@ -9,7 +9,7 @@ import { type SlotPaths, ensureSlot, slotPaths, writeNumber } from './slot-files
 import { readSlotLog } from './slot-log.ts'
 
 function openSlot(t: TestContext, content: string | Buffer): SlotPaths {
-  const state = mkdtempSync(join(tmpdir(), 'daruma-test-'))
+  const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
   t.after(() => rmSync(state, { recursive: true, force: true }))
   const paths = slotPaths(state, web)
   ensureSlot(paths)

@@ -184,7 +184,7 @@ test('an exit code is recorded on a full disk, and read by the next daemon', { s
 })
 
 test('without root it works with process groups, and says what is weaker', { skip: needsRoot }, async (t) => {
-  const state = mkdtempSync(join(tmpdir(), 'daruma-test-'))
+  const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
   t.after(() => rmSync(state, { recursive: true, force: true }))
   spawnSync('chown', ['nobody', state])
   const { stdout, stderr, status } = spawnSync(
@@ -231,7 +231,7 @@ const unprivileged = (state: string): string => `
 `
 
 function mountTmpfs(t: TestContext): string {
-  const state = mkdtempSync(join(tmpdir(), 'daruma-test-'))
+  const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
   spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=700', 'tmpfs', state])
   assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(` ${state} `))
   // Lazily, because what a failed test left inside is ended by the bed's own hook, which comes later.

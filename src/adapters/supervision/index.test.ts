@@ -42,7 +42,7 @@ type Role = 'daemon' | 'supervisor' | 'groomer'
 const roles: readonly Role[] = ['daemon', 'supervisor', 'groomer']
 
 async function openBed(t: TestContext): Promise<Bed> {
-  const state = mkdtempSync(join(tmpdir(), 'daruma-test-'))
+  const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
   t.after(async () => {
     await until(() => {
       const left = processesNaming(state)

@@ -12,7 +12,10 @@ const limitMs = 300
 
 export async function completion(context: Context, invocation: Invocation): Promise<number> {
   const shell = shells.find((candidate) => candidate === invocation.words[0])
-  if (shell === undefined) throw new DarumaError('E_USAGE', `There is no completion for "${invocation.words[0]}".`, { hint: `There is one for ${shells.join(', ')}.` })
+  if (shell === undefined)
+    throw new DarumaError('E_USAGE', `There is no completion for "${invocation.words[0]}".`, {
+      hint: `There is one for ${shells.join(', ')}.`,
+    })
   context.terminal.print(renderCompletion(shell).trimEnd())
   return 0
 }

@@ -18,7 +18,12 @@ import { stopDaemon } from './daemon.ts'
 export async function install(context: Context, invocation: Invocation): Promise<number> {
   const { directory } = await resolveState(context, invocation)
   const origin = readOrigin(directory)
-  const unit = renderUnit({ node: context.node, entry: context.entry, state: directory, project: origin?.project ?? basename(directory) })
+  const unit = renderUnit({
+    node: context.node,
+    entry: context.entry,
+    state: directory,
+    project: origin?.project ?? basename(directory),
+  })
   if (invocation.has('print')) {
     context.terminal.print(unit.trimEnd())
     return 0
@@ -34,7 +39,9 @@ export async function install(context: Context, invocation: Invocation): Promise
   writeFileSync(join(directory, 'host', 'supervised-by'), 'systemd\n', { mode: 0o600 })
   await context.tools.systemd.control(['enable', '--now', name])
   const answer = await waitForDaemon(new Client(directory))
-  context.terminal.print(`${name} runs the daemon (pid ${answer.pid}), now and after each boot.${hadDaemon ? ' The instances were not touched.' : ''}`)
+  context.terminal.print(
+    `${name} runs the daemon (pid ${answer.pid}), now and after each boot.${hadDaemon ? ' The instances were not touched.' : ''}`,
+  )
   return 0
 }
 
@@ -55,19 +62,24 @@ export async function uninstall(context: Context, invocation: Invocation): Promi
 
 function requireSystemd(context: Context): void {
   if (!context.tools.systemd.isRunning()) {
-    throw new DarumaError('E_SYSTEMD', 'Systemd is not the init of this machine.', {
+    throw new DarumaError('E_SYSTEMD', 'The init of this machine is not systemd.', {
       hint: '`daruma up` starts a daemon that is kept alive without it, until the next boot. `--print` prints the unit for elsewhere.',
     })
   }
-  if (context.userId !== 0) throw new DarumaError('E_NOT_ROOT', 'Only root may install a system unit.', { hint: 'sudo daruma daemon install' })
+  if (context.userId !== 0)
+    throw new DarumaError('E_NOT_ROOT', 'Only root may install a system unit.', { hint: 'sudo daruma daemon install' })
 }
 
 /** A unit of the same name that was not written for this state directory is somebody else's. */
 function requireOwnUnit(path: string, state: string): void {
   if (!existsSync(path)) return
   const text = readFileSync(path, 'utf8')
-  const isOurs = text.startsWith('# Written by `daruma daemon install`') && new RegExp(`--state "?${escapePattern(state)}"?$`, 'm').test(text)
-  if (!isOurs) throw new DarumaError('E_SYSTEMD', `${path} belongs to something else.`, { hint: 'Move it away, or choose another state directory.' })
+  const isOurs =
+    text.startsWith('# Written by `daruma daemon install`') && new RegExp(`--state "?${escapePattern(state)}"?$`, 'm').test(text)
+  if (!isOurs)
+    throw new DarumaError('E_SYSTEMD', `${path} belongs to something else.`, {
+      hint: 'Move it away, or choose another state directory.',
+    })
 }
 
 const escapePattern = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

@@ -24,22 +24,32 @@ export async function status(context: Context, invocation: Invocation): Promise<
   const state = await resolveState(context, invocation)
   const answer = await askVersion(new Client(state.directory))
   if (invocation.json) terminal.print(JSON.stringify(answer))
-  else if (answer === null) terminal.print(`no daemon runs for ${state.directory}${state.isUsed ? '; the next command that needs it starts it' : ''}`)
-  else terminal.print(`running: pid ${answer.pid}, version ${answer.version}, API ${answer.api}, ${answer.runs}\nstate: ${answer.state}`)
+  else if (answer === null)
+    terminal.print(`no daemon runs for ${state.directory}${state.isUsed ? '; the next command that needs it starts it' : ''}`)
+  else
+    terminal.print(
+      `running: pid ${answer.pid}, version ${answer.version}, API ${answer.api}, ${answer.runs}\nstate: ${answer.state}`,
+    )
   return answer === null ? 1 : 0
 }
 
 export async function stop(context: Context, invocation: Invocation): Promise<number> {
   const state = await resolveState(context, invocation)
   const hasStopped = await stopDaemon(context, state.directory)
-  context.terminal.print(hasStopped ? 'The daemon has ended. The instances run on; the next command that needs it starts it again.' : `no daemon runs for ${state.directory}`)
+  context.terminal.print(
+    hasStopped
+      ? 'The daemon has ended. The instances run on; the next command that needs it starts it again.'
+      : `no daemon runs for ${state.directory}`,
+  )
   return 0
 }
 
 export async function restart(context: Context, invocation: Invocation): Promise<number> {
   const state = await resolveState(context, invocation)
   if (!state.isUsed && (await askVersion(new Client(state.directory))) === null) {
-    throw new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, { hint: '`daruma up` starts the daemon.' })
+    throw new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, {
+      hint: '`daruma up` starts the daemon.',
+    })
   }
   await stopDaemon(context, state.directory)
   await startDaemon(context, state.directory)

@@ -14,7 +14,9 @@ import { planDocument } from './plan.ts'
 export async function down(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
   if (invocation.list('only').length > 0) {
-    throw new DarumaError('E_USAGE', 'Down takes everything down.', { hint: '`daruma stop SERVICE` stops one; one that leaves the config is removed by `up`.' })
+    throw new DarumaError('E_USAGE', '`down` takes everything down; --only has no place in it.', {
+      hint: '`daruma stop SERVICE` stops one; one that leaves the config is removed by `up`.',
+    })
   }
   const client = await connectUsed(context, invocation)
   const status = await client.status()

@@ -25,7 +25,8 @@ export async function events(context: Context, invocation: Invocation): Promise<
   const ending = new AbortController()
   const release = context.onInterrupt(() => ending.abort())
   const lines = new EventLines(terminal.palette)
-  const show = (event: RecordedEvent): void => terminal.print(invocation.json ? JSON.stringify(event) : lines.render(event).join('\n'))
+  const show = (event: RecordedEvent): void =>
+    terminal.print(invocation.json ? JSON.stringify(event) : lines.render(event).join('\n'))
   try {
     const { shown, last } = await recent(client, targets, wanted, ending.signal)
     for (const event of shown) show(event)
@@ -72,7 +73,8 @@ async function follow(
         if (isAbout(event, targets)) show(event)
       }
     } catch (error) {
-      if (!(error instanceof DarumaError) || (error.code !== 'E_DAEMON_LOST' && error.code !== 'E_DAEMON_NOT_RUNNING')) throw error
+      if (!(error instanceof DarumaError) || (error.code !== 'E_DAEMON_LOST' && error.code !== 'E_DAEMON_NOT_RUNNING'))
+        throw error
       if (deadline === 0) {
         deadline = performance.now() + returnLimitMs
         context.terminal.note(context.terminal.notePalette.yellow('the daemon went away; the story goes on with the next one'))

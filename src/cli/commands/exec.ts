@@ -14,7 +14,8 @@ import { DarumaError } from '../../ports/error.ts'
 export async function exec(context: Context, invocation: Invocation): Promise<number> {
   const [target = '', ...rest] = invocation.words
   const command = rest[0] === '--' ? rest.slice(1) : rest
-  if (command.length === 0) throw new DarumaError('E_USAGE', 'Exec needs a command.', { hint: 'For example: daruma exec web -- sh' })
+  if (command.length === 0)
+    throw new DarumaError('E_USAGE', '`exec` needs a command.', { hint: 'For example: daruma exec web -- sh' })
   const client = await connectUsed(context, invocation)
   const answer = await client.exec({ target, command })
   const release = context.onInterrupt(() => undefined)
@@ -28,7 +29,11 @@ export async function exec(context: Context, invocation: Invocation): Promise<nu
 function run(context: Context, command: readonly string[], environment: Readonly<Record<string, string>>): Promise<number> {
   const [program = '', ...words] = command
   // What belongs to the terminal comes from here, everything else from the instance.
-  const own = Object.fromEntries(['TERM', 'COLORTERM', 'LANG'].flatMap((name) => (context.environment[name] === undefined ? [] : [[name, context.environment[name]]])))
+  const own = Object.fromEntries(
+    ['TERM', 'COLORTERM', 'LANG'].flatMap((name) =>
+      context.environment[name] === undefined ? [] : [[name, context.environment[name]]],
+    ),
+  )
   const child = spawn(program, words, { stdio: 'inherit', env: { ...own, ...environment } })
   return new Promise((resolve) => {
     child.once('error', (error) => {

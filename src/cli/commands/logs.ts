@@ -21,7 +21,8 @@ export async function logs(context: Context, invocation: Invocation): Promise<nu
       return 0
     }
     const lines = new LogLines(terminal.palette, await knownSlots(client, query.services))
-    for await (const line of client.logs(query, ending.signal)) terminal.print(invocation.json ? JSON.stringify(line) : lines.render(line))
+    for await (const line of client.logs(query, ending.signal))
+      terminal.print(invocation.json ? JSON.stringify(line) : lines.render(line))
     return 0
   } finally {
     release()

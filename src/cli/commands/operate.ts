@@ -30,12 +30,19 @@ async function onServices(context: Context, invocation: Invocation, kind: 'resta
 export async function scale(context: Context, invocation: Invocation): Promise<number> {
   const [, service, count] = /^([^=]+)=(.*)$/.exec(invocation.words[0] ?? '') ?? []
   if (service === undefined || count === undefined) {
-    throw new DarumaError('E_USAGE', `"${invocation.words[0]}" is not SERVICE=COUNT.`, { hint: 'For example: daruma scale web=5' })
+    throw new DarumaError('E_USAGE', `"${invocation.words[0]}" is not SERVICE=COUNT.`, {
+      hint: 'For example: daruma scale web=5',
+    })
   }
   const replicas = parseCount(count, `the number of replicas of ${service}`, 0)
   const client = await connectUsed(context, invocation)
   const status = await client.status()
   const known = status.services.map((candidate) => candidate.service as string)
   if (!known.includes(service)) throw unknownService(service, known)
-  return operate(context, invocation, client, { kind: 'scale', by: requester(context, `scale ${service}=${replicas}`, null), service, replicas })
+  return operate(context, invocation, client, {
+    kind: 'scale',
+    by: requester(context, `scale ${service}=${replicas}`, null),
+    service,
+    replicas,
+  })
 }

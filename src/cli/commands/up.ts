@@ -9,7 +9,7 @@ import type { OperationAnswer } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { attach } from '../attach.ts'
 import { confirm } from '../confirm.ts'
-import { connect } from '../connect.ts'
+import { connectStarted } from '../connect.ts'
 import type { Context } from '../context.ts'
 import { readSecrets } from '../desired.ts'
 import type { Invocation } from '../invocation.ts'
@@ -44,7 +44,7 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
     if (change.answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
     const hasAsked = !invocation.has('yes')
     if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
-    const client = change.client ?? (await startClient(context, change))
+    const client = change.client ?? (await connectStarted(context, change.state))
     const accepted = await tryApply(context, invocation, client, change, { hasAsked, isLast: round === maxRounds })
     if (accepted !== null) return { code: await watchOperation(context, invocation, client, accepted), client }
   }
@@ -54,12 +54,6 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
 function endUnchanged(context: Context, invocation: Invocation, change: PlannedChange): Result {
   const code = invocation.json ? finishUnchanged(context, invocation, change.answer.plan.base) : 0
   return { code, client: change.client }
-}
-
-async function startClient(context: Context, change: PlannedChange): Promise<Client> {
-  const client = await connect(context, change.state, 'always')
-  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'The daemon did not come up.')
-  return client
 }
 
 /** Null when the plan has to be made anew: the world moved while the person was reading, or while this command waited its turn. */
@@ -105,8 +99,7 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   const hasName = invocation.text('state') !== null || (context.environment['DARUMA_STATE'] ?? '') !== ''
   const state = hasName ? named : { ...named, directory: saved.state }
   const secrets = await readSecrets(context, saved.project)
-  const client = await connect(context, state, 'always')
-  if (client === null) throw new DarumaError('E_DAEMON_NO_START', 'The daemon did not come up.')
+  const client = await connectStarted(context, state)
   await requireIdle(context, invocation, client)
   const answer = await client.plan({ project: saved.project, secrets })
   assertFresh(saved, answer)

@@ -28,7 +28,11 @@ export class EventLines {
     this.#epochWidth = Math.max(this.#epochWidth, epoch.length)
     const cause = event.cause === null ? '' : ` ${palette.dim(`← ${sanitise(event.cause, false)}`)}`
     const message = paintOf(event.kind, palette)(sanitise(`${openings[event.kind] ?? ''}${event.message}`, false))
-    const head = [palette.dim(formatTime(event.at)), padEnd(where, this.#slotWidth), palette.dim(padStart(epoch, this.#epochWidth))]
+    const head = [
+      palette.dim(formatTime(event.at)),
+      padEnd(where, this.#slotWidth),
+      palette.dim(padStart(epoch, this.#epochWidth)),
+    ]
     return [...heading, `${head.join('  ')}  ${message}${cause}`]
   }
 }
@@ -65,7 +69,14 @@ const uneasy: ReadonlySet<EventKind> = new Set([
   'supervisor-restarted',
 ])
 
-const good: ReadonlySet<EventKind> = new Set(['ready', 'completed', 'adopted', 'unblocked', 'disk-recovered', 'operation-succeeded'])
+const good: ReadonlySet<EventKind> = new Set([
+  'ready',
+  'completed',
+  'adopted',
+  'unblocked',
+  'disk-recovered',
+  'operation-succeeded',
+])
 
 function paintOf(kind: EventKind, palette: Palette): Paint {
   if (bad.has(kind)) return palette.red

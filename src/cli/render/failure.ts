@@ -27,10 +27,14 @@ export function renderFailure(failure: Failure, palette: Palette): string[] {
 export function renderError(error: unknown, palette: Palette, isVerbose: boolean): string[] {
   if (!(error instanceof DarumaError)) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return [`${palette.red('bug:')} ${stack}`, palette.dim('This is a defect in daruma, not in your config. Please report it with the lines above.')]
+    return [
+      `${palette.red('bug:')} ${stack}`,
+      palette.dim('This is a defect in daruma, not in your config. Please report it with the lines above.'),
+    ]
   }
-  // Problems of a config name their codes and places themselves.
-  const lines = error.message.includes('\n') ? [error.message] : [`${palette.red('error:')} ${error.message} ${palette.dim(`[${error.code}]`)}`]
+  // The problems of a config are laid out already: each with its place, and its line of the file.
+  const lines =
+    error.code === 'E_CONFIG' ? [error.message] : [`${palette.red('error:')} ${error.message} ${palette.dim(`[${error.code}]`)}`]
   if (error.hint !== null) lines.push(`${palette.dim('→')} ${error.hint}`)
   if (isVerbose) lines.push(...renderCauses(error.cause, palette))
   return lines

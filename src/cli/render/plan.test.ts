@@ -20,7 +20,12 @@ const plan: Plan = {
   fingerprint: 'f',
   unchanged: 2,
   steps: [
-    step({ kind: 'remove', name: 'cache', reasons: [{ field: '', from: null, to: null, note: 'left the config' }], warning: 'volume "data" stays' }),
+    step({
+      kind: 'remove',
+      name: 'cache',
+      reasons: [{ field: '', from: null, to: null, note: 'left the config' }],
+      warning: 'volume "data" stays',
+    }),
     step({
       kind: 'replace',
       name: 'web',
@@ -31,7 +36,12 @@ const plan: Plan = {
         { field: 'environment.NEW', from: null, to: '"1"', note: null },
       ],
     }),
-    step({ kind: 'update', name: 'api', transition: 'no restart', reasons: [{ field: 'health.intervalMs', from: '1000', to: '2000', note: null }] }),
+    step({
+      kind: 'update',
+      name: 'api',
+      transition: 'no restart',
+      reasons: [{ field: 'health.intervalMs', from: '1000', to: '2000', note: null }],
+    }),
     step({ kind: 'create', name: 'worker' }),
     step({ kind: 'run-job', name: 'migrate', what: 'job' }),
   ],
@@ -53,12 +63,14 @@ test('a plan puts every reason on a line of its own and ends in one summary line
     + worker  singleton
     + migrate job
 
-Plan: 1 to add, 1 to run, 1 to change in place, 1 to replace, 1 to remove; 2 unchanged.`,
+Plan: 1 to create, 1 to run, 1 to change, 1 to replace, 1 to remove, 2 unchanged.`,
   )
 })
 
 test('a plan without steps is one line that says so', () => {
-  assert.deepEqual(renderPlan({ ...plan, steps: [] }, 'shop', noColour), ['shop: nothing to change (on revision 3, 2 services as wanted)'])
+  assert.deepEqual(renderPlan({ ...plan, steps: [] }, 'shop', noColour), [
+    'shop: nothing to change (on revision 3, 2 services as wanted)',
+  ])
 })
 
 test('colour changes nothing but colour', () => {

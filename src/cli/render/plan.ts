@@ -8,7 +8,10 @@ import { displayWidth, padEnd, padStart, sanitise } from './width.ts'
 
 export function renderPlan(plan: Plan, name: string, palette: Palette): string[] {
   const base = plan.base === 0 ? 'nothing was applied yet' : `on revision ${plan.base}`
-  if (plan.steps.length === 0) return [`${palette.bold(name)}: nothing to change ${palette.dim(`(${base}, ${plural(plan.unchanged, 'service')} as wanted)`)}`]
+  if (plan.steps.length === 0)
+    return [
+      `${palette.bold(name)}: nothing to change ${palette.dim(`(${base}, ${plural(plan.unchanged, 'service')} as wanted)`)}`,
+    ]
   const nameWidth = Math.max(...plan.steps.map((step) => displayWidth(step.service)))
   const whatWidth = Math.max(...plan.steps.map((step) => displayWidth(step.what)))
   return [

@@ -46,7 +46,12 @@ const status: StatusAnswer = {
   project: 'shop',
   stage: 'prod',
   revision: 4,
-  daemon: { pid: 99, startedAt: '2026-11-22T09:00:00.000Z', memoryBytes: 61 * 1024 * 1024, condition: 'disk full: 0 B free; nothing is written until there is space' },
+  daemon: {
+    pid: 99,
+    startedAt: '2026-11-22T09:00:00.000Z',
+    memoryBytes: 61 * 1024 * 1024,
+    condition: 'disk full: 0 B free; nothing is written until there is space',
+  },
   operation: {
     id: 'x',
     kind: 'apply',
@@ -55,10 +60,20 @@ const status: StatusAnswer = {
     startedAt: '2026-11-22T11:59:48.000Z',
     state: 'running',
   },
-  services: [service({ ready: 1 }), service({ service: worker, kind: 'singleton', desired: 1, ready: 0 }), service({ service: report, desired: 0, ready: 0, stoppedByHand: true })],
+  services: [
+    service({ ready: 1 }),
+    service({ service: worker, kind: 'singleton', desired: 1, ready: 0 }),
+    service({ service: report, desired: 0, ready: 0, stoppedByHand: true }),
+  ],
   instances: [
     instance({}),
-    instance({ slot: slotId(web, 1), health: 'unhealthy', restarts: 3, reason: 'GET http://127.0.0.1:20002/ → 503', port: 20_002 }),
+    instance({
+      slot: slotId(web, 1),
+      health: 'unhealthy',
+      restarts: 3,
+      reason: 'GET http://127.0.0.1:20002/ → 503',
+      port: 20_002,
+    }),
     instance({
       service: worker,
       slot: slotId(worker, 0),
@@ -96,7 +111,10 @@ report   -         stopped
 test('no line is wider than the terminal, with colour or without, and the state is never dropped', () => {
   for (const palette of [noColour, colour]) {
     for (const columns of [40, 60, 80, 100, 120]) {
-      const lines = renderStatus({ ...status, operation: null, daemon: { ...status.daemon, condition: null } }, { palette, columns, nowMs }).slice(2)
+      const lines = renderStatus(
+        { ...status, operation: null, daemon: { ...status.daemon, condition: null } },
+        { palette, columns, nowMs },
+      ).slice(2)
       for (const line of lines) assert.ok(displayWidth(line) <= columns, `${displayWidth(line)} > ${columns}: ${line}`)
       assert.match(lines.join('\n'), /crash-looping/)
     }
@@ -104,6 +122,9 @@ test('no line is wider than the terminal, with colour or without, and the state 
 })
 
 test('a service in good health has no line under it', () => {
-  const lines = renderStatus({ ...status, services: [service({})], instances: [instance({})] }, { palette: noColour, columns: Infinity, nowMs })
+  const lines = renderStatus(
+    { ...status, services: [service({})], instances: [instance({})] },
+    { palette: noColour, columns: Infinity, nowMs },
+  )
   assert.equal(lines.length, 6)
 })

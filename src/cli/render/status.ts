@@ -19,7 +19,11 @@ export interface StatusView {
 export function renderStatus(status: StatusAnswer, view: StatusView): string[] {
   const rows = status.services.flatMap((service) => serviceRows(service, status.instances, view))
   const table = renderTable(columns, rows, { width: view.columns, title: view.palette.dim, noteIndent: 4 })
-  return [...renderHeader(status, view).map((line) => truncate(line, view.columns)), '', ...(rows.length === 0 ? ['no services'] : table)]
+  return [
+    ...renderHeader(status, view).map((line) => truncate(line, view.columns)),
+    '',
+    ...(rows.length === 0 ? ['no services'] : table),
+  ]
 }
 
 const columns: readonly Column[] = [
@@ -40,13 +44,16 @@ function renderHeader(status: StatusAnswer, view: StatusView): string[] {
   const { palette } = view
   const desired = status.services.reduce((sum, service) => sum + service.desired, 0)
   const ready = status.services.reduce((sum, service) => sum + service.ready, 0)
-  const name = status.project === null ? 'no project' : status.stage === null ? status.project : `${status.project}@${status.stage}`
+  const name =
+    status.project === null ? 'no project' : status.stage === null ? status.project : `${status.project}@${status.stage}`
   const count = `${ready} of ${desired} ready`
   const facts = [
     palette.bold(name),
     status.revision === 0 ? 'nothing applied' : `revision ${status.revision}`,
     ready >= desired ? palette.green(count) : palette.yellow(count),
-    palette.dim(`daemon ${status.daemon.pid}, up ${formatAge(status.daemon.startedAt, view.nowMs)}, ${formatBytes(status.daemon.memoryBytes)}`),
+    palette.dim(
+      `daemon ${status.daemon.pid}, up ${formatAge(status.daemon.startedAt, view.nowMs)}, ${formatBytes(status.daemon.memoryBytes)}`,
+    ),
   ]
   return [
     facts.join(palette.dim(' · ')),
@@ -75,7 +82,12 @@ function serviceRows(service: ServiceStatus, instances: readonly InstanceStatus[
   const own = instances.filter((instance) => instance.service === service.service)
   if (own.length > 0) return own.map((instance, index) => instanceRow(instance, index === 0 ? service : null, view))
   const why = service.stoppedByHand ? [note(`stopped by hand: daruma start ${service.service}`, view.palette)] : []
-  return [{ cells: [view.palette.bold(service.service), '-', view.palette.dim(service.stoppedByHand ? 'stopped' : 'no slot')], notes: why }]
+  return [
+    {
+      cells: [view.palette.bold(service.service), '-', view.palette.dim(service.stoppedByHand ? 'stopped' : 'no slot')],
+      notes: why,
+    },
+  ]
 }
 
 function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view: StatusView): Row {

@@ -4,7 +4,10 @@ import { test } from 'node:test'
 import { displayWidth, padEnd, sanitise, truncate } from './width.ts'
 
 test('Japanese and emoji take two columns, combining marks and colours none', () => {
-  assert.deepEqual(['web', '達磨', 'é', 'e\u0301', '🎎', '\u001B[31mred\u001B[39m', '\u200B'].map(displayWidth), [3, 4, 1, 1, 2, 3, 0])
+  assert.deepEqual(
+    ['web', '達磨', 'é', 'e\u0301', '🎎', '\u001B[31mred\u001B[39m', '\u200B'].map(displayWidth),
+    [3, 4, 1, 1, 2, 3, 0],
+  )
   assert.equal(padEnd('達磨', 6), '達磨  ')
 })
 
