@@ -84,7 +84,7 @@ export class Machine implements AsyncDisposable {
 
   /** Starts a command of the command line on this state. */
   start(words: readonly string[], options: { readonly environment?: Readonly<Record<string, string>> } = {}): Running {
-    const child = spawn(this.launcher, [...words, '--state', this.state, '-f', this.config], {
+    const child = spawn(this.launcher, [...words, '--state', this.state, '--file', this.config], {
       cwd: join(this.workshop, 'config'),
       env: { ...baseEnvironment(), ...this.#options.environment, ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -182,11 +182,12 @@ export class Machine implements AsyncDisposable {
     await until(`no ${role} is left`, 10_000, () => this.find(role, slot).length === 0)
   }
 
-  /** Kills everybody who would start a daemon, and then the daemon: instances run on alone. */
+  /** Kills everybody who would start a daemon, and the daemon, until nobody has started another: instances run on alone. */
   async killDaemonForGood(): Promise<void> {
-    await this.kill('groomer')
-    await this.kill('supervisor')
-    await this.kill('daemon')
+    const everybody = ['groomer', 'supervisor', 'daemon'] as const
+    do {
+      for (const role of everybody) await this.kill(role)
+    } while (everybody.some((role) => this.find(role).length > 0))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

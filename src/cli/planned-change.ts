@@ -35,7 +35,7 @@ export async function makePlan(
   const client = await connect(context, state, 'if-used')
   if (client !== null && options.onIdle) await requireIdle(context, invocation, client)
   const { project, secrets } = await desiredProject(context, invocation, config, client)
-  const answer = client === null ? planFirst(project) : await client.plan({ project, secrets })
+  const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false })
   return { file: config.file, state, client, answer, secrets }
 }
 

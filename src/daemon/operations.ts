@@ -244,8 +244,8 @@ export class Operations {
     if (this.#said.get(name) === message) return
     if (verdict === null && this.#said.get(name) === undefined && watched.lines.length > maxLines) return
     this.#said.set(name, message)
-    const count = verdict ?? { ready: 0, wanted: 0 }
-    this.#say(watched, { kind: 'progress', service: name, slot: null, message, ...count })
+    const { ready, wanted } = verdict ?? { ready: 0, wanted: 0 }
+    this.#say(watched, { kind: 'progress', service: name, slot: null, message, ready, wanted })
   }
 
   #say(watched: Watched, line: OperationLine): void {

@@ -44,7 +44,7 @@ export function recordedOf(world: World): Recorded | null {
 /** The plan for a project, without doing anything. Throws `E_PLAN_REFUSED` where a protected service would be removed. */
 export function answerPlan(tools: RequestTools, request: PlanRequest): PlanAnswer {
   const { project } = tools.secrets.seal(request.project, request.secrets)
-  return { project, plan: planFor(tools, project, false) }
+  return { project, plan: planFor(tools, project, request.isRollback) }
 }
 
 export async function intentOf(tools: RequestTools, request: OperationRequest): Promise<Intent | null> {

@@ -199,7 +199,12 @@ function sendLine(daemon: Daemon, slot: string, line: string, send: (line: unkno
 }
 
 function chooseShells(daemon: Daemon, targets: readonly string[]): readonly SlotShell[] {
-  if (targets.length === 0) return [...daemon.world.shells.values()]
+  if (targets.length === 0) {
+    const all = [...daemon.world.shells.values()]
+    const wanted = all.filter(({ slot }) => slot.goal.kind === 'run' || slot.occupancy.kind !== 'vacant')
+    // After a first revision that failed nothing is wanted, and its logs are just what a person looks for.
+    return wanted.length > 0 ? wanted : all
+  }
   return targets.flatMap((target) => {
     const shells = daemon.shellsFor(target)
     if (shells.length === 0 && daemon.world.serviceOf(target as never) === null) throw unknown(target)

@@ -63,6 +63,8 @@ export type SecretValues = Readonly<Record<string, Readonly<Record<string, strin
 export interface PlanRequest {
   readonly project: Project
   readonly secrets: SecretValues
+  /** The way back to an older revision (and `down`): no job runs on it. */
+  readonly isRollback: boolean
 }
 
 export interface PlanAnswer {

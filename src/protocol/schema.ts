@@ -108,6 +108,6 @@ export const operationRequest: Shape<OperationRequest> = oneOf<OperationRequest>
   down: object<Kind<'down'>>({ by, kind: exactly('down') }),
 })
 
-export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets })
+export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets, isRollback: truth })
 
 export const execRequest: Shape<ExecRequest> = object<ExecRequest>({ target: text, command: list(text) })

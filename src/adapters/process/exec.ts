@@ -4,6 +4,7 @@
  */
 
 import { readFileSync, readlinkSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { observeProcess } from '../../host/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -14,17 +15,17 @@ import { readEpochNote } from './slot-files.ts'
 import type { Survey } from './survey.ts'
 
 /** Throws `E_RUNTIME_NOT_RUNNING`. */
-export function planExec(options: {
+export async function planExec(options: {
   readonly life: Life | null
   readonly slot: string
   readonly command: readonly string[]
   readonly limitFiles: readonly string[]
   readonly survey: Survey
   readonly enter: string
-}): ExecPlan {
+}): Promise<ExecPlan> {
   const { life, survey } = options
   const beginning = life?.beginning
-  const environ = beginning?.kind === 'started' ? readEnvironment(beginning.pid) : null
+  const environ = life?.environment ?? (beginning?.kind === 'started' ? await readEnvironment(beginning.pid) : null)
   if (life === null || beginning?.kind !== 'started' || environ === null) throw notRunning(options.slot)
   const isOurs = life.enclosure.members().includes(beginning.pid)
   if (!isOurs || observeProcess(beginning.pid)?.startTicks !== beginning.startTicks) throw notRunning(options.slot)
@@ -52,14 +53,32 @@ function notRunning(slot: string): DarumaError {
   return new DarumaError('E_RUNTIME_NOT_RUNNING', `${slot} is not running, so nothing can be run inside it`)
 }
 
-function readEnvironment(pid: number): Readonly<Record<string, string>> | null {
+/**
+ * Of an adopted instance. While a process is between two programs, within execve(2), its environment reads as empty, which a
+ * command's never is; that lasts some microseconds.
+ */
+async function readEnvironment(pid: number): Promise<Readonly<Record<string, string>> | null> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const text = readText(`/proc/${pid}/environ`)
+    if (text === null) return null
+    if (text !== '') return parseEnvironment(text)
+    await sleep(2)
+  }
+  return {}
+}
+
+function parseEnvironment(text: string): Readonly<Record<string, string>> {
+  const environment: Record<string, string> = {}
+  for (const entry of text.split('\0')) {
+    const cut = entry.indexOf('=')
+    if (cut > 0) environment[entry.slice(0, cut)] = entry.slice(cut + 1)
+  }
+  return environment
+}
+
+function readText(path: string): string | null {
   try {
-    const environment: Record<string, string> = {}
-    for (const entry of readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')) {
-      const cut = entry.indexOf('=')
-      if (cut > 0) environment[entry.slice(0, cut)] = entry.slice(cut + 1)
-    }
-    return environment
+    return readFileSync(path, 'utf8')
   } catch {
     return null
   }

@@ -33,7 +33,7 @@ import { planExec } from './exec.ts'
 import { Gate } from './gate.ts'
 import { observeHolders } from './holders.ts'
 import { findFault, findUser, renderLaunch } from './launch.ts'
-import { Life } from './life.ts'
+import { Life, type LifeOptions } from './life.ts'
 import { sendFrozen } from './signal.ts'
 import { Site } from './site.ts'
 import {
@@ -166,7 +166,10 @@ class ProcessRuntime implements Runtime {
     const keeper = spawn('/bin/sh', words, { detached: true, stdio: 'ignore', cwd: '/', env: environment })
     if (keeper.pid === undefined) throw await spawnFailure(keeper)
     undo.length = 0
-    this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, keeper)
+    this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, {
+      keeper,
+      environment: { ...order.environment, ...environment },
+    })
     await this.#reach('runtime.keeper-spawned')
     return null
   }
@@ -244,7 +247,7 @@ class ProcessRuntime implements Runtime {
   }
 
   #adopt(instance: InstanceRef, enclosure: Enclosure): Life {
-    const life = this.#watch(instance, enclosure, null)
+    const life = this.#watch(instance, enclosure, { keeper: null, environment: null })
     life.adopt(readBeginning(life.directory))
     return life
   }
@@ -255,7 +258,7 @@ class ProcessRuntime implements Runtime {
     return enclosure.close() ? null : this.#adopt(instance, enclosure)
   }
 
-  #watch(instance: InstanceRef, enclosure: Enclosure, keeper: ChildProcess | null): Life {
+  #watch(instance: InstanceRef, enclosure: Enclosure, birth: Pick<LifeOptions, 'keeper' | 'environment'>): Life {
     const { slot, epoch } = instance
     const paths = this.#site.paths(slot)
     const path = this.#site.cgroupPath(slot, epoch)
@@ -263,7 +266,7 @@ class ProcessRuntime implements Runtime {
       instance: { slot, epoch },
       directory: epochDirectory(paths, epoch),
       enclosure,
-      keeper,
+      ...birth,
       countOomKills: () => this.#site.survey.limits.countOomKills(path),
       cleanUp: () => {
         this.#lives.delete(keyOf(instance))

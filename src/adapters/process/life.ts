@@ -18,6 +18,8 @@ export interface LifeOptions {
   readonly enclosure: Enclosure
   /** The keeper, when this daemon started it; null for an adopted epoch. */
   readonly keeper: ChildProcess | null
+  /** What the command was given, when this daemon started it; it holds secrets. */
+  readonly environment: Readonly<Record<string, string>> | null
   /** How often the kernel killed for memory; asked just before the cgroups go. */
   readonly countOomKills: () => number
   /** Removes what else belongs to the epoch, when nothing of it is left. */
@@ -56,6 +58,10 @@ export class Life {
     options.keeper?.once('exit', this.#onKeeperExit)
     options.keeper?.unref()
     for (const path of [options.directory, options.enclosure.eventsFile]) if (path !== null) this.#watch(path)
+  }
+
+  get environment(): LifeOptions['environment'] {
+    return this.#options.environment
   }
 
   get beginning(): Beginning {

@@ -6,7 +6,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { constants, mkdirSync, openSync, readFileSync, readlinkSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { constants, mkdirSync, openSync, readFileSync, readlinkSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { chown, mkdir, open, readFile, readdir, rename, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { DarumaError } from '../../ports/error.ts'
@@ -59,7 +59,9 @@ export function openStateDirectory(options: OpenOptions): StateDirectory {
 function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    writeFileSync(join(path, '.writable'), '')
+    const probe = join(path, `.writable.${process.pid}`)
+    writeFileSync(probe, '')
+    rmSync(probe)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     // A full disk is not a reason to refuse: what runs must be watched all the same.

@@ -25,7 +25,7 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
     return 0
   }
   const project = { name: status.project, stage: status.stage, services: [] }
-  const { plan } = await client.plan({ project, secrets: {} })
+  const { plan } = await client.plan({ project, secrets: {}, isRollback: true })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
   else terminal.print(renderPlan(plan, directoryName(project), terminal.palette).join('\n'))
   if (!(await confirm(context, invocation, 'Take everything down?'))) return 1

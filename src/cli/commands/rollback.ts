@@ -1,6 +1,5 @@
 /** `daruma rollback N`: an older revision again, as a new one. Shows what that changes, and asks. */
 
-import type { Plan, Step } from '../../core/plan/plan.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { confirm } from '../confirm.ts'
 import { connectUsed } from '../connect.ts'
@@ -26,7 +25,7 @@ export async function rollback(context: Context, invocation: Invocation): Promis
     })
   }
   const { project } = await client.revision(number)
-  const plan = withoutJobs((await client.plan({ project, secrets: {} })).plan)
+  const { plan } = await client.plan({ project, secrets: {}, isRollback: true })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
   else terminal.print(renderPlan(plan, `${directoryName(project)}, back to revision ${number}`, terminal.palette).join('\n'))
   if (plan.steps.length > 0 && !(await confirm(context, invocation, `Go back to revision ${number}?`))) return 1
@@ -35,13 +34,4 @@ export async function rollback(context: Context, invocation: Invocation): Promis
     by: requester(context, `rollback ${number}`, null),
     revision: number,
   })
-}
-
-/** The daemon plans as for `up`; on the way back no job runs. */
-function withoutJobs(plan: Plan): Plan {
-  const note = { field: '', from: null, to: null, note: 'jobs do not run on the way back' }
-  const steps = plan.steps.map((step): Step =>
-    step.kind === 'run-job' ? { ...step, kind: 'update', reasons: [...step.reasons, note] } : step,
-  )
-  return { ...plan, steps }
 }

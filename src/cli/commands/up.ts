@@ -101,7 +101,7 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   const secrets = await readSecrets(context, saved.project)
   const client = await connectStarted(context, state)
   await requireIdle(context, invocation, client)
-  const answer = await client.plan({ project: saved.project, secrets })
+  const answer = await client.plan({ project: saved.project, secrets, isRollback: false })
   assertFresh(saved, answer)
   const change = { file: saved.file, state, client, answer, secrets }
   printPlan(context, invocation, change)

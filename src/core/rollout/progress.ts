@@ -45,9 +45,9 @@ export function judgeProgress(input: ProgressInput): ProgressVerdict {
     const how = broken.state === 'failed' ? 'failed' : 'fails again and again'
     return { kind: 'failed', slot: broken.slot, message: `${broken.slot} ${how}: ${broken.reason ?? 'no reason is known'}` }
   }
-  const mark = JSON.stringify(slots.map((slot) => [slot.slot, slot.isFresh, slot.isReady, isAtRest(slot)]))
+  const mark = JSON.stringify(slots.map((slot) => [slot.slot, slot.isFresh, slot.isReady, isAtRest(slot), isLeaving(slot)]))
   const progress = before !== null && before.mark === mark && !input.isWaiting ? before : { mark, sinceMs: nowMs }
-  const limitMs = limitOf(view)
+  const limitMs = limitOf(view, slots.some(isLeaving))
   if (nowMs - progress.sinceMs >= limitMs) {
     const late = fresh.find((slot) => !slot.isReady) ?? slots.find((slot) => !isAtRest(slot)) ?? null
     const what = late === null ? view.name : late.slot
@@ -60,19 +60,22 @@ export function judgeProgress(input: ProgressInput): ProgressVerdict {
   return { kind: 'moving', progress, ready: fresh.filter((slot) => slot.isReady).length, wanted }
 }
 
-/** Milliseconds until the verdict could become "too late"; null when no clock runs. */
+/** Milliseconds until the verdict could become "too late". */
 export function deadlineMs(view: ServiceView, progress: ServiceProgress, nowMs: number): number {
-  return Math.max(0, progress.sinceMs + limitOf(view) - nowMs)
+  return Math.max(0, progress.sinceMs + limitOf(view, false) - nowMs)
 }
 
 const isAtRest = (slot: SlotProgress): boolean =>
   slot.state === 'stopped' || slot.state === 'completed' || slot.state === 'failed'
 
+const isLeaving = (slot: SlotProgress): boolean => slot.state === 'stopping'
+
 /** What is being emptied has its grace period and then the kill; that is bounded by the kernel, with room for a slow disk. */
 const emptyingLimitMs = 120_000
 
-function limitOf(view: ServiceView): number {
+/** An old instance has its grace period besides the new one's deadline. */
+function limitOf(view: ServiceView, isOldLeaving: boolean): number {
   if (view.wanted === null) return emptyingLimitMs
   const { update, stop } = view.wanted.service
-  return update.deadlineMs + stop.gracePeriodMs
+  return update.deadlineMs + (isOldLeaving ? stop.gracePeriodMs : 0)
 }
