@@ -38,10 +38,19 @@ export function processFacts(pid: number): ProcessFacts | null {
   }
 }
 
-/** A zombie is not alive: it runs nothing and holds nothing. */
+/** A zombie is not alive: it runs nothing and holds nothing, once the last of its threads has gone the same way. */
 export function isAlive(id: ProcessId): boolean {
   const facts = processFacts(id.pid)
-  return facts !== null && facts.startTicks === id.startTicks && facts.state !== 'Z' && facts.state !== 'X'
+  if (facts === null || facts.startTicks !== id.startTicks || facts.state === 'X') return false
+  return facts.state !== 'Z' || hasOtherThreads(id.pid)
+}
+
+function hasOtherThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1
+  } catch {
+    return false
+  }
 }
 
 export function identify(pid: number): ProcessId | null {

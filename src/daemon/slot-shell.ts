@@ -173,7 +173,7 @@ export function toObstacle(refusal: StartRefusal): StartObstacle {
     case 'superseded':
       return refusal
     case 'no-space':
-      return { kind: 'no-space', message: refusal.message }
+      return { kind: 'no-space', message: `waits for space on the disk (${refusal.message})` }
     case 'failed':
       return { kind: 'not-startable', message: refusal.message }
   }

@@ -146,7 +146,10 @@ function takeStarted(slot: Slot, event: Extract<SlotEvent, { kind: 'started' }>,
 
 function takeRefused(slot: Slot, refusal: StartObstacle, at: Moment, actions: SlotAction[]): Slot {
   const epoch = epochOf(slot)
-  const vacant = { ...slot, occupancy: { kind: 'vacant' } } as const
+  // Nothing ran, so nothing was restarted.
+  const startsUnderIdentity = { ...slot.startsUnderIdentity, count: Math.max(0, slot.startsUnderIdentity.count - 1) }
+  const restarts = Math.max(0, startsUnderIdentity.count - 1)
+  const vacant = { ...slot, occupancy: { kind: 'vacant' }, startsUnderIdentity, restarts } as const
   if (refusal.kind === 'superseded') return { ...vacant, lastEpoch: maxEpoch(slot.lastEpoch, refusal.by) }
   const isNews = slot.obstacle?.kind !== refusal.kind || slot.obstacle.message !== refusal.message
   if (refusal.kind === 'not-startable') {
