@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { allPids, commandLine, identify, isAlive, signalProcess, until } from './processes.ts'
@@ -17,7 +17,10 @@ export function makeWorkshop(): string {
   if (!hasReaped) reap()
   hasReaped = true
   const me = identify(process.pid)
-  return mkdtempSync(join(tmpdir(), `${prefix}${me?.pid ?? process.pid}-${me?.startTicks ?? 0}-`))
+  const workshop = mkdtempSync(join(tmpdir(), `${prefix}${me?.pid ?? process.pid}-${me?.startTicks ?? 0}-`))
+  // Services that run as somebody else must be able to pass through.
+  chmodSync(workshop, 0o711)
+  return workshop
 }
 
 function reap(): void {

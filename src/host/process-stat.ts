@@ -58,6 +58,15 @@ export function observeBootId(): string {
   }
 }
 
+/** The command line as it is; empty for kernel threads, zombies and nobody. */
+export function commandWords(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
+  } catch {
+    return []
+  }
+}
+
 /** The command line for people, shortened; the name in brackets for kernel threads and zombies. */
 export function describeProcess(pid: number): string {
   try {

@@ -54,7 +54,7 @@ export type RuntimeEvent =
     }
   /** The start did not happen; nothing of this epoch runs or ever will. */
   | { readonly kind: 'refused'; readonly slot: SlotId; readonly epoch: Epoch; readonly refusal: StartRefusal }
-  /** No process of the epoch is left and the slot's lock is free. */
+  /** No process of the epoch is left, nor can one come. If somebody else holds the slot's lock, the next start is refused and names him. */
   | { readonly kind: 'gone'; readonly slot: SlotId; readonly epoch: Epoch; readonly exit: Exit }
 
 /** A slot with something in it, found on disk or in the kernel. */

@@ -60,14 +60,18 @@ test('arguments and environment arrive byte for byte, and nothing else does', as
 
 test('the command has default signals, no controlling terminal, an empty stdin, and no descriptors but the lock', async (t) => {
   const bed = await RuntimeBed.open(t)
-  const script = 'grep -E "^Sig(Ign|Blk)" /proc/self/status; readlink /proc/self/fd/0; ls /proc/$$/fd | tr "\\n" " "; umask'
+  const script = 'grep -E "^Sig(Ign|Blk)" /proc/self/status; readlink /proc/self/fd/0; ls /proc/$$/fd; umask'
   await bed.run(1, ['/bin/sh', '-c', script])
   await bed.event('gone', 1)
   assert.deepEqual(bed.logText().trimEnd().split('\n'), [
     'SigBlk:\t0000000000000000',
     'SigIgn:\t0000000000000000',
     '/dev/null',
-    '0 1 2 9 0022',
+    '0',
+    '1',
+    '2',
+    '9',
+    '0022',
   ])
 })
 

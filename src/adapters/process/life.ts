@@ -8,6 +8,7 @@ import type { ChildProcess } from 'node:child_process'
 import { type FSWatcher, watch } from 'node:fs'
 
 import type { Exit } from '../../core/model/status.ts'
+import { commandWords, isAlive } from '../../host/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
 import { type Beginning, readBeginning, readExit, readKeeperError } from './slot-files.ts'
@@ -85,7 +86,7 @@ export class Life {
       const isCommandOver = readExit(this.directory) !== null
       const isKeeperOver = this.#options.keeper !== null && !this.#isKeeperAlive
       // Without a keeper to remember its end, and with the command gone, whatever still lives here is left over.
-      const mustEnd = this.#isEnding || isCommandOver || isKeeperOver
+      const mustEnd = this.#isEnding || isCommandOver || isKeeperOver || this.#isAbandoned()
       if (this.enclosure.isPopulated()) {
         if (!mustEnd) return
         this.enclosure.killAll()
@@ -114,6 +115,14 @@ export class Life {
   detach(): void {
     this.#phase = 'over'
     this.#stopWatching()
+  }
+
+  /** An adopted epoch whose keeper was killed with the command while no daemon looked: nobody will ever record its end. */
+  #isAbandoned(): boolean {
+    const beginning = this.#beginning
+    if (this.#options.keeper !== null || beginning.kind !== 'started' || beginning.startTicks === 0 || isAlive(beginning))
+      return false
+    return !this.enclosure.members().some((pid) => commandWords(pid).includes(this.directory))
   }
 
   #noticeBeginning(): void {

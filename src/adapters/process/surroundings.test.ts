@@ -150,6 +150,27 @@ for (const noNamespaces of [false, true]) {
 }
 
 test(
+  'exec is given the whole environment from the first moment on, and by a daemon that adopted the instance',
+  { skip: needsRoot },
+  async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const environment = { PATH: process.env['PATH'] ?? '', GREETING: 'hello', LD_BIND_NOW: '1' }
+    const run = async (epoch: number): Promise<string> => {
+      const plan = await bed.runtime.exec(instance(epoch), ['/bin/sh', '-c', 'echo $GREETING $LD_BIND_NOW'])
+      const [file = '', ...words] = plan.command
+      return spawnSync(file, words, { env: plan.environment, encoding: 'utf8' }).stdout
+    }
+    for (let epoch = 1; epoch <= 10; epoch++) {
+      await bed.run(epoch, ['sleep', '1000'], { environment })
+      assert.equal(await run(epoch), 'hello 1\n')
+      if (epoch < 10) await bed.runtime.kill(instance(epoch), 5000)
+    }
+    await bed.reopen()
+    assert.equal(await run(10), 'hello 1\n')
+  },
+)
+
+test(
   'on a full disk nothing is started and nothing half-made is left; with space it works again',
   { skip: needsRoot },
   async (t) => {
