@@ -52,6 +52,7 @@ test('PostgreSQL as a singleton keeps its data through a change, a restart and k
       await machine.waitFor('a successor', ({ instances }) =>
         instances.some((each) => each.slot === 'db/0' && each.health === 'healthy' && (each.epoch ?? 0) > (epoch ?? 0)),
       )
+      await witness.waitFor('the successor', (live) => live.some((copy) => copy.epoch > (epoch ?? 0)), 5000)
     }
     assert.equal(await ask(machine, 'select what from deeds'), 'made')
     const epochs = await epochsSeen(witness, 'db/0')

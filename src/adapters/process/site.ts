@@ -3,6 +3,7 @@
  * `web.0` and an epoch by its number, so that either can be read without the other after one of them was lost or restored.
  */
 
+import { rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
@@ -67,6 +68,17 @@ export class Site {
     return childDirectories(join(this.stateDirectory, 'slots'))
       .map(parseSlotName)
       .filter((slot) => slot !== null)
+  }
+
+  /** Leaves nothing behind in the kernel when nothing runs. Only if empty: a cgroup below it may be one that a keeper is about to join. */
+  removeStateCgroup(): void {
+    const { enclosureMount } = this.survey
+    if (enclosureMount === null) return
+    try {
+      rmdirSync(join(enclosureMount, 'daruma', this.#stateId))
+    } catch {
+      // Something runs, or it is gone already.
+    }
   }
 
   /** Removes the slot's own cgroup, when the last of its epochs is closed. */

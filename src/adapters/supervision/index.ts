@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 
 import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { installScript } from '../../host/install-script.ts'
-import { isAlive, parseProcessStat } from '../../host/process-stat.ts'
+import { commandWords, isAlive, parseProcessStat } from '../../host/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
 
 export interface SupervisionOptions {
@@ -178,7 +178,10 @@ function reserve(path: string): void {
 
 function isCompanionAlive(state: string, companion: Companion): boolean {
   const identity = readIdentity(state, companion)
-  return identity !== null && isAlive(identity)
+  if (identity === null || !isAlive(identity)) return false
+  // A copied state directory names the companion of the original; its words name the original's directory.
+  const words = commandWords(identity.pid)
+  return words.length === 0 || words.includes(state)
 }
 
 function readIdentity(state: string, companion: Companion): { readonly pid: number; readonly startTicks: number } | null {
