@@ -48,9 +48,9 @@ export class SecretStore {
       const secrets: Record<string, SecretReference> = {}
       for (const [name, reference] of Object.entries(service.secrets)) {
         const value = values[service.name]?.[name]
-        secrets[name] =
-          value === undefined ? this.#known(service, name, reference) : { ...reference, digest: this.#digest(value) }
-        const { digest } = secrets[name] as SecretReference
+        const sealed = value === undefined ? this.#known(service, name, reference) : { ...reference, digest: this.#digest(value) }
+        const { digest } = sealed
+        secrets[name] = sealed
         if (value !== undefined && digest !== null && !this.#values.has(digest))
           writes.set(digest, put(keys.secret(digest), value))
       }

@@ -40,7 +40,7 @@ export function record<Type>(shape: Shape<Type>): Shape<Readonly<Record<string, 
 
 /** Exactly these keys: an unknown one is refused, as in the config. */
 export function object<Type extends object>(shapes: { readonly [Key in keyof Type]-?: Shape<Type[Key]> }): Shape<Type> {
-  const known = Object.entries(shapes) as [string, Shape<unknown>][]
+  const known = Object.entries<Shape<unknown>>(shapes)
   return (value, path) => {
     if (!isObject(value)) return refuse(value, path, 'an object')
     for (const key of Object.keys(value)) {

@@ -29,7 +29,7 @@ export async function attachCheckpoints(socketPath: string): Promise<NonNullable
   })
   socket.on('error', () => {})
   socket.on('close', () => {
-    for (const id of [...waiting.keys()]) release(id)
+    for (const id of waiting.keys()) release(id)
   })
 
   return async (name) => {

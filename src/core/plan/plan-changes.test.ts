@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { runInThisContext } from 'node:vm'
 import fc from 'fast-check'
 import { normaliseConfig } from '../config/normalise.ts'
 import { asRevisionNumber, asServiceName } from '../model/id.ts'
@@ -178,7 +179,7 @@ function inputOf(sections: Sections): PlanInput {
 function readProject(lines: readonly string[]): Project {
   const digests = new Map(lines.flatMap((line) => [...line.matchAll(/^(\S+) has digest (\S+)$/g)].map((match) => [match[1], match[2]] as const)))
   const text = lines.filter((line) => !line.includes(' has digest ')).join(',\n')
-  const services: unknown = new Function(`return {${text}}`)()
+  const services: unknown = runInThisContext(`({${text}})`)
   const result = normaliseConfig({ name: 'shop', services }, { directory: '/srv', stage: null, root: true, hostMemoryBytes: 2 ** 34 })
   assert.ok(result.ok, JSON.stringify(result))
   const sealed = result.project.services.map((service) => ({
@@ -286,7 +287,7 @@ function changed(service: Service, path: Path): Service {
   const holder = path.slice(0, -1).reduce<Record<string | number, unknown>>((inner, key) => inner[key] as typeof inner, copy as never)
   const last = path.at(-1)!
   const value = holder[last]
-  holder[last] = typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : value === 'SIGTERM' ? 'SIGINT' : `${value}x`
+  holder[last] = typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : value === 'SIGTERM' ? 'SIGINT' : `${String(value)}x`
   return copy
 }
 

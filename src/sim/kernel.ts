@@ -1,0 +1,159 @@
+/**
+ * The simulated machine: what outlives every daemon. Programs are words: `serve` lives for ever, `crash` ends at once, `sick` never
+ * answers a probe, `finish` completes, `fail` does not, `deaf` ignores every signal but SIGKILL. The kernel is also the witness: it
+ * writes down whatever breaks a promise, in the moment in which it breaks.
+ */
+
+import type { Epoch, SlotId } from '../core/model/id.ts'
+import { asEpoch } from '../core/model/id.ts'
+import type { Exit } from '../core/model/status.ts'
+import type { RuntimeEvent, StartOrder } from '../ports/runtime.ts'
+import type { SimulatedClock } from './clock.ts'
+import type { SeededRandom } from './random.ts'
+
+export interface Instance {
+  readonly order: StartOrder
+  readonly pid: number
+  readonly startedAt: string
+  state: 'keeper' | 'running' | 'gone'
+  exit: Exit | null
+  /** Its command came into being, whatever became of it. */
+  hasBegun: boolean
+  /** Its enclosure is gone: a keeper that comes now can only leave. */
+  isClosed: boolean
+}
+
+export class SimulatedKernel {
+  readonly clock: SimulatedClock
+  readonly random: SeededRandom
+  readonly epochs: Map<SlotId, Epoch> = new Map()
+  readonly instances: Map<SlotId, Instance[]> = new Map()
+  /** Everything that must never happen and did. */
+  readonly violations: string[] = []
+  /** By job's command: how often it has completed. */
+  readonly completions: Map<string, number> = new Map()
+  isDiskFull = false
+  bootId = 'boot-1'
+  #nextPid = 100
+  #onEvent: (event: RuntimeEvent) => void = () => {}
+
+  constructor(clock: SimulatedClock, random: SeededRandom) {
+    this.clock = clock
+    this.random = random
+  }
+
+  /** Events go to whoever listens now: a daemon that has died hears nothing. */
+  listen(onEvent: (event: RuntimeEvent) => void): void {
+    this.#onEvent = onEvent
+  }
+
+  of(slot: SlotId): readonly Instance[] {
+    return this.instances.get(slot) ?? []
+  }
+
+  running(): readonly Instance[] {
+    return [...this.instances.values()].flat().filter(({ state }) => state === 'running')
+  }
+
+  spawn(order: StartOrder): void {
+    const instance: Instance = {
+      order,
+      pid: (this.#nextPid += 1),
+      startedAt: this.clock.wallTime(),
+      state: 'keeper',
+      exit: null,
+      hasBegun: false,
+      isClosed: false,
+    }
+    this.instances.set(order.slot, [...this.of(order.slot).slice(-3), instance])
+    // Now and then a keeper is stopped for a long time before it has done anything.
+    const delayMs = this.random.chance(0.03) ? 20_000 : 1 + this.random.below(20)
+    this.clock.after(delayMs, () => this.#join(instance))
+  }
+
+  kill(instance: Instance): void {
+    if (instance.state === 'running') this.#end(instance, { kind: 'signal', signal: 'SIGKILL' })
+  }
+
+  /** The end of a keeper that never came as far as its command. */
+  abandon(instance: Instance): void {
+    if (instance.state !== 'keeper') return
+    instance.state = 'gone'
+    const { slot, epoch } = instance.order
+    this.#onEvent({ kind: 'gone', slot, epoch, exit: { kind: 'signal', signal: 'SIGKILL' } })
+  }
+
+  signal(instance: Instance): void {
+    if (instance.state !== 'running' || instance.order.command[0] === 'deaf') return
+    this.clock.after(1 + this.random.below(300), () => this.#end(instance, { kind: 'signal', signal: 'SIGTERM' }))
+  }
+
+  /** Nothing of it runs, and nothing ever will. False while something does. */
+  close(instance: Instance): boolean {
+    if (instance.state === 'running') return false
+    if (instance.state === 'keeper' && !instance.isClosed) instance.isClosed = true
+    return true
+  }
+
+  reboot(): void {
+    this.bootId = `boot-${this.random.hex(4)}`
+    for (const instance of [...this.instances.values()].flat()) {
+      instance.isClosed = true
+      if (instance.state !== 'gone') Object.assign(instance, { state: 'gone' })
+    }
+  }
+
+  /** Keeper.sh: the lock, the comparison, the cgroup, and only then the command. */
+  #join(instance: Instance): void {
+    const { order } = instance
+    if (instance.state !== 'keeper') return
+    if (instance.isClosed || this.epochs.get(order.slot) !== order.epoch) {
+      instance.state = 'gone'
+      this.#onEvent({ kind: 'refused', slot: order.slot, epoch: order.epoch, refusal: { kind: 'failed', message: 'given up' } })
+      return
+    }
+    this.#witness(instance)
+    instance.state = 'running'
+    instance.hasBegun = true
+    const { slot, epoch } = order
+    this.#onEvent({ kind: 'started', slot, epoch, pid: instance.pid, startTicks: instance.pid, startedAt: instance.startedAt })
+    this.#live(instance)
+  }
+
+  #witness({ order }: Instance): void {
+    const others = this.running()
+    for (const other of others) {
+      if (other.order.slot === order.slot) this.violations.push(`two run in ${order.slot}: ${other.order.epoch}, ${order.epoch}`)
+      for (const { name } of order.volumes)
+        if (other.order.volumes.some((volume) => volume.name === name))
+          this.violations.push(`${other.order.slot} and ${order.slot} have volume ${name} at the same time`)
+    }
+    for (const other of this.of(order.slot))
+      if (other.order !== order && other.order.epoch >= order.epoch && other.state !== 'keeper')
+        this.violations.push(`epoch ${order.epoch} of ${order.slot} came after ${other.order.epoch}`)
+    const word = order.command.join(' ')
+    if (order.command[0] === 'finish' && (this.completions.get(word) ?? 0) > 0) this.violations.push(`"${word}" ran again`)
+  }
+
+  #live(instance: Instance): void {
+    const [word] = instance.order.command
+    const lifeMs = 5 + this.random.below(40)
+    if (word === 'crash' || word === 'fail') this.clock.after(lifeMs, () => this.#end(instance, { kind: 'code', code: 1 }))
+    if (word === 'finish') this.clock.after(lifeMs, () => this.#end(instance, { kind: 'code', code: 0 }))
+  }
+
+  #end(instance: Instance, exit: Exit): void {
+    if (instance.state !== 'running') return
+    const { slot, epoch, command } = instance.order
+    instance.state = 'gone'
+    instance.exit = exit
+    instance.isClosed = true
+    const word = command.join(' ')
+    if (exit.kind === 'code' && exit.code === 0) this.completions.set(word, (this.completions.get(word) ?? 0) + 1)
+    this.#onEvent({ kind: 'gone', slot, epoch, exit })
+  }
+
+  lastEpochs(): ReadonlyMap<SlotId, Epoch> {
+    return new Map([...this.epochs].map(([slot, epoch]) => [slot, asEpoch(epoch)]))
+  }
+}

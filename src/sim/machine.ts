@@ -1,0 +1,257 @@
+/**
+ * One simulated machine with the real {@link Daemon} on it: simulated clock, processes and network, a store in memory that outlives
+ * daemons. A daemon's life is cut at any of its awaits: whatever it was waiting for then never comes back to it, and the
+ * next daemon finds what it left. What a seed has shown once it shows again.
+ */
+
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
+import { asServiceName } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
+import { Daemon } from '../daemon/daemon.ts'
+import type { Clock } from '../ports/clock.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Store } from '../ports/store.ts'
+import type { OperationRequest, Requester } from '../protocol/api.ts'
+import { SimulatedClock } from './clock.ts'
+import { SimulatedKernel } from './kernel.ts'
+import { SeededRandom } from './random.ts'
+import { createSimulatedRuntime } from './runtime.ts'
+import { createMemoryStore } from './store.ts'
+
+const by: Requester = { pid: 1, user: 'tester', command: 'test', file: null }
+
+/** Distributes over operation kinds, so that each keeps its own fields. */
+type Wish = OperationRequest extends infer Each ? (Each extends OperationRequest ? Omit<Each, 'by'> : never) : never
+
+export class SimulatedMachine {
+  readonly clock: SimulatedClock = new SimulatedClock()
+  readonly random: SeededRandom
+  readonly kernel: SimulatedKernel
+  readonly log: string[] = []
+  #store: Store = createMemoryStore()
+  #life: Life | null = null
+  /** Probability of death at each await. */
+  deathRate = 0
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed)
+    this.kernel = new SimulatedKernel(this.clock, this.random)
+  }
+
+  get daemon(): Daemon | null {
+    return this.#life?.daemon ?? null
+  }
+
+  /** The daemon that lives; begun (again and again, where it dies on the way) when there is none. */
+  async begin(): Promise<Daemon> {
+    for (let tries = 0; tries < 100; tries += 1) {
+      const daemon = await this.#tryBegin()
+      if (daemon !== null) return daemon
+    }
+    throw new Error('no daemon gets up')
+  }
+
+  killDaemon(): void {
+    if (this.#life !== null) this.#life.isDead = true
+    this.#life = null
+    this.kernel.listen(() => {})
+  }
+
+  reboot(): void {
+    this.killDaemon()
+    this.kernel.reboot()
+  }
+
+  /** Asks for an operation; the refusal's code, or null when it was accepted (or the daemon died over it). */
+  async ask(wish: Wish): Promise<string | null> {
+    const daemon = await this.begin()
+    let answer: string | null | undefined
+    const request = { by, ...wish } as OperationRequest
+    daemon.operate(request).then(
+      () => (answer = null),
+      (error: unknown) => (answer = error instanceof DarumaError ? error.code : `BUG ${String(error)}`),
+    )
+    await this.runUntil(() => answer !== undefined || this.#life === null, 120_000)
+    return answer ?? null
+  }
+
+  async apply(services: readonly Service[], secrets: Readonly<Record<string, Readonly<Record<string, string>>>> = {}): Promise<string | null> {
+    const daemon = await this.begin()
+    const project = { name: 'shop', stage: null, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
+    return this.ask({ kind: 'apply', project, secrets, base: daemon.world.applied, fingerprint: null })
+  }
+
+  /** Lets `durationMs` go by; a daemon that dies meanwhile gets up again after a moment. */
+  async run(durationMs: number): Promise<void> {
+    const endMs = this.clock.now() + durationMs
+    await this.#turn(() => this.clock.now() >= endMs, endMs)
+  }
+
+  /** False when it did not come to that within the limit. */
+  async runUntil(isReached: () => boolean, limitMs: number): Promise<boolean> {
+    await this.#turn(isReached, this.clock.now() + limitMs)
+    return isReached()
+  }
+
+  /** Until no operation is under way and everything that should run is ready. */
+  async settle(limitMs: number): Promise<boolean> {
+    const endMs = this.clock.now() + limitMs
+    while (this.clock.now() < endMs) {
+      const daemon = await this.begin()
+      if (await this.runUntil(() => this.daemon !== daemon || isSettled(daemon), endMs - this.clock.now()))
+        if (this.daemon === daemon) return true
+    }
+    return false
+  }
+
+  async #turn(isReached: () => boolean, endMs: number): Promise<void> {
+    for (;;) {
+      await turnOfTheLoop()
+      if (isReached()) return
+      if (!this.clock.turn(endMs)) return
+    }
+  }
+
+  async #tryBegin(): Promise<Daemon | null> {
+    if (this.#life !== null) return this.#life.daemon
+    const life = new Life()
+    this.#life = life
+    const pass = (): Promise<void> => this.#pass(life)
+    const clock: Clock = {
+      now: () => this.clock.now(),
+      wallTime: () => this.clock.wallTime(),
+      wallTimeOf: (momentMs) => this.clock.wallTimeOf(momentMs),
+      after: (delayMs, run) => this.clock.after(delayMs, () => life.isDead || run()),
+    }
+    const daemon = new Daemon(
+      {
+        directory: {
+          path: '/state',
+          stateId: '00000000',
+          bootId: this.kernel.bootId,
+          isLocked: true,
+          pathOf: (name) => `/state/${name}`,
+          writeFile: pass,
+          readFile: async () => null,
+          space: async () => ({ freeBytes: 1, totalBytes: 1 }),
+          ensureVolume: async (name) => {
+            await pass()
+            return `/state/volumes/${name}`
+          },
+        },
+        store: this.#mortalStore(pass),
+        runtime: createSimulatedRuntime(this.kernel, pass),
+        net: {
+          isPortFree: async () => {
+            await pass()
+            return true
+          },
+          probe: async (_check, port) => {
+            await pass()
+            const asked = this.kernel.running().find(({ order }) => order.environment['PORT'] === String(port))
+            return asked === undefined || asked.order.command[0] === 'sick' ? { ok: false, detail: 'no answer' } : { ok: true, detail: '200' }
+          },
+        },
+        commands: { run: async () => ({ code: 0, output: '' }) },
+        clock,
+        random: this.random,
+        log: { write: (level, message) => void this.log.push(`${level} ${message}`) },
+        checkpoint: null,
+        companions: { ensure: async () => [], stop: async () => {} },
+        isStoreReplaced: async () => false,
+      },
+      {
+        pid: 1,
+        version: '0',
+        host: 'here',
+        home: () => '/root',
+        nodeDirectory: '/bin',
+        memoryBytes: () => 1,
+        isOnDemand: false,
+      },
+    )
+    life.daemon = daemon
+    let isUp = false
+    let failure: unknown = null
+    daemon.start().then(
+      () => (isUp = true),
+      (error: unknown) => (failure = error),
+    )
+    await this.runUntil(() => isUp || failure !== null || life.isDead, 60_000)
+    if (isUp && !life.isDead) return daemon
+    if (failure !== null) this.log.push(`start: ${String(failure)}`)
+    this.killDaemon()
+    await this.run(100)
+    return null
+  }
+
+  /** Between any two effects: a moment, or the end. What waits for a dead daemon waits for ever. */
+  async #pass(life: Life): Promise<void> {
+    if (this.random.chance(0.3)) await new Promise<void>((resolve) => this.clock.after(this.random.below(5), resolve))
+    if (!life.isDead && this.random.chance(this.deathRate)) this.killDaemon()
+    if (life.isDead) await new Promise<never>(() => {})
+  }
+
+  #mortalStore(pass: () => Promise<void>): Store {
+    const store = this.#store
+    return {
+      get: async (key) => {
+        await pass()
+        return store.get(key)
+      },
+      list: async (prefix, options) => {
+        await pass()
+        return store.list(prefix, options)
+      },
+      transact: async (transaction) => {
+        await pass()
+        if (this.kernel.isDiskFull) throw new DarumaError('E_STORE_FULL', 'the disk is full')
+        const result = await store.transact(transaction)
+        await pass()
+        return result
+      },
+      watch: (prefix, from, signal) => store.watch(prefix, from, signal),
+      compact: (revision) => store.compact(revision),
+      [Symbol.asyncDispose]: async () => {},
+    }
+  }
+}
+
+class Life {
+  daemon: Daemon | null = null
+  isDead = false
+}
+
+/** Nothing moves, and nothing is missing. */
+export function isSettled(daemon: Daemon): boolean {
+  if (daemon.operations.current !== null) return false
+  const { services, instances } = daemon.status()
+  const isCalm = instances.every(({ state }) => state === 'running' || state === 'completed' || state === 'failed')
+  return isCalm && services.every(({ desired, ready }) => ready === desired)
+}
+
+/** A service in normal form whose program is one of the words that the kernel knows. */
+export function aService(name: string, command: string, over: Partial<Service> = {}): Service {
+  const isJob = over.scale?.kind === 'job'
+  return {
+    name: asServiceName(name),
+    scale: { kind: 'singleton' },
+    command: command.split(' '),
+    directory: '/',
+    environment: {},
+    secrets: {},
+    port: { kind: 'none' },
+    volumes: [],
+    health: { startup: null, readiness: null, liveness: null, startPeriodMs: 10_000 },
+    limits: { cpuCores: null, memoryBytes: null, pids: null },
+    user: null,
+    after: [],
+    stop: { signal: 'SIGTERM', gracePeriodMs: 1000 },
+    restart: { policy: isJob ? 'on-failure' : 'always', delayMs: 100, maxDelayMs: 2000, resetAfterMs: 10_000, budget: isJob ? 2 : 4 },
+    update: { order: 'stop-first', deadlineMs: 20_000, minReadyMs: 100 },
+    guarantee: 'strict',
+    protect: false,
+    logs: { maxBytes: 1_000_000 },
+    ...over,
+  }
+}

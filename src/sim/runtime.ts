@@ -1,0 +1,116 @@
+/**
+ * One daemon's hold on the simulated machine, with the contract of the real runtime. `pass` stands between every two effects: there
+ * time goes by, and there the daemon may die, after which nothing that it was about to do happens any more.
+ */
+
+import { asEpoch } from '../core/model/id.ts'
+import type { Epoch, SlotId } from '../core/model/id.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Discovery, InstanceRef, Occupant, Runtime, RuntimeEvent, StartOrder, StartRefusal } from '../ports/runtime.ts'
+import type { Instance, SimulatedKernel } from './kernel.ts'
+
+export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Promise<void>): Runtime {
+  const occupants = new Map<string, () => void>()
+  const find = ({ slot, epoch }: InstanceRef): Instance | undefined => kernel.of(slot).find(({ order }) => order.epoch === epoch)
+
+  async function start(order: StartOrder): Promise<StartRefusal | null> {
+    await pass()
+    const last = kernel.epochs.get(order.slot) ?? asEpoch(0)
+    if (last >= order.epoch) return { kind: 'superseded', by: last }
+    if (kernel.of(order.slot).some((instance) => instance.state !== 'gone' && !kernel.close(instance)))
+      return { kind: 'occupied', holders: [] }
+    await pass()
+    if (kernel.isDiskFull) return { kind: 'no-space', message: 'no space' }
+    kernel.epochs.set(order.slot, order.epoch)
+    await pass()
+    kernel.spawn(order)
+    return null
+  }
+
+  return {
+    async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
+      await pass()
+      kernel.listen((event) => {
+        onEvent(event)
+        if (event.kind !== 'started') occupants.get(`${event.slot} ${event.epoch}`)?.()
+      })
+      const found: Occupant[] = []
+      for (const slot of kernel.instances.keys()) {
+        const occupant = discoverSlot(kernel, slot)
+        if (occupant !== null) found.push(occupant)
+      }
+      return { occupants: found, lastEpochs: kernel.lastEpochs() }
+    },
+    start,
+    async signal(instance) {
+      await pass()
+      const found = find(instance)
+      if (found !== undefined) kernel.signal(found)
+    },
+    async kill(instance, limitMs) {
+      await pass()
+      const found = find(instance)
+      if (found === undefined || found.state === 'gone') return
+      if (kernel.random.chance(0.05)) {
+        await new Promise<void>((resolve) => kernel.clock.after(limitMs, resolve))
+        throw new DarumaError('E_RUNTIME_UNKILLABLE', `${instance.slot} sleeps without interruption`)
+      }
+      // A keeper that has not joined yet is a child of ours: it is killed as well, and with it the epoch is over.
+      if (found.state === 'keeper') {
+        found.isClosed = true
+        await new Promise<void>((resolve) => {
+          occupants.set(`${instance.slot} ${instance.epoch}`, resolve)
+          kernel.clock.after(1, () => kernel.abandon(found))
+        })
+      } else kernel.kill(found)
+    },
+    async holders() {
+      return []
+    },
+    usage: () => null,
+    async exec() {
+      return { command: ['true'], environment: {} }
+    },
+    async readLog() {
+      await pass()
+      return { text: 'a line\n', next: 7 }
+    },
+    async setLogBound() {
+      await pass()
+    },
+    async forget(slot) {
+      await pass()
+      if (kernel.of(slot).some(({ state }) => state === 'running')) throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} runs`)
+      kernel.instances.delete(slot)
+    },
+    guarantees: () => ({
+      killing: 'v2',
+      namespaces: true,
+      lock: true,
+      limits: [],
+      strict: { possible: true, because: null },
+      weaker: [],
+    }),
+    async [Symbol.asyncDispose]() {},
+  }
+}
+
+/** What runs; else how the newest committed epoch ended. A keeper on its way looks like nothing, and is shut out for good. */
+function discoverSlot(kernel: SimulatedKernel, slot: SlotId): Occupant | null {
+  const all = kernel.of(slot)
+  for (const instance of all) kernel.close(instance)
+  const running = all.find(({ state }) => state === 'running')
+  const instance = running ?? all.at(-1)
+  if (instance === undefined) return null
+  const hasRun = instance.state === 'running' || instance.exit !== null || instance.hasBegun
+  return {
+    slot,
+    epoch: instance.order.epoch as Epoch,
+    state: running === undefined ? 'gone' : 'running',
+    pid: running === undefined ? null : instance.pid,
+    startTicks: hasRun ? instance.pid : null,
+    startedAt: hasRun ? instance.startedAt : null,
+    exit: running === undefined ? (instance.exit ?? { kind: 'unknown' }) : null,
+    note: instance.order.note,
+  }
+}
