@@ -10,6 +10,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { StoreFailure, corrupt, newer } from './errors.ts'
+import { noteLog, setForeignLogAside } from './foreign-log.ts'
 
 /** Raised by every change of the tables; a higher one in a file is refused as `E_STORE_NEWER`. */
 export const formatVersion: number = 1
@@ -31,6 +32,7 @@ const fullCheckBytes = 64 * 2 ** 20
  */
 export function openDatabase(file: string): DatabaseSync {
   const sizeBytes = refuseForeignFile(file)
+  setForeignLogAside(file)
   const database = new DatabaseSync(file, { timeout: busyTimeoutMs })
   try {
     database.exec(`
@@ -46,6 +48,7 @@ export function openDatabase(file: string): DatabaseSync {
     if (pragma(database, 'application_id') !== applicationId) throw new StoreFailure(corrupt(file, 'it belongs to another program'))
     refuseNewer(file, pragma(database, 'user_version'))
     if (sizeBytes <= fullCheckBytes) refuseDamaged(file, database)
+    noteLog(file)
     return database
   } catch (error) {
     database.close()
