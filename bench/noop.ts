@@ -17,7 +17,7 @@ export async function noop(): Promise<readonly Row[]> {
 async function upAgain(): Promise<number> {
   await using machine = new Machine()
   await machine.up({ idle: { command: ['sleep', '1000000'], replicas: instances } })
-  return medianOf(machine, ['up', '--yes'])
+  return await medianOf(machine, ['up', '--yes'])
 }
 
 async function planMany(): Promise<number> {
@@ -28,7 +28,7 @@ for (let index = 0; index < ${services}; index += 1) {
   services['service-' + index] = { command: ['sleep', '1000000'], environment: { INDEX: index }, health: { http: '/healthz' } }
 }
 export default define({ name: 'many', services })`)
-  return medianOf(machine, ['plan'])
+  return await medianOf(machine, ['plan'])
 }
 
 async function medianOf(machine: Machine, words: readonly string[]): Promise<number> {

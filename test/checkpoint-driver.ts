@@ -33,7 +33,9 @@ export async function startCheckpointDriver(path: string): Promise<CheckpointDri
     sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket })
+    lines.on('error', () => {})
+    lines.on('line', (line) => {
       const { id, point, pid } = JSON.parse(line) as { readonly id: number; readonly point: string; readonly pid: number }
       seen.push(point)
       const go = (): void => void (socket.writable && socket.write(`go ${id}\n`))

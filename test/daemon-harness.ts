@@ -22,6 +22,9 @@ const launcherUnderTest: string = process.env['DARUMA_UNDER_TEST'] ?? join(root,
 export const packageUnderTest: string = join(launcherUnderTest, '../..')
 export const fixtures: string = join(import.meta.dirname, 'fixtures')
 
+/** From the end of a command to the end of its output. */
+const pipeLimitMs = 2000
+
 export type Services = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 
 export interface Outcome {
@@ -216,9 +219,13 @@ async function collect(child: ChildProcess): Promise<Outcome> {
   let stderr = ''
   child.stdout?.on('data', (part: Buffer) => (stdout += part.toString('utf8')))
   child.stderr?.on('data', (part: Buffer) => (stderr += part.toString('utf8')))
-  // `exit` and not `close`: a daemon that kept a pipe of ours would otherwise hold the test, and hide the mistake.
+  const closed = once(child, 'close')
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
-  await Promise.race([once(child, 'close'), new Promise((resolve) => setTimeout(resolve, 500))])
+  // A daemon that keeps a pipe of the command would hold whoever started it: ssh, CI, this test.
+  let isClosed = false
+  void closed.then(() => (isClosed = true))
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, pipeLimitMs).unref())])
+  if (!isClosed) throw new Error('the command has ended, but somebody keeps its output open')
   return { code, signal, stdout, stderr }
 }
 

@@ -41,6 +41,17 @@ test('daemon and supervisor killed together: what runs is adopted with the same 
     await machine.findOne('supervisor')
   }))
 
+test('a daemon killed alone: the next one adopts everything as it is', () =>
+  onMachine(async ({ machine }) => {
+    await machine.up(worker)
+    const before = await machine.instance('worker/0')
+    const process = identify(before.pid ?? 0)
+    const [daemon] = await machine.kill('daemon')
+    await machine.waitFor('another daemon', (status) => status.daemon.pid !== daemon?.pid)
+    const after = await machine.instance('worker/0')
+    assert.deepEqual([after.pid, after.epoch, identify(after.pid ?? 0)], [before.pid, before.epoch, process])
+  }))
+
 test('a killed groomer and a killed supervisor are back within seconds', () =>
   onMachine(async ({ machine }) => {
     await machine.up(worker)

@@ -14,7 +14,7 @@ const mark = /^( *)#@ point: (\S+)$/gm
 export interface Gate {
   /** Resolves when a keeper stands at the gate, with the process that stands there. */
   arrival(limitMs: number): Promise<{ readonly keeper: ProcessId; readonly epoch: number }>
-  /** Lets the keeper go on; does nothing if it was killed meanwhile. */
+  /** Lets the keeper go on; does nothing when none stands there (any more). */
   open(): void
 }
 
@@ -49,7 +49,6 @@ function closeGate(gate: string): Gate {
   for (const old of [gate, `${gate}.came`, `${gate}.used`]) rmSync(old, { force: true })
   const made = spawnSync('mkfifo', [gate])
   if (made.status !== 0) throw new Error(`mkfifo ${gate}: ${String(made.stderr)}`)
-  let isOpened = false
   return {
     async arrival(limitMs) {
       const home = await until(`a keeper comes to ${gate}`, limitMs, () => readWhole(`${gate}.came`))
@@ -59,8 +58,6 @@ function closeGate(gate: string): Gate {
       return { keeper, epoch: Number(home.slice(home.lastIndexOf('/') + 1)) }
     },
     open() {
-      if (isOpened) return
-      isOpened = true
       const pipe = [gate, `${gate}.used`].find(existsSync)
       if (pipe === undefined) return
       try {

@@ -100,6 +100,15 @@ test('when the keeper is killed its command does not live on, and the successor 
     }
   }))
 
+test('a keeper that is killed while no daemon runs takes its command with it', () =>
+  onMachine(async ({ machine }) => {
+    await machine.up(worker)
+    await machine.killDaemonForGood()
+    const [command] = machine.find('instance', 'worker/0')
+    await machine.kill('keeper', 'worker/0')
+    await until('the command is gone', 3000, () => command !== undefined && !isAlive(command))
+  }))
+
 for (const point of ['before-lock', 'locked', 'compared']) {
   test(`a keeper that stands at "${point}" while a newer epoch begins runs nothing when it is let go`, (t) => {
     const gated = makeGated(t)

@@ -7,6 +7,7 @@ import { reporter, type Services } from './daemon-harness.ts'
 import { environmentOf } from './processes.ts'
 import { onMachine } from './scene.ts'
 import { seededRandom } from './seeded-random.ts'
+import { askDaemon } from './socket.ts'
 
 const web = (environment: Record<string, string> = {}, more: object = {}): Services => {
   const program = reporter()
@@ -49,6 +50,18 @@ test('a second up meanwhile is refused with the pid of the first, and with --wai
     const { instances, revision } = await machine.waitUntilSettled()
     assert.equal(revision, 2)
     for (const { service, pid } of instances) if (service === 'web') assert.equal(environmentOf(pid ?? 0)['VALUE'], 'two')
+  }))
+
+test('the daemon itself refuses a second operation, whoever asks and however', () =>
+  onMachine(async ({ machine }) => {
+    await machine.up(web())
+    machine.writeConfig({ slow: { command: 'sleep 2', job: true }, ...web() })
+    const first = machine.start(['up', '--yes'])
+    await machine.waitFor('the apply is under way', ({ operation }) => operation?.state === 'running')
+    const by = { pid: process.pid, user: 'somebody', command: 'test', file: null }
+    const second = askDaemon(machine.state, '/v1/operations', { kind: 'restart', services: ['web'], by })
+    await assert.rejects(second, (error: Error) => error.message.includes('E_OPERATION_BUSY') && error.message.includes(`pid ${first.child.pid}`))
+    assert.equal((await first.outcome).code, 0)
   }))
 
 test('two ups at the same moment: one is applied, the other is applied after it or told why not', () =>

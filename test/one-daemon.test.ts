@@ -14,7 +14,7 @@ test('a second daemon on one state directory ends with 78 and names the pid of t
   onMachine(async ({ machine }) => {
     await machine.up(worker)
     const first = await machine.findOne('daemon')
-    const second = await machine.run(['daemon', 'run'])
+    const second = await machine.run(['daemon', 'run'], { limitMs: 10_000 })
     assert.equal(second.code, 78, second.stderr)
     assert.match(second.stderr, new RegExp(`\\bpid ${first.pid}\\b`))
     assert.deepEqual(machine.find('daemon'), [first])
@@ -27,7 +27,7 @@ test('a daemon refuses a copy of a state directory, and nothing of the original 
     const state = join(machine.workshop, 'copy')
     cpSync(machine.state, state, { recursive: true, filter: (path) => !path.endsWith('.sock') })
     await using copy = new Machine({ state, witness })
-    const refused = await copy.run(['daemon', 'run'])
+    const refused = await copy.run(['daemon', 'run'], { limitMs: 10_000 })
     assert.equal(refused.code, 78, refused.stderr)
     assert.match(refused.stderr, /E_STATE_COPIED/)
     assert.ok(refused.stderr.includes(machine.state), refused.stderr)

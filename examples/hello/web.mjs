@@ -4,13 +4,13 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 
 const { PORT, DARUMA_SLOT: slot, DARUMA_EPOCH: epoch } = process.env
-const page = readFileSync('public/index.html', 'utf8').replace('{slot}', slot).replace('{epoch}', epoch)
 
 const server = createServer((request, response) => {
   if (request.url === '/healthz') return response.end('ok\n')
   console.log(request.method, request.url)
   response.setHeader('content-type', 'text/html; charset=utf-8')
-  response.end(page)
+  // Read anew for each request: the job may have rendered it again.
+  response.end(readFileSync('public/index.html', 'utf8').replace('{slot}', slot).replace('{epoch}', epoch))
 })
 
 server.listen(PORT, '127.0.0.1', () => console.log(`http://127.0.0.1:${PORT}/`))

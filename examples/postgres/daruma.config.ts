@@ -7,7 +7,7 @@
  *   daruma up
  *   daruma exec database -- psql -c 'select * from visits'
  *
- * Then `kill -9` the pid that `daruma status` names, and look again: the same data, a higher epoch. `daruma down` ends it; the data
+ * Then `kill -9` the pid that `daruma events` names, and look again: the same data, a higher epoch. `daruma down` ends it; the data
  * stays in the state directory's `volumes/data`, and the next `up` finds it there.
  */
 
@@ -59,7 +59,13 @@ export default define({
 
     // Runs when the database answers, and again whenever something about it changes. Written so that a second run does no harm.
     schema: {
-      command: ['psql', '--quiet', '--set=ON_ERROR_STOP=1', '--command', 'create table if not exists visits (at timestamptz not null)'],
+      command: [
+        'psql',
+        '--quiet',
+        '--set=ON_ERROR_STOP=1',
+        '--command',
+        'create table if not exists visits (at timestamptz not null)',
+      ],
       directory: '/',
       job: true,
       after: ['database'],

@@ -13,8 +13,8 @@ import { DarumaError } from '../ports/error.ts'
 import { Client } from './client.ts'
 import type { Context } from './context.ts'
 import type { Invocation } from './invocation.ts'
-import { readOrigin, resolveState, type StateDirectory } from './state.ts'
-import { unitName } from './systemd-unit.ts'
+import { resolveState, type StateDirectory } from './state.ts'
+import { unitOf } from './systemd-unit.ts'
 
 /** A daemon that must recover 1,000 instances answers within some seconds; one that was started in vain says why in its log. */
 const startLimitMs = 30_000
@@ -56,7 +56,7 @@ export async function connect(context: Context, state: StateDirectory, policy: S
 /** Starts the daemon in the way in which this state is supervised, without waiting for it to answer. */
 export async function startDaemon(context: Context, state: string): Promise<void> {
   if (isUnderSystemd(state) && context.tools.systemd.isRunning()) {
-    await context.tools.systemd.control(['start', unitName(state, readOrigin(state))])
+    await context.tools.systemd.control(['start', unitOf(state)])
     return
   }
   await context.tools.launchDaemon({ state, node: context.node, entry: context.entry })
@@ -110,6 +110,11 @@ function hasRefused(state: string): boolean {
 }
 
 function explainNoStart(state: string): DarumaError {
+  if (isUnderSystemd(state)) {
+    return new DarumaError('E_DAEMON_NO_START', `systemd did not get the daemon to answer within ${startLimitMs / 1000} s.`, {
+      hint: `\`journalctl -u ${unitOf(state)}\` has its last words; \`daruma doctor\` examines the machine.`,
+    })
+  }
   const log = join(state, 'daemon.log')
   const what = hasRefused(state) ? 'The daemon refused to start' : `The daemon did not come up within ${startLimitMs / 1000} s`
   const last = readText(log).trimEnd().split('\n').slice(-3).join('\n  ')

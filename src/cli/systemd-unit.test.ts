@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { createContext, fakeDaemon, temporaryFolder } from '../../test/cli/harness.ts'
+import { createContext, fakeDaemon, runningVersion, temporaryFolder } from '../../test/cli/harness.ts'
 import { runCommandLine } from './program.ts'
-import { renderUnit, unitName } from './systemd-unit.ts'
+import { renderUnit, unitName, unitOf } from './systemd-unit.ts'
+
+const underSystemd = { ...runningVersion, runs: 'systemd' }
 
 test('a path with spaces, quotes and percent signs reaches the daemon as it is', () => {
   const unit = renderUnit({ node: '/opt/no de', entry: '/opt/100%/cli.js', state: '/var/lib/a"b$c', project: 'shop' })
@@ -38,6 +41,66 @@ test('two stages, and a project whose name looks like a stage, have units of dif
     'daruma-shop-prod.service',
     'daruma-shop.prod.service',
   ])
+})
+
+test('a unit keeps its name when the project gets another, so that there is never a second one', async () => {
+  using folder = temporaryFolder()
+  const state = join(folder.path, 'elsewhere')
+  mkdirSync(state)
+  const story: string[] = []
+  const units = join(folder.path, 'units')
+  mkdirSync(units)
+  let daemon: Awaited<ReturnType<typeof fakeDaemon>> | null = null
+  const control = async (words: readonly string[]): Promise<string> => {
+    story.push(words.join(' '))
+    if (words.includes('--now') || words[0] === 'stop') await daemon?.[Symbol.asyncDispose]()
+    daemon =
+      words[0] === 'enable' || words[0] === 'start'
+        ? await fakeDaemon(state, { 'GET /v1/version': { json: underSystemd } })
+        : null
+    return ''
+  }
+  const daruma = async (command: string): Promise<void> => {
+    const context = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: units } } })
+    assert.equal(await runCommandLine(context, ['daemon', command, '--state', state]), 0, context.terminal.noted())
+  }
+  try {
+    await daruma('install')
+    writeFileSync(
+      join(state, 'origin.json'),
+      JSON.stringify({ file: '/srv/shop/daruma.config.ts', stage: null, project: 'shop' }),
+    )
+    for (const command of ['stop', 'install', 'uninstall']) await daruma(command)
+    const name = 'daruma-elsewhere.service'
+    assert.deepEqual(
+      story.filter((words) => words !== 'daemon-reload'),
+      [`enable --now ${name}`, `stop ${name}`, `enable --now ${name}`, `disable --now ${name}`],
+    )
+    assert.deepEqual(
+      ['supervised-by', 'unit'].map((mark) => existsSync(join(state, 'host', mark))),
+      [false, false],
+    )
+    assert.equal(unitOf(state), 'daruma-shop.service')
+  } finally {
+    await (daemon as Awaited<ReturnType<typeof fakeDaemon>> | null)?.[Symbol.asyncDispose]()
+  }
+})
+
+test('a daemon that answers no more but still lives is waited for: it holds the lock of its successor', async () => {
+  using folder = temporaryFolder()
+  const state = join(folder.path, 'shop')
+  mkdirSync(state)
+  const lingering = spawn('sleep', ['0.4'])
+  const ended = new Promise<number>((resolve) => lingering.once('exit', () => resolve(performance.now())))
+  let close = async (): Promise<void> => undefined
+  const daemon = await fakeDaemon(state, {
+    'GET /v1/version': { json: { ...runningVersion, pid: lingering.pid } },
+    'POST /v1/daemon/stop': (_request, response) => void response.end('{}', () => void close()),
+  })
+  close = async () => daemon[Symbol.asyncDispose]()
+  const context = createContext({ userId: 0 })
+  assert.equal(await runCommandLine(context, ['daemon', 'stop', '--state', state]), 0, context.terminal.noted())
+  assert.ok(performance.now() >= (await ended))
 })
 
 test('install is refused without systemd and without root, and prints the unit all the same', async () => {

@@ -4,9 +4,10 @@
  * starting again would change nothing.
  */
 
-import { basename } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 
-import type { Origin } from './state.ts'
+import { type Origin, readOrigin } from './state.ts'
 
 export interface UnitOptions {
   readonly node: string
@@ -36,12 +37,32 @@ RestartPreventExitStatus=78
 KillMode=process
 Delegate=yes
 OOMScoreAdjust=-900
-LimitNOFILE=65536
+# Instances inherit it; this is systemd's own default, which some distributions lower.
+LimitNOFILE=524288
 TasksMax=infinity
 
 [Install]
 WantedBy=multi-user.target
 `
+}
+
+/**
+ * The unit of a state directory: the one that was installed for it, whatever the project has come to be called since. Two units for
+ * one directory would fight over it.
+ */
+export function unitOf(state: string): string {
+  return readText(installedUnitFile(state)).trim() || unitName(state, readOrigin(state))
+}
+
+/** Holds the name of the unit while one is installed. */
+export const installedUnitFile = (state: string): string => join(state, 'host', 'unit')
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 /** `daruma-shop.service`, `daruma-shop.prod.service`; a state directory that was never used is named by its last part. */

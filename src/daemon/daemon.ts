@@ -9,22 +9,24 @@ import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
+import { DarumaError } from '../ports/error.ts'
 import type { Log } from '../ports/log.ts'
 import type { Net } from '../ports/net.ts'
 import type { Random } from '../ports/random.ts'
 import type { Runtime, RuntimeEvent, StartOrder } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
-import type { Operation as Write, Store } from '../ports/store.ts'
+import type { Store } from '../ports/store.ts'
 import type { Failure, OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
 import { composeEnvironment } from './environment.ts'
 import { EventLog } from './event-log.ts'
 import { adopt, loadWanted } from './load.ts'
 import type { StartNote } from './load.ts'
+import { History } from './history.ts'
 import { Operations } from './operations.ts'
 import { PortAllotment } from './port-allotment.ts'
 import { Reconciler } from './reconciler.ts'
-import { keys, listRecords, put, readRecord, remove } from './records.ts'
-import type { FateRecord, RevisionRecord } from './records.ts'
+import { keys, put, readRecord } from './records.ts'
+import type { RevisionRecord } from './records.ts'
 import { answerPlan, intentOf } from './requests.ts'
 import type { RequestTools } from './requests.ts'
 import { SecretStore } from './secrets.ts'
@@ -66,7 +68,6 @@ export interface DaemonFacts {
 
 /** Every look costs little; this is the net under the nudges, and how soon a lost companion or database is noticed. */
 const pulseMs = 1000
-const maxRevisions = 50
 
 const compactEveryMs = 60_000
 
@@ -79,6 +80,7 @@ export class Daemon {
   readonly world: World = new World()
   readonly events: EventLog
   readonly operations: Operations
+  readonly history: History
   readonly #secrets: SecretStore
   readonly #allotment: PortAllotment
   readonly #reconciler: Reconciler
@@ -110,6 +112,7 @@ export class Daemon {
       store,
       checkpoint: ports.checkpoint,
       onChange: () => this.operations.judge(),
+      flushStory: () => this.events.flush(),
       tools: {
         ...ports,
         tell: (story) =>
@@ -133,8 +136,9 @@ export class Daemon {
       tell: (kind, message, cause) => this.events.tell({ kind, slot: null, epoch: null, message, cause }),
       report: (service, slot, message) => this.#report(service, slot, message),
       loadRevision: (number) => this.loadRevision(number),
-      onEnd: () => this.#prune(),
+      onEnd: () => this.history.prune().catch((error: unknown) => ports.log.write('warn', `history: ${String(error)}`)),
     })
+    this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler })
     this.#status = new StatusReader({ world, runtime: ports.runtime, clock, portOf: (shell) => this.#allotment.portOf(shell.id) })
   }
 
@@ -154,14 +158,15 @@ export class Daemon {
     this.#tell('daemon-started', `pid ${this.#facts.pid}, version ${this.#facts.version}`, null)
     if (lastBoot !== null && lastBoot !== directory.bootId)
       this.#tell('host-rebooted', 'nothing that ran before runs any more', 'a new boot id')
-    if (lastBoot !== directory.bootId) await store.transact({ then: [put('boot', directory.bootId)] })
+    // A disk that is full after a reboot must not keep the daemon from getting up: then the next one tells of the reboot again.
+    if (lastBoot !== directory.bootId) await store.transact({ then: [put('boot', directory.bootId)] }).catch(ignoreFullDisk)
     await adopt(tools, this.#reconciler, records, discovery)
     await this.operations.resume()
     const early = this.#early ?? []
     this.#early = null
     for (const event of early) this.#take(event)
     this.#busyAtMs = this.#ports.clock.now()
-    this.#reconciler.nudge()
+    this.#reconciler.begin()
     this.#beat()
   }
 
@@ -226,17 +231,6 @@ export class Daemon {
     // Only what slots and operations refer to is worth its memory.
     for (const old of [...this.#revisions.keys()].slice(0, -4)) this.#revisions.delete(old)
     return record
-  }
-
-  async listRevisions(): Promise<readonly { readonly record: RevisionRecord; readonly fate: FateRecord }[]> {
-    const fates = new Map<string, FateRecord>()
-    for (const { key, record } of await listRecords<FateRecord>(this.#ports.store, 'fate/'))
-      fates.set(key.slice('fate/'.length), record)
-    const { entries } = await this.#ports.store.list('revision/', { descending: true, limit: maxRevisions })
-    return entries.map(({ key, value }) => ({
-      record: JSON.parse(value) as RevisionRecord,
-      fate: fates.get(key.slice('revision/'.length)) ?? { state: 'failed' },
-    }))
   }
 
   redact(text: string): string {
@@ -348,11 +342,16 @@ export class Daemon {
       this.#ended({ kind: 'broken', message: 'the database was replaced' })
       return
     }
+    if (this.#reconciler.isStoreLost) {
+      this.#ended({ kind: 'broken', message: 'the store has crashed' })
+      return
+    }
+    // First, so that no trouble with anything below takes the net from under the nudges.
+    this.#reconciler.nudge()
+    void this.events.flush()
     for (const companion of await this.#ports.companions.ensure()) {
       this.#tell('supervisor-restarted', `${companion} was started again`, 'it had died')
     }
-    this.#reconciler.nudge()
-    void this.events.flush()
     await this.#compact()
     if (this.#hasNothingToKeep()) await this.stop({ kind: 'asked', message: 'there is nothing to keep' })
   }
@@ -374,24 +373,13 @@ export class Daemon {
     return this.#facts.isOnDemand && this.#ports.clock.now() - this.#busyAtMs >= idleLimitMs
   }
 
-  /** History is bounded; what a slot still runs by is kept whatever its age. */
-  async #prune(): Promise<void> {
-    const { entries } = await this.#ports.store.list('revision/', { descending: true })
-    const used = new Set([...this.world.records.values()].map((record) => record.revision))
-    const kept = entries.filter(
-      ({ value }, index) => index < maxRevisions || used.has((JSON.parse(value) as RevisionRecord).number),
-    )
-    const dropped = entries.filter((entry) => !kept.includes(entry))
-    if (dropped.length === 0) return
-    const projects = kept.map(({ value }) => (JSON.parse(value) as RevisionRecord).project)
-    const writes: Write[] = dropped.flatMap(({ key }) => [remove(key), remove(key.replace('revision/', 'fate/'))])
-    await this.#ports.store.transact({ then: [...writes, ...this.#secrets.forget(projects)] })
-    await this.#reconciler.forgetUnnamed(new Set(projects.flatMap(({ services }) => services.map(({ name }) => name))))
-  }
-
   #tell(kind: Parameters<EventLog['tell']>[0]['kind'], message: string, cause: string | null): void {
     this.events.tell({ kind, slot: null, epoch: null, message, cause })
   }
+}
+
+function ignoreFullDisk(error: unknown): void {
+  if (!(error instanceof DarumaError) || error.code !== 'E_STORE_FULL') throw error
 }
 
 /** `asked`: end for good. `broken`: another daemon should begin. */

@@ -79,20 +79,20 @@ export class EventLog {
     while (this.#unwritten.length > 0) {
       const batch = this.#unwritten.slice(0, maxBatch)
       const puts = batch.map((event) => put(keys.event(event.number), event))
+      const forgotten = this.#surplus(batch.length)
       try {
-        await this.#store.transact({ then: [...puts, ...this.#forget(batch.length)] })
+        await this.#store.transact({ then: [...puts, ...forgotten.map((number) => remove(keys.event(number)))] })
       } catch {
         return
       }
+      this.#oldest += forgotten.length
       this.#unwritten = this.#unwritten.slice(batch.length)
     }
   }
 
-  #forget(room: number): readonly ReturnType<typeof remove>[] {
-    const surplus = Math.min(room + 10, this.#next - this.#oldest - maxKept)
-    if (surplus <= 0) return []
-    const removed = Array.from({ length: surplus }, (_, index) => remove(keys.event(this.#oldest + index)))
-    this.#oldest += surplus
-    return removed
+  /** Numbers of the oldest events that must make room. */
+  #surplus(room: number): readonly number[] {
+    const count = Math.max(0, Math.min(room + 10, this.#next - this.#oldest - maxKept))
+    return Array.from({ length: count }, (_, index) => this.#oldest + index)
   }
 }

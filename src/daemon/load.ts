@@ -10,6 +10,7 @@ import { asEpoch, asRevisionNumber, asServiceName, claimOfEpoch, parseSlotId } f
 import type { Service } from '../core/model/service.ts'
 import { processIdentity } from '../core/model/service.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
 import type { Discovery, Occupant, Runtime } from '../ports/runtime.ts'
@@ -36,6 +37,7 @@ export interface LoadTools {
   readonly ports: PortAllotment
   readonly clock: Clock
   readonly random: Random
+  readonly log: Log
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
 }
 
@@ -81,7 +83,9 @@ export async function adopt(
   }
   const latest = latestBySlot(discovery)
   for (const occupant of discovery.occupants) {
-    if (occupant.state === 'running' && latest.get(occupant.slot) !== occupant) await tools.runtime.kill(occupant, killLimitMs)
+    if (occupant.state !== 'running' || latest.get(occupant.slot) === occupant) continue
+    // What cannot be ended keeps its own slot from starting anything; the other slots are none of its business.
+    await tools.runtime.kill(occupant, killLimitMs).catch((error: unknown) => tools.log.write('error', String(error)))
   }
   const bySlot = new Map(records.map((record) => [record.slot, record]))
   for (const slot of new Set([...bySlot.keys(), ...latest.keys()])) {
@@ -108,10 +112,16 @@ async function adoptSlot(
   const shell = reconciler.makeShell(record, wanted ?? (isUnrecorded ? noted : null))
   if (wanted === null && isUnrecorded) world.unrecorded.add(slot)
   tools.ports.remember(slot, note?.port ?? record.port)
-  if (occupant !== null) report(tools, shell, occupant, noted, record)
+  if (occupant !== null) await report(tools, shell, occupant, noted, record)
 }
 
-function report(tools: LoadTools, shell: SlotShell, occupant: Occupant, spec: InstanceSpec | null, record: SlotRecord): void {
+async function report(
+  tools: LoadTools,
+  shell: SlotShell,
+  occupant: Occupant,
+  spec: InstanceSpec | null,
+  record: SlotRecord,
+): Promise<void> {
   const { epoch } = occupant
   if (occupant.state === 'running') {
     shell.dispatch({
@@ -128,15 +138,20 @@ function report(tools: LoadTools, shell: SlotShell, occupant: Occupant, spec: In
   const hasRun = occupant.startedAt !== null
   if (isSettled || spec === null || !hasRun) return
   const exit = occupant.exit ?? ({ kind: 'unknown' } as const)
-  noteFinishedJob(tools.world, spec, shell.id, exit)
+  if (isFinishedJob(spec, exit)) await noteFinishedJob(tools, spec, shell.id, exit)
   shell.dispatch({ kind: 'found-ended', epoch, startedAt: occupant.startedAt, spec, exit, jitter: tools.random.fraction() })
 }
 
-/** A job whose exit file says it has completed is not run again because a restored database has not heard of it. */
-function noteFinishedJob(world: World, spec: InstanceSpec, slot: SlotId, exit: Outcome['exit']): void {
-  const isJob = spec.service.scale.kind === 'job'
-  if (isJob && exit.kind === 'code' && exit.code === 0)
-    world.noteOutcome(slot, { kind: 'completed', identity: spec.identity, exit })
+const isFinishedJob = (spec: InstanceSpec, exit: Outcome['exit']): boolean =>
+  spec.service.scale.kind === 'job' && exit.kind === 'code' && exit.code === 0
+
+/** A job whose exit file says that it has completed does not run again because a restored database has not heard of it: not ever. */
+async function noteFinishedJob(tools: LoadTools, spec: InstanceSpec, slot: SlotId, exit: Outcome['exit']): Promise<void> {
+  const { identity, service } = spec
+  tools.world.noteOutcome(slot, { kind: 'completed', identity, exit })
+  await tools.store.transact({ then: [put(keys.job(service.name), identity)] }).catch((error: unknown) => {
+    tools.log.write('error', `the end of ${slot} could not be written down: ${String(error)}`)
+  })
 }
 
 function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {

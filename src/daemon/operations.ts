@@ -5,8 +5,10 @@
  */
 
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
-import { startGate } from '../core/rollout/order.ts'
-import { deadlineMs, judgeProgress } from '../core/rollout/progress.ts'
+import { parseSlotId } from '../core/model/id.ts'
+import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
+import type { ServiceView, ServiceViews } from '../core/rollout/order.ts'
+import { judgeProgress } from '../core/rollout/progress.ts'
 import type { ProgressVerdict, ServiceProgress, SlotProgress } from '../core/rollout/progress.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
@@ -31,6 +33,8 @@ export interface Intent {
   readonly start: readonly ServiceName[]
   /** Secret values and the like that must be durable with it. */
   readonly writes: readonly Write[]
+  /** Called once they are. */
+  readonly whenDurable: () => void
 }
 
 export interface OperationsOptions {
@@ -47,6 +51,7 @@ export interface OperationsOptions {
   ) => void
   readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<Failure>
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
+  /** Tidies up before another operation may begin. Never rejects. */
   readonly onEnd: () => Promise<void>
 }
 
@@ -156,6 +161,7 @@ export class Operations {
       base: this.#world.applied,
       target,
       involved: intent.involved,
+      started: intent.start,
     }
     const raised = new Map(intent.raise.map((name) => [name, this.#world.generationOf(name) + 1]))
     const writes: Write[] = [
@@ -172,6 +178,7 @@ export class Operations {
     const { succeeded } = await store.transact({ compare: [{ key: keys.operation, modified: 0 }], then: writes })
     if (!succeeded) throw new DarumaError('E_OPERATION_BUSY', 'Another operation is recorded as under way.')
     if (checkpoint !== null) await checkpoint('daemon.operation-committed')
+    intent.whenDurable()
     for (const [name, generation] of raised) this.#world.generations.set(name, generation)
     for (const name of intent.stop) this.#world.stoppedByHand.add(name)
     for (const name of intent.start) this.#world.stoppedByHand.delete(name)
@@ -193,12 +200,12 @@ export class Operations {
   }
 
   async #judgeAll(watched: Watched): Promise<void> {
-    const verdicts = this.#verdicts(watched.record)
+    const nowMs = this.#options.clock.now()
+    const verdicts = this.#verdicts(watched.record, nowMs)
     let nextMs = Number.POSITIVE_INFINITY
     for (const [name, verdict] of verdicts) {
       if (verdict.kind !== 'moving') continue
-      const view = this.#world.views().get(name)
-      if (view !== undefined) nextMs = Math.min(nextMs, deadlineMs(view, verdict.progress, this.#options.clock.now()))
+      nextMs = Math.min(nextMs, verdict.deadlineMs - nowMs)
       this.#sayProgress(watched, name, `${verdict.ready}/${verdict.wanted} ready`, verdict)
     }
     for (const [name, verdict] of verdicts) if (verdict.kind === 'done') this.#sayProgress(watched, name, 'done', null)
@@ -208,31 +215,54 @@ export class Operations {
     this.#wakeIn(nextMs)
   }
 
-  #verdicts(record: OperationRecord): ReadonlyMap<ServiceName, ProgressVerdict> {
+  /**
+   * Whoever waits for another service has no clock of its own, as long as one of those that are involved moves and has. When none does,
+   * nobody here can end the wait, and then the clocks of those who wait run too: an operation always ends.
+   */
+  #verdicts(record: OperationRecord, nowMs: number): ReadonlyMap<ServiceName, ProgressVerdict> {
     const views = this.#world.views()
+    const slots = this.#slotsByService()
     const verdicts = new Map<ServiceName, ProgressVerdict>()
+    const waiting: ServiceView[] = []
+    const judgeOne = (view: ServiceView, isWaiting: boolean): ProgressVerdict => {
+      const before = this.#progress.get(view.name) ?? null
+      return judgeProgress({ view, slots: slots.get(view.name) ?? [], isWaiting, before, nowMs })
+    }
     for (const name of record.involved) {
       const view = views.get(name)
-      if (view === undefined) {
-        verdicts.set(name, { kind: 'done' })
-        continue
-      }
-      const isWaiting = view.wanted !== null && !startGate(view.wanted.service, views).open
-      const before = this.#progress.get(name) ?? null
-      const verdict = judgeProgress({ view, slots: this.#slotsOf(name), isWaiting, before, nowMs: this.#options.clock.now() })
-      if (verdict.kind === 'moving') this.#progress.set(name, verdict.progress)
+      const isWaiting = view !== undefined && this.#isWaiting(view, views)
+      const verdict: ProgressVerdict = view === undefined ? { kind: 'done' } : judgeOne(view, isWaiting)
       verdicts.set(name, verdict)
+      if (isWaiting && verdict.kind === 'moving') waiting.push(view)
     }
+    const moving = [...verdicts.values()].filter(({ kind }) => kind === 'moving').length
+    if (moving === waiting.length) for (const view of waiting) verdicts.set(view.name, judgeOne(view, false))
+    for (const [name, verdict] of verdicts) if (verdict.kind === 'moving') this.#progress.set(name, verdict.progress)
     return verdicts
   }
 
-  #slotsOf(name: ServiceName): readonly SlotProgress[] {
-    const identity = this.#world.wantedOf(name)?.identity ?? null
-    return this.#world.shellsOf(name).map((shell) => {
-      const { goal } = shell.slot
+  #isWaiting(view: ServiceView, views: ServiceViews): boolean {
+    const { wanted } = view
+    if (wanted === null) return !mayEmpty(view.name, this.#world.dependentsOf(view.name), views)
+    return (
+      !startGate(wanted.service, views).open || !mayReplace(wanted.service, views) || this.#world.isVolumeHeld(wanted.service)
+    )
+  }
+
+  #slotsByService(): ReadonlyMap<ServiceName, readonly SlotProgress[]> {
+    const slots = new Map<ServiceName, SlotProgress[]>()
+    for (const shell of this.#world.shells.values()) {
+      const { service } = parseSlotId(shell.id)
+      const list = slots.get(service) ?? []
+      slots.set(service, list)
+      const { goal, occupancy } = shell.slot
       const { state, isReady, reason } = shell.describe()
-      return { slot: shell.id, state, isReady, reason, isFresh: goal.kind === 'run' && goal.spec.identity === identity }
-    })
+      const isFresh = goal.kind === 'run' && goal.spec.identity === this.#world.wantedOf(service)?.identity
+      const gracePeriodMs = occupancy.kind === 'vacant' ? 0 : (occupancy.spec?.service.stop.gracePeriodMs ?? 0)
+      const isLeaving = occupancy.kind === 'ending' && !occupancy.atFault
+      list.push({ slot: shell.id, state, isReady, reason, isFresh, isLeaving, gracePeriodMs })
+    }
+    return slots
   }
 
   #sayProgress(
@@ -259,12 +289,19 @@ export class Operations {
     verdict: { readonly slot: string | null; readonly message: string },
   ): Promise<void> {
     const { record } = watched
-    this.#say(watched, { kind: 'failure', failure: await this.#options.report(name, verdict.slot, verdict.message) })
+    const failure = await this.#options.report(name, verdict.slot, verdict.message)
     const isRevision = record.target !== record.base
-    if (!isRevision || record.state === 'rolling-back') return this.#end(watched, { state: 'failed', cause: verdict.message })
+    if (!isRevision || record.state === 'rolling-back')
+      return this.#end(watched, { state: 'failed', cause: verdict.message, failure })
     const next: OperationRecord = { ...record, state: 'rolling-back' }
-    await this.#options.store.transact({ then: [put(keys.operation, next), put(keys.fate(record.target), { state: 'failed' })] })
-    this.#world.target = record.base === 0 ? null : await this.#options.loadRevision(record.base)
+    const base = record.base === 0 ? null : await this.#options.loadRevision(record.base)
+    const stopped = record.started ?? []
+    const writes: Write[] = [put(keys.operation, next), put(keys.fate(record.target), { state: 'failed' })]
+    await this.#options.store.transact({ then: [...writes, ...stopped.map((service) => put(keys.stopped(service), true))] })
+    // Said once it is written down: a full disk makes us come here again and again.
+    this.#say(watched, { kind: 'failure', failure })
+    this.#world.target = base
+    for (const service of stopped) this.#world.stoppedByHand.add(service)
     this.#progress.clear()
     this.#said.clear()
     this.#current = { ...watched, record: next }
@@ -274,10 +311,17 @@ export class Operations {
 
   async #finish(watched: Watched): Promise<void> {
     const isRollback = watched.record.state === 'rolling-back'
-    await this.#end(watched, isRollback ? { state: 'failed', cause: 'rolled back' } : { state: 'succeeded', cause: null })
+    await this.#end(watched, {
+      state: isRollback ? 'failed' : 'succeeded',
+      cause: isRollback ? 'rolled back' : null,
+      failure: null,
+    })
   }
 
-  async #end(watched: Watched, how: { readonly state: 'succeeded' | 'failed'; readonly cause: string | null }): Promise<void> {
+  async #end(
+    watched: Watched,
+    how: { readonly state: 'succeeded' | 'failed'; readonly cause: string | null; readonly failure: Failure | null },
+  ): Promise<void> {
     const { record } = watched
     const { store, clock, checkpoint } = this.#options
     const isApplied = how.state === 'succeeded' && record.target !== record.base
@@ -290,16 +334,17 @@ export class Operations {
     await store.transact({ then: writes })
     if (checkpoint !== null) await checkpoint('daemon.operation-ended')
     if (isApplied) this.#world.applied = record.target
+    await this.#options.onEnd()
     this.#current = null
     this.#timer?.cancel()
     const rolledBack = record.state === 'rolling-back'
     const kind = rolledBack ? 'rolled-back' : how.state === 'succeeded' ? 'operation-succeeded' : 'operation-failed'
     this.#options.tell(kind, rolledBack ? `back at revision ${record.base}` : `${how.state}: ${describe(record)}`, how.cause)
     const durationMs = Math.round(clock.now() - watched.startedMs)
+    if (how.failure !== null) this.#say(watched, { kind: 'failure', failure: how.failure })
     this.#say(watched, { kind: 'end', state: how.state, rolledBack, revision: this.#world.applied, durationMs })
     this.#ended.set(record.id, watched)
     for (const old of [...this.#ended.keys()].slice(0, -maxEnded)) this.#ended.delete(old)
-    await this.#options.onEnd()
   }
 
   /** The verdict stands; only writing it down failed (a full disk). */

@@ -28,6 +28,8 @@ export interface ReconcilerOptions {
   readonly checkpoint: Checkpoint
   /** Called after every look, and whenever a slot has changed. */
   readonly onChange: () => void
+  /** Resolves when every event told so far has been written (or cannot be). */
+  readonly flushStory: () => Promise<void>
 }
 
 /** A record to write and what to do with the shell once it is durable. */
@@ -43,7 +45,9 @@ export class Reconciler {
   readonly #tools: SlotTools
   #look: Promise<void> | null = null
   #isNudged = false
+  #hasBegun = false
   #isClosed = false
+  #isStoreLost = false
   #unsettled = new Map<SlotId, SlotRecord>()
 
   constructor(options: ReconcilerOptions) {
@@ -57,13 +61,25 @@ export class Reconciler {
     }
   }
 
+  /** The store's worker is gone for good: only another daemon can write again. */
+  get isStoreLost(): boolean {
+    return this.#isStoreLost
+  }
+
   /** Looks soon; any number of nudges before the look make one look. */
   nudge(): void {
     this.#isNudged = true
+    if (!this.#hasBegun) return
     this.#look ??= this.#lookUntilQuiet().finally(() => {
       this.#look = null
       if (this.#isNudged && !this.#isClosed) this.nudge()
     })
+  }
+
+  /** Until now slots were still being adopted: whoever had looked would have missed those that were not yet, and filled their places. */
+  begin(): void {
+    this.#hasBegun = true
+    this.nudge()
   }
 
   /** Ends looking and the slots' timers; what runs goes on. */
@@ -120,13 +136,15 @@ export class Reconciler {
   #rollout(view: ServiceView, views: ServiceViews): readonly Move[] {
     const isStopped = this.#world.stoppedByHand.has(view.name)
     if (this.#world.target === null && this.#world.unrecorded.size > 0) return []
-    return planRollout({
+    const moves = planRollout({
       wanted: view.wanted,
       because: isStopped ? 'stopped by hand' : 'it is not in the config any more',
       slots: view.slots,
       mayReplace: view.wanted === null || mayReplace(view.wanted.service, views),
       mayEmpty: mayEmpty(view.name, this.#world.dependentsOf(view.name), views),
     })
+    const isHeld = view.wanted !== null && moves.length > 0 && this.#world.isVolumeHeld(view.wanted.service)
+    return isHeld ? moves.filter((move) => move.kind !== 'assign') : moves
   }
 
   #changeOf(view: ServiceView, move: Move): Change {
@@ -186,6 +204,8 @@ export class Reconciler {
     }
     if (checkpoint !== null) await checkpoint('daemon.assignment-decided')
     try {
+      // An end counts as taken in only when it has been told: else a crash in between would lose its exit code.
+      if (settled.size > 0) await this.#options.flushStory()
       for (let from = 0; from < writes.length; from += maxWrites) {
         const part = [put(keys.claims, last), ...writes.slice(from, from + maxWrites)]
         await this.#store.transact({ then: part })
@@ -246,6 +266,7 @@ export class Reconciler {
 
   #hindered(error: unknown): void {
     const code = error instanceof DarumaError ? error.code : null
+    if (code === 'E_STORE_CRASHED') this.#isStoreLost = true
     if (code === 'E_STORE_REPLACED' || code === 'E_STORE_CLOSED') return
     const message = error instanceof Error ? error.message : String(error)
     if (this.#world.condition === null) {
@@ -279,6 +300,8 @@ export class Reconciler {
       shell.close()
       this.#world.shells.delete(shell.id)
       this.#world.records.delete(shell.id)
+      this.#world.jobsDone.delete(service)
+      this.#world.generations.delete(service)
       await this.#tools.runtime.forget(shell.id)
     }
   }

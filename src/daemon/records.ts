@@ -72,6 +72,8 @@ export interface OperationRecord {
   readonly target: RevisionNumber
   /** The services whose settling it waits for. */
   readonly involved: readonly ServiceName[]
+  /** Services that were stopped by hand before: they are again after a rollback. */
+  readonly started?: readonly ServiceName[]
 }
 
 export async function readRecord<Shape>(store: Store, key: string): Promise<Shape | null> {

@@ -80,8 +80,7 @@ function applyIntent(tools: RequestTools, request: Extract<OperationRequest, { k
   }
   const intent = revisionIntent(tools, request, { project: sealed.project, cause: 'up', skipsJobs: false, plan })
   if (intent === null) return null
-  secrets.accept(sealed.project, request.secrets)
-  return { ...intent, writes: sealed.writes }
+  return { ...intent, writes: sealed.writes, whenDurable: () => secrets.accept(sealed.project, request.secrets) }
 }
 
 /** An `up` that was planned on an older revision would undo what came since: refused, naming it. */
@@ -178,6 +177,7 @@ function revisionIntent(
       (name) => request.kind === 'apply' || request.kind === 'down' || restarts.includes(name),
     ),
     writes: [],
+    whenDurable: () => {},
   }
 }
 
@@ -215,6 +215,7 @@ function overrideIntent(
     stop: request.kind === 'stop' ? involved : [],
     start: request.kind === 'stop' ? [] : involved.filter(isStopped),
     writes: [],
+    whenDurable: () => {},
   }
 }
 

@@ -54,7 +54,7 @@ function table(tools: RouteTools): readonly Route[] {
     },
     { method: 'GET', path: '/v1/operations/current', handle: () => json(daemon.operations.current) },
     { method: 'GET', path: '/v1/operations/*/stream', handle: (call) => followOperation(daemon, call) },
-    { method: 'GET', path: '/v1/revisions', handle: async () => json((await daemon.listRevisions()).map(summarised)) },
+    { method: 'GET', path: '/v1/revisions', handle: async () => json(await daemon.history.list(summarised)) },
     { method: 'GET', path: '/v1/revisions/*', handle: (call) => showRevision(daemon, call) },
     { method: 'GET', path: '/v1/events', handle: (call) => followEvents(daemon, call) },
     { method: 'GET', path: '/v1/logs', handle: (call) => followLogs(tools, call) },
@@ -72,16 +72,16 @@ function stop(tools: RouteTools): Answer {
   return json({})
 }
 
-function summarised({ record, fate }: { record: RevisionRecord; fate: FateRecord }): RevisionSummary {
+function summarised(record: RevisionRecord, fate: FateRecord): RevisionSummary {
   const { number, createdAt, by, cause, plan } = record
   return { number, createdAt, by, cause, state: fate.state, summary: summaryOf(plan) }
 }
 
 async function showRevision(daemon: Daemon, call: Call): Promise<Answer> {
   const number = Number(call.parameters[0])
-  const found = (await daemon.listRevisions()).find(({ record }) => record.number === number)
-  if (found === undefined) throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${call.parameters[0] ?? ''}.`)
-  return json({ ...summarised(found), project: found.record.project, plan: found.record.plan } satisfies RevisionView)
+  const found = Number.isSafeInteger(number) && number > 0 ? await daemon.history.find(number) : null
+  if (found === null) throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${call.parameters[0] ?? ''}.`)
+  return json({ ...summarised(found.record, found.fate), project: found.record.project, plan: found.record.plan } satisfies RevisionView)
 }
 
 /** Resolves when the signal fires or `done` is called. */
@@ -187,6 +187,11 @@ async function readTail(
     offset = chunk.next
     const parts = (rest + chunk.text).split('\n')
     rest = parts.pop() ?? ''
+    // A program that never ends its line must not fill our memory with it.
+    if (rest.length > maxLogBytes) {
+      parts.push(rest)
+      rest = ''
+    }
     for (const line of parts) if (!sendLine(tools.daemon, shell.id, line, how.send)) return { offset, rest: '' }
     if (!isMore) break
   }
@@ -240,11 +245,12 @@ function readNumber(call: Call, name: string, fallback: number): number {
 
 function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = clock.after(delayMs, resolve)
     const stop = (): void => {
       timer.cancel()
+      signal.removeEventListener('abort', stop)
       resolve()
     }
-    signal.addEventListener('abort', stop, { once: true })
+    const timer = clock.after(delayMs, stop)
+    signal.addEventListener('abort', stop)
   })
 }

@@ -20,6 +20,8 @@ export class SecretStore {
   readonly #random: Random
   readonly #values = new Map<string, string>()
   #key: Buffer = Buffer.alloc(0)
+  /** What {@link redact} looks for; null when a value has come or gone. */
+  #known: readonly string[] | null = null
 
   constructor(store: Store, random: Random) {
     this.#store = store
@@ -35,6 +37,7 @@ export class SecretStore {
     } else this.#key = Buffer.from(JSON.parse(entry.value) as string, 'hex')
     const { entries } = await this.#store.list('secret/')
     for (const { key, value } of entries) this.#values.set(key.slice('secret/'.length), JSON.parse(value) as string)
+    this.#known = null
   }
 
   /**
@@ -48,7 +51,7 @@ export class SecretStore {
       const secrets: Record<string, SecretReference> = {}
       for (const [name, reference] of Object.entries(service.secrets)) {
         const value = values[service.name]?.[name]
-        const sealed = value === undefined ? this.#known(service, name, reference) : { ...reference, digest: this.#digest(value) }
+        const sealed = value === undefined ? this.#keep(service, name, reference) : { ...reference, digest: this.#digest(value) }
         const { digest } = sealed
         secrets[name] = sealed
         if (value !== undefined && digest !== null && !this.#values.has(digest))
@@ -67,6 +70,7 @@ export class SecretStore {
         if (digest !== null && value !== undefined) this.#values.set(digest, value)
       }
     }
+    this.#known = null
   }
 
   valuesFor(service: Service): Readonly<Record<string, string>> {
@@ -76,34 +80,47 @@ export class SecretStore {
     return Object.fromEntries(entries) as Record<string, string>
   }
 
-  /** Replaces every known value by `[redacted]`. */
+  /** Replaces every known value by `[redacted]`, also where it was quoted as JSON, and each line of one that has several. */
   redact(text: string): string {
     let redacted = text
-    for (const value of this.#values.values()) {
-      if (value.length >= minRedactedLength) redacted = redacted.replaceAll(value, '[redacted]')
-    }
+    for (const spelling of this.#spellings()) redacted = redacted.replaceAll(spelling, '[redacted]')
     return redacted
   }
 
-  /** Operations that forget values no revision in `projects` refers to. */
-  forget(projects: readonly Project[]): readonly Operation[] {
-    const used = new Set<string | null>()
-    for (const { services } of projects) {
-      for (const { secrets } of services) for (const { digest } of Object.values(secrets)) used.add(digest)
-    }
+  /** Operations that forget values whose digest is not in `used`. */
+  forget(used: ReadonlySet<string>): readonly Operation[] {
     const unused = [...this.#values.keys()].filter((digest) => !used.has(digest))
     for (const digest of unused) this.#values.delete(digest)
+    this.#known = null
     return unused.map((digest) => remove(keys.secret(digest)))
+  }
+
+  /** Longest first: a value that begins with another one must not be left half readable. */
+  #spellings(): readonly string[] {
+    this.#known ??= [...new Set([...this.#values.values()].flatMap(spellingsOf))].toSorted((a, b) => b.length - a.length)
+    return this.#known
   }
 
   #digest(value: string): string {
     return createHmac('sha256', this.#key).update(value).digest('hex')
   }
 
-  #known(service: Service, name: string, reference: SecretReference): SecretReference {
+  #keep(service: Service, name: string, reference: SecretReference): SecretReference {
     if (reference.digest !== null && this.#values.has(reference.digest)) return reference
     throw missingSecret(service, name)
   }
+}
+
+/** Digests of every secret that a project names. */
+export function digestsOf({ services }: Project): readonly string[] {
+  return services.flatMap(({ secrets }) => Object.values(secrets).flatMap(({ digest }) => (digest === null ? [] : [digest])))
+}
+
+/** Logs come line by line, and probes quote what they were answered. */
+function spellingsOf(value: string): readonly string[] {
+  const lines = value.split(/\r?\n/).map((line) => line.trim())
+  const spellings = [value, JSON.stringify(value).slice(1, -1), ...(lines.length > 1 ? lines : [])]
+  return spellings.filter((spelling) => spelling.length >= minRedactedLength)
 }
 
 function missingSecret(service: Service, name: string): DarumaError {

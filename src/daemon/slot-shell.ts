@@ -113,7 +113,8 @@ export class SlotShell {
   async #start(epoch: Epoch, spec: InstanceSpec): Promise<void> {
     this.#lastProbe = null
     const obstacle = await this.#tryStart(epoch, spec)
-    if (obstacle !== null) this.dispatch({ kind: 'refused', epoch, refusal: obstacle, jitter: this.#tools.random.fraction() })
+    if (obstacle === null) this.dispatch({ kind: 'spawned', epoch })
+    else this.dispatch({ kind: 'refused', epoch, refusal: obstacle, jitter: this.#tools.random.fraction() })
   }
 
   async #tryStart(epoch: Epoch, spec: InstanceSpec): Promise<StartObstacle | null> {

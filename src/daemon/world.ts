@@ -77,8 +77,9 @@ export class World {
   }
 
   isJobDone(name: ServiceName, wanted: Wanted | null): boolean {
-    if (wanted === null || wanted.service.scale.kind !== 'job') return false
-    return this.jobsDone.get(name) === wanted.identity || this.target?.skipsJobs === true
+    if (wanted === null || wanted.service.scale.kind !== 'job' || this.target === null) return false
+    // Only what is new runs jobs: a revision that holds, or is gone back to, has had its own.
+    return this.jobsDone.get(name) === wanted.identity || this.target.skipsJobs || this.target.number === this.applied
   }
 
   shellsOf(name: ServiceName): readonly SlotShell[] {
@@ -94,6 +95,23 @@ export class World {
     for (const service of this.#services().values()) note(service)
     for (const { slot } of this.shells.values()) if (slot.occupancy.kind !== 'vacant') note(slot.occupancy.spec?.service)
     return [...dependents]
+  }
+
+  /**
+   * Whether a volume of the service is still in the hands of another one that is giving it up: a service that was renamed must not open
+   * its data while the one with the old name is closing it. What two services share by their configs they share.
+   */
+  isVolumeHeld(service: Service): boolean {
+    if (service.volumes.length === 0) return false
+    const names = new Set(service.volumes.map(({ name }) => name))
+    return [...this.shells.values()].some(({ id, slot: { occupancy } }) => {
+      if (occupancy.kind === 'vacant' || occupancy.spec === null) return false
+      const other = parseSlotId(id).service
+      const held = occupancy.spec.service.volumes.filter(({ name }) => names.has(name))
+      if (other === service.name || held.length === 0) return false
+      const kept = new Set(this.wantedOf(other)?.service.volumes.map(({ name }) => name))
+      return held.some(({ name }) => !kept.has(name))
+    })
   }
 
   noteOutcome(slot: SlotId, outcome: Outcome | null): void {

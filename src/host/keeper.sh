@@ -74,6 +74,8 @@ trap : HUP INT QUIT TERM
   else
     read -r daruma_line </proc/self/stat || daruma_line=$(exec /bin/sh -c 'echo $PPID')
   fi
+  # A daemon's own standing with the OOM killer (its systemd unit makes it the last to go) must not be its instances'.
+  { echo 0 >/proc/self/oom_score_adj; } 2>/dev/null
   exec </dev/null >>"$daruma_slot/log" 2>&1
   printf '%s\n' "$daruma_line" 1<>"$daruma_home/started"
   #@ point: started

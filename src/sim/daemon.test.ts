@@ -1,17 +1,38 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { asServiceName } from '../core/model/id.ts'
+import type { SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
+import { runHistory } from './chaos.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 
 const job = (command: string): Service => aService('migrate', command, { scale: { kind: 'job' } })
 const after = (service: string, condition: 'started' | 'healthy' | 'completed'): Pick<Service, 'after'> => ({
   after: [{ service: asServiceName(service), condition }],
 })
-const probe = { check: { kind: 'http', path: '/', port: null, host: null }, intervalMs: 1000, timeoutMs: 1000, retries: 2 } as const
+const probe = {
+  check: { kind: 'http', path: '/', port: null, host: null },
+  intervalMs: 1000,
+  timeoutMs: 1000,
+  retries: 2,
+} as const
 const probed: Pick<Service, 'health' | 'port'> = {
   port: { kind: 'auto' },
   health: { startup: null, readiness: probe, liveness: null, startPeriodMs: 5000 },
+}
+
+const replicas = (command: string, count: number): Service =>
+  aService('web', command, {
+    ...probed,
+    scale: { kind: 'replicas', count },
+    update: { order: 'start-first', deadlineMs: 20_000, minReadyMs: 100 },
+  })
+
+/** Keepers and the kernel do at once what they are told. */
+function calmMachine(seed: number): SimulatedMachine {
+  const machine = new SimulatedMachine(seed)
+  machine.kernel.isCalm = true
+  return machine
 }
 
 const stateOf = (machine: SimulatedMachine): unknown =>
@@ -23,20 +44,32 @@ async function up(machine: SimulatedMachine, services: readonly Service[]): Prom
 }
 
 test('a job that completed does not run again when its revision is taken back', async () => {
-  const machine = new SimulatedMachine(1)
+  const machine = calmMachine(1)
   await up(machine, [job('finish v1'), aService('web', 'serve v1', after('migrate', 'completed'))])
   await up(machine, [job('finish v2'), aService('web', 'crash v2', after('migrate', 'completed'))])
   assert.ok(await machine.settle(60_000))
   assert.equal(machine.daemon?.status().revision, 1)
-  assert.deepEqual([...machine.kernel.completions], [['finish v1', 1], ['finish v2', 1]])
+  assert.deepEqual(
+    [...machine.kernel.completions],
+    [
+      ['finish v1', 1],
+      ['finish v2', 1],
+    ],
+  )
   machine.killDaemon()
   assert.ok(await machine.settle(60_000))
-  assert.deepEqual([...machine.kernel.completions], [['finish v1', 1], ['finish v2', 1]])
+  assert.deepEqual(
+    [...machine.kernel.completions],
+    [
+      ['finish v1', 1],
+      ['finish v2', 1],
+    ],
+  )
   assert.deepEqual(machine.kernel.violations, [])
 })
 
 test('a job that fails does not make the former one run again', async () => {
-  const machine = new SimulatedMachine(2)
+  const machine = calmMachine(2)
   await up(machine, [job('finish v1'), aService('web', 'serve v1', after('migrate', 'completed'))])
   await up(machine, [job('fail v2'), aService('web', 'serve v2', after('migrate', 'completed'))])
   assert.ok(await machine.settle(60_000))
@@ -44,20 +77,90 @@ test('a job that fails does not make the former one run again', async () => {
 })
 
 test('an operation that waits for a service that nobody changes ends all the same', async () => {
-  const machine = new SimulatedMachine(3)
+  const machine = calmMachine(3)
   await up(machine, [aService('db', 'serve', probed)])
   const db = machine.kernel.running()[0]
   assert.ok(db)
-  Object.assign(db.order.command, ['sick'])
+  db.isSick = true
   await machine.run(10_000)
   await up(machine, [aService('db', 'serve', probed), aService('web', 'serve', after('db', 'healthy'))])
   assert.equal(machine.daemon?.status().revision, 1)
 })
 
 test('a service that is removed has its whole grace period, however long', async () => {
-  const machine = new SimulatedMachine(4)
+  const machine = calmMachine(4)
   await up(machine, [aService('web', 'deaf', { stop: { signal: 'SIGTERM', gracePeriodMs: 200_000 } })])
   await up(machine, [])
   assert.deepEqual(stateOf(machine), [])
   assert.equal(machine.daemon?.status().revision, 2)
+})
+
+test('a singleton that comes back while it is still leaving waits in its own place', async () => {
+  const machine = calmMachine(5)
+  const db = aService('db', 'deaf', { stop: { signal: 'SIGTERM', gracePeriodMs: 5000 } })
+  await up(machine, [db, aService('web', 'serve v1')])
+  // The way back begins long before the grace period is over.
+  await up(machine, [aService('web', 'crash v2')])
+  assert.ok(await machine.settle(60_000))
+  assert.deepEqual(stateOf(machine), ['db/0 running', 'web/0 running'])
+  assert.equal(machine.kernel.of('db/1' as SlotId).length, 0)
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
+test('a renamed service does not open its volume before the one with the old name has let go of it', async () => {
+  const machine = calmMachine(6)
+  const over = { volumes: [{ name: 'data', target: null }], stop: { signal: 'SIGTERM', gracePeriodMs: 30_000 } } as const
+  await up(machine, [aService('db', 'deaf', over)])
+  await up(machine, [aService('store', 'deaf', over)])
+  assert.deepEqual(stateOf(machine), ['store/0 running'])
+  await up(machine, [aService('db', 'crash', over)])
+  assert.ok(await machine.settle(90_000))
+  assert.deepEqual(stateOf(machine), ['store/0 running'])
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
+test('a secret that could not be written down is written down with the next try', async () => {
+  const machine = calmMachine(7)
+  const source = { from: 'environment', name: 'TOKEN' } as const
+  const web = aService('web', 'serve', { secrets: { TOKEN: { source, digest: null } } })
+  await machine.begin()
+  machine.kernel.isDiskFull = true
+  assert.equal(await machine.apply([web], { web: { TOKEN: 'hunter2' } }), 'E_STORE_FULL')
+  machine.kernel.isDiskFull = false
+  assert.equal(await machine.apply([web], { web: { TOKEN: 'hunter2' } }), null)
+  assert.ok(await machine.settle(10_000))
+  machine.reboot()
+  assert.ok(await machine.settle(10_000))
+  assert.equal(machine.kernel.running()[0]?.order.environment['TOKEN'], 'hunter2')
+})
+
+test('a revision that is taken back leaves stopped what a person had stopped', async () => {
+  const machine = calmMachine(8)
+  await up(machine, [aService('db', 'serve'), aService('web', 'serve v1')])
+  assert.equal(await machine.ask({ kind: 'stop', services: ['db'] }), null)
+  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
+  await up(machine, [aService('db', 'serve'), aService('web', 'crash v2')])
+  assert.ok(await machine.settle(60_000))
+  assert.deepEqual(stateOf(machine), ['web/0 running'])
+})
+
+test('a slow adoption fills no place twice', async () => {
+  for (let seed = 100; seed < 120; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    await up(machine, [replicas('serve v1', 3)])
+    assert.equal(await machine.apply([replicas('serve v2', 3)]), null)
+    // In the middle of the replacement, so that the slots stand on different revisions.
+    await machine.run(30 + machine.random.below(250))
+    machine.killDaemon()
+    assert.ok(await machine.settle(60_000))
+    assert.equal(machine.kernel.running().length, 3)
+    assert.ok(new Set(machine.kernel.instances.keys()).size <= 6, `seed ${seed}: more places than a replacement needs`)
+  }
+})
+
+test('whatever people ask for and whatever fails: never twice, and always back up', async () => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const complaints = await runHistory(seed)
+    assert.deepEqual(complaints, [], `seed ${seed}`)
+  }
 })

@@ -5,7 +5,8 @@
  */
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import { asEpoch } from '../core/model/id.ts'
+import { asEpoch, parseSlotId } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
 import type { Exit } from '../core/model/status.ts'
 import type { RuntimeEvent, StartOrder } from '../ports/runtime.ts'
 import type { SimulatedClock } from './clock.ts'
@@ -17,6 +18,8 @@ export interface Instance {
   readonly startedAt: string
   state: 'keeper' | 'running' | 'gone'
   exit: Exit | null
+  /** It lives and answers nobody. */
+  isSick: boolean
   /** Its command came into being, whatever became of it. */
   hasBegun: boolean
   /** Its enclosure is gone: a keeper that comes now can only leave. */
@@ -33,6 +36,8 @@ export class SimulatedKernel {
   /** By job's command: how often it has completed. */
   readonly completions: Map<string, number> = new Map()
   isDiskFull = false
+  /** No keeper stalls and no process sleeps without interruption any more. */
+  isCalm = false
   bootId = 'boot-1'
   #nextPid = 100
   #onEvent: (event: RuntimeEvent) => void = () => {}
@@ -62,12 +67,13 @@ export class SimulatedKernel {
       startedAt: this.clock.wallTime(),
       state: 'keeper',
       exit: null,
+      isSick: order.command[0] === 'sick',
       hasBegun: false,
       isClosed: false,
     }
     this.instances.set(order.slot, [...this.of(order.slot).slice(-3), instance])
     // Now and then a keeper is stopped for a long time before it has done anything.
-    const delayMs = this.random.chance(0.03) ? 20_000 : 1 + this.random.below(20)
+    const delayMs = !this.isCalm && this.random.chance(0.03) ? 20_000 : 1 + this.random.below(20)
     this.clock.after(delayMs, () => this.#join(instance))
   }
 
@@ -127,6 +133,9 @@ export class SimulatedKernel {
       for (const { name } of order.volumes)
         if (other.order.volumes.some((volume) => volume.name === name))
           this.violations.push(`${other.order.slot} and ${order.slot} have volume ${name} at the same time`)
+      const isOne =
+        isAlone(other.order) && isAlone(order) && parseSlotId(other.order.slot).service === parseSlotId(order.slot).service
+      if (isOne) this.violations.push(`${order.slot} runs beside ${other.order.slot}, and its service is to have one place`)
     }
     for (const other of this.of(order.slot))
       if (other.order !== order && other.order.epoch >= order.epoch && other.state !== 'keeper')
@@ -156,4 +165,10 @@ export class SimulatedKernel {
   lastEpochs(): ReadonlyMap<SlotId, Epoch> {
     return new Map([...this.epochs].map(([slot, epoch]) => [slot, asEpoch(epoch)]))
   }
+}
+
+/** The note beside each instance says what it was started as. */
+function isAlone({ note }: StartOrder): boolean {
+  const { service } = JSON.parse(note) as { readonly service: Service }
+  return service.scale.kind !== 'replicas'
 }

@@ -48,7 +48,7 @@ export class SimulatedMachine {
       const daemon = await this.#tryBegin()
       if (daemon !== null) return daemon
     }
-    throw new Error('no daemon gets up')
+    throw new Error(`no daemon gets up: ${this.log.slice(-3).join('; ')}`)
   }
 
   killDaemon(): void {
@@ -60,6 +60,19 @@ export class SimulatedMachine {
   reboot(): void {
     this.killDaemon()
     this.kernel.reboot()
+  }
+
+  async copyDatabase(): Promise<Store> {
+    const copy = createMemoryStore()
+    const { entries } = await this.#store.list('')
+    for (const { key, value } of entries) await copy.transact({ then: [{ kind: 'put', key, value }] })
+    return copy
+  }
+
+  /** Puts an older database in place; what runs is newer than what it knows. */
+  restoreDatabase(copy: Store): void {
+    this.killDaemon()
+    this.#store = copy
   }
 
   /** Asks for an operation; the refusal's code, or null when it was accepted (or the daemon died over it). */
@@ -75,7 +88,10 @@ export class SimulatedMachine {
     return answer ?? null
   }
 
-  async apply(services: readonly Service[], secrets: Readonly<Record<string, Readonly<Record<string, string>>>> = {}): Promise<string | null> {
+  async apply(
+    services: readonly Service[],
+    secrets: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  ): Promise<string | null> {
     const daemon = await this.begin()
     const project = { name: 'shop', stage: null, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
     return this.ask({ kind: 'apply', project, secrets, base: daemon.world.applied, fingerprint: null })
@@ -149,7 +165,7 @@ export class SimulatedMachine {
           probe: async (_check, port) => {
             await pass()
             const asked = this.kernel.running().find(({ order }) => order.environment['PORT'] === String(port))
-            return asked === undefined || asked.order.command[0] === 'sick' ? { ok: false, detail: 'no answer' } : { ok: true, detail: '200' }
+            return asked === undefined || asked.isSick ? { ok: false, detail: 'no answer' } : { ok: true, detail: '200' }
           },
         },
         commands: { run: async () => ({ code: 0, output: '' }) },
@@ -247,7 +263,13 @@ export function aService(name: string, command: string, over: Partial<Service> =
     user: null,
     after: [],
     stop: { signal: 'SIGTERM', gracePeriodMs: 1000 },
-    restart: { policy: isJob ? 'on-failure' : 'always', delayMs: 100, maxDelayMs: 2000, resetAfterMs: 10_000, budget: isJob ? 2 : 4 },
+    restart: {
+      policy: isJob ? 'on-failure' : 'always',
+      delayMs: 100,
+      maxDelayMs: 2000,
+      resetAfterMs: 10_000,
+      budget: isJob ? 2 : 4,
+    },
     update: { order: 'stop-first', deadlineMs: 20_000, minReadyMs: 100 },
     guarantee: 'strict',
     protect: false,

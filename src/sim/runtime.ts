@@ -51,7 +51,7 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
       await pass()
       const found = find(instance)
       if (found === undefined || found.state === 'gone') return
-      if (kernel.random.chance(0.05)) {
+      if (!kernel.isCalm && found.state === 'running' && kernel.random.chance(0.05)) {
         await new Promise<void>((resolve) => kernel.clock.after(limitMs, resolve))
         throw new DarumaError('E_RUNTIME_UNKILLABLE', `${instance.slot} sleeps without interruption`)
       }

@@ -66,7 +66,9 @@ function attend(socket: Socket): void {
     isClosed = true
     leave?.()
   })
-  createInterface({ input: socket }).once('line', (line) => {
+  const lines = createInterface({ input: socket })
+  lines.on('error', () => {})
+  lines.once('line', (line) => {
     const hello = JSON.parse(line) as Record<string, string> & { readonly pid: number; readonly startTicks: number }
     void (async () => {
       // The predecessor's end may lie in the queue behind this hello: let the loop see every close that has already happened.

@@ -54,7 +54,9 @@ async function startDriver(t: TestContext): Promise<Driver> {
   const server: Server = createServer((socket) => {
     peer = socket
     socket.on('error', () => {})
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket })
+    lines.on('error', () => {})
+    lines.on('line', (line) => {
       seen.push(JSON.parse(line))
       notify()
     })

@@ -24,10 +24,12 @@ export async function attachCheckpoints(socketPath: string): Promise<NonNullable
     waiting.get(id)?.()
     waiting.delete(id)
   }
-  createInterface({ input: socket }).on('line', (line) => {
+  const lines = createInterface({ input: socket })
+  lines.on('line', (line) => {
     if (line.startsWith('go ')) release(Number(line.slice('go '.length)))
   })
-  socket.on('error', () => {})
+  // The interface repeats the socket's errors; both end in `close`.
+  for (const source of [socket, lines]) source.on('error', () => {})
   socket.on('close', () => {
     for (const id of waiting.keys()) release(id)
   })

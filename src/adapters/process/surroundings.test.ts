@@ -10,6 +10,7 @@ import { test, type TestContext } from 'node:test'
 import { RuntimeBed, hostScripts, instance, isRunning, needsRoot, until } from '../../../test/support/runtime-bed.ts'
 
 const noLimits = { cpuCores: null, memoryBytes: null, pids: null }
+const ownOomScore = '/proc/self/oom_score_adj'
 const hungry = 'a=x; while :; do a=$a$a; done'
 
 test('an instance above its memory limit is told as out of memory', { skip: needsRoot }, async (t) => {
@@ -50,6 +51,17 @@ test(
     }
   },
 )
+
+test('a command does not inherit how the daemon stands with the OOM killer', { skip: !existsSync(ownOomScore) }, async (t) => {
+  const before = readFileSync(ownOomScore, 'utf8')
+  t.after(() => writeFileSync(ownOomScore, before))
+  // The unit's own value is below zero, which few test machines allow; upwards it goes everywhere.
+  writeFileSync(ownOomScore, '300')
+  const bed = await RuntimeBed.open(t)
+  await bed.run(1, ['/bin/cat', ownOomScore])
+  await bed.event('gone', 1)
+  assert.equal(bed.logText(), '0\n')
+})
 
 test('half a core is half a core', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)

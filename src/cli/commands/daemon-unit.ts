@@ -12,7 +12,7 @@ import { waitForDaemon } from '../connect.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { readOrigin, resolveState } from '../state.ts'
-import { renderUnit, unitName } from '../systemd-unit.ts'
+import { installedUnitFile, renderUnit, unitOf } from '../systemd-unit.ts'
 import { stopDaemon } from './daemon.ts'
 
 export async function install(context: Context, invocation: Invocation): Promise<number> {
@@ -29,10 +29,11 @@ export async function install(context: Context, invocation: Invocation): Promise
     return 0
   }
   requireSystemd(context)
-  const name = unitName(directory, origin)
+  const name = unitOf(directory)
   const path = join(context.tools.systemd.unitDirectory, name)
   requireOwnUnit(path, directory)
   mkdirSync(join(directory, 'host'), { recursive: true, mode: 0o700 })
+  writeFileSync(installedUnitFile(directory), `${name}\n`, { mode: 0o600 })
   writeFileSync(path, unit, { mode: 0o644 })
   await context.tools.systemd.control(['daemon-reload'])
   const hadDaemon = await stopDaemon(context, directory)
@@ -48,13 +49,13 @@ export async function install(context: Context, invocation: Invocation): Promise
 export async function uninstall(context: Context, invocation: Invocation): Promise<number> {
   const { directory } = await resolveState(context, invocation)
   requireSystemd(context)
-  const name = unitName(directory, readOrigin(directory))
+  const name = unitOf(directory)
   const path = join(context.tools.systemd.unitDirectory, name)
   if (!existsSync(path)) throw new DarumaError('E_SYSTEMD', `There is no unit ${name}.`, { hint: 'Nothing to uninstall.' })
   requireOwnUnit(path, directory)
   await context.tools.systemd.control(['disable', '--now', name])
   rmSync(path, { force: true })
-  rmSync(join(directory, 'host', 'supervised-by'), { force: true })
+  for (const mark of [join(directory, 'host', 'supervised-by'), installedUnitFile(directory)]) rmSync(mark, { force: true })
   await context.tools.systemd.control(['daemon-reload'])
   context.terminal.print(`${name} is gone. The instances run on; the next command that needs the daemon starts it.`)
   return 0

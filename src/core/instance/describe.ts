@@ -4,7 +4,7 @@
 
 import type { HealthState, SlotState } from '../model/status.ts'
 import { hasProbes, lastDetail } from './health.ts'
-import type { Slot } from './slot.ts'
+import type { Slot, Starting } from './slot.ts'
 import { isGateOpen } from './step.ts'
 
 export interface SlotDescription {
@@ -20,7 +20,7 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
     case 'vacant':
       return { ...describeVacancy(slot, nowMs), health: 'none', isReady: false }
     case 'starting':
-      return { state: 'starting', health: 'none', isReady: false, reason: slot.lastFailure }
+      return { state: 'starting', health: 'none', isReady: false, reason: describeDelay(at, nowMs) ?? slot.lastFailure }
     case 'ending':
       return { state: at.stuck === null ? 'stopping' : 'blocked', health: 'none', isReady: false, reason: at.stuck ?? at.cause }
     case 'live': {
@@ -31,6 +31,16 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
       return { state, health, isReady, reason: isReady ? null : (lastDetail(probes, at.health) ?? slot.lastFailure) }
     }
   }
+}
+
+/** Longer than any start takes that needs not wait. */
+const quickStartMs = 2000
+
+function describeDelay(at: Starting, nowMs: number): string | null {
+  if (nowMs - at.sinceMs < quickStartMs) return null
+  return at.spawnedMs === null
+    ? 'its start is being prepared: many start at once, or the disk is slow'
+    : 'its keeper has not reported yet'
 }
 
 function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState; readonly reason: string | null } {

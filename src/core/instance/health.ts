@@ -48,6 +48,15 @@ export function beginWatch(health: Health, nowMs: number): HealthWatch {
   return { isUp: false, isReady: false, provenAtMs: null, probes, eagerDelayMs: firstEagerDelayMs }
 }
 
+/** The same instance under other probes: they begin from nothing, what it has already proven stays. */
+export function adaptWatch(watch: HealthWatch, before: Health, health: Health, sinceMs: number): HealthWatch {
+  if (canonicalJson(before) === canonicalJson(health)) return watch
+  const { isUp, provenAtMs } = watch
+  // Without probes nothing could ever make it ready again.
+  const isReady = hasProbes(health) ? watch.isReady : isUp
+  return { ...beginWatch(health, sinceMs), isUp, isReady, provenAtMs }
+}
+
 export const hasProbes = (health: Health): boolean => startupDecider(health) !== null
 
 /** The probe whose first success means "up". */

@@ -21,11 +21,16 @@ export type Goal =
   | { readonly kind: 'run'; readonly spec: InstanceSpec; readonly claim: number }
   | { readonly kind: 'rest'; readonly because: string }
 
-export type Occupancy =
-  | { readonly kind: 'vacant' }
-  | { readonly kind: 'starting'; readonly epoch: Epoch; readonly spec: InstanceSpec; readonly sinceMs: number }
-  | Live
-  | Ending
+export type Occupancy = { readonly kind: 'vacant' } | Starting | Live | Ending
+
+export interface Starting {
+  readonly kind: 'starting'
+  readonly epoch: Epoch
+  readonly spec: InstanceSpec
+  readonly sinceMs: number
+  /** When its keeper was spawned; null while the start is being prepared, or waits its turn among many. */
+  readonly spawnedMs: number | null
+}
 
 export interface Live {
   readonly kind: 'live'
@@ -111,6 +116,8 @@ export type SlotEvent =
       readonly exit: Exit
       readonly jitter: number
     }
+  /** The keeper is on its way; from now on it must say something. */
+  | { readonly kind: 'spawned'; readonly epoch: Epoch }
   | { readonly kind: 'started'; readonly epoch: Epoch; readonly pid: number; readonly startedAt: string }
   | { readonly kind: 'refused'; readonly epoch: Epoch; readonly refusal: StartObstacle; readonly jitter: number }
   | { readonly kind: 'gone'; readonly epoch: Epoch; readonly exit: Exit; readonly jitter: number }

@@ -253,10 +253,40 @@ test('a keeper that says nothing is given up and killed before another start', (
   const bench = new Bench()
   bench.send(openGate)
   const { epoch } = bench
+  bench.send({ kind: 'spawned', epoch })
   assert.deepEqual(bench.wait(14_999), [])
   bench.wait(1)
   assert.deepEqual(bench.send({ kind: 'tick' }), [{ kind: 'kill', epoch }])
   assert.deepEqual(bench.wait(60_000), [])
+})
+
+test('a start that waits its turn among a thousand is not given up, and says what it waits for', () => {
+  const bench = new Bench()
+  bench.send(openGate)
+  const { epoch } = bench
+  assert.deepEqual(bench.wait(600_000), [])
+  assert.deepEqual(describeSlot(bench.slot, bench.nowMs), {
+    state: 'starting',
+    health: 'none',
+    isReady: false,
+    reason: 'its start is being prepared: many start at once, or the disk is slow',
+  })
+  bench.send({ kind: 'spawned', epoch })
+  assert.deepEqual(bench.wait(14_999), [])
+  bench.send({ kind: 'started', epoch, pid: 100, startedAt: '2026-11-22T00:00:00.000Z' })
+  assert.equal(bench.slot.occupancy.kind, 'live')
+})
+
+test('an unready instance whose probes are taken away is ready as long as it lives', () => {
+  const before = spec({ health: probed })
+  const bench = new Bench(run(before))
+  const epoch = bench.start()
+  const answer = (ok: boolean): void => void bench.send({ kind: 'probed', epoch, probes: ['readiness'], ok, detail: '' })
+  answer(true)
+  for (let round = 0; round < 3; round += 1) answer(false)
+  assert.equal(describeSlot(bench.slot, bench.nowMs).isReady, false)
+  bench.send({ kind: 'goal', goal: run(spec({ health: noProbes })) })
+  assert.equal(describeSlot(bench.slot, bench.nowMs).isReady, true)
 })
 
 test('liveness counts only after the first success, and its failure ends the instance', () => {

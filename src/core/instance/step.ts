@@ -9,7 +9,7 @@ import { asEpoch, composeEpoch } from '../model/id.ts'
 import type { Exit } from '../model/status.ts'
 import { explainExit } from '../model/status.ts'
 import { backoffMs, countFailure } from './backoff.ts'
-import { answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
+import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
 import type { Ending, InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
 
 export interface SlotStep {
@@ -37,7 +37,7 @@ export function nextWakeMs(slot: Slot): number | null {
     case 'vacant':
       return wantsStart(slot) && isGateOpen(slot) ? slot.notBeforeMs : null
     case 'starting':
-      return at.sinceMs + startLimitMs
+      return at.spawnedMs === null ? null : at.spawnedMs + startLimitMs
     case 'ending':
       return at.killed ? null : at.killAtMs
     case 'live': {
@@ -62,6 +62,8 @@ function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction
       return takeFound(slot, event, nowMs, actions)
     case 'found-ended':
       return takeFoundEnded(slot, event, nowMs, actions)
+    case 'spawned':
+      return takeSpawned(slot, event.epoch, nowMs)
     case 'started':
       return takeStarted(slot, event, nowMs, actions)
     case 'refused':
@@ -90,10 +92,11 @@ function takeGoal(slot: Slot, goal: Slot['goal']): Slot {
 /** Probes and policies of the same process change under way; only new probes begin from nothing. */
 function withFreshPolicies(occupancy: Slot['occupancy'], spec: InstanceSpec): Slot['occupancy'] {
   if (occupancy.kind !== 'live' || occupancy.spec.identity !== spec.identity) return occupancy
-  const sameProbes = JSON.stringify(occupancy.spec.service.health) === JSON.stringify(spec.service.health)
-  if (sameProbes) return { ...occupancy, spec }
-  const fresh = beginWatch(spec.service.health, occupancy.sinceMs)
-  return { ...occupancy, spec, health: { ...fresh, isUp: occupancy.health.isUp, isReady: occupancy.health.isReady } }
+  return {
+    ...occupancy,
+    spec,
+    health: adaptWatch(occupancy.health, occupancy.spec.service.health, spec.service.health, occupancy.sinceMs),
+  }
 }
 
 function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, nowMs: number, actions: SlotAction[]): Slot {
@@ -129,6 +132,11 @@ function takeFoundEnded(
   const live: Live = { kind: 'live', epoch, spec, pid: 0, startedAt: startedAt ?? '', sinceMs: nowMs, health }
   const lastEpoch = maxEpoch(slot.lastEpoch, epoch)
   return takeGone({ ...slot, occupancy: live, lastEpoch }, exit, { nowMs, jitter }, actions)
+}
+
+function takeSpawned(slot: Slot, epoch: Epoch, nowMs: number): Slot {
+  const at = slot.occupancy
+  return at.kind === 'starting' && at.epoch === epoch ? { ...slot, occupancy: { ...at, spawnedMs: nowMs } } : slot
 }
 
 function takeStarted(slot: Slot, event: Extract<SlotEvent, { kind: 'started' }>, nowMs: number, actions: SlotAction[]): Slot {
@@ -261,7 +269,8 @@ function moveOn(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
     case 'vacant':
       return startIfDue(slot, nowMs, actions)
     case 'starting':
-      return nowMs < at.sinceMs + startLimitMs ? slot : giveUpStart(slot, at, nowMs)
+      // Before the keeper is spawned there is nothing to end; a thousand starts at once may well take longer than one keeper may.
+      return at.spawnedMs === null || nowMs < at.spawnedMs + startLimitMs ? slot : giveUpStart(slot, at, nowMs)
     case 'live':
       return watchOver(slot, at, nowMs, actions)
     case 'ending':
@@ -287,7 +296,7 @@ function startIfDue(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
   actions.push({ kind: 'start', epoch, spec })
   return {
     ...slot,
-    occupancy: { kind: 'starting', epoch, spec, sinceMs: nowMs },
+    occupancy: { kind: 'starting', epoch, spec, sinceMs: nowMs, spawnedMs: null },
     lastEpoch: epoch,
     restarts: count - 1,
     ranIdentity: spec.identity,

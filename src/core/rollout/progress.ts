@@ -15,17 +15,30 @@ export interface SlotProgress {
   /** Whether the slot is to run what the change wants. */
   readonly isFresh: boolean
   readonly reason: string | null
+  /** What is in the slot was asked to go, for no fault of its own: that happens once, where a failing one comes and goes for ever. */
+  readonly isLeaving: boolean
+  /** Of what is in the slot, by its own config; 0 when the slot is vacant. */
+  readonly gracePeriodMs: number
 }
 
 export interface ServiceProgress {
   /** Changes whenever something has moved. */
   readonly mark: string
+  /** The most that were ready at once: one that comes and goes again and again gets nobody any further. */
+  readonly ready: number
   readonly sinceMs: number
 }
 
 export type ProgressVerdict =
   | { readonly kind: 'done' }
-  | { readonly kind: 'moving'; readonly progress: ServiceProgress; readonly ready: number; readonly wanted: number }
+  | {
+      readonly kind: 'moving'
+      readonly progress: ServiceProgress
+      /** When the verdict becomes "too late", unless something moves before. */
+      readonly deadlineMs: number
+      readonly ready: number
+      readonly wanted: number
+    }
   | { readonly kind: 'failed'; readonly slot: SlotId | null; readonly message: string }
 
 export interface ProgressInput {
@@ -45,9 +58,11 @@ export function judgeProgress(input: ProgressInput): ProgressVerdict {
     const how = broken.state === 'failed' ? 'failed' : 'fails again and again'
     return { kind: 'failed', slot: broken.slot, message: `${broken.slot} ${how}: ${broken.reason ?? 'no reason is known'}` }
   }
-  const mark = JSON.stringify(slots.map((slot) => [slot.slot, slot.isFresh, slot.isReady, isAtRest(slot), isLeaving(slot)]))
-  const progress = before !== null && before.mark === mark && !input.isWaiting ? before : { mark, sinceMs: nowMs }
-  const limitMs = limitOf(view, slots.some(isLeaving))
+  const mark = JSON.stringify(slots.map((slot) => [slot.slot, slot.isFresh, isAtRest(slot), slot.isLeaving]))
+  const ready = fresh.filter((slot) => slot.isReady).length
+  const hasMoved = before === null || before.mark !== mark || ready > before.ready || input.isWaiting
+  const progress = hasMoved ? { mark, ready: Math.max(ready, before?.ready ?? 0), sinceMs: nowMs } : before
+  const limitMs = limitOf(view, slots)
   if (nowMs - progress.sinceMs >= limitMs) {
     const late = fresh.find((slot) => !slot.isReady) ?? slots.find((slot) => !isAtRest(slot)) ?? null
     const what = late === null ? view.name : late.slot
@@ -57,25 +72,19 @@ export function judgeProgress(input: ProgressInput): ProgressVerdict {
     return { kind: 'failed', slot: late?.slot ?? null, message: `${what} ${end} within ${limitMs / 1000} s${why}` }
   }
   const wanted = view.wanted === null ? 0 : view.wanted.service.scale.kind === 'replicas' ? view.wanted.service.scale.count : 1
-  return { kind: 'moving', progress, ready: fresh.filter((slot) => slot.isReady).length, wanted }
-}
-
-/** Milliseconds until the verdict could become "too late". */
-export function deadlineMs(view: ServiceView, progress: ServiceProgress, nowMs: number): number {
-  return Math.max(0, progress.sinceMs + limitOf(view, false) - nowMs)
+  return { kind: 'moving', progress, deadlineMs: progress.sinceMs + limitMs, ready, wanted }
 }
 
 const isAtRest = (slot: SlotProgress): boolean =>
   slot.state === 'stopped' || slot.state === 'completed' || slot.state === 'failed'
 
-const isLeaving = (slot: SlotProgress): boolean => slot.state === 'stopping'
-
 /** What is being emptied has its grace period and then the kill; that is bounded by the kernel, with room for a slow disk. */
 const emptyingLimitMs = 120_000
 
-/** An old instance has its grace period besides the new one's deadline. */
-function limitOf(view: ServiceView, isOldLeaving: boolean): number {
-  if (view.wanted === null) return emptyingLimitMs
-  const { update, stop } = view.wanted.service
-  return update.deadlineMs + (isOldLeaving ? stop.gracePeriodMs : 0)
+/** What leaves has its own grace period, by the config that it runs under, besides the new one's deadline. */
+function limitOf(view: ServiceView, slots: readonly SlotProgress[]): number {
+  const { wanted } = view
+  const leaving = wanted === null ? slots : slots.filter((slot) => slot.isLeaving)
+  const graceMs = Math.max(0, ...leaving.map((slot) => slot.gracePeriodMs))
+  return graceMs + (wanted === null ? emptyingLimitMs : wanted.service.update.deadlineMs)
 }

@@ -141,3 +141,24 @@ test('stop-first never holds two places more than wanted and replaces one at a t
     ),
   )
 })
+
+test('what must not run beside itself comes back in its own place while it is still leaving', () => {
+  const leaving: SlotView = { index: 0, goalIdentity: null, isVacant: false, isReady: false, isDone: false }
+  for (const kind of ['singleton', 'job'] as const) {
+    const wanted: Wanted = { identity: 'a', service: { scale: { kind }, update: { order: 'stop-first' } } as Service }
+    const moves = planRollout({ wanted, because: 'test', slots: [leaving], mayReplace: true, mayEmpty: true })
+    assert.deepEqual(moves, [{ kind: 'assign', index: 0 }])
+  }
+})
+
+test('a service that is to be one alone waits until its former replicas have left every place', () => {
+  const wanted: Wanted = { identity: 'b', service: { scale: { kind: 'singleton' }, update: { order: 'stop-first' } } as Service }
+  const plan = (slots: readonly SlotView[]): readonly Move[] =>
+    planRollout({ wanted, because: 'test', slots, mayReplace: true, mayEmpty: true })
+  const stale: SlotView = { index: 1, goalIdentity: 'a', isVacant: false, isReady: true, isDone: false }
+  const leaving: SlotView = { index: 2, goalIdentity: null, isVacant: false, isReady: false, isDone: false }
+  assert.deepEqual(plan([stale, leaving]), [])
+  assert.deepEqual(plan([leaving]), [])
+  assert.deepEqual(plan([stale, { ...leaving, isVacant: true }]), [{ kind: 'assign', index: 1 }])
+  assert.deepEqual(plan([{ ...leaving, isVacant: true }]), [{ kind: 'assign', index: 0 }])
+})

@@ -51,11 +51,10 @@ export function planRollout(input: RolloutInput): readonly Move[] {
   const current = input.slots.filter((slot) => slot.goalIdentity !== null)
   const fresh = current.filter((slot) => slot.goalIdentity === wanted.identity)
   const stale = current.filter((slot) => slot.goalIdentity !== wanted.identity)
-  if (stale.length === 0) return fill(input.slots, fresh, wanted)
+  const mayOverlap = wanted.service.update.order === 'start-first' && wanted.service.scale.kind === 'replicas'
+  if (stale.length === 0) return mayOverlap ? fill(input.slots, fresh, wanted) : fillWithoutOverlap(input.slots, fresh, wanted)
   if (!input.mayReplace) return []
-  return wanted.service.update.order === 'start-first' && wanted.service.scale.kind === 'replicas'
-    ? replaceStartFirst(input.slots, fresh, stale, wanted)
-    : replaceStopFirst(input.slots, fresh, stale, wanted)
+  return mayOverlap ? replaceStartFirst(input.slots, fresh, stale, wanted) : replaceStopFirst(input.slots, fresh, stale, wanted)
 }
 
 /** Whether nothing is left to do and everything that should run is ready (a job: has ended). */
@@ -76,11 +75,28 @@ function retireAll(input: RolloutInput): readonly Move[] {
 /** Nothing to replace: add what is missing in the lowest free places, or take away what is too much, the unready and highest first. */
 function fill(slots: readonly SlotView[], fresh: readonly SlotView[], wanted: Wanted): readonly Move[] {
   const missing = slotCount(wanted.service) - fresh.length
-  if (missing >= 0) return freeIndices(slots, missing).map((index) => ({ kind: 'assign', index }))
+  return missing >= 0 ? freeIndices(slots, missing).map((index) => ({ kind: 'assign', index })) : takeAway(fresh, -missing)
+}
+
+function takeAway(fresh: readonly SlotView[], count: number): readonly Move[] {
   return fresh
     .toSorted((a, b) => Number(a.isReady) - Number(b.isReady) || b.index - a.index)
-    .slice(0, -missing)
+    .slice(0, count)
     .map((slot) => ({ kind: 'retire', index: slot.index, because: 'fewer replicas are wanted' }))
+}
+
+/**
+ * The same for what must not run beside itself, a singleton above all: a former instance that is still leaving is waited for, in its
+ * own place by the slot itself, in any other place here.
+ */
+function fillWithoutOverlap(slots: readonly SlotView[], fresh: readonly SlotView[], wanted: Wanted): readonly Move[] {
+  const missing = slotCount(wanted.service) - fresh.length
+  if (missing < 0) return takeAway(fresh, -missing)
+  const held = new Set(fresh.map((slot) => slot.index))
+  const places: number[] = []
+  for (let index = 0; places.length < missing; index += 1) if (!held.has(index)) places.push(index)
+  if (slots.some((slot) => isLeaving(slot) && !places.includes(slot.index))) return []
+  return places.map((index) => ({ kind: 'assign', index }))
 }
 
 /**
@@ -109,6 +125,9 @@ function replaceStartFirst(
   return moves
 }
 
+/** It should rest, and something is still in it. */
+const isLeaving = (slot: SlotView): boolean => slot.goalIdentity === null && !slot.isVacant
+
 const isCarrying = (slot: SlotView): boolean => slot.isReady || slot.isDone
 
 const unreadyFirst = (a: SlotView, b: SlotView): number => Number(isCarrying(a)) - Number(isCarrying(b)) || a.index - b.index
@@ -129,10 +148,9 @@ function replaceStopFirst(
     const leaving = stale.toSorted((a, b) => b.index - a.index).slice(0, surplus)
     return leaving.map((slot) => ({ kind: 'retire', index: slot.index, because: 'fewer replicas are wanted' }))
   }
-  if (!fresh.every(isCarrying)) return []
+  if (!fresh.every(isCarrying) || slots.some(isLeaving)) return []
   const next = stale.toSorted(unreadyFirst)[0]
-  if (next !== undefined) return [{ kind: 'assign', index: next.index }]
-  return freeIndices(slots, count - fresh.length).map((index) => ({ kind: 'assign', index }))
+  return next === undefined ? [] : [{ kind: 'assign', index: next.index }]
 }
 
 /** The lowest places that nobody holds: neither a goal nor a former instance that is still leaving. */

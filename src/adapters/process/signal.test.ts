@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test, type TestContext } from 'node:test'
+import { observeProcess } from '../../host/process-stat.ts'
+import { isRunning, kill } from '../../../test/support/runtime-bed.ts'
+import type { Enclosure } from './enclosure.ts'
+import { sendFrozen } from './signal.ts'
+
+interface Target {
+  readonly pid: number
+  readonly startTicks: number
+  readonly exit: Promise<unknown>
+}
+
+async function startTarget(t: TestContext): Promise<Target> {
+  const child = spawn('sleep', ['1000'], { stdio: 'ignore' })
+  const pid = child.pid ?? assert.fail('sleep was not started')
+  t.after(() => kill(pid))
+  return { pid, startTicks: observeProcess(pid)?.startTicks ?? assert.fail('it is there'), exit: once(child, 'exit') }
+}
+
+/** An enclosure of one process that writes down what is done to it, in order. */
+function enclosureOf(pid: number, story: string[]): Enclosure {
+  return {
+    make: () => assert.fail('it is made'),
+    joinFiles: [],
+    eventsFile: null,
+    members() {
+      story.push('members')
+      return [pid]
+    },
+    isPopulated: () => isRunning(pid),
+    killAll: () => assert.fail('nothing is killed'),
+    close: () => assert.fail('nothing is closed'),
+    freezer: {
+      freeze: () => void story.push('freeze'),
+      isFrozen: () => true,
+      thaw: () => void story.push(isRunning(pid) ? 'thaw' : 'thaw after its end'),
+    },
+  }
+}
+
+test('members are looked at and the signal is sent while nothing can end, and then all go on', async (t) => {
+  const { pid, startTicks, exit } = await startTarget(t)
+  const story: string[] = []
+  await sendFrozen({ enclosure: enclosureOf(pid, story), target: { pid, startTicks }, signal: 'SIGTERM' })
+  await exit
+  assert.deepEqual(story.slice(0, 2), ['freeze', 'members'])
+  assert.match(story.at(-1) ?? '', /^thaw/)
+})
+
+test('a process of the same epoch that was given the recorded number later gets no signal', async (t) => {
+  const { pid, startTicks } = await startTarget(t)
+  const story: string[] = []
+  await sendFrozen({ enclosure: enclosureOf(pid, story), target: { pid, startTicks: startTicks - 1 }, signal: 'SIGKILL' })
+  assert.deepEqual(story, ['freeze', 'members', 'thaw'])
+  assert.equal(isRunning(pid), true)
+})

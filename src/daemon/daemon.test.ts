@@ -1,0 +1,131 @@
+/** The daemon's own promises, each shown on a simulated machine: what a new daemon finds, and what it must not do again. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Service } from '../core/model/service.ts'
+import { asServiceName, slotId } from '../core/model/id.ts'
+import { SimulatedMachine, aService } from '../sim/machine.ts'
+
+const workerSlot = slotId(asServiceName('worker'), 0)
+const afterMigrate: Pick<Service, 'after'> = { after: [{ service: asServiceName('migrate'), condition: 'completed' }] }
+const migrate = (command: string): Service => aService('migrate', command, { scale: { kind: 'job' } })
+
+async function up(machine: SimulatedMachine, services: readonly Service[]): Promise<void> {
+  assert.equal(await machine.apply(services), null)
+  await waitForEnd(machine)
+}
+
+async function waitForEnd(machine: SimulatedMachine): Promise<void> {
+  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 300_000), 'the operation has no end')
+}
+
+async function settled(machine: SimulatedMachine): Promise<void> {
+  assert.ok(await machine.settle(60_000), 'it does not come to rest')
+}
+
+const running = (machine: SimulatedMachine): readonly string[] =>
+  machine.kernel.running().map(({ order, pid }) => `${order.slot} ${order.epoch} ${order.command.join(' ')} pid ${pid}`)
+
+test('a new daemon leaves what runs as it is', async () => {
+  const machine = new SimulatedMachine(11)
+  await up(machine, [aService('web', 'serve', { scale: { kind: 'replicas', count: 2 } }), aService('worker', 'serve')])
+  await settled(machine)
+  const before = running(machine)
+  machine.killDaemon()
+  await settled(machine)
+  await machine.run(5000)
+  assert.deepEqual(running(machine), before)
+})
+
+test('a slot whose files are lost begins above the last epoch that the database knows of', async () => {
+  const machine = new SimulatedMachine(12)
+  await up(machine, [aService('worker', 'serve')])
+  const [first] = machine.kernel.running()
+  assert.ok(first)
+  machine.kernel.kill(first)
+  await machine.run(1000)
+  await settled(machine)
+  machine.reboot()
+  machine.kernel.epochs.clear()
+  machine.kernel.instances.clear()
+  await settled(machine)
+  const [next] = machine.kernel.of(workerSlot)
+  assert.ok(next && next.order.epoch > first.order.epoch, `${next?.order.epoch} after ${first.order.epoch}`)
+})
+
+test('an end is told once, however many daemons come after it', async () => {
+  const machine = new SimulatedMachine(13)
+  const once = { restart: { policy: 'no', delayMs: 0, maxDelayMs: 0, resetAfterMs: 0, budget: 0 } } as const
+  await up(machine, [aService('worker', 'serve', once)])
+  const [worker] = machine.kernel.running()
+  assert.ok(worker)
+  machine.kernel.kill(worker)
+  for (let life = 0; life < 3; life += 1) {
+    await machine.run(2000)
+    machine.killDaemon()
+    await machine.begin()
+  }
+  await machine.run(2000)
+  const ends = (await machine.daemon?.events.read(0, 1000))?.filter(({ kind }) => kind === 'exited') ?? []
+  assert.deepEqual(ends.map(({ slot, epoch }) => [slot, epoch]), [[workerSlot, worker.order.epoch]])
+})
+
+test('a job that ends while no daemon runs is not run again', async () => {
+  const machine = new SimulatedMachine(14)
+  assert.equal(await machine.apply([migrate('finish'), aService('worker', 'serve', afterMigrate)]), null)
+  assert.ok(await machine.runUntil(() => machine.kernel.running().length === 1, 60_000), 'the job runs')
+  machine.killDaemon()
+  await machine.run(1000)
+  assert.deepEqual([...machine.kernel.completions], [['finish', 1]])
+  await settled(machine)
+  assert.deepEqual([...machine.kernel.completions], [['finish', 1]])
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
+test('a job that has completed is not run again by a daemon that carries on its revision', async () => {
+  const machine = new SimulatedMachine(15)
+  const slow = aService('worker', 'serve', { ...afterMigrate, update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 20_000 } })
+  assert.equal(await machine.apply([migrate('finish'), slow]), null)
+  assert.ok(await machine.runUntil(() => machine.kernel.completions.size === 1, 60_000), 'the job completes')
+  await machine.run(500)
+  machine.killDaemon()
+  await machine.begin()
+  await waitForEnd(machine)
+  assert.equal(machine.daemon?.status().revision, 1)
+  assert.deepEqual([...machine.kernel.completions], [['finish', 1]])
+})
+
+test('a rollback by hand runs no job', async () => {
+  const machine = new SimulatedMachine(16)
+  for (const version of ['v1', 'v2']) await up(machine, [migrate(`finish ${version}`), aService('worker', `serve ${version}`, afterMigrate)])
+  assert.equal(await machine.ask({ kind: 'rollback', revision: 1 }), null)
+  await waitForEnd(machine)
+  await settled(machine)
+  assert.equal(machine.daemon?.status().revision, 3)
+  assert.deepEqual(machine.kernel.running().map(({ order }) => order.command.join(' ')), ['serve v1'])
+  assert.deepEqual([...machine.kernel.completions], [['finish v1', 1], ['finish v2', 1]])
+})
+
+test('an apply that was planned on an older revision is refused and changes nothing', async () => {
+  const machine = new SimulatedMachine(17)
+  await up(machine, [aService('worker', 'serve v1')])
+  await up(machine, [aService('worker', 'serve v2')])
+  await settled(machine)
+  const before = running(machine)
+  const project = { name: 'shop', stage: null, services: [aService('worker', 'serve v3')] }
+  assert.equal(await machine.ask({ kind: 'apply', project, secrets: {}, base: 1, fingerprint: null }), 'E_PLAN_STALE')
+  await machine.run(5000)
+  assert.deepEqual([machine.daemon?.status().revision, running(machine)], [2, before])
+})
+
+test('a revision of which one service fails is taken back with every service', async () => {
+  const machine = new SimulatedMachine(18)
+  await up(machine, [aService('other', 'serve v1'), aService('worker', 'serve v1')])
+  await up(machine, [aService('other', 'serve v2'), aService('worker', 'crash v2')])
+  await settled(machine)
+  assert.equal(machine.daemon?.status().revision, 1)
+  assert.deepEqual(
+    machine.kernel.running().map(({ order }) => `${order.slot} ${order.command.join(' ')}`).toSorted(),
+    ['other/0 serve v1', 'worker/0 serve v1'],
+  )
+})

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { aService } from '../sim/machine.ts'
+import { SeededRandom } from '../sim/random.ts'
+import { createMemoryStore } from '../sim/store.ts'
+import { SecretStore, digestsOf } from './secrets.ts'
+
+const reference = { source: { from: 'environment', name: 'ANY' }, digest: null } as const
+
+/** A store of secrets that knows `values` as the secrets of one service, and writes down nothing unless told to. */
+async function knowing(values: Readonly<Record<string, string>>): Promise<SecretStore> {
+  const secrets = new SecretStore(createMemoryStore(), new SeededRandom(1))
+  await secrets.load()
+  const references = Object.fromEntries(Object.keys(values).map((name) => [name, reference]))
+  const { project } = secrets.seal(
+    { name: 'shop', stage: null, services: [aService('web', 'serve', { secrets: references })] },
+    { web: values },
+  )
+  secrets.accept(project, { web: values })
+  return secrets
+}
+
+test('a value that begins with another one is hidden whole', async () => {
+  const secrets = await knowing({ SHORT: 'hunter2', LONG: 'hunter2-and-more' })
+  assert.equal(secrets.redact('a hunter2-and-more b hunter2 c'), 'a [redacted] b [redacted] c')
+})
+
+test('a value of several lines is hidden in a log that comes line by line', async () => {
+  const secrets = await knowing({ KEY: '-----BEGIN KEY-----\nMIIEvQIBADAN\nq8Zb\n-----END KEY-----\n' })
+  assert.equal(secrets.redact('MIIEvQIBADAN'), '[redacted]')
+  assert.equal(secrets.redact('key: -----END KEY-----'), 'key: [redacted]')
+})
+
+test('a value is hidden where it was quoted as JSON', async () => {
+  const secrets = await knowing({ PASSWORD: 'a"b\\c\nd' })
+  assert.equal(secrets.redact(`answered ${JSON.stringify('got a"b\\c\nd')}`), 'answered "got [redacted]"')
+})
+
+test('a value is known only once it is accepted, so that one that could not be written is written with the next try', async () => {
+  const secrets = new SecretStore(createMemoryStore(), new SeededRandom(1))
+  await secrets.load()
+  const project = { name: 'shop', stage: null, services: [aService('web', 'serve', { secrets: { TOKEN: reference } })] }
+  const values = { web: { TOKEN: 'hunter2' } }
+  const sealed = secrets.seal(project, values)
+  assert.equal(sealed.writes.length, 1)
+  assert.equal(secrets.seal(project, values).writes.length, 1)
+  secrets.accept(sealed.project, values)
+  assert.equal(secrets.seal(project, values).writes.length, 0)
+  assert.deepEqual(secrets.forget(new Set(digestsOf(sealed.project))), [])
+  assert.equal(secrets.forget(new Set()).length, 1)
+  assert.equal(secrets.redact('hunter2'), 'hunter2')
+})

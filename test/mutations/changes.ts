@@ -1,0 +1,120 @@
+/** What a person asks for: one operation at a time, all of it or nothing, jobs once, no gap and no overlap, and no secret told. */
+
+import type { Mutation } from './mutation.ts'
+
+const daemon = 'src/daemon/daemon.test.ts'
+const rollout = { file: 'src/core/rollout/rollout.ts', tests: 'src/core/rollout/rollout.test.ts' } as const
+
+export const changeMutations: readonly Mutation[] = [
+  {
+    name: 'operation-overwrites-another',
+    rule: 'applies are the daemon’s work under one lease: one operation at a time',
+    file: 'src/daemon/operations.ts',
+    find: `compare: [{ key: keys.operation, modified: 0 }],`,
+    replace: `compare: [],`,
+    caughtBy: {
+      file: 'src/daemon/operations.test.ts',
+      test: 'an operation that is recorded is not overwritten, whoever recorded it, and nothing of the second one is written',
+    },
+  },
+  {
+    name: 'stale-apply-is-accepted',
+    rule: 'an up whose base is an older revision than the applied one is refused',
+    file: 'src/daemon/requests.ts',
+    find: `  if (request.base !== world.applied) throw`,
+    replace: `  if (request.base > world.applied) throw`,
+    caughtBy: { file: daemon, test: 'an apply that was planned on an older revision is refused and changes nothing' },
+  },
+  {
+    name: 'half-a-rollback',
+    rule: 'a revision that does not become healthy is rolled back as a whole',
+    file: 'src/daemon/operations.ts',
+    find: `    this.#world.target = base\n`,
+    replace: ``,
+    caughtBy: { file: daemon, test: 'a revision of which one service fails is taken back with every service' },
+  },
+  {
+    name: 'job-outcome-is-not-recorded',
+    rule: 'a job runs once: its outcome is recorded with the end of its epoch',
+    file: 'src/daemon/reconciler.ts',
+    find: `{ ...record, settledEpoch: epoch, outcome, starts }`,
+    replace: `{ ...record, settledEpoch: epoch, outcome: null, starts }`,
+    caughtBy: { file: daemon, test: 'a job that has completed is not run again by a daemon that carries on its revision' },
+  },
+  {
+    name: 'ends-without-a-daemon-are-not-taken-in',
+    rule: 'a run whose daemon was away is settled by its cgroup and its exit file, not repeated',
+    file: 'src/daemon/load.ts',
+    find: `  if (isSettled || spec === null || !hasRun) return\n`,
+    replace: `  if (isSettled || spec === null || hasRun) return\n`,
+    caughtBy: { file: daemon, test: 'a job that ends while no daemon runs is not run again' },
+  },
+  {
+    name: 'rollback-runs-jobs',
+    rule: 'jobs run once per revision that changes them, never on a rollback',
+    file: 'src/daemon/world.ts',
+    find: ` || this.target.skipsJobs`,
+    replace: ``,
+    caughtBy: { file: daemon, test: 'a rollback by hand runs no job' },
+  },
+  {
+    name: 'start-first-makes-a-gap',
+    rule: 'start-first: a ready instance leaves only when as many as wanted are ready without it',
+    file: rollout.file,
+    find: `isCarrying(slot) ? carrying > count : running > count`,
+    replace: `running > count`,
+    caughtBy: {
+      file: rollout.tests,
+      test: 'never fewer ready than before or wanted, never more than one beyond, and it ends settled',
+    },
+  },
+  {
+    name: 'start-first-doubles',
+    rule: 'start-first: at most one more than wanted runs',
+    file: rollout.file,
+    find: `const surge = 1`,
+    replace: `const surge = 2`,
+    caughtBy: { file: rollout.tests, test: 'a start-first update begins with one more instance and gives up nothing' },
+  },
+  {
+    name: 'stop-first-overlaps',
+    rule: 'stop-first: never two at once',
+    file: rollout.file,
+    find: `wanted.service.update.order === 'start-first' && wanted`,
+    replace: `wanted`,
+    caughtBy: { file: rollout.tests, test: 'stop-first never holds two places more than wanted and replaces one at a time' },
+  },
+  {
+    name: 'secrets-are-printed',
+    rule: 'secrets print as [redacted]',
+    file: 'src/daemon/secrets.ts',
+    find: `replaceAll(spelling, '[redacted]')`,
+    replace: `replaceAll(spelling, spelling)`,
+    caughtBy: {
+      file: 'src/daemon/secrets.test.ts',
+      test: 'a known value is redacted plain, as JSON, and line by line, also by the next daemon',
+    },
+  },
+  {
+    name: 'secrets-are-recorded',
+    rule: 'a revision holds digests of secrets, never a value',
+    file: 'src/daemon/secrets.ts',
+    find: `return createHmac('sha256', this.#key).update(value).digest('hex')`,
+    replace: `return value`,
+    caughtBy: {
+      file: 'src/daemon/secrets.test.ts',
+      test: 'what is recorded of a project holds a digest of each secret and nothing of its value',
+    },
+  },
+  {
+    name: 'digests-have-no-key',
+    rule: 'without the state’s own key a digest cannot be tried against guesses',
+    file: 'src/daemon/secrets.ts',
+    find: `createHmac('sha256', this.#key)`,
+    replace: `createHmac('sha256', '')`,
+    caughtBy: {
+      file: 'src/daemon/secrets.test.ts',
+      test: 'without the key of the state a digest cannot be compared with a guess',
+    },
+  },
+]

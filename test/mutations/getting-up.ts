@@ -1,0 +1,138 @@
+/** Whatever falls gets up again: soon, not in a frenzy, visibly; and the companions, the logs and the full disk around it. */
+
+import type { Mutation } from './mutation.ts'
+
+const steps = 'src/core/instance/step.test.ts'
+const companions = 'src/adapters/supervision/index.test.ts'
+const fullDisk = 'src/adapters/process/surroundings.test.ts'
+
+export const gettingUpMutations: readonly Mutation[] = [
+  {
+    name: 'first-restart-waits',
+    rule: 'the first failure after a proven life is repaired at once',
+    file: 'src/core/instance/backoff.ts',
+    find: `failuresInARow <= 1 ||`,
+    replace: `failuresInARow <= 0 ||`,
+    caughtBy: { file: steps, test: 'a killed instance is started again in the same step, with a larger epoch' },
+  },
+  {
+    name: 'no-back-off',
+    rule: 'failures in quick succession wait, twice as long each time',
+    file: 'src/core/instance/backoff.ts',
+    find: `if (failuresInARow <= 1 ||`,
+    replace: `if (failuresInARow > 0 ||`,
+    caughtBy: { file: steps, test: 'quick failures wait twice as long each time, and past the budget the slot says crash-looping' },
+  },
+  {
+    name: 'crash-loop-is-not-said',
+    rule: 'a crash loop is visible as such',
+    file: 'src/core/instance/step.ts',
+    find: `failuresInARow > restart.budget && slot`,
+    replace: `failuresInARow < 0 && slot`,
+    caughtBy: { file: steps, test: 'quick failures wait twice as long each time, and past the budget the slot says crash-looping' },
+  },
+  {
+    name: 'failures-are-never-forgiven',
+    rule: 'an instance that has lived long enough has proven itself',
+    file: 'src/core/instance/backoff.ts',
+    find: `livedMs >= policy.resetAfterMs ? 1 : before + 1`,
+    replace: `before + 1`,
+    caughtBy: { file: steps, test: 'a life longer than resetAfter forgives the failures before it' },
+  },
+  {
+    name: 'slow-starters-are-killed',
+    rule: 'liveness counts only after start-up',
+    file: 'src/core/instance/health.ts',
+    find: `notAlive = wasUp && failuresInARow`,
+    replace: `notAlive = failuresInARow`,
+    caughtBy: {
+      file: 'src/core/instance/health.test.ts',
+      test: 'a liveness probe that stands alone counts failures only after its first success',
+    },
+  },
+  {
+    name: 'blocked-slot-gives-up',
+    rule: 'a slot that is blocked tries again by itself',
+    file: 'src/core/instance/step.ts',
+    find: `obstacle: refusal, notBeforeMs: at.nowMs + obstacleRetryMs }`,
+    replace: `obstacle: refusal, notBeforeMs: Number.MAX_SAFE_INTEGER }`,
+    caughtBy: { file: steps, test: 'an occupied slot is blocked, names who holds it, and tries again' },
+  },
+  {
+    name: 'full-disk-is-ignored',
+    rule: 'on a full disk nothing new is started',
+    file: 'src/daemon/reconciler.ts',
+    find: `await this.#commit(changes)\n`,
+    replace: `await this.#commit(changes).catch(() => {})\n`,
+    caughtBy: {
+      file: 'src/daemon/reconciler.test.ts',
+      test: 'what cannot be written down is not started, and is when there is space again',
+    },
+  },
+  {
+    name: 'full-disk-leaves-half-a-start',
+    rule: 'a start that the full disk refused leaves nothing half-made',
+    file: 'src/adapters/process/index.ts',
+    find: `        runAll(undo)\n        return explainStartFailure`,
+    replace: `        return explainStartFailure`,
+    caughtBy: { file: fullDisk, test: 'on a full disk nothing is started and nothing half-made is left; with space it works again' },
+  },
+  {
+    name: 'exit-code-needs-space',
+    rule: 'a full disk loses no exit code: the keeper’s files have their space from the start',
+    file: 'src/adapters/process/slot-files.ts',
+    find: `const reserved = ' '.repeat(reservedBytes)`,
+    replace: `const reserved = ''`,
+    caughtBy: { file: fullDisk, test: 'an exit code is recorded on a full disk, and read by the next daemon' },
+  },
+  {
+    name: 'log-is-cut-too-far',
+    rule: 'logs are bounded by holes at their head, and nothing above the bound’s edge is lost',
+    file: 'src/host/groomer.sh',
+    find: `daruma_wanted=$((($2 - $3) / 4096 * 4096))`,
+    replace: `daruma_wanted=$((($2 - $3) / 4096 * 4096 + 4096))`,
+    caughtBy: {
+      file: 'src/host/groomer.test.ts',
+      test: 'logs are bounded while no daemon runs: the disk gets the space back and what is kept is unharmed',
+    },
+  },
+  {
+    name: 'log-is-not-bounded',
+    rule: 'logs are bounded, also while no daemon runs',
+    file: 'src/host/groomer.sh',
+    find: `[ "$daruma_size" -le "$daruma_bound" ] ||`,
+    replace: `[ -n "$daruma_size" ] ||`,
+    caughtBy: {
+      file: 'src/host/groomer.test.ts',
+      test: 'logs are bounded while no daemon runs: the disk gets the space back and what is kept is unharmed',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'daemon-forgets-its-companions',
+    rule: 'the daemon gets a dead groomer up',
+    file: 'src/adapters/supervision/index.ts',
+    find: `for (const companion of wanted) if`,
+    replace: `for (const companion of wanted.slice(2)) if`,
+    caughtBy: { file: companions, test: 'groomer killed at once: all three are there again, one of each' },
+    isSlow: true,
+  },
+  {
+    name: 'groomer-forgets-the-supervisor',
+    rule: 'the groomer gets a dead supervisor up, and it the daemon',
+    file: 'src/host/groomer.sh',
+    find: `  supervisor_is_alive && return 0`,
+    replace: `  return 0`,
+    caughtBy: { file: companions, test: 'daemon and supervisor killed at once: all three are there again, one of each' },
+    isSlow: true,
+  },
+  {
+    name: 'supervisor-takes-a-crash-for-a-wish',
+    rule: 'a daemon that crashes is started again',
+    file: 'src/host/supervisor.sh',
+    find: `    0 | 78)`,
+    replace: `    *)`,
+    caughtBy: { file: companions, test: 'a daemon that crashes is started again, later each time' },
+    isSlow: true,
+  },
+]

@@ -1,0 +1,220 @@
+/** One instance a slot: the order of effects, the keeper's three questions, the kernel as the witness, and whom a signal may reach. */
+
+import type { Mutation } from './mutation.ts'
+
+const lateKeepers = 'src/adapters/process/never-twice.test.ts'
+const kills = 'src/adapters/process/kill.test.ts'
+const steps = 'src/core/instance/step.test.ts'
+
+/** The keeper's blocks as they stand there, points included: whoever moves one moves its point with it. */
+const keeperTakesLock = `  if [ -n "$daruma_flock" ]; then
+    # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
+    "$daruma_flock" -n 9 || { sleep 0.05; "$daruma_flock" -n 9; } || { sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
+  fi
+  #@ point: locked
+`
+const keeperCompares = `  # Only under the lock does the comparison mean anything: whoever started a newer epoch wrote this file before its keeper was born.
+  read -r daruma_last <"$daruma_slot/epoch" || refuse superseded
+  [ "$daruma_last" = "$daruma_epoch" ] || refuse superseded
+  #@ point: compared
+`
+
+export const neverTwiceMutations: readonly Mutation[] = [
+  {
+    name: 'spawn-does-not-wait-for-the-commit',
+    rule: 'write first: the epoch is committed before anything is spawned',
+    file: 'src/adapters/process/index.ts',
+    find: `await commitEpoch(paths, order.epoch)`,
+    replace: `void commitEpoch(paths, order.epoch)`,
+    caughtBy: { file: lateKeepers, test: 'the order of effects is the promise: every checkpoint is reached once, in order' },
+  },
+  {
+    name: 'assignment-is-acted-on-first',
+    rule: 'write first: an assignment is durable before a slot acts on it',
+    file: 'src/daemon/reconciler.ts',
+    find: `    if (changes.length > 0 || this.#unsettled.size > 0) await this.#commit(changes)
+    for (const { record, spec } of changes) this.#act(record, spec)
+    this.#setGates()
+`,
+    replace: `    for (const { record, spec } of changes) this.#act(record, spec)
+    this.#setGates()
+    if (changes.length > 0 || this.#unsettled.size > 0) await this.#commit(changes)
+`,
+    caughtBy: { file: 'src/daemon/reconciler.test.ts', test: 'a start is ordered only when the assignment behind it is durable' },
+  },
+  {
+    name: 'keeper-takes-no-lock',
+    rule: 'the keeper takes the slot lock before anything else',
+    file: 'src/host/keeper.sh',
+    find: keeperTakesLock,
+    replace: `  #@ point: locked\n`,
+    caughtBy: {
+      file: lateKeepers,
+      test: 'somebody else who holds the slot lock makes the start refused, by name; when he lets go it works',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'keeper-leaves-the-lock-to-others',
+    rule: 'the keeper takes the slot lock before anything else',
+    file: 'src/host/keeper.sh',
+    find: `    "$daruma_flock" -n 9 || { sleep 0.05;`,
+    replace: `    true || { sleep 0.05;`,
+    caughtBy: {
+      file: 'src/host/keeper.test.ts',
+      test: 'a keeper that finds the lock held runs nothing, and does not even ask whether it is superseded',
+    },
+  },
+  {
+    name: 'keeper-compares-before-the-lock',
+    rule: 'the lock comes before the comparison: only under it does the comparison mean anything',
+    file: 'src/host/keeper.sh',
+    find: keeperTakesLock + keeperCompares,
+    replace: keeperCompares + keeperTakesLock,
+    caughtBy: {
+      file: 'src/host/keeper.test.ts',
+      test: 'a keeper that finds the lock held runs nothing, and does not even ask whether it is superseded',
+    },
+  },
+  {
+    name: 'keeper-compares-nothing',
+    rule: 'a late keeper finds itself superseded and leaves',
+    file: 'src/host/keeper.sh',
+    find: `  [ "$daruma_last" = "$daruma_epoch" ] || refuse superseded\n`,
+    replace: ``,
+    caughtBy: {
+      file: 'src/host/keeper.test.ts',
+      test: `a keeper that finds "0000000000000006\\n" as the slot's epoch is superseded and runs nothing`,
+    },
+  },
+  {
+    name: 'keeper-runs-without-its-ticket',
+    rule: 'a keeper whose epoch was given up runs nothing, also on a host without cgroups',
+    file: 'src/host/keeper.sh',
+    find: `command -p rm "$daruma_home/ticket" || refuse closed`,
+    replace: `command -p rm -f "$daruma_home/ticket"`,
+    caughtBy: { file: 'src/host/keeper.test.ts', test: 'a keeper whose ticket is gone was given up and runs nothing' },
+  },
+  {
+    name: 'start-does-not-ask-the-kernel',
+    rule: 'before a start the older cgroups are empty and closed, else the occupant is named',
+    file: 'src/adapters/process/index.ts',
+    find: `    if (this.#isOccupied(order.slot)) return`,
+    replace: `    if (false) return`,
+    caughtBy: { file: kills, test: `v2: a start is refused while the slot's earlier epoch lives, and naming who lives there` },
+  },
+  {
+    name: 'closing-leaves-the-door-open',
+    rule: 'closing an epoch removes its cgroup, so that a keeper that comes late can join nothing',
+    file: 'src/adapters/process/enclosure.ts',
+    find: `    rmdirSync(directory)\n`,
+    replace: `    if (cgroupMembers(directory).length > 0) rmdirSync(directory)\n`,
+    caughtBy: { file: lateKeepers, test: 'v2: a late keeper of an epoch that was given up leaves, also when no newer one was started' },
+    isSlow: true,
+  },
+  {
+    name: 'start-beside-what-is-ending',
+    rule: 'a start is ordered only from a vacant slot',
+    file: 'src/core/instance/step.ts',
+    find: `    case 'ending':\n      return killIfDue(slot, at, nowMs, actions)`,
+    replace: `    case 'ending':\n      return at.killed ? startIfDue(slot, nowMs, actions) : killIfDue(slot, at, nowMs, actions)`,
+    caughtBy: {
+      file: steps,
+      test: 'never a second start before the first epoch is gone or refused, and epochs only grow, whatever happens',
+    },
+  },
+  {
+    name: 'word-of-an-old-epoch-frees-the-slot',
+    rule: 'a slot becomes vacant only by the word that its present epoch is gone',
+    file: 'src/core/instance/step.ts',
+    find: `return isOccupiedBy(slot, event.epoch) ? takeGone(`,
+    replace: `return slot.occupancy.kind !== 'vacant' ? takeGone(`,
+    caughtBy: { file: steps, test: 'a word about an epoch that is not the present one changes nothing' },
+  },
+  {
+    name: 'epoch-is-used-again',
+    rule: 'an epoch is new with each start in a slot',
+    file: 'src/core/instance/step.ts',
+    find: `Math.max(floor, slot.lastEpoch + 1)`,
+    replace: `Math.max(floor, slot.lastEpoch)`,
+    caughtBy: { file: steps, test: 'a killed instance is started again in the same step, with a larger epoch' },
+  },
+  {
+    name: 'end-is-told-twice',
+    rule: 'gone is reported once, and is the last word of an epoch',
+    file: 'src/adapters/process/life.ts',
+    find: `    void this.#report(exit)`,
+    replace: `    void this.#report(exit)\n    void this.#report(exit)`,
+    caughtBy: {
+      file: 'src/adapters/process/life.test.ts',
+      test: 'an instance reports its pid as this host sees it, its start time, and its end once',
+    },
+  },
+  {
+    name: 'no-kill-after-the-grace-period',
+    rule: 'after the grace period everything in the instance is killed',
+    file: 'src/core/instance/step.ts',
+    find: `  actions.push({ kind: 'kill', epoch: at.epoch })`,
+    replace: ``,
+    caughtBy: { file: steps, test: 'a new identity stops the old instance, waits for its end, and only then starts' },
+  },
+  {
+    name: 'kill-reaches-the-command-alone',
+    rule: 'the whole cgroup is killed: no child stays behind',
+    file: 'src/adapters/process/life.ts',
+    find: `        this.enclosure.killAll()\n`,
+    replace: `        if (this.#beginning.kind === 'started' && isAlive(this.#beginning)) process.kill(this.#beginning.pid, 'SIGKILL')\n`,
+    caughtBy: { file: kills, test: 'v2 without namespaces: kill leaves no process, not even a daemonised grandchild' },
+    isSlow: true,
+  },
+  {
+    name: 'children-outlive-their-command',
+    rule: 'when the command has ended, whatever is left in its cgroup is killed',
+    file: 'src/adapters/process/life.ts',
+    find: `this.#isEnding || isCommandOver || isKeeperOver ||`,
+    replace: `this.#isEnding || (false && isCommandOver && isKeeperOver) ||`,
+    caughtBy: { file: kills, test: 'v2 without namespaces: when the command ends, no child of it stays behind' },
+    isSlow: true,
+  },
+  {
+    name: 'signal-leaves-the-cgroup',
+    rule: 'a signal goes out only while the cgroup holds that pid',
+    file: 'src/adapters/process/signal.ts',
+    find: `  if (!enclosure.members().includes(target.pid)) return\n`,
+    replace: ``,
+    caughtBy: { file: lateKeepers, test: 'a foreign process under a recorded pid is never touched' },
+  },
+  {
+    name: 'signal-by-pid-alone',
+    rule: 'identity is pid and start time, never a pid alone',
+    file: 'src/adapters/process/signal.ts',
+    find: `stat === null || stat.startTicks !== target.startTicks`,
+    replace: `stat === null`,
+    caughtBy: {
+      file: 'src/adapters/process/signal.test.ts',
+      test: 'a process of the same epoch that was given the recorded number later gets no signal',
+    },
+  },
+  {
+    name: 'signal-while-pids-can-be-reused',
+    rule: 'a signal goes out only while the cgroup is frozen',
+    file: 'src/adapters/process/signal.ts',
+    find: `  if (freezer === null) return sendTo(`,
+    replace: `  if (freezer !== undefined) return sendTo(`,
+    caughtBy: {
+      file: 'src/adapters/process/signal.test.ts',
+      test: 'members are looked at and the signal is sent while nothing can end, and then all go on',
+    },
+  },
+  {
+    name: 'no-pid-namespace',
+    rule: 'under root an instance has its own PID namespace: what escapes its cgroups dies with its first process',
+    file: 'src/adapters/process/launch.ts',
+    find: `survey.namespaces ? (survey.tools.unshare ?? '') : ''`,
+    replace: `''`,
+    caughtBy: {
+      file: 'src/adapters/process/escape.test.ts',
+      test: 'a child that moves to other cgroups dies with its instance all the same',
+    },
+  },
+]

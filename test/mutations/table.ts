@@ -1,0 +1,14 @@
+/** Every mutation there is. A rule of "never twice on one host" or of "getting up" that has no row here is a rule that nobody guards. */
+
+import { changeMutations } from './changes.ts'
+import { gettingUpMutations } from './getting-up.ts'
+import type { Mutation } from './mutation.ts'
+import { neverTwiceMutations } from './never-twice.ts'
+import { oneDaemonMutations } from './one-daemon.ts'
+
+export const mutations: readonly Mutation[] = [
+  ...oneDaemonMutations,
+  ...neverTwiceMutations,
+  ...changeMutations,
+  ...gettingUpMutations,
+]

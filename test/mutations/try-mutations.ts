@@ -1,0 +1,81 @@
+/**
+ * Tries mutations: makes each one, runs its test, and demands that the test fails on an assertion. A test that fails without the
+ * mutation too, or that fails because the mutant cannot run at all, has caught nothing: both count as broken, not as caught.
+ */
+
+import { rmSync } from 'node:fs'
+import { makeCopy, makeMutant, needsProduct, removeCopies } from './copy.ts'
+import type { Mutation } from './mutation.ts'
+import { runTests } from './run-tests.ts'
+import type { TestResult } from './test-reporter.config.ts'
+
+export interface Verdict {
+  readonly mutation: Mutation
+  /** `untried`: this machine cannot run the test at all, which then said so and was skipped. */
+  readonly state: 'caught' | 'survived' | 'broken' | 'untried'
+  /** For `caught`, what the test said; else why it is not. */
+  readonly evidence: string
+  readonly tookMs: number
+}
+
+/** Errors of a mutant that does not run, as opposed to one that runs wrongly. */
+const isNoProof: ReadonlySet<string> = new Set(['SyntaxError', 'ReferenceError', 'TypeError'])
+
+/** One after the other: many tests measure time. Verdicts come in the order of the test files. */
+export async function* tryMutations(mutations: readonly Mutation[]): AsyncGenerator<Verdict> {
+  removeCopies()
+  try {
+    for (const group of Map.groupBy(mutations, ({ caughtBy }) => caughtBy.file).values()) {
+      const healthy = await runUnchanged(group)
+      for (const mutation of group) yield await tryOne(mutation, healthy.get(mutation.caughtBy.test) ?? null)
+    }
+  } finally {
+    removeCopies()
+  }
+}
+
+/** How each test of one file ends without any mutation: all of them in one run. */
+async function runUnchanged(group: readonly Mutation[]): Promise<ReadonlyMap<string, TestResult>> {
+  const [first] = group
+  if (first === undefined) return new Map()
+  const copy = makeCopy('unchanged', needsProduct(first))
+  const { results } = await runTests(copy, first.caughtBy.file, [...new Set(group.map(({ caughtBy }) => caughtBy.test))])
+  rmSync(copy, { recursive: true, force: true })
+  return new Map(results.map((result) => [result.name, result]))
+}
+
+async function tryOne(mutation: Mutation, healthy: TestResult | null): Promise<Verdict> {
+  const beganMs = performance.now()
+  const tell = (state: Verdict['state'], evidence: string): Verdict => ({
+    mutation,
+    state,
+    evidence,
+    tookMs: performance.now() - beganMs,
+  })
+  if (healthy === null) return tell('broken', `${mutation.caughtBy.file} has no such test`)
+  if (healthy.state === 'skipped') return tell('untried', 'its test is skipped on this machine')
+  if (healthy.state === 'failed') return tell('broken', `its test fails without it: ${inOneLine(healthy)}`)
+  try {
+    const copy = makeMutant(mutation)
+    const { results, trouble } = await runTests(copy, mutation.caughtBy.file, [mutation.caughtBy.test])
+    rmSync(copy, { recursive: true, force: true })
+    const failed = results.find(({ state }) => state === 'failed')
+    if (failed?.failure?.kind === 'testCodeFailure' && !isNoProof.has(failed.failure.error)) return tell('caught', inOneLine(failed))
+    if (failed !== undefined) return tell('broken', `${failed.failure?.kind}, ${inOneLine(failed)}`)
+    if (results.length > 0) return tell('survived', 'its test passes')
+    return tell('broken', `its test did not run: ${trouble.trim().split('\n').slice(-6).join(' ')}`)
+  } catch (error) {
+    return tell('broken', error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** The first line of a failure; where that only announces what differs, what differs too. */
+function inOneLine({ failure }: TestResult): string {
+  const lines = (failure?.message ?? '').split('\n').map((each) => each.trim().replaceAll(/\s+/g, ' '))
+  const [first = '', ...rest] = lines.filter((each) => each !== '' && each !== '+ actual - expected')
+  const difference = rest.filter((each) => /^[+-] ?|!==/.test(each))
+  const whole = first.endsWith(':') ? [first, ...(difference.length > 0 ? difference : rest)].join(' ') : first
+  return whole.length > longestEvidence ? `${whole.slice(0, longestEvidence)}…` : whole
+}
+
+const longestEvidence = 160
