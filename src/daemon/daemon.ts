@@ -6,6 +6,7 @@
 
 import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import type { InstanceSpec } from '../core/instance/slot.ts'
+import { launchWords } from '../core/model/shell-command.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
@@ -289,7 +290,7 @@ export class Daemon {
     return {
       slot,
       epoch,
-      command: service.command,
+      command: launchWords(service.command, service.stop.signal),
       directory: service.directory,
       environment: composeEnvironment({
         spec,

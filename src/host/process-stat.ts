@@ -9,6 +9,7 @@ export interface ProcessStat {
   readonly pid: number
   /** `Z` is a zombie, `T` stopped. */
   readonly state: string
+  readonly parent: number
   readonly processGroup: number
   /** Clock ticks since boot. */
   readonly startTicks: number
@@ -37,6 +38,7 @@ export function parseProcessStat(line: string): ProcessStat | null {
   return {
     pid,
     state: fields[0] ?? '',
+    parent: Number(fields[1]),
     processGroup: Number(fields[2]),
     startTicks: Number(fields[19]),
     cpuTicks: Number(fields[11]) + Number(fields[12]),

@@ -52,7 +52,7 @@ export interface Job {
 
 /** What is run. Container images will be a second member. */
 export interface Work {
-  /** What is run: a string by `/bin/sh -c`, an array directly, without a shell. Default: required. */
+  /** What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too. Default: required. */
   readonly command: Command
 }
 

@@ -53,7 +53,7 @@ test('limits become the files of either version, in the order in which the kerne
 test('a process whose name imitates the format is still read right', () => {
   const fields = Array.from({ length: 20 }, (_, index) => `${index + 4}`)
   const stat = parseProcessStat(`42 (a) R 1 (b)) S ${fields.join(' ')}`)
-  assert.deepEqual(stat, { pid: 42, state: 'S', processGroup: 5, startTicks: 22, cpuTicks: 29 })
+  assert.deepEqual(stat, { pid: 42, state: 'S', parent: 4, processGroup: 5, startTicks: 22, cpuTicks: 29 })
   assert.equal(parseProcessStat(''), null)
   assert.equal(parseProcessStat('42 (sh) S 1 2'), null)
 })

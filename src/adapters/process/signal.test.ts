@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { observeProcess } from '../../host/process-stat.ts'
-import { isRunning, kill } from '../../../test/support/runtime-bed.ts'
+import { launchWords } from '../../core/model/shell-command.ts'
+import { RuntimeBed, instance, isRunning, kill, needsRoot, until } from '../../../test/support/runtime-bed.ts'
 import type { Enclosure } from './enclosure.ts'
 import { sendFrozen } from './signal.ts'
 
@@ -57,3 +59,20 @@ test('a process of the same epoch that was given the recorded number later gets 
   assert.deepEqual(story, ['freeze', 'members', 'thaw'])
   assert.equal(isRunning(pid), true)
 })
+
+for (const [form, around] of [
+  ['one simple command', ['', '']],
+  ['a longer line', ['echo begins; ', '; echo must not be reached']],
+] as const) {
+  test(`the stop signal reaches what a string runs: ${form}`, { skip: needsRoot }, async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const program = bed.path('program.sh')
+    writeFileSync(program, "trap 'echo has heard; exit 7' TERM\necho is up\nwhile :; do sleep 0.05; done\n")
+    await bed.run(1, launchWords(['/bin/sh', '-c', `${around[0]}sh ${program}${around[1]}`], 'SIGTERM'))
+    await until(() => bed.logText().includes('is up'), 'the program to be up')
+    await bed.runtime.signal(instance(1), 'SIGTERM')
+    await bed.event('gone', 1)
+    assert.match(bed.logText(), /has heard/)
+    assert.doesNotMatch(bed.logText(), /must not be reached/)
+  })
+}

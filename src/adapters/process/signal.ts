@@ -6,7 +6,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { SignalName } from '../../core/model/service.ts'
-import { observeProcess } from '../../host/process-stat.ts'
+import { isWaitingShell } from '../../core/model/shell-command.ts'
+import { commandWords, observeProcess } from '../../host/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { type Enclosure, type Freezer, hasCode } from './enclosure.ts'
 
@@ -55,8 +56,16 @@ function sendTo(enclosure: Enclosure, target: { readonly pid: number; readonly s
   if (!enclosure.members().includes(target.pid)) return
   const stat = observeProcess(target.pid)
   if (stat === null || stat.startTicks !== target.startTicks) return
+  // A shell that waits hears the signal when what it runs has ended: that is told first.
+  if (isWaitingShell(commandWords(target.pid))) {
+    for (const pid of enclosure.members()) if (observeProcess(pid)?.parent === target.pid) sendOne(pid, signal)
+  }
+  sendOne(target.pid, signal)
+}
+
+function sendOne(pid: number, signal: SignalName): void {
   try {
-    process.kill(target.pid, signal)
+    process.kill(pid, signal)
   } catch (error) {
     if (!hasCode(error, 'ESRCH')) throw error
   }

@@ -153,7 +153,7 @@ function establishIdentity(path: string, takeOver: boolean): Identity {
   const here = { machineId: readMachineId(), inode: String(ino), birth: String(birthtimeNs), path }
   const recorded = readIdentity(file)
   if (recorded === null) {
-    const fresh: Identity = { format: 1, stateId: randomBytes(8).toString('hex'), ...here }
+    const fresh: Identity = { format: 1, stateId: findLivingState(path) ?? randomBytes(8).toString('hex'), ...here }
     writeFileSync(file, `${JSON.stringify(fresh)}\n`, { mode: 0o600, flush: true })
     return fresh
   }
@@ -165,6 +165,24 @@ function establishIdentity(path: string, takeOver: boolean): Identity {
     return moved
   }
   return recorded
+}
+
+/**
+ * The state id of instances that still run out of this very path, when its identity was removed under them (`rm -r` and a new `up`):
+ * their keepers name both in their words. Under a new id the daemon could not see them, and would start everything twice.
+ */
+function findLivingState(path: string): string | null {
+  for (const pid of listPids()) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      if (!words.includes(`\0${path}/slots/`)) continue
+      const stateId = /\/daruma\/([0-9a-f]+)\//.exec(words)?.[1]
+      if (stateId !== undefined) return stateId
+    } catch {
+      // The process went away while we looked.
+    }
+  }
+  return null
 }
 
 function readIdentity(file: string): Identity | null {
