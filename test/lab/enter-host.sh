@@ -12,7 +12,7 @@ while [ "$count" -gt 0 ]; do
   shift
   count=$((count - 1))
 done
-# `sh -c`: nsenter's own child, so that the scope is asked for by a process of the host's PID namespace.
+# Joined first, entered second: a process can be moved into a scope only from within the host's own part of the hierarchies.
 exec nsenter --target "$init" --all -- /usr/bin/env -i \
   PATH=/opt/daruma/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
   systemd-run --scope --quiet --collect --slice=user.slice -- "$@"

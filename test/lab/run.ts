@@ -1,6 +1,6 @@
 /**
  * `npm run lab`: the tests that need a real systemd, on lab hosts of this machine (`host.ts`). Not part of CI: it wants root and Debian,
- * and the first run fetches about 60 MB of packages into the lab's folder, where they stay.
+ * and the first run makes a file system of 160 MB from packages, which stays.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -18,7 +18,7 @@ if (missing !== null) {
   process.exitCode = 1
 } else {
   if (!existsSync(baseDirectory)) makeBase()
-  const files = filesBelow('test/lab', (name) => name.endsWith('.lab.ts'))
+  const files = filesBelow('test/lab', (name) => name.endsWith('-lab.ts'))
   const options = ['--test', `--test-timeout=${testLimitMs}`, '--test-concurrency=1', '--test-reporter=spec']
   const words = process.argv.slice(2).map((word) => `--test-name-pattern=${word}`)
   const result = spawnSync(process.execPath, [...options, ...words, ...files], { cwd: root, stdio: 'inherit' })
