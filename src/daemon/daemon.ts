@@ -250,6 +250,7 @@ export class Daemon {
       secrets: this.#secrets,
       clock: this.#ports.clock,
       observe: () => this.#status.instances(false),
+      limits: () => this.#ports.runtime.guarantees().limits,
       loadRevision: (number) => this.loadRevision(number),
     }
   }

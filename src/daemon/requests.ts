@@ -24,6 +24,8 @@ export interface RequestTools {
   readonly secrets: SecretStore
   readonly clock: Clock
   readonly observe: () => readonly InstanceStatus[]
+  /** What this host can limit. */
+  readonly limits: () => readonly ('cpu' | 'memory' | 'pids')[]
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
 }
 
@@ -44,7 +46,21 @@ export function recordedOf(world: World): Recorded | null {
 /** The plan for a project, without doing anything. Throws `E_PLAN_REFUSED` where a protected service would be removed. */
 export function answerPlan(tools: RequestTools, request: PlanRequest): PlanAnswer {
   const { project } = tools.secrets.seal(request.project, request.secrets)
+  refuseImpossibleLimits(tools, project)
   return { project, plan: planFor(tools, project, request.isRollback) }
+}
+
+/** Known beforehand: a start that is refused would be found out only when the old instance has been stopped for it. */
+function refuseImpossibleLimits(tools: RequestTools, project: Project): void {
+  const possible = tools.limits()
+  for (const { name, limits } of project.services) {
+    const asked = { cpu: limits.cpuCores, memory: limits.memoryBytes, pids: limits.pids }
+    const kind = (['cpu', 'memory', 'pids'] as const).find((limit) => asked[limit] !== null && !possible.includes(limit))
+    if (kind === undefined) continue
+    throw new DarumaError('E_LIMIT_IMPOSSIBLE', `${name} asks for a limit on ${kind}, which this host cannot keep.`, {
+      hint: `It can limit: ${possible.length === 0 ? 'nothing' : possible.join(', ')}. daruma doctor says why.`,
+    })
+  }
 }
 
 export async function intentOf(tools: RequestTools, request: OperationRequest): Promise<Intent | null> {
@@ -67,6 +83,7 @@ export async function intentOf(tools: RequestTools, request: OperationRequest): 
 function applyIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'apply' }>): Intent | null {
   const { world, secrets } = tools
   const sealed = secrets.seal(request.project, request.secrets)
+  refuseImpossibleLimits(tools, sealed.project)
   const plan = planFor(tools, sealed.project, false)
   if (request.base !== world.applied) throw stale(tools, request.base, plan)
   if (request.fingerprint !== null && request.fingerprint !== plan.fingerprint) {

@@ -106,8 +106,8 @@ async function showDoubledCopies(port: number, ask: (question: Ask) => Promise<A
   // Rising epochs, also from one showing to the next: only the doubling itself is wrong.
   const epoch = Date.now()
   const sockets = [await sayHello(port, epoch), await sayHello(port, epoch + 1)]
-  const sleepers = [epoch, epoch + 1].map((each) =>
-    spawn('sleep', ['60'], {
+  const idlers = [epoch, epoch + 1].map((each) =>
+    spawn('tail', ['-f', '/dev/null'], {
       env: { PATH: process.env['PATH'], WITNESS_PORT: String(port), DARUMA_SLOT: bySweep, DARUMA_EPOCH: String(each) },
       stdio: 'ignore',
     }),
@@ -122,9 +122,9 @@ async function showDoubledCopies(port: number, ask: (question: Ask) => Promise<A
     }
   } finally {
     for (const socket of sockets) socket.destroy()
-    for (const sleeper of sleepers) {
-      const gone = once(sleeper, 'exit')
-      sleeper.kill('SIGKILL')
+    for (const idler of idlers) {
+      const gone = once(idler, 'exit')
+      idler.kill('SIGKILL')
       await gone
     }
     await until('the doubled copies are gone', 5000, async () => {

@@ -4,6 +4,7 @@
  * beside a newer epoch, as long as it runs nothing.
  */
 
+import { readFileSync } from 'node:fs'
 import { allPids, commandLine, environmentOf, isAlive, processFacts, type ProcessFacts } from '../processes.ts'
 import type { Copy } from './ledger.ts'
 
@@ -65,10 +66,15 @@ const newestTicks = (): number => Math.floor(Number(process.hrtime.bigint() / 10
 /** A keeper, `unshare` on its way to one, or a tool that a keeper runs for itself before there is a command. */
 function isCompanion(facts: ProcessFacts): boolean {
   const words = commandLine(facts.pid)
-  return words.length === 0 || words.some((word) => keeperScript.test(word)) || isStillPreparing(commandLine(facts.parent))
+  return words.length === 0 || words.some((word) => /\/keeper-[0-9a-f]+\.sh$/.test(word)) || isToolOfKeeper(facts)
 }
 
-const keeperScript = /\/keeper-[0-9a-f]+\.sh$/
-
-/** `/bin/sh keeper.sh first ...`: it has become another process by the time that the command is born. */
-const isStillPreparing = (words: readonly string[]): boolean => keeperScript.test(words[1] ?? '') && words[2] === 'first'
+/** A keeper joins its epoch's cgroup after its last tool and before its command; the tool may outlive a killed keeper for a moment. */
+function isToolOfKeeper({ pid, name }: ProcessFacts): boolean {
+  if (name !== 'flock' && name !== 'sleep') return false
+  try {
+    return !readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes('/daruma/')
+  } catch {
+    return true
+  }
+}

@@ -56,7 +56,7 @@ test('an epoch that was used before is reported', async (t) => {
 
 test('a program that knows nothing of the witness is seen by its environment', async (t) => {
   await using witness = await startWitness()
-  startCopy(t, witness.port, 'db/0', 7, ['sleep', '60'])
-  const live = await witness.waitFor('the sleeper', (all) => all.some(({ slot }) => slot === 'db/0'), 5000)
+  startCopy(t, witness.port, 'db/0', 7, ['tail', '-f', '/dev/null'])
+  const live = await witness.waitFor('the silent one', (all) => all.some(({ slot }) => slot === 'db/0'), 5000)
   assert.deepEqual(live.map(({ slot, epoch, seenBy }) => ({ slot, epoch, seenBy })), [{ slot: 'db/0', epoch: 7, seenBy: 'sweep' }])
 })
