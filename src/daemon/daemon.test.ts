@@ -67,7 +67,10 @@ test('an end is told once, however many daemons come after it', async () => {
   }
   await machine.run(2000)
   const ends = (await machine.daemon?.events.read(0, 1000))?.filter(({ kind }) => kind === 'exited') ?? []
-  assert.deepEqual(ends.map(({ slot, epoch }) => [slot, epoch]), [[workerSlot, worker.order.epoch]])
+  assert.deepEqual(
+    ends.map(({ slot, epoch }) => [slot, epoch]),
+    [[workerSlot, worker.order.epoch]],
+  )
 })
 
 test('a job that ends while no daemon runs is not run again', async () => {
@@ -84,7 +87,10 @@ test('a job that ends while no daemon runs is not run again', async () => {
 
 test('a job that has completed is not run again by a daemon that carries on its revision', async () => {
   const machine = new SimulatedMachine(15)
-  const slow = aService('worker', 'serve', { ...afterMigrate, update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 20_000 } })
+  const slow = aService('worker', 'serve', {
+    ...afterMigrate,
+    update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 20_000 },
+  })
   assert.equal(await machine.apply([migrate('finish'), slow]), null)
   assert.ok(await machine.runUntil(() => machine.kernel.completions.size === 1, 60_000), 'the job completes')
   await machine.run(500)
@@ -97,13 +103,23 @@ test('a job that has completed is not run again by a daemon that carries on its 
 
 test('a rollback by hand runs no job', async () => {
   const machine = new SimulatedMachine(16)
-  for (const version of ['v1', 'v2']) await up(machine, [migrate(`finish ${version}`), aService('worker', `serve ${version}`, afterMigrate)])
+  for (const version of ['v1', 'v2'])
+    await up(machine, [migrate(`finish ${version}`), aService('worker', `serve ${version}`, afterMigrate)])
   assert.equal(await machine.ask({ kind: 'rollback', revision: 1 }), null)
   await waitForEnd(machine)
   await settled(machine)
   assert.equal(machine.daemon?.status().revision, 3)
-  assert.deepEqual(machine.kernel.running().map(({ order }) => order.command.join(' ')), ['serve v1'])
-  assert.deepEqual([...machine.kernel.completions], [['finish v1', 1], ['finish v2', 1]])
+  assert.deepEqual(
+    machine.kernel.running().map(({ order }) => order.command.join(' ')),
+    ['serve v1'],
+  )
+  assert.deepEqual(
+    [...machine.kernel.completions],
+    [
+      ['finish v1', 1],
+      ['finish v2', 1],
+    ],
+  )
 })
 
 test('an apply that was planned on an older revision is refused and changes nothing', async () => {
@@ -125,7 +141,10 @@ test('a revision of which one service fails is taken back with every service', a
   await settled(machine)
   assert.equal(machine.daemon?.status().revision, 1)
   assert.deepEqual(
-    machine.kernel.running().map(({ order }) => `${order.slot} ${order.command.join(' ')}`).toSorted(),
+    machine.kernel
+      .running()
+      .map(({ order }) => `${order.slot} ${order.command.join(' ')}`)
+      .toSorted(),
     ['other/0 serve v1', 'worker/0 serve v1'],
   )
 })

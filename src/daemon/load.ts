@@ -14,6 +14,7 @@ import type { Log } from '../ports/log.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
 import type { Discovery, Occupant, Runtime } from '../ports/runtime.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { PortAllotment } from './port-allotment.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -34,6 +35,7 @@ export interface LoadTools {
   readonly store: Store
   readonly world: World
   readonly runtime: Runtime
+  readonly directory: StateDirectory
   readonly ports: PortAllotment
   readonly clock: Clock
   readonly random: Random
@@ -62,7 +64,20 @@ export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[
   for (const { key, record } of await listRecords<number>(store, 'generation/')) world.generations.set(nameIn(key), record)
   for (const { key } of await listRecords<boolean>(store, 'stopped/')) world.stoppedByHand.add(nameIn(key))
   for (const { key, record } of await listRecords<string>(store, 'job/')) world.jobsDone.set(nameIn(key), record)
-  return (await listRecords<SlotRecord>(store, 'slot/')).map(({ record }) => record)
+  const records = (await listRecords<SlotRecord>(store, 'slot/')).map(({ record }) => record)
+  return tools.directory.isTakenOver ? renewClaims(store, records) : records
+}
+
+/** More claims than a lost original can have issued since it was copied: epochs go on above whatever it gave out. */
+const claimsSkipped = 2 ** 20
+
+/** A state that was taken over from a copy remembers no later epochs, so every slot goes on under a new, far larger claim. */
+async function renewClaims(store: Store, records: readonly SlotRecord[]): Promise<readonly SlotRecord[]> {
+  const first = ((await readRecord<number>(store, keys.claims)) ?? 0) + claimsSkipped
+  const renewed = records.map((record, index): SlotRecord => ({ ...record, claim: first + index }))
+  await store.transact({ then: [put(keys.claims, first + records.length)] })
+  for (const record of renewed) await store.transact({ then: [put(keys.slot(record.slot), record)] })
+  return renewed
 }
 
 /** A second live epoch in one slot should not exist; if some fault has made one, it must not go on. */

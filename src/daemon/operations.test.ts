@@ -51,8 +51,14 @@ test('an operation that is recorded is not overwritten, whoever recorded it, and
     loadRevision: async () => null,
     onEnd: async () => {},
   })
-  await assert.rejects(operations.begin(async () => second), { code: 'E_OPERATION_BUSY' })
+  await assert.rejects(
+    operations.begin(async () => second),
+    { code: 'E_OPERATION_BUSY' },
+  )
   const { entries } = await store.list('')
-  assert.deepEqual(entries.map(({ key, value }) => [key, JSON.parse(value) as unknown]), [[keys.operation, first]])
+  assert.deepEqual(
+    entries.map(({ key, value }) => [key, JSON.parse(value) as unknown]),
+    [[keys.operation, first]],
+  )
   assert.deepEqual([isDurable, [...world.stoppedByHand]], [false, []])
 })

@@ -14,7 +14,11 @@ import { Reconciler } from './reconciler.ts'
 import { World } from './world.ts'
 
 /** A world that wants one worker, a kernel that would start it at once, and a store that answers as `beforeWrite` lets it. */
-function open(beforeWrite: () => Promise<void>): { readonly world: World; readonly kernel: SimulatedKernel; readonly reconciler: Reconciler } {
+function open(beforeWrite: () => Promise<void>): {
+  readonly world: World
+  readonly kernel: SimulatedKernel
+  readonly reconciler: Reconciler
+} {
   const [clock, random] = [new SimulatedClock(), new SeededRandom(1)]
   const kernel = new SimulatedKernel(clock, random)
   const memory = createMemoryStore()

@@ -50,3 +50,24 @@ test('a value is known only once it is accepted, so that one that could not be w
   assert.equal(secrets.forget(new Set()).length, 1)
   assert.equal(secrets.redact('hunter2'), 'hunter2')
 })
+
+/** What a revision would hold of a service with the secret, under the key that the seed makes. */
+async function sealUnder(seed: number, value: string): Promise<{ readonly digest: string | null; readonly text: string }> {
+  const secrets = new SecretStore(createMemoryStore(), new SeededRandom(seed))
+  await secrets.load()
+  const services = [aService('web', 'serve', { secrets: { TOKEN: reference } })]
+  const { project } = secrets.seal({ name: 'shop', stage: null, services }, { web: { TOKEN: value } })
+  return { digest: project.services[0]?.secrets['TOKEN']?.digest ?? null, text: JSON.stringify(project) }
+}
+
+test('what is recorded of a project holds a digest of each secret and nothing of its value', async () => {
+  const { digest, text } = await sealUnder(1, 'correct horse battery')
+  assert.match(digest ?? '', /^[0-9a-f]{64}$/)
+  assert.doesNotMatch(text, /horse/)
+})
+
+test('equal values have equal digests under one key, and without that key no guess can be compared with them', async () => {
+  const [one, same, other] = [await sealUnder(1, 'hunter2'), await sealUnder(1, 'hunter2'), await sealUnder(2, 'hunter2')]
+  assert.equal(one.digest, same.digest)
+  assert.notEqual(one.digest, other.digest)
+})

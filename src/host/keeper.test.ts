@@ -32,7 +32,10 @@ class Slot {
   runKeeper(): { readonly said: string; readonly ended: string; readonly hasRun: boolean } {
     const command = ['/bin/sh', '-c', ': >ran; exit 3']
     const words = ['first', this.directory, digits(5), this.home, flock, '', '', this.directory, '', '0', ...command]
-    const { status, stderr } = spawnSync('/bin/sh', [join(hostScripts, 'keeper.sh'), ...words], { encoding: 'utf8', timeout: 10_000 })
+    const { status, stderr } = spawnSync('/bin/sh', [join(hostScripts, 'keeper.sh'), ...words], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    })
     assert.equal(status, 0, stderr)
     const read = (name: string): string => readFileSync(join(this.home, name), 'utf8').trimEnd()
     return { said: read('started'), ended: read('exit'), hasRun: existsSync(join(this.directory, 'ran')) }

@@ -6,6 +6,8 @@ export interface StateDirectory {
   readonly path: string
   /** Random, made once; part of every cgroup path. Survives the loss of the database. */
   readonly stateId: string
+  /** Whether this daemon has just taken a copy for the original: then epochs may have been given out that nothing here remembers. */
+  readonly isTakenOver: boolean
   /** Changes with every boot of this machine. */
   readonly bootId: string
   /** Whether the kernel holds the lock for us; false where flock is missing (weaker: said in `doctor`). */

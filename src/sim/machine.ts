@@ -146,6 +146,7 @@ export class SimulatedMachine {
           stateId: '00000000',
           bootId: this.kernel.bootId,
           isLocked: true,
+          isTakenOver: false,
           pathOf: (name) => `/state/${name}`,
           writeFile: pass,
           readFile: async () => null,

@@ -10,7 +10,9 @@ const escape = 'for procs in $PROCS; do echo 0 >$procs; done; : >escaped; exec s
 test('a child that moves to other cgroups dies with its instance all the same', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
   const { unified, controllers } = parseCgroupMounts(readFileSync('/proc/self/mountinfo', 'utf8'))
-  const procs = [...(unified === null ? [] : [unified]), ...controllers.values()].map((mount) => `${mount}/cgroup.procs`).join(' ')
+  const procs = [...(unified === null ? [] : [unified]), ...controllers.values()]
+    .map((mount) => `${mount}/cgroup.procs`)
+    .join(' ')
   const environment = { PATH: process.env['PATH'] ?? '', ESCAPED_FROM: bed.state, PROCS: procs, ESCAPE: escape }
   const command = '(setsid /bin/sh -c "$ESCAPE" 9<&- &); exec sleep 1000'
   const { pid } = await bed.run(1, ['/bin/sh', '-c', command], { directory: bed.state, environment })

@@ -84,8 +84,22 @@ export function asUser(options: {
   return [survey.tools.setpriv ?? 'setpriv', reuid, `--regid=${user.gid}`, groups, '--', ...words]
 }
 
-/** ld.so(8), "Secure-execution mode", names what a loader obeys. */
-const loaderVariable = /^(LD_|MALLOC_|GLIBC_TUNABLES$|GCONV_PATH$|LOCPATH$|NLSPATH$)/
+/**
+ * What the loader and libc obey (ld.so(8), mallopt(3)), by exact name: these come to stand on a command line, and a secret that merely
+ * begins alike (LD_SDK_KEY is a real one) must not.
+ */
+const loaderVariables: ReadonlySet<string> = new Set([
+  ...['LIBRARY_PATH', 'PRELOAD', 'AUDIT', 'BIND_NOW', 'BIND_NOT', 'DEBUG', 'DEBUG_OUTPUT', 'DYNAMIC_WEAK', 'HWCAP_MASK', 'ORIGIN_PATH'].map(ld),
+  ...['POINTER_GUARD', 'PROFILE', 'PROFILE_OUTPUT', 'SHOW_AUXV', 'TRACE_LOADED_OBJECTS', 'USE_LOAD_BIAS', 'VERBOSE', 'WARN'].map(ld),
+  ...['ARENA_MAX', 'ARENA_TEST', 'CHECK_', 'MMAP_MAX_', 'MMAP_THRESHOLD_', 'PERTURB_', 'TOP_PAD_', 'TRIM_THRESHOLD_', 'TRACE'].map(
+    (name) => `MALLOC_${name}`,
+  ),
+  ...['GLIBC_TUNABLES', 'GCONV_PATH', 'LOCPATH', 'NLSPATH'],
+])
+
+function ld(name: string): string {
+  return `LD_${name}`
+}
 
 export function splitEnvironment(environment: Readonly<Record<string, string>>): {
   readonly plain: Readonly<Record<string, string>>
@@ -94,7 +108,7 @@ export function splitEnvironment(environment: Readonly<Record<string, string>>):
   const plain: Record<string, string> = {}
   const loader: string[] = []
   for (const [name, value] of Object.entries(environment)) {
-    if (loaderVariable.test(name)) loader.push(`${name}=${value}`)
+    if (loaderVariables.has(name)) loader.push(`${name}=${value}`)
     else plain[name] = value
   }
   return { plain, loader }

@@ -7,8 +7,8 @@
 import { readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { isAlive, observeProcess, parseProcessStat } from '../../host/process-stat.ts'
-import { reservedBytes } from './slot-files.ts'
+import { isAlive, observeBootId, observeProcess, parseProcessStat } from '../../host/process-stat.ts'
+import { readEpochNote, reservedBytes } from './slot-files.ts'
 import { type Enclosure, hasCode, isMissing, killEach } from './enclosure.ts'
 
 /** In the environment of every process of an epoch that has no cgroup: the path of its epoch directory. */
@@ -55,7 +55,10 @@ interface Keeper {
   readonly startTicks: number
 }
 
+/** A keeper of an earlier boot is gone, whoever has its number and its start time now. */
 function readKeeper(epochDirectory: string): Keeper | null {
+  const bootId = observeBootId()
+  if (bootId !== '' && (readEpochNote(epochDirectory)?.bootId ?? bootId) !== bootId) return null
   try {
     const text = readFileSync(join(epochDirectory, 'keeper'), 'latin1')
     if (!text.includes('\n')) return null

@@ -21,7 +21,9 @@ async function openElsewhere(t: TestContext, path: string): Promise<{ readonly p
   const program = `import { openStateDirectory } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
     console.log(openStateDirectory({ path: ${JSON.stringify(path)}, takeOver: false }).stateId)
     setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => kill(child.pid ?? 0))
   await once(child.stdout, 'data')
   return { pid: child.pid ?? 0, exit: once(child, 'exit') }

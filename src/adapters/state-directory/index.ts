@@ -6,7 +6,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { constants, mkdirSync, openSync, readFileSync, readlinkSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { constants, mkdirSync, openSync, readFileSync, readlinkSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { chown, mkdir, open, readFile, readdir, rename, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { DarumaError } from '../../ports/error.ts'
@@ -39,10 +39,11 @@ export function openStateDirectory(options: OpenOptions): StateDirectory {
   makeDirectory(path)
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
   const isLocked = lock(descriptor, path)
-  const identity = establishIdentity(path, options.takeOver)
+  const { identity, isTakenOver } = establishIdentity(path, options.takeOver)
   return {
     path,
     stateId: identity.stateId,
+    isTakenOver,
     bootId: readBootId(),
     isLocked,
     pathOf: (name) => join(path, name),
@@ -82,7 +83,8 @@ function lock(descriptor: number, path: string): boolean {
     stdio: ['ignore', 'ignore', 'ignore', descriptor],
   })
   if (status === 0) return true
-  if (error !== undefined) return lockByRecord(path)
+  // 1 means held (flock(1)); anything else, that it could not be asked.
+  if (error !== undefined || status !== 1) return lockByRecord(path)
   const holder = describeHolder(path)
   throw new DarumaError('E_DAEMON_RUNNING', `Another daemon owns ${path}: ${holder}.`, {
     hint: 'Only one daemon may own a state directory. Talk to that one, or choose another directory with --state DIR.',
@@ -147,24 +149,24 @@ function listDescriptors(pid: number): readonly string[] {
   }
 }
 
-function establishIdentity(path: string, takeOver: boolean): Identity {
+function establishIdentity(path: string, takeOver: boolean): { readonly identity: Identity; readonly isTakenOver: boolean } {
   const file = join(path, 'identity.json')
   const { ino, birthtimeNs } = statSync(path, { bigint: true })
   const here = { machineId: readMachineId(), inode: String(ino), birth: String(birthtimeNs), path }
   const recorded = readIdentity(file)
   if (recorded === null) {
     const fresh: Identity = { format: 1, stateId: findLivingState(path) ?? randomBytes(8).toString('hex'), ...here }
-    writeFileSync(file, `${JSON.stringify(fresh)}\n`, { mode: 0o600, flush: true })
-    return fresh
+    writeIdentity(file, fresh)
+    return { identity: fresh, isTakenOver: false }
   }
   const isSame = recorded.machineId === here.machineId && recorded.inode === here.inode && recorded.birth === here.birth
   if (!isSame) {
     if (!takeOver || originalExists(recorded)) throw copied(recorded, path)
     const moved: Identity = { ...recorded, ...here }
-    writeFileSync(file, `${JSON.stringify(moved)}\n`, { mode: 0o600, flush: true })
-    return moved
+    writeIdentity(file, moved)
+    return { identity: moved, isTakenOver: true }
   }
-  return recorded
+  return { identity: recorded, isTakenOver: false }
 }
 
 /**
@@ -183,6 +185,12 @@ function findLivingState(path: string): string | null {
     }
   }
   return null
+}
+
+/** By rename: half an identity would be none, and a new one would not see what runs. */
+function writeIdentity(file: string, identity: Identity): void {
+  writeFileSync(`${file}.next`, `${JSON.stringify(identity)}\n`, { mode: 0o600, flush: true })
+  renameSync(`${file}.next`, file)
 }
 
 function readIdentity(file: string): Identity | null {

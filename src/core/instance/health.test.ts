@@ -4,7 +4,12 @@ import type { Health } from '../model/service.ts'
 import { answer, beginWatch } from './health.ts'
 import type { Verdict } from './health.ts'
 
-const probe = { check: { kind: 'http', path: '/', port: null, host: null }, intervalMs: 1000, timeoutMs: 1000, retries: 2 } as const
+const probe = {
+  check: { kind: 'http', path: '/', port: null, host: null },
+  intervalMs: 1000,
+  timeoutMs: 1000,
+  retries: 2,
+} as const
 const onlyLiveness: Health = { startup: null, readiness: null, liveness: probe, startPeriodMs: 10_000 }
 
 test('a liveness probe that stands alone counts failures only after its first success', () => {
