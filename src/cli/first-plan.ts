@@ -11,5 +11,5 @@ export function planFirst(project: Project): PlanAnswer {
   if ('plan' in outcome) return { plan: outcome.plan, project }
   const hint = outcome.problems[0]?.allowed ?? null
   const message = outcome.problems.map((problem) => problem.message).join('\n')
-  throw new DarumaError('E_PLAN_REFUSED', message, hint === null ? {} : { hint })
+  throw new DarumaError(outcome.problems[0]?.code ?? 'E_PLAN_REFUSED', message, hint === null ? {} : { hint })
 }

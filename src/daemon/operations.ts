@@ -105,7 +105,7 @@ export class Operations {
     const number = record.state === 'rolling-back' ? record.base : record.target
     this.#world.target = await this.#options.loadRevision(number)
     this.#current = this.#watched(record)
-    this.#options.tell('operation-started', `carries on ${record.kind} to revision ${record.target}`, 'the daemon began anew')
+    this.#options.tell('operation-started', `${titleOf(record)} is carried on`, 'the daemon began anew')
     this.judge()
   }
 
@@ -188,7 +188,7 @@ export class Operations {
       this.#world.lastRevision = Math.max(this.#world.lastRevision, target)
     }
     this.#current = this.#watched(record)
-    this.#options.tell('operation-started', `begins: ${describe(record)}`, null)
+    this.#options.tell('operation-started', `${titleOf(record)} begins`, requesterOf(record))
     this.#options.reconciler().nudge()
     return { id: record.id, revision: target }
   }
@@ -206,9 +206,9 @@ export class Operations {
     for (const [name, verdict] of verdicts) {
       if (verdict.kind !== 'moving') continue
       nextMs = Math.min(nextMs, verdict.deadlineMs - nowMs)
-      this.#sayProgress(watched, name, `${verdict.ready}/${verdict.wanted} ready`, verdict)
+      this.#sayProgress(watched, name, verdict.wanted === 0 ? 'ending' : `${verdict.ready}/${verdict.wanted} ready`, verdict)
     }
-    for (const [name, verdict] of verdicts) if (verdict.kind === 'done') this.#sayProgress(watched, name, 'done', null)
+    for (const [name, verdict] of verdicts) if (verdict.kind === 'done') this.#sayProgress(watched, name, this.#wordForDone(watched.record, name), null)
     const failed = [...verdicts].find(([, verdict]) => verdict.kind === 'failed')
     if (failed !== undefined && failed[1].kind === 'failed') return this.#fail(watched, failed[0], failed[1])
     if ([...verdicts.values()].every((verdict) => verdict.kind === 'done')) return this.#finish(watched)
@@ -263,6 +263,11 @@ export class Operations {
       list.push({ slot: shell.id, state, isReady, reason, isFresh, isLeaving, gracePeriodMs })
     }
     return slots
+  }
+
+  #wordForDone(record: OperationRecord, name: ServiceName): string {
+    if (this.#world.wantedOf(name) === null) return 'ended'
+    return record.state === 'rolling-back' ? `back on revision ${record.base}` : 'done'
   }
 
   #sayProgress(
@@ -339,7 +344,7 @@ export class Operations {
     this.#timer?.cancel()
     const rolledBack = record.state === 'rolling-back'
     const kind = rolledBack ? 'rolled-back' : how.state === 'succeeded' ? 'operation-succeeded' : 'operation-failed'
-    this.#options.tell(kind, rolledBack ? `back at revision ${record.base}` : `${how.state}: ${describe(record)}`, how.cause)
+    this.#options.tell(kind, rolledBack ? `back at revision ${record.base}` : `${titleOf(record)} has ${how.state}`, how.cause)
     const durationMs = Math.round(clock.now() - watched.startedMs)
     if (how.failure !== null) this.#say(watched, { kind: 'failure', failure: how.failure })
     this.#say(watched, { kind: 'end', state: how.state, rolledBack, revision: this.#world.applied, durationMs })
@@ -359,9 +364,14 @@ export class Operations {
   }
 }
 
+function titleOf(record: OperationRecord): string {
+  return record.target === record.base ? record.kind : `${record.kind} to revision ${record.target}`
+}
+
+const requesterOf = (record: OperationRecord): string => `daruma ${record.by.command}, by ${record.by.user} (pid ${record.by.pid})`
+
 function describe(record: OperationRecord): string {
-  const what = record.target === record.base ? record.kind : `${record.kind} to revision ${record.target}`
-  return `${what} by ${record.by.user} (pid ${record.by.pid}, ${record.by.command}) since ${record.startedAt}`
+  return `${titleOf(record)}: ${requesterOf(record)}, since ${record.startedAt}`
 }
 
 function viewOf(record: OperationRecord): OperationView {

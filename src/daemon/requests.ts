@@ -43,7 +43,7 @@ export function recordedOf(world: World): Recorded | null {
   }
 }
 
-/** The plan for a project, without doing anything. Throws `E_PLAN_REFUSED` where a protected service would be removed. */
+/** The plan for a project, without doing anything. Throws `E_PLAN_PROTECTED` where a protected service would be removed. */
 export function answerPlan(tools: RequestTools, request: PlanRequest): PlanAnswer {
   const { project } = tools.secrets.seal(request.project, request.secrets)
   refuseImpossibleLimits(tools, project)
@@ -256,7 +256,7 @@ function planFor(tools: RequestTools, project: Project, isRollback: boolean): Pl
   if ('plan' in outcome) return outcome.plan
   const [first] = outcome.problems
   throw new DarumaError(
-    'E_PLAN_REFUSED',
+    first?.code ?? 'E_PLAN_REFUSED',
     first?.message ?? 'The plan is refused.',
     first?.allowed === null || first === undefined ? {} : { hint: first.allowed },
   )

@@ -92,7 +92,7 @@ export const changeMutations: readonly Mutation[] = [
     replace: `replaceAll(spelling, spelling)`,
     caughtBy: {
       file: 'src/daemon/secrets.test.ts',
-      test: 'a known value is redacted plain, as JSON, and line by line, also by the next daemon',
+      test: 'a value that begins with another one is hidden whole',
     },
   },
   {
@@ -114,7 +114,7 @@ export const changeMutations: readonly Mutation[] = [
     replace: `createHmac('sha256', '')`,
     caughtBy: {
       file: 'src/daemon/secrets.test.ts',
-      test: 'without the key of the state a digest cannot be compared with a guess',
+      test: 'equal values have equal digests under one key, and without that key no guess can be compared with them',
     },
   },
 ]

@@ -59,7 +59,8 @@ function build(copy: string): void {
 export function removeCopies(): void {
   if (!existsSync(mutants)) return
   for (const name of readdirSync(mutants)) {
-    if (name === String(process.pid) || !existsSync(`/proc/${name}`)) rmSync(join(mutants, name), { recursive: true, force: true })
+    if (name === String(process.pid) || !existsSync(`/proc/${name}`))
+      rmSync(join(mutants, name), { recursive: true, force: true })
   }
   if (readdirSync(mutants).length === 0) rmSync(mutants, { recursive: true })
 }

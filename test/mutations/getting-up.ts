@@ -21,7 +21,10 @@ export const gettingUpMutations: readonly Mutation[] = [
     file: 'src/core/instance/backoff.ts',
     find: `if (failuresInARow <= 1 ||`,
     replace: `if (failuresInARow > 0 ||`,
-    caughtBy: { file: steps, test: 'quick failures wait twice as long each time, and past the budget the slot says crash-looping' },
+    caughtBy: {
+      file: steps,
+      test: 'quick failures wait twice as long each time, and past the budget the slot says crash-looping',
+    },
   },
   {
     name: 'crash-loop-is-not-said',
@@ -29,7 +32,10 @@ export const gettingUpMutations: readonly Mutation[] = [
     file: 'src/core/instance/step.ts',
     find: `failuresInARow > restart.budget && slot`,
     replace: `failuresInARow < 0 && slot`,
-    caughtBy: { file: steps, test: 'quick failures wait twice as long each time, and past the budget the slot says crash-looping' },
+    caughtBy: {
+      file: steps,
+      test: 'quick failures wait twice as long each time, and past the budget the slot says crash-looping',
+    },
   },
   {
     name: 'failures-are-never-forgiven',
@@ -75,7 +81,10 @@ export const gettingUpMutations: readonly Mutation[] = [
     file: 'src/adapters/process/index.ts',
     find: `        runAll(undo)\n        return explainStartFailure`,
     replace: `        return explainStartFailure`,
-    caughtBy: { file: fullDisk, test: 'on a full disk nothing is started and nothing half-made is left; with space it works again' },
+    caughtBy: {
+      file: fullDisk,
+      test: 'on a full disk nothing is started and nothing half-made is left; with space it works again',
+    },
   },
   {
     name: 'exit-code-needs-space',

@@ -109,7 +109,10 @@ export const neverTwiceMutations: readonly Mutation[] = [
     file: 'src/adapters/process/enclosure.ts',
     find: `    rmdirSync(directory)\n`,
     replace: `    if (cgroupMembers(directory).length > 0) rmdirSync(directory)\n`,
-    caughtBy: { file: lateKeepers, test: 'v2: a late keeper of an epoch that was given up leaves, also when no newer one was started' },
+    caughtBy: {
+      file: lateKeepers,
+      test: 'v2: a late keeper of an epoch that was given up leaves, also when no newer one was started',
+    },
     isSlow: true,
   },
   {

@@ -2,7 +2,10 @@
 
 import type { Mutation } from './mutation.ts'
 
-const stateDirectory = { file: 'src/adapters/state-directory/index.ts', tests: 'src/adapters/state-directory/index.test.ts' } as const
+const stateDirectory = {
+  file: 'src/adapters/state-directory/index.ts',
+  tests: 'src/adapters/state-directory/index.test.ts',
+} as const
 
 export const oneDaemonMutations: readonly Mutation[] = [
   {

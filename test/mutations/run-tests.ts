@@ -4,7 +4,8 @@
  */
 
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { allPids, environmentOf, identify, signalProcess, until } from '../processes.ts'
 import type { TestResult } from './test-reporter.config.ts'
@@ -20,7 +21,7 @@ const fileLimitMs = 60_000
 const testLimitMs = 45_000
 const reporter = new URL('./test-reporter.config.ts', import.meta.url).href
 
-/** `names` are whole names of tests; results of others are left out. */
+/** `names` are whole names of tests, without those of the suites that they are in. */
 export async function runTests(copy: string, file: string, names: readonly string[]): Promise<TestRun> {
   const answers = join(copy, 'answers.ndjson')
   rmSync(answers, { force: true })
@@ -30,18 +31,27 @@ export async function runTests(copy: string, file: string, names: readonly strin
     `--test-timeout=${testLimitMs}`,
     // A test that failed half-way may have left something open that would keep the process alive.
     '--test-force-exit',
-    ...names.map((name) => `--test-name-pattern=${RegExp.escape(name)}`),
+    ...names.map((name) => `--test-name-pattern=^${name.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`)}$`),
     file,
   ]
-  const trouble = await run(copy, words)
+  // Of its own, since a mutant may make a test's clean-up fail; short, since the path of a unix socket is.
+  const temporary = mkdtempSync(join(tmpdir(), 'daruma-mutant-'))
+  // Services that run as somebody else must be able to pass through.
+  chmodSync(temporary, 0o711)
+  const trouble = await run(copy, words, temporary)
   await endLeftOvers(copy)
+  rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
   const text = existsSync(answers) ? readFileSync(answers, 'utf8') : ''
   const results = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as TestResult]))
   return { results: results.filter(({ name }) => names.includes(name)), trouble }
 }
 
-function run(cwd: string, words: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, words, { cwd, env: { ...cleanEnvironment(), [mark]: cwd }, stdio: ['ignore', 'ignore', 'pipe'] })
+function run(cwd: string, words: readonly string[], temporary: string): Promise<string> {
+  const child = spawn(process.execPath, words, {
+    cwd,
+    env: { ...cleanEnvironment(), [mark]: cwd, TMPDIR: temporary },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let said = ''
   child.stderr.on('data', (part: Buffer) => (said = `${said}${part.toString('utf8')}`.slice(-4000)))
   const limit = setTimeout(() => {
@@ -68,7 +78,9 @@ const mark = 'TRIED_MUTANT'
 /** A mutant that ends nobody, or starts somebody again and again, can make a test's own clean-up fail. */
 async function endLeftOvers(copy: string): Promise<void> {
   await until(`everybody of ${copy} is ended`, 10_000, () => {
-    const left = allPids().filter((pid) => environmentOf(pid)[mark] === copy).map(identify)
+    const left = allPids()
+      .filter((pid) => environmentOf(pid)[mark] === copy)
+      .map(identify)
     for (const id of left) if (id !== null) signalProcess(id, 'SIGKILL')
     return left.length === 0
   })

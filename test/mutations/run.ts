@@ -21,8 +21,11 @@ for await (const verdict of tryMutations(chosen)) {
   print(verdict)
 }
 const count = (state: Verdict['state']): number => verdicts.filter((verdict) => verdict.state === state).length
-console.log(`${verdicts.length} mutations: ${(['caught', 'survived', 'broken', 'untried'] as const).map((state) => `${count(state)} ${state}`).join(', ')}`)
-if (chosen.length === 0) console.error(`no mutation is called ${words.join(' or ')}; there are: ${mutations.map(({ name }) => name).join(' ')}`)
+console.log(
+  `${verdicts.length} mutations: ${(['caught', 'survived', 'broken', 'untried'] as const).map((state) => `${count(state)} ${state}`).join(', ')}`,
+)
+if (chosen.length === 0)
+  console.error(`no mutation is called ${words.join(' or ')}; there are: ${mutations.map(({ name }) => name).join(' ')}`)
 process.exitCode = chosen.length === 0 || count('survived') + count('broken') > 0 ? 1 : 0
 
 function print({ mutation: { name, rule, caughtBy }, state, evidence, tookMs }: Verdict): void {

@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs'
 import { makeCopy, makeMutant, needsProduct, removeCopies } from './copy.ts'
 import type { Mutation } from './mutation.ts'
-import { runTests } from './run-tests.ts'
+import { runTests, type TestRun } from './run-tests.ts'
 import type { TestResult } from './test-reporter.config.ts'
 
 export interface Verdict {
@@ -27,24 +27,24 @@ export async function* tryMutations(mutations: readonly Mutation[]): AsyncGenera
   try {
     for (const group of Map.groupBy(mutations, ({ caughtBy }) => caughtBy.file).values()) {
       const healthy = await runUnchanged(group)
-      for (const mutation of group) yield await tryOne(mutation, healthy.get(mutation.caughtBy.test) ?? null)
+      for (const mutation of group) yield await tryOne(mutation, healthy)
     }
   } finally {
     removeCopies()
   }
 }
 
-/** How each test of one file ends without any mutation: all of them in one run. */
-async function runUnchanged(group: readonly Mutation[]): Promise<ReadonlyMap<string, TestResult>> {
+/** How the tests of one file end without any mutation: all that the group names, in one run. */
+async function runUnchanged(group: readonly Mutation[]): Promise<TestRun> {
   const [first] = group
-  if (first === undefined) return new Map()
+  if (first === undefined) return { results: [], trouble: '' }
   const copy = makeCopy('unchanged', needsProduct(first))
-  const { results } = await runTests(copy, first.caughtBy.file, [...new Set(group.map(({ caughtBy }) => caughtBy.test))])
+  const run = await runTests(copy, first.caughtBy.file, [...new Set(group.map(({ caughtBy }) => caughtBy.test))])
   rmSync(copy, { recursive: true, force: true })
-  return new Map(results.map((result) => [result.name, result]))
+  return run
 }
 
-async function tryOne(mutation: Mutation, healthy: TestResult | null): Promise<Verdict> {
+async function tryOne(mutation: Mutation, unchanged: TestRun): Promise<Verdict> {
   const beganMs = performance.now()
   const tell = (state: Verdict['state'], evidence: string): Verdict => ({
     mutation,
@@ -52,22 +52,27 @@ async function tryOne(mutation: Mutation, healthy: TestResult | null): Promise<V
     evidence,
     tookMs: performance.now() - beganMs,
   })
-  if (healthy === null) return tell('broken', `${mutation.caughtBy.file} has no such test`)
+  const { file, test } = mutation.caughtBy
+  const healthy = unchanged.results.find(({ name }) => name === test)
+  if (healthy === undefined) return tell('broken', `${file} has no such test: ${lastWords(unchanged)}`)
   if (healthy.state === 'skipped') return tell('untried', 'its test is skipped on this machine')
   if (healthy.state === 'failed') return tell('broken', `its test fails without it: ${inOneLine(healthy)}`)
   try {
     const copy = makeMutant(mutation)
-    const { results, trouble } = await runTests(copy, mutation.caughtBy.file, [mutation.caughtBy.test])
+    const run = await runTests(copy, file, [test])
     rmSync(copy, { recursive: true, force: true })
-    const failed = results.find(({ state }) => state === 'failed')
-    if (failed?.failure?.kind === 'testCodeFailure' && !isNoProof.has(failed.failure.error)) return tell('caught', inOneLine(failed))
+    const failed = run.results.find(({ state }) => state === 'failed')
+    if (failed?.failure?.kind === 'testCodeFailure' && !isNoProof.has(failed.failure.error))
+      return tell('caught', inOneLine(failed))
     if (failed !== undefined) return tell('broken', `${failed.failure?.kind}, ${inOneLine(failed)}`)
-    if (results.length > 0) return tell('survived', 'its test passes')
-    return tell('broken', `its test did not run: ${trouble.trim().split('\n').slice(-6).join(' ')}`)
+    if (run.results.length > 0) return tell('survived', 'its test passes')
+    return tell('broken', `its test did not run: ${lastWords(run)}`)
   } catch (error) {
     return tell('broken', error instanceof Error ? error.message : String(error))
   }
 }
+
+const lastWords = ({ trouble }: TestRun): string => trouble.trim().split('\n').slice(-6).join(' ')
 
 /** The first line of a failure; where that only announces what differs, what differs too. */
 function inOneLine({ failure }: TestResult): string {

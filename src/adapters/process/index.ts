@@ -117,7 +117,6 @@ class ProcessRuntime implements Runtime {
   }
 
   start(order: StartOrder): Promise<StartRefusal | null> {
-    this.#hasten()
     return this.#starts.run(async () => {
       const undo: (() => void)[] = []
       try {
@@ -160,6 +159,8 @@ class ProcessRuntime implements Runtime {
     })
     enclosure.make()
     const joinFiles = [...enclosure.joinFiles, ...survey.limits.make(path, order.limits)]
+    // After the last cgroup was made: making one would wait for the same lock, and this whole thread with it.
+    this.#hasten()
     await this.#reach('runtime.cgroups-made')
 
     await commitEpoch(paths, order.epoch)

@@ -45,6 +45,7 @@ export async function discover(directory: string): Promise<Found> {
     services: stated.length > 0 ? stated : (npmPackage?.services ?? []),
     notes: [...notes, ...(compose?.notes ?? [])],
     hostMemoryBytes: totalmem(),
+    isRoot: process.geteuid?.() === 0,
   }
 }
 

@@ -8,6 +8,8 @@ export interface Found {
   readonly notes: readonly string[]
   /** For refusing what this machine cannot hold. */
   readonly hostMemoryBytes: number
+  /** Only root can limit what services use. */
+  readonly isRoot: boolean
 }
 
 export interface FoundService {

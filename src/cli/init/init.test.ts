@@ -191,6 +191,7 @@ test('whatever was found, the proposal is a module without a stray line: no text
     services: fc.array(service, { maxLength: 4 }),
     notes: fc.array(text, { maxLength: 2 }),
     hostMemoryBytes: fc.constant(1024 ** 3),
+    isRoot: fc.boolean(),
   })
   fc.assert(
     fc.property(found, (one) => {

@@ -17,7 +17,7 @@ interface Proposed {
 
 export function proposeConfig(found: Found): string {
   const name = asName(found.name, 'project')
-  const { services, dropped } = settle(name, withValidNames(found), found.hostMemoryBytes)
+  const { services, dropped } = settle(name, withValidNames(found), found)
   const isEmpty = services.length === 0
   const usesSecret = services.some(({ written }) => literal(written, 0).includes('secret('))
   const sources = [...new Set(found.services.map(({ source }) => source))]
@@ -104,13 +104,14 @@ function renamed(after: unknown, names: ReadonlyMap<string, string>): unknown {
 function settle(
   name: string,
   proposed: readonly Proposed[],
-  hostMemoryBytes: number,
+  machine: Pick<Found, 'hostMemoryBytes' | 'isRoot'>,
 ): { readonly services: readonly Proposed[]; readonly dropped: readonly Proposed[] } {
+  const { hostMemoryBytes, isRoot } = machine
   let services = proposed
   const dropped: Proposed[] = []
   for (;;) {
     const raw = { name, services: Object.fromEntries(services.map((service) => [service.name, service.written])) }
-    const answer = normaliseConfig(raw, { directory: '/', stage: null, root: false, hostMemoryBytes })
+    const answer = normaliseConfig(raw, { directory: '/', stage: null, root: isRoot, hostMemoryBytes })
     if (answer.ok) return { services, dropped }
     const left: Proposed[] = []
     for (const service of services) {

@@ -21,14 +21,11 @@ function renderFinding(finding: Finding, width: number, palette: Palette): strin
 /** Which guarantee this machine can give, in one sentence. */
 export function concludeDoctor(answer: DoctorAnswer, palette: Palette): string {
   const names = (state: Finding['state']): string =>
-    answer.findings
-      .filter((finding) => finding.state === state)
-      .map((finding) => finding.name)
-      .join(', ')
+    [...new Set(answer.findings.filter((finding) => finding.state === state).map((finding) => finding.name))].join(', ')
   const bad = names('bad')
   const weak = names('weak')
-  if (bad !== '') return palette.red(`This machine cannot give the strict guarantee (never twice) as it is: ${bad}.`)
-  if (weak !== '') return palette.yellow(`This machine gives the strict guarantee (never twice), weakened by: ${weak}.`)
+  if (bad !== '') return palette.red(`This machine cannot do its work as it is: ${bad}.`)
+  if (weak !== '') return palette.yellow(`This machine starts nothing twice by itself; its guarantee is weakened by: ${weak}.`)
   return palette.green('This machine gives the strict guarantee: nothing runs twice, and whatever falls gets up again.')
 }
 

@@ -97,11 +97,11 @@ test('the table names every slot, its reason, and the age of its proof', () => {
   applying revision 5, for 12 s (up by ada, pid 7)
   ! disk full: 0 B free; nothing is written until there is space
 
-SERVICE  SLOT      STATE          HEALTH       EPOCH  UPTIME  RESTARTS   CPU    MEMORY   PORT     PROVEN
-web      web/0     running        healthy    1048577      2m         0  0.01  34.1 MiB  20001  0.4 s ago
-         web/1     running        unhealthy  1048577      2m         3  0.01  34.1 MiB  20002  0.4 s ago
+SERVICE  SLOT      STATE          HEALTH       EPOCH  PID  UPTIME  RESTARTS   CPU    MEMORY   PORT     PROVEN
+web      web/0     running        healthy    1048577  100      2m         0  0.01  34.1 MiB  20001  0.4 s ago
+         web/1     running        unhealthy  1048577  100      2m         3  0.01  34.1 MiB  20002  0.4 s ago
     └ GET http://127.0.0.1:20002/ → 503
-worker   worker/0  crash-looping  -          1048577       -        12     -         -      -          -
+worker   worker/0  crash-looping  -          1048577    -       -        12     -         -      -          -
     └ exit code 1, again in 4 s
 report   -         stopped
     └ stopped by hand: daruma start report`,

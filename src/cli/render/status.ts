@@ -31,12 +31,13 @@ const columns: readonly Column[] = [
   { title: 'SLOT' },
   { title: 'STATE' },
   { title: 'HEALTH' },
-  { title: 'EPOCH', align: 'right', leaves: 6 },
+  { title: 'EPOCH', align: 'right', leaves: 7 },
+  { title: 'PID', align: 'right', leaves: 6 },
   { title: 'UPTIME', align: 'right' },
   { title: 'RESTARTS', align: 'right', leaves: 4 },
   { title: 'CPU', align: 'right', leaves: 5 },
   { title: 'MEMORY', align: 'right', leaves: 3 },
-  { title: 'PORT', align: 'right', leaves: 7 },
+  { title: 'PORT', align: 'right', leaves: 8 },
   { title: 'PROVEN', align: 'right', leaves: 2 },
 ]
 
@@ -102,6 +103,7 @@ function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view
       paintState(instance.state, palette)(instance.state),
       paintHealth(instance.health, palette)(instance.health === 'none' ? '-' : instance.health),
       instance.epoch === null ? '-' : String(instance.epoch),
+      isRunning ? String(instance.pid) : '-',
       isRunning ? formatAge(instance.startedAt, nowMs) : '-',
       instance.restarts === 0 ? '0' : palette.yellow(String(instance.restarts)),
       formatCores(instance.cpuCores),

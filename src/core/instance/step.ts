@@ -7,7 +7,7 @@
 import type { Epoch } from '../model/id.ts'
 import { asEpoch, composeEpoch } from '../model/id.ts'
 import type { Exit } from '../model/status.ts'
-import { explainExit } from '../model/status.ts'
+import { explainExit, tellExit } from '../model/status.ts'
 import { backoffMs, countFailure } from './backoff.ts'
 import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
 import type { Ending, InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
@@ -120,6 +120,12 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
   }
 }
 
+/** A restart is told with what it follows, a first start with the revision that asked for it. */
+function whyStarted(slot: Slot, spec: InstanceSpec): string {
+  if (slot.restarts === 0) return `revision ${spec.revision}`
+  return `restart ${slot.restarts}${slot.lastExit === null ? '' : ` after: ${explainExit(slot.lastExit)}`}`
+}
+
 /** The end of an instance whose daemon was away counts like any other; how long it had lived is not known, so: briefly. */
 function takeFoundEnded(
   slot: Slot,
@@ -147,7 +153,7 @@ function takeStarted(slot: Slot, event: Extract<SlotEvent, { kind: 'started' }>,
   // Found by a new daemon in the moment between its keeper's joining and its first word.
   if (at.kind === 'live' && at.epoch === epoch) return { ...slot, occupancy: { ...at, pid, startedAt } }
   if (at.kind !== 'starting' || at.epoch !== epoch) return slot
-  tell(actions, 'started', epoch, `runs with pid ${pid}`, null)
+  tell(actions, 'started', epoch, `runs with pid ${pid}`, whyStarted(slot, at.spec))
   const health = beginWatch(at.spec.service.health, nowMs)
   return { ...slot, occupancy: { kind: 'live', epoch, spec: at.spec, pid, startedAt, sinceMs: nowMs, health }, obstacle: null }
 }
@@ -213,12 +219,12 @@ function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Sl
   if (was.kind === 'vacant') return slot
   const vacant: Slot = { ...slot, occupancy: { kind: 'vacant' }, lastExit: exit, obstacle: null }
   if (was.spec === null || (was.kind === 'ending' && !was.atFault)) {
-    tell(actions, 'stopped', was.epoch, `ended: ${explainExit(exit)}`, was.kind === 'ending' ? was.cause : null)
+    tell(actions, 'stopped', was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
     return vacant
   }
   const ended = { ...was, spec: was.spec }
   const cause = was.kind === 'ending' ? was.cause : explainExit(exit)
-  tell(actions, 'exited', was.epoch, `ended: ${explainExit(exit)}`, was.kind === 'ending' ? was.cause : null)
+  tell(actions, 'exited', was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
   const isWanted = slot.goal.kind === 'run' && slot.goal.spec.identity === ended.spec.identity
   if (!isWanted) return vacant
   return ended.spec.service.scale.kind === 'job' || !restartsAfter(ended.spec, exit, was.kind === 'ending')
@@ -312,7 +318,7 @@ function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): 
   const { health, update } = at.spec.service
   if (!at.health.isUp && !hasProbes(health) && nowMs >= at.sinceMs + update.minReadyMs) {
     const isUp = { ...at.health, isUp: true, isReady: true, provenAtMs: nowMs }
-    if (at.spec.service.scale.kind !== 'job') tell(actions, 'ready', at.epoch, `has lived for ${update.minReadyMs} ms`, null)
+    if (at.spec.service.scale.kind !== 'job') tell(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
     return { ...slot, occupancy: { ...at, health: isUp }, lastFailure: null }
   }
   if (!at.health.isUp && hasProbes(health) && nowMs >= at.sinceMs + health.startPeriodMs) {

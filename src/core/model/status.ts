@@ -59,6 +59,21 @@ export interface ServiceStatus {
   readonly stoppedByHand: boolean
 }
 
+/** As a sentence: "ended with exit code 3". */
+export function tellExit(exit: Exit): string {
+  switch (exit.kind) {
+    case 'code':
+      return `ended with ${explainExit(exit)}`
+    case 'signal':
+      return explainExit(exit)
+    case 'oom':
+      return 'was ended for want of memory'
+    case 'unknown':
+      return 'has ended; how is not known (its keeper was killed with it)'
+  }
+}
+
+/** As a cause: "exit code 3". */
 export function explainExit(exit: Exit): string {
   switch (exit.kind) {
     case 'code':
