@@ -28,14 +28,22 @@ const lowerFlag = (machine: Machine): void => rmSync(join(machine.workshop, 'con
 test('daemon and supervisor killed together: what runs is adopted with the same pid, start time and epoch', () =>
   onMachine(async ({ machine }) => {
     await machine.up({ web: { ...reporter(), replicas: 3, health: { http: '/healthz', interval: '200ms' } } })
-    const before = (await machine.waitUntilSettled()).instances.map(({ slot, pid, epoch }) => ({ slot, epoch, process: identify(pid ?? 0) }))
+    const before = (await machine.waitUntilSettled()).instances.map(({ slot, pid, epoch }) => ({
+      slot,
+      epoch,
+      process: identify(pid ?? 0),
+    }))
     for (let kill = 0; kill < 3; kill += 1) {
       const [daemon] = machine.find('daemon')
       await machine.kill('supervisor')
       await machine.kill('daemon')
       // Nobody is told: the groomer finds out by itself.
       await machine.waitFor('another daemon', (status) => status.daemon.pid !== daemon?.pid)
-      const after = (await machine.waitUntilSettled()).instances.map(({ slot, pid, epoch }) => ({ slot, epoch, process: identify(pid ?? 0) }))
+      const after = (await machine.waitUntilSettled()).instances.map(({ slot, pid, epoch }) => ({
+        slot,
+        epoch,
+        process: identify(pid ?? 0),
+      }))
       assert.deepEqual(after, before)
     }
     await machine.findOne('supervisor')
@@ -71,7 +79,9 @@ test('an exit code and log lines written while no daemon ran are not lost', () =
     raiseFlag(machine)
     await machine.waitForNobody('instance')
     await machine.run(['status'])
-    const { instances } = await machine.waitFor('the end is known', (status) => status.instances.some(({ lastExit }) => lastExit !== null))
+    const { instances } = await machine.waitFor('the end is known', (status) =>
+      status.instances.some(({ lastExit }) => lastExit !== null),
+    )
     assert.deepEqual(instances[0]?.lastExit, { kind: 'code', code: 41 })
     assert.ok((await machine.events()).some(({ kind, message }) => kind === 'exited' && message.includes('exit code 41')))
     const logs = await machine.run(['logs', 'alone'])
@@ -84,7 +94,9 @@ test('a crash loop is visible as such, with its reason, and ends by itself when 
     await machine.up(untilFlagged('{ echo no luck; exit 9; }', { restart: { delay: '10ms', maxDelay: '500ms', budget: 3 } }))
     raiseFlag(machine)
     await machine.kill('instance')
-    const { instances } = await machine.waitFor('crash-looping', (status) => status.instances.some(({ state }) => state === 'crash-looping'))
+    const { instances } = await machine.waitFor('crash-looping', (status) =>
+      status.instances.some(({ state }) => state === 'crash-looping'),
+    )
     assert.match(instances[0]?.reason ?? '', /exit code 9/)
     const shown = await machine.run(['status'])
     assert.match(shown.stdout, /crash-looping/)
@@ -110,7 +122,11 @@ test('an instance that hangs is found by its liveness probe, ended, and replaced
     await machine.up({ web: { ...reporter(), singleton: true, health, stop: { gracePeriod: '300ms' } } })
     const { port, epoch } = await machine.instance('web/0')
     await fetch(`http://127.0.0.1:${port}/mode/hang`, { signal: AbortSignal.timeout(1000) }).catch(() => {})
-    await witness.waitFor('a successor', (live) => live.some((copy) => copy.seenBy === 'connection' && copy.epoch > (epoch ?? 0)), 20_000)
+    await witness.waitFor(
+      'a successor',
+      (live) => live.some((copy) => copy.seenBy === 'connection' && copy.epoch > (epoch ?? 0)),
+      20_000,
+    )
     const unhealthy = (await machine.events()).find(({ kind }) => kind === 'unhealthy')
     assert.match(unhealthy?.cause ?? '', /liveness failed 2 times/)
   }))
@@ -121,7 +137,11 @@ test('a stopped instance is replaced when its liveness says so, and left alone w
     await machine.up({ probed: { ...reporter(), health, stop: { gracePeriod: '300ms' } }, silent: reporter() })
     const [probed, silent] = [await machine.instance('probed/0'), await machine.instance('silent/0')]
     await machine.kill('instance', undefined, 'SIGSTOP')
-    await witness.waitFor('a successor', (live) => live.some(({ slot, epoch }) => slot === 'probed/0' && epoch > (probed.epoch ?? 0)), 20_000)
+    await witness.waitFor(
+      'a successor',
+      (live) => live.some(({ slot, epoch }) => slot === 'probed/0' && epoch > (probed.epoch ?? 0)),
+      20_000,
+    )
     assert.equal(processFacts(silent.pid ?? 0)?.state, 'T')
     assert.equal((await machine.instance('silent/0')).epoch, silent.epoch)
     const stopped = identify(silent.pid ?? 0)
@@ -176,41 +196,48 @@ test('after a reboot everything desired is started again above every epoch, and 
     assert.equal(readFileSync(join(machine.workshop, 'config', 'once.txt'), 'utf8'), 'done\n')
   }))
 
-test('with a full disk the daemon says so and runs on, recovers when space returns, and its database is whole', { timeout: 90_000 }, async (t) => {
-  const { state } = mountSmallDisk(t)
-  await using witness = await startWitness()
-  await using machine = new Machine({ state, witness })
-  try {
-    await machine.up({ web: { ...reporter(), replicas: 2, restart: { delay: '10ms' } } })
-    const before = await machine.waitUntilSettled()
-    const hog = join(state, 'hog')
-    fill(hog)
-    await machine.kill('instance', 'web/0')
-    const full = await machine.waitFor('a clear state', (status) => /space|full|ENOSPC/i.test(JSON.stringify([status.daemon.condition, status.instances.map(({ reason }) => reason)])))
-    const other = full.instances.find(({ slot }) => slot === 'web/1')
-    assert.equal(other?.pid, before.instances.find(({ slot }) => slot === 'web/1')?.pid)
-    assert.match((await machine.run(['status'])).stdout, /space|full/i)
-    rmSync(hog)
-    const after = await machine.waitUntilSettled()
-    assert.equal(after.daemon.condition, null)
-    const up = await machine.up({ web: { ...reporter(), replicas: 3, restart: { delay: '10ms' } } })
-    assert.match(up.stdout, /revision 2/)
-    await machine.killDaemonForGood()
-    using database = new DatabaseSync(join(state, 'state.db'))
-    assert.deepEqual({ ...database.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
-    assert.deepEqual(await witness.violations(), [])
-  } catch (error) {
-    console.error(await machine.story())
-    throw error
-  }
-})
+test(
+  'with a full disk the daemon says so and runs on, recovers when space returns, and its database is whole',
+  { timeout: 90_000 },
+  async (t) => {
+    const { state } = mountSmallDisk(t)
+    await using witness = await startWitness()
+    await using machine = new Machine({ state, witness })
+    try {
+      await machine.up({ web: { ...reporter(), replicas: 2, restart: { delay: '10ms' } } })
+      const before = await machine.waitUntilSettled()
+      const hog = join(state, 'hog')
+      fill(hog)
+      await machine.kill('instance', 'web/0')
+      const full = await machine.waitFor('a clear state', (status) =>
+        /space|full|ENOSPC/i.test(JSON.stringify([status.daemon.condition, status.instances.map(({ reason }) => reason)])),
+      )
+      const other = full.instances.find(({ slot }) => slot === 'web/1')
+      assert.equal(other?.pid, before.instances.find(({ slot }) => slot === 'web/1')?.pid)
+      assert.match((await machine.run(['status'])).stdout, /space|full/i)
+      rmSync(hog)
+      const after = await machine.waitUntilSettled()
+      assert.equal(after.daemon.condition, null)
+      const up = await machine.up({ web: { ...reporter(), replicas: 3, restart: { delay: '10ms' } } })
+      assert.match(up.stdout, /revision 2/)
+      await machine.killDaemonForGood()
+      using database = new DatabaseSync(join(state, 'state.db'))
+      assert.deepEqual({ ...database.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
+      assert.deepEqual(await witness.violations(), [])
+    } catch (error) {
+      console.error(await machine.story())
+      throw error
+    }
+  },
+)
 
-test('a jump of the time of day restarts nothing and delays nothing', () => {
+test('a jump of the time of day restarts nothing and delays nothing', async (t) => {
   const workshop = makeWorkshop()
+  t.after(() => cleanUp(workshop, workshop))
   const jump = join(workshop, 'jump')
   writeFileSync(jump, '0')
   const environment = { NODE_OPTIONS: `--import=${pathToFileURL(join(fixtures, 'clock-jump.mjs')).href}`, CLOCK_JUMP: jump }
-  return onMachine(
+  await onMachine(
     async ({ machine }) => {
       const health = { http: '/healthz', interval: '100ms' }
       await machine.up({ web: { ...reporter(), replicas: 2, health, restart: { delay: '100ms', maxDelay: '200ms' } } })
@@ -218,18 +245,24 @@ test('a jump of the time of day restarts nothing and delays nothing', () => {
       for (const days of [400, -4000]) {
         writeFileSync(jump, String(days * 86_400_000))
         const year = new Date(Date.now() + days * 86_400_000).getUTCFullYear()
-        await machine.waitFor('it has jumped', ({ instances }) => instances.every(({ provenAt }) => provenAt?.startsWith(String(year)) === true))
+        await machine.waitFor('it has jumped', ({ instances }) =>
+          instances.every(({ provenAt }) => provenAt?.startsWith(String(year)) === true),
+        )
         await sleep(1000)
         const after = (await machine.waitUntilSettled()).instances.map(({ slot, pid, epoch }) => ({ slot, pid, epoch }))
         assert.deepEqual(after, before)
       }
       const { epoch } = await machine.instance('web/0')
       await machine.kill('instance', 'web/0')
-      await machine.waitFor('a successor', ({ instances }) => instances.some((each) => each.slot === 'web/0' && (each.epoch ?? 0) > (epoch ?? 0)), 3000)
+      await machine.waitFor(
+        'a successor',
+        ({ instances }) => instances.some((each) => each.slot === 'web/0' && (each.epoch ?? 0) > (epoch ?? 0)),
+        3000,
+      )
       await machine.waitUntilSettled()
     },
     { environment },
-  ).finally(() => cleanUp(workshop, workshop))
+  )
 })
 
 /** A file system of 16 MB for a state directory. */
@@ -247,7 +280,7 @@ function mountSmallDisk(t: TestContext): { readonly state: string } {
 function fill(file: string): void {
   const descriptor = openSync(file, 'w')
   try {
-    for (let bytes = 1 << 20; bytes >= 1; ) {
+    for (let bytes = 1 << 20; bytes >= 1;) {
       try {
         writeSync(descriptor, Buffer.alloc(bytes))
       } catch (error) {

@@ -196,7 +196,7 @@ export class SimulatedMachine {
     )
     await this.runUntil(() => isUp || failure !== null || life.isDead, 60_000)
     if (isUp && !life.isDead) return daemon
-    if (failure !== null) this.log.push(`start: ${String(failure)}`)
+    if (failure !== null) this.log.push(`start: ${failure instanceof Error ? failure.message : JSON.stringify(failure)}`)
     this.killDaemon()
     await this.run(100)
     return null

@@ -105,7 +105,7 @@ function discoverSlot(kernel: SimulatedKernel, slot: SlotId): Occupant | null {
   const hasRun = instance.state === 'running' || instance.exit !== null || instance.hasBegun
   return {
     slot,
-    epoch: instance.order.epoch as Epoch,
+    epoch: instance.order.epoch,
     state: running === undefined ? 'gone' : 'running',
     pid: running === undefined ? null : instance.pid,
     startTicks: hasRun ? instance.pid : null,

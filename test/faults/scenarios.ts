@@ -22,7 +22,7 @@ export interface Field {
   readonly gates: GatedPackage
   readonly random: SeededRandom
   /** Told with a failure: what was done, in order. */
-  note(what: string): void
+  readonly note: (what: string) => void
 }
 
 export interface Aftermath {
@@ -84,8 +84,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   /** A keeper stands between two of its lines while it, the daemon, or both are killed, or a newer daemon takes over. */
   'kill at a line of the keeper': async (field) => {
     const { machine, workload, gates, random } = field
-    const point = pick(random, gates.points.filter((name) => !['ended', 'recorded'].includes(name)))
-    const victims = pick<readonly ('keeper' | (typeof overhead)[number])[]>(random, [['keeper'], ['daemon'], ['keeper', 'daemon'], ['daemon', 'supervisor']])
+    const point = pick(
+      random,
+      gates.points.filter((name) => !['ended', 'recorded'].includes(name)),
+    )
+    const victims = pick<readonly ('keeper' | (typeof overhead)[number])[]>(random, [
+      ['keeper'],
+      ['daemon'],
+      ['keeper', 'daemon'],
+      ['daemon', 'supervisor'],
+    ])
     const gate = gates.close(point)
     try {
       await machine.kill('instance', workload.target)
@@ -103,7 +111,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   /** Where an end is recorded: the keeper is held between its command's end and the record, or just after, and perhaps killed. */
   'kill while an end is recorded': async (field) => {
     const { machine, workload, gates, random } = field
-    const point = pick(random, gates.points.filter((name) => ['ended', 'recorded'].includes(name)))
+    const point = pick(
+      random,
+      gates.points.filter((name) => ['ended', 'recorded'].includes(name)),
+    )
     const gate = gates.close(point)
     // A daemon that saw the record would end the keeper before it came to its last line.
     await machine.kill('daemon', undefined, 'SIGSTOP')
@@ -129,7 +140,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     const slot = stopped === 'instance' ? workload.target : undefined
     const sleepers = machine.find(stopped, slot)
     for (const id of sleepers) signalProcess(id, 'SIGSTOP')
-    const victim = random() < 0.5 ? null : stopped === 'daemon' ? pick(random, ['instance', 'supervisor'] as const) : pick(random, overhead)
+    const victim =
+      random() < 0.5 ? null : stopped === 'daemon' ? pick(random, ['instance', 'supervisor'] as const) : pick(random, overhead)
     field.note(`${stopped} stopped${victim === null ? '' : `, ${victim} killed meanwhile`}`)
     if (victim !== null) await machine.kill(victim, victim === 'instance' ? workload.target : undefined)
     await sleep(300 + random() * 1000)
@@ -184,7 +196,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await machine.waitForNobody('instance', slot)
     const { stderr } = await machine.run(['status'])
     await until(`the end with code ${code} is told; ${stderr}`, 20_000, async () =>
-      (await machine.events()).some((event) => event.kind === 'exited' && event.slot === slot && event.message.includes(`exit code ${code}`)),
+      (await machine.events()).some(
+        (event) => event.kind === 'exited' && event.slot === slot && event.message.includes(`exit code ${code}`),
+      ),
     )
     for (const line of [1, 2, 3, 4, 5]) {
       if (!machine.log(slot).includes(`unseen ${line}\n`)) throw new Error(`line ${line} is lost: ${machine.log(slot)}`)
@@ -213,7 +227,9 @@ function draw(random: SeededRandom, roles: readonly Role[]): readonly Role[] {
 
 async function killAll({ machine, workload, note }: Field, victims: readonly Role[]): Promise<void> {
   note(`killing ${victims.join(' and ')}`)
-  const found = victims.flatMap((role) => machine.find(role, role === 'instance' || role === 'keeper' ? workload.target : undefined))
+  const found = victims.flatMap((role) =>
+    machine.find(role, role === 'instance' || role === 'keeper' ? workload.target : undefined),
+  )
   for (const id of found) signalProcess(id, 'SIGKILL')
   await until('the killed are gone', 5000, () => found.every((id) => !isAlive(id)), 2)
 }

@@ -94,7 +94,10 @@ const loaderVariables: ReadonlySet<string> = new Set([
   ...['ARENA_MAX', 'ARENA_TEST', 'CHECK_', 'MMAP_MAX_', 'MMAP_THRESHOLD_', 'PERTURB_', 'TOP_PAD_', 'TRIM_THRESHOLD_', 'TRACE'].map(
     (name) => `MALLOC_${name}`,
   ),
-  ...['GLIBC_TUNABLES', 'GCONV_PATH', 'LOCPATH', 'NLSPATH'],
+  'GLIBC_TUNABLES',
+  'GCONV_PATH',
+  'LOCPATH',
+  'NLSPATH',
 ])
 
 function ld(name: string): string {

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { observeProcess } from '../../host/process-stat.ts'
-import { launchWords } from '../../core/model/shell-command.ts'
-import { RuntimeBed, instance, isRunning, kill, needsRoot, until } from '../../../test/support/runtime-bed.ts'
+import { isRunning, kill } from '../../../test/support/runtime-bed.ts'
 import type { Enclosure } from './enclosure.ts'
 import { sendFrozen } from './signal.ts'
 

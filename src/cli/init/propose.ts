@@ -111,11 +111,13 @@ function settle(
   const dropped: Proposed[] = []
   for (;;) {
     const raw = { name, services: Object.fromEntries(services.map((service) => [service.name, service.written])) }
-    const answer = normaliseConfig(raw, { directory: '/', stage: null, root: isRoot, hostMemoryBytes })
-    if (answer.ok) return { services, dropped }
+    const answer = normaliseConfig(raw, { directory: '/', stage: null, root: false, hostMemoryBytes })
+    // Mounts and users are left out for everybody, since not everybody has them; a limit is kept for whoever can keep it.
+    const refused = answer.ok ? [] : answer.problems.filter((problem) => !(isRoot && isLimit(problem)))
+    if (refused.length === 0) return { services, dropped }
     const left: Proposed[] = []
     for (const service of services) {
-      const problems = answer.problems.filter(({ path }) => path[1] === service.name)
+      const problems = refused.filter(({ path }) => path[1] === service.name)
       const lesser = withoutRefused(service, problems)
       if (lesser === null) dropped.push(service)
       else left.push(lesser)
@@ -126,6 +128,9 @@ function settle(
     services = left
   }
 }
+
+const isLimit = ({ code, path }: Problem): boolean =>
+  code === 'E_CONFIG_NEEDS_ROOT' && ['cpu', 'memory', 'pids'].includes(path[2] ?? '')
 
 /** Null when the service itself is refused: it has no command, say. */
 function withoutRefused(service: Proposed, problems: readonly Problem[]): Proposed | null {

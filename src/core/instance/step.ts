@@ -10,6 +10,7 @@ import type { Exit } from '../model/status.ts'
 import { explainExit, tellExit } from '../model/status.ts'
 import { backoffMs, countFailure } from './backoff.ts'
 import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
+import { tell, whyStarted } from './tell.ts'
 import type { Ending, InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
 
 export interface SlotStep {
@@ -118,12 +119,6 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
     ranIdentity: spec.identity,
     startsUnderIdentity: { identity: spec.identity, count: Math.max(1, knownStarts(slot, spec)) },
   }
-}
-
-/** A restart is told with what it follows, a first start with the revision that asked for it. */
-function whyStarted(slot: Slot, spec: InstanceSpec): string {
-  if (slot.restarts === 0) return `revision ${spec.revision}`
-  return `restart ${slot.restarts}${slot.lastExit === null ? '' : ` after: ${explainExit(slot.lastExit)}`}`
 }
 
 /** The end of an instance whose daemon was away counts like any other; how long it had lived is not known, so: briefly. */
@@ -394,13 +389,3 @@ function startedMsOf(was: Former): number {
 }
 
 const maxEpoch = (known: Epoch | null, other: Epoch): Epoch => (known !== null && known > other ? known : other)
-
-function tell(
-  actions: SlotAction[],
-  kind: Extract<SlotAction, { kind: 'tell' }>['story']['kind'],
-  epoch: Epoch | null,
-  message: string,
-  cause: string | null,
-): void {
-  actions.push({ kind: 'tell', story: { kind, epoch, message, cause } })
-}

@@ -1,0 +1,21 @@
+/** How a slot tells what it did: one story, with its cause, among the actions. */
+
+import type { Epoch } from '../model/id.ts'
+import { explainExit } from '../model/status.ts'
+import type { InstanceSpec, Slot, SlotAction } from './slot.ts'
+
+export function tell(
+  actions: SlotAction[],
+  kind: Extract<SlotAction, { kind: 'tell' }>['story']['kind'],
+  epoch: Epoch | null,
+  message: string,
+  cause: string | null,
+): void {
+  actions.push({ kind: 'tell', story: { kind, epoch, message, cause } })
+}
+
+/** A restart is told with what it follows, a first start with the revision that asked for it. */
+export function whyStarted(slot: Slot, spec: InstanceSpec): string {
+  if (slot.restarts === 0) return `revision ${spec.revision}`
+  return `restart ${slot.restarts}${slot.lastExit === null ? '' : ` after: ${explainExit(slot.lastExit)}`}`
+}
