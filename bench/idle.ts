@@ -19,16 +19,32 @@ const settleMs = 10_000
 export async function idle(): Promise<readonly Row[]> {
   using bench = openBench()
   const quiet = bench.daruma()
-  const own = await observe(quiet, () => quiet.machine.find('daemon'), () => quiet.machine.find('keeper'))
+  const own = await observe(
+    quiet,
+    () => quiet.machine.find('daemon'),
+    () => quiet.machine.find('keeper'),
+  )
   const peers: { readonly who: string; readonly seen: Observation }[] = []
-  for (const peer of bench.peers()) peers.push({ who: peer.name, seen: await observe(peer, () => peer.overhead(), () => []) })
+  for (const peer of bench.peers())
+    peers.push({
+      who: peer.name,
+      seen: await observe(
+        peer,
+        () => peer.overhead(),
+        () => [],
+      ),
+    })
 
   const server = createServer((_request, response) => response.end('ok\n')).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : undefined
   const probed = bench.daruma({ http: { path: '/', port }, interval: '1s' })
-  const withProbes = await observe(probed, () => probed.machine.find('daemon'), () => [])
+  const withProbes = await observe(
+    probed,
+    () => probed.machine.find('daemon'),
+    () => [],
+  )
   server.closeAllConnections()
   server.close()
 
@@ -37,8 +53,18 @@ export async function idle(): Promise<readonly Row[]> {
     ...peers.map(({ who, seen }) => ({ who, value: pick(seen) })),
   ]
   return [
-    ...compare('daemon, resident', 'MB', 100, beside(({ resident }) => resident)),
-    ...compare('daemon, CPU of one core', '%', 0.5, beside(({ cpuPercent }) => cpuPercent)),
+    ...compare(
+      'daemon, resident',
+      'MB',
+      100,
+      beside(({ resident }) => resident),
+    ),
+    ...compare(
+      'daemon, CPU of one core',
+      '%',
+      0.5,
+      beside(({ cpuPercent }) => cpuPercent),
+    ),
     ...compare('daemon, CPU with an http probe a second each', '%', 2, [{ who: 'daruma', value: withProbes.cpuPercent }]),
     ...compare('with its supervisor and groomer, CPU', '%', null, [{ who: 'daruma', value: own.companionsCpuPercent }]),
     ...compare('keeper of one instance, proportional', 'MB', 2, [{ who: 'daruma', value: own.keepers.proportional / count }]),
@@ -53,7 +79,11 @@ interface Observation {
   readonly keepers: { readonly resident: number; readonly proportional: number }
 }
 
-async function observe(peer: Peer, daemon: () => readonly ProcessId[], keepers: () => readonly ProcessId[]): Promise<Observation> {
+async function observe(
+  peer: Peer,
+  daemon: () => readonly ProcessId[],
+  keepers: () => readonly ProcessId[],
+): Promise<Observation> {
   try {
     await peer.start(count)
     await sleep(settleMs)

@@ -27,8 +27,22 @@ export function compare(name: string, unit: Row['unit'], target: number | null, 
   if (ours === undefined) throw new Error(`${name} was not measured`)
   const met = target === null ? null : ours.value < target
   const base = { name, value: ours.value, unit, target, met }
-  const own: Row[] = peers.length === 0 ? [{ ...base, against: null, ratio: null }] : peers.map(({ who, value }) => ({ ...base, against: who, ratio: value / ours.value }))
-  return [...own, ...peers.map(({ who, value }): Row => ({ name: `${name} (${who})`, value, unit, target: null, met: null, against: null, ratio: null }))]
+  const own: Row[] =
+    peers.length === 0
+      ? [{ ...base, against: null, ratio: null }]
+      : peers.map(({ who, value }) => ({ ...base, against: who, ratio: value / ours.value }))
+  return [
+    ...own,
+    ...peers.map(({ who, value }): Row => ({
+      name: `${name} (${who})`,
+      value,
+      unit,
+      target: null,
+      met: null,
+      against: null,
+      ratio: null,
+    })),
+  ]
 }
 
 /** `percent` of the values are at or below it: nearest rank. */

@@ -5,24 +5,25 @@
 
 import type { Row } from './measure.ts'
 
-const benches: Readonly<Record<string, { readonly what: string; readonly load: () => Promise<() => Promise<readonly Row[]>> }>> = {
-  respawn: {
-    what: 'kill -9 of an instance until its successor does its first action; back-off off everywhere',
-    load: async () => (await import('./respawn.ts')).respawn,
-  },
-  start: {
-    what: '50 programs from the command until the last one did its first action; nothing running before',
-    load: async () => (await import('./start.ts')).start,
-  },
-  idle: {
-    what: 'memory, and CPU over 60 s, with 50 idle programs',
-    load: async () => (await import('./idle.ts')).idle,
-  },
-  noop: {
-    what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
-    load: async () => (await import('./noop.ts')).noop,
-  },
-}
+const benches: Readonly<Record<string, { readonly what: string; readonly load: () => Promise<() => Promise<readonly Row[]>> }>> =
+  {
+    respawn: {
+      what: 'kill -9 of an instance until its successor does its first action; back-off off everywhere',
+      load: async () => (await import('./respawn.ts')).respawn,
+    },
+    start: {
+      what: '50 programs from the command until the last one did its first action; nothing running before',
+      load: async () => (await import('./start.ts')).start,
+    },
+    idle: {
+      what: 'memory, and CPU over 60 s, with 50 idle programs',
+      load: async () => (await import('./idle.ts')).idle,
+    },
+    noop: {
+      what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
+      load: async () => (await import('./noop.ts')).noop,
+    },
+  }
 
 const words = process.argv.slice(2)
 const isJson = words.includes('--json')

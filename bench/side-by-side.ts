@@ -30,7 +30,8 @@ export function openBench(): Bench {
     daruma: (health) => darumaPeer({ ...options(), ...(health === undefined ? {} : { health }) }),
     peers: () => {
       const wanted = { pm2: pm2Peer(options()), supervisord: supervisordPeer(options()) }
-      for (const [name, peer] of Object.entries(wanted)) if (peer === null) console.error(`${name} cannot be installed here, so it is left out`)
+      for (const [name, peer] of Object.entries(wanted))
+        if (peer === null) console.error(`${name} cannot be installed here, so it is left out`)
       return Object.values(wanted).filter((peer) => peer !== null)
     },
     [Symbol.dispose]: () => {
@@ -41,4 +42,5 @@ export function openBench(): Bench {
 }
 
 /** 0, 1, 2 … n-1 in even rounds, the other way in odd ones: nobody is always the one who comes after the noisy one. */
-export const inOrder = <Item>(items: readonly Item[], round: number): readonly Item[] => (round % 2 === 0 ? items : items.toReversed())
+export const inOrder = <Item>(items: readonly Item[], round: number): readonly Item[] =>
+  round % 2 === 0 ? items : items.toReversed()

@@ -96,7 +96,10 @@ export class Machine implements AsyncDisposable {
     return { child, outcome: collect(child).finally(() => this.#commands.delete(child)) }
   }
 
-  async run(words: readonly string[], options: { readonly limitMs?: number; readonly environment?: Readonly<Record<string, string>> } = {}): Promise<Outcome> {
+  async run(
+    words: readonly string[],
+    options: { readonly limitMs?: number; readonly environment?: Readonly<Record<string, string>> } = {},
+  ): Promise<Outcome> {
     const { child, outcome } = this.start(words, options)
     const limit = setTimeout(() => child.kill('SIGKILL'), options.limitMs ?? 60_000)
     try {
@@ -110,7 +113,8 @@ export class Machine implements AsyncDisposable {
   async up(services?: Services): Promise<Outcome> {
     if (services !== undefined) this.writeConfig(services)
     const outcome = await this.run(['up', '--yes'])
-    if (outcome.code !== 0) throw new Error(`up ended with ${outcome.code ?? outcome.signal}\n${outcome.stdout}${outcome.stderr}${this.#lastWords()}`)
+    if (outcome.code !== 0)
+      throw new Error(`up ended with ${outcome.code ?? outcome.signal}\n${outcome.stdout}${outcome.stderr}${this.#lastWords()}`)
     return outcome
   }
 
@@ -150,7 +154,11 @@ export class Machine implements AsyncDisposable {
   /** The last events as text: for failures. */
   async story(): Promise<string> {
     const events = await this.events().catch(() => [])
-    const lines = events.slice(-40).map(({ at, kind, slot, epoch, message, cause }) => `${at} ${kind} ${slot ?? ''} ${epoch ?? ''} ${message} (${cause ?? ''})`)
+    const lines = events
+      .slice(-40)
+      .map(
+        ({ at, kind, slot, epoch, message, cause }) => `${at} ${kind} ${slot ?? ''} ${epoch ?? ''} ${message} (${cause ?? ''})`,
+      )
     return `${lines.join('\n')}${this.#lastWords()}`
   }
 

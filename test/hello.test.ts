@@ -16,7 +16,11 @@ test('the hello example comes up, serves what its job rendered, counts once, and
     const up = await machine.up()
     assert.match(up.stdout, /revision 1/)
     const { instances, services } = await machine.waitUntilSettled()
-    assert.deepEqual(services.map(({ service, kind, desired }) => `${service} ${kind} ${desired}`).toSorted(), ['build job 1', 'web replicas 3', 'worker singleton 1'])
+    assert.deepEqual(services.map(({ service, kind, desired }) => `${service} ${kind} ${desired}`).toSorted(), [
+      'build job 1',
+      'web replicas 3',
+      'worker singleton 1',
+    ])
     for (const { service, slot, port, epoch } of instances) {
       if (service !== 'web') continue
       const page = await (await fetch(`http://127.0.0.1:${port}/`)).text()

@@ -5,7 +5,18 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { closeSync, constants, cpSync, existsSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  cpSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { allPids, commandLine, identify, processFacts, until, type ProcessId } from './processes.ts'
 
@@ -37,7 +48,10 @@ export function makeGatedPackage(root: string, directory: string): GatedPackage 
   const source = readFileSync(script, 'utf8')
   const points = [...source.matchAll(mark)].map((match) => match[2] ?? '')
   if (points.length < 5) throw new Error(`the keeper has only ${points.length} points: ${points.join(' ')}`)
-  writeFileSync(script, source.replace(mark, (_line, indent: string, point: string) => `${indent}${standAt(join(directory, `gate-${point}`))}`))
+  writeFileSync(
+    script,
+    source.replace(mark, (_line, indent: string, point: string) => `${indent}${standAt(join(directory, `gate-${point}`))}`),
+  )
   return { launcher: join(directory, 'bin/daruma'), points, close: (point) => closeGate(join(directory, `gate-${point}`)) }
 }
 
@@ -82,6 +96,9 @@ function findKeeper(home: string): ProcessId | null {
     const words = commandLine(pid)
     return words.includes(home) && words.some((word) => /\/keeper-[0-9a-f]+\.sh$/.test(word)) && processFacts(pid)?.name === 'sh'
   })
-  const youngest = keepers.map(processFacts).filter((facts) => facts !== null).toSorted((a, b) => b.startTicks - a.startTicks)[0]
+  const youngest = keepers
+    .map(processFacts)
+    .filter((facts) => facts !== null)
+    .toSorted((a, b) => b.startTicks - a.startTicks)[0]
   return youngest === undefined ? null : identify(youngest.pid)
 }

@@ -38,7 +38,9 @@ test('a process that a former instance left in its cgroup is ended before the ne
     await machine.kill('keeper', 'worker/0')
     await machine.run(['status'])
     await gone
-    await machine.waitFor('a successor', ({ instances }) => instances.some((each) => each.state === 'running' && each.epoch !== epoch))
+    await machine.waitFor('a successor', ({ instances }) =>
+      instances.some((each) => each.state === 'running' && each.epoch !== epoch),
+    )
   }))
 
 test('a stranger that got a recorded pid is not touched: not for the instance, the daemon, the supervisor or the groomer', (t) =>
@@ -49,11 +51,16 @@ test('a stranger that got a recorded pid is not touched: not for the instance, t
     await machine.killDaemonForGood()
     await machine.kill('groomer')
     await machine.kill('instance')
-    const files = [`slots/worker.0/${epoch}/started`, 'host/supervisor.pid', 'host/groomer.pid'].map((name) => join(machine.state, name))
+    const files = [`slots/worker.0/${epoch}/started`, 'host/supervisor.pid', 'host/groomer.pid'].map((name) =>
+      join(machine.state, name),
+    )
     for (const file of files) {
       const text = readFileSync(file, 'latin1')
       // The same length: these files are overwritten in place.
-      writeFileSync(file, text.replace(/^\d+/, (pid) => String(stranger.pid).padEnd(pid.length)))
+      writeFileSync(
+        file,
+        text.replace(/^\d+/, (pid) => String(stranger.pid).padEnd(pid.length)),
+      )
     }
     const record = join(machine.state, 'daemon.json')
     writeFileSync(record, readFileSync(record, 'utf8').replace(/"pid":\d+/, `"pid":${stranger.pid}`))
@@ -82,7 +89,9 @@ for (const first of ['exit', 'stay'] as const) {
 
 test('a child that ignores every polite signal does not outlive its parent', () =>
   onMachine(async ({ machine, witness }) => {
-    await machine.up({ parent: { command: [join(fixtures, 'outliving-child.sh'), '1', '4'], singleton: true, restart: { delay: '10ms' } } })
+    await machine.up({
+      parent: { command: [join(fixtures, 'outliving-child.sh'), '1', '4'], singleton: true, restart: { delay: '10ms' } },
+    })
     await machine.waitFor('some epochs', ({ instances }) => instances.some(({ restarts }) => restarts >= 3))
     assert.ok((await epochsSeen(witness, 'parent/0')).length >= 3)
   }))
@@ -94,7 +103,11 @@ test('when the keeper is killed its command does not live on, and the successor 
       const before = await machine.instance('worker/0')
       const victim = identify(before.pid ?? 0)
       await machine.kill('keeper', 'worker/0')
-      await witness.waitFor('a successor', (live) => live.some(({ epoch, seenBy }) => seenBy === 'connection' && epoch > (before.epoch ?? 0)), 10_000)
+      await witness.waitFor(
+        'a successor',
+        (live) => live.some(({ epoch, seenBy }) => seenBy === 'connection' && epoch > (before.epoch ?? 0)),
+        10_000,
+      )
       assert.equal(victim !== null && isAlive(victim), false)
       await machine.waitUntilSettled()
     }
@@ -123,7 +136,10 @@ for (const point of ['before-lock', 'locked', 'compared']) {
         await machine.killDaemonForGood()
         await machine.run(['status'])
         if (point === 'before-lock') await machine.waitUntilSettled()
-        else await machine.waitFor('blocked', ({ instances }) => instances.some(({ reason }) => reason?.includes(String(late.keeper.pid)) === true))
+        else
+          await machine.waitFor('blocked', ({ instances }) =>
+            instances.some(({ reason }) => reason?.includes(String(late.keeper.pid)) === true),
+          )
         gate.open()
         await until('the late keeper has left', 10_000, () => !isAlive(late.keeper))
         await machine.waitUntilSettled()
@@ -160,7 +176,9 @@ test('while the port is taken nothing is started, status names the port, and the
     await once(squatter, 'listening')
     const address = squatter.address()
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-    machine.writeConfig({ web: { ...reporter(), port, health: { http: '/healthz', interval: '100ms' }, update: { deadline: '30s' } } })
+    machine.writeConfig({
+      web: { ...reporter(), port, health: { http: '/healthz', interval: '100ms' }, update: { deadline: '30s' } },
+    })
     const up = machine.start(['up', '--yes'])
     const { instances } = await machine.waitFor('blocked', (status) => status.instances.some(({ state }) => state === 'blocked'))
     assert.match(instances[0]?.reason ?? '', new RegExp(`\\b${port}\\b`))
@@ -178,7 +196,8 @@ function makeGated(t: TestContext): GatedPackage {
   return makeGatedPackage(packageUnderTest, join(directory, 'package'))
 }
 
-const beginningOf = (machine: Machine, epoch: number): string => readFileSync(join(machine.state, 'slots/worker.0', String(epoch), 'started'), 'latin1')
+const beginningOf = (machine: Machine, epoch: number): string =>
+  readFileSync(join(machine.state, 'slots/worker.0', String(epoch), 'started'), 'latin1')
 
 function cgroupOf(machine: Machine, slot: string, epoch: number): string {
   const { stateId } = JSON.parse(readFileSync(join(machine.state, 'identity.json'), 'utf8')) as { readonly stateId: string }

@@ -30,13 +30,19 @@ test('a second up of the same config does nothing and says so', () =>
     const again = await machine.up()
     assert.match(again.stdout, /nothing to change/)
     const status = await machine.waitUntilSettled()
-    assert.deepEqual(status.instances.map(({ slot, pid, epoch }) => ({ slot, pid, epoch })), before)
+    assert.deepEqual(
+      status.instances.map(({ slot, pid, epoch }) => ({ slot, pid, epoch })),
+      before,
+    )
     assert.equal(status.revision, 1)
   }))
 
 test('a second up meanwhile is refused with the pid of the first, and with --wait it follows it', () =>
   onMachine(async ({ machine }) => {
-    const services = (value: string): Services => ({ slow: { command: `sleep 3; echo ${value}`, job: true }, ...web({ VALUE: value }) })
+    const services = (value: string): Services => ({
+      slow: { command: `sleep 3; echo ${value}`, job: true },
+      ...web({ VALUE: value }),
+    })
     machine.writeConfig(services('one'))
     const first = machine.start(['up', '--yes'])
     await machine.waitFor('the first apply is under way', ({ operation }) => operation?.state === 'running')
@@ -60,7 +66,10 @@ test('the daemon itself refuses a second operation, whoever asks and however', (
     await machine.waitFor('the apply is under way', ({ operation }) => operation?.state === 'running')
     const by = { pid: process.pid, user: 'somebody', command: 'test', file: null }
     const second = askDaemon(machine.state, '/v1/operations', { kind: 'restart', services: ['web'], by })
-    await assert.rejects(second, (error: Error) => error.message.includes('E_OPERATION_BUSY') && error.message.includes(`pid ${first.child.pid}`))
+    await assert.rejects(
+      second,
+      (error: Error) => error.message.includes('E_OPERATION_BUSY') && error.message.includes(`pid ${first.child.pid}`),
+    )
     assert.equal((await first.outcome).code, 0)
   }))
 
@@ -71,7 +80,8 @@ test('two ups at the same moment: one is applied, the other is applied after it 
     const outcomes = await Promise.all([machine.run(['up', '--yes']), machine.run(['up', '--yes'])])
     const codes = outcomes.map(({ code }) => code)
     assert.ok(codes.includes(0), JSON.stringify(outcomes, null, 1))
-    for (const { code, stdout, stderr } of outcomes) if (code !== 0) assert.match(stdout + stderr, /at work|moved|stale|busy|another/i)
+    for (const { code, stdout, stderr } of outcomes)
+      if (code !== 0) assert.match(stdout + stderr, /at work|moved|stale|busy|another/i)
     const { revision } = await machine.waitUntilSettled()
     assert.equal(revision, 2)
   }))
@@ -117,7 +127,10 @@ test('a revision that does not become healthy is rolled back as a whole; the com
       const environment = environmentOf(pid ?? 0)
       assert.deepEqual([environment['MODE'], environment['NEW']], ['healthy', undefined])
     }
-    assert.deepEqual(after.instances.map(({ service }) => service).toSorted(), before.instances.map(({ service }) => service).toSorted())
+    assert.deepEqual(
+      after.instances.map(({ service }) => service).toSorted(),
+      before.instances.map(({ service }) => service).toSorted(),
+    )
     await witness.waitFor('only healthy ones', (live) => live.filter(({ seenBy }) => seenBy === 'connection').length === 3, 5000)
     const kinds = (await machine.events()).map(({ kind }) => kind)
     assert.ok(kinds.includes('rolling-back') && kinds.includes('rolled-back'), kinds.join(' '))

@@ -57,7 +57,9 @@ test('a database restored from before the last starts repeats no epoch and start
     for (let start = 0; start < 3; start += 1) {
       const { epoch } = await machine.instance('worker/0')
       await machine.kill('instance', 'worker/0')
-      await machine.waitFor('the next epoch', ({ instances }) => instances.some((each) => each.state === 'running' && (each.epoch ?? 0) > (epoch ?? 0)))
+      await machine.waitFor('the next epoch', ({ instances }) =>
+        instances.some((each) => each.state === 'running' && (each.epoch ?? 0) > (epoch ?? 0)),
+      )
     }
     const before = await machine.instance('worker/0')
     await machine.killDaemonForGood()
@@ -78,7 +80,9 @@ test('a state directory whose database is lost keeps what runs, and the next epo
     await machine.up(worker)
     await machine.kill('instance', 'worker/0')
     await machine.waitUntilSettled()
-    const before = await machine.waitFor('a second epoch', ({ instances }) => instances.some(({ restarts, state }) => restarts === 1 && state === 'running'))
+    const before = await machine.waitFor('a second epoch', ({ instances }) =>
+      instances.some(({ restarts, state }) => restarts === 1 && state === 'running'),
+    )
     const [known] = before.instances
     await machine.killDaemonForGood()
     for (const name of readdirSync(machine.state)) if (name.startsWith('state.db')) rmSync(join(machine.state, name))

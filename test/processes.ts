@@ -82,14 +82,22 @@ export function commandLine(pid: number): string[] {
 export function environmentOf(pid: number): Record<string, string> {
   try {
     const lines = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-    return Object.fromEntries(lines.filter((line) => line.includes('=')).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
+    return Object.fromEntries(
+      lines
+        .filter((line) => line.includes('='))
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    )
   } catch {
     return {}
   }
 }
 
 /** Finds, among this machine's processes, the one that calls itself `pid` inside the PID namespace `namespace`. */
-export function findInNamespace(wanted: { readonly pid: number; readonly startTicks: number; readonly namespace: string }): ProcessId | null {
+export function findInNamespace(wanted: {
+  readonly pid: number
+  readonly startTicks: number
+  readonly namespace: string
+}): ProcessId | null {
   if (namespaceOf(wanted.pid) === wanted.namespace) return { pid: wanted.pid, startTicks: wanted.startTicks }
   for (const pid of allPids()) {
     if (namespaceOf(pid) !== wanted.namespace || processFacts(pid)?.startTicks !== wanted.startTicks) continue

@@ -12,7 +12,10 @@ export interface Scene {
   readonly witness: Witness
 }
 
-export async function onMachine(play: (scene: Scene) => Promise<void>, options: Omit<MachineOptions, 'witness'> = {}): Promise<void> {
+export async function onMachine(
+  play: (scene: Scene) => Promise<void>,
+  options: Omit<MachineOptions, 'witness'> = {},
+): Promise<void> {
   await using witness = await startWitness()
   await using machine = new Machine({ ...options, witness })
   try {
@@ -26,6 +29,8 @@ export async function onMachine(play: (scene: Scene) => Promise<void>, options: 
 
 /** The epochs of a slot that the witness saw, in order, each once. */
 export async function epochsSeen(witness: Witness, slot: string): Promise<readonly number[]> {
-  const arrivals = (await witness.history()).flatMap(({ what, copy }) => (what === 'arrived' && copy?.slot === slot ? [copy.epoch] : []))
+  const arrivals = (await witness.history()).flatMap(({ what, copy }) =>
+    what === 'arrived' && copy?.slot === slot ? [copy.epoch] : [],
+  )
   return [...new Set(arrivals)]
 }

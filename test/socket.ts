@@ -22,16 +22,19 @@ export async function askDaemonLines(state: string, path: string): Promise<reado
 function ask(state: string, path: string, body?: unknown): Promise<string | null> {
   const method = body === undefined ? 'GET' : 'POST'
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath: join(state, 'daemon.sock'), path, method, timeout: answerLimitMs, agent: false }, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (part: string) => (text += part))
-      response.on('error', () => resolve(null))
-      response.on('end', () => {
-        if (response.statusCode !== undefined && response.statusCode < 300) resolve(text)
-        else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`))
-      })
-    })
+    const call = request(
+      { socketPath: join(state, 'daemon.sock'), path, method, timeout: answerLimitMs, agent: false },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (part: string) => (text += part))
+        response.on('error', () => resolve(null))
+        response.on('end', () => {
+          if (response.statusCode !== undefined && response.statusCode < 300) resolve(text)
+          else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`))
+        })
+      },
+    )
     call.on('timeout', () => call.destroy())
     call.on('error', () => resolve(null))
     if (body !== undefined) call.setHeader('content-type', 'application/json')

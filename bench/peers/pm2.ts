@@ -57,6 +57,9 @@ export function pm2Peer(options: PeerOptions): Peer | null {
 
 function install(): boolean {
   if (existsSync(installed)) return true
-  const npm = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--silent'], { cwd: bench, timeout: 180_000 })
+  const npm = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--silent'], {
+    cwd: bench,
+    timeout: 180_000,
+  })
   return npm.status === 0 && existsSync(installed)
 }

@@ -180,7 +180,7 @@ async function endFromHistory(
 
 function describeEnd(context: Context, accepted: OperationAnswer, end: EndLine): string {
   const { green, red, bold } = context.terminal.palette
-  const took = formatDuration(end.durationMs)
+  const took = end.durationMs < 100 ? `${end.durationMs} ms` : formatDuration(end.durationMs)
   if (end.state === 'succeeded')
     return green(`✓ done in ${took}`) + (end.revision === 0 ? '' : `, revision ${bold(String(end.revision))} applies`)
   if (!end.rolledBack) return red(`✗ failed after ${took}`) + ': `daruma events` tells the story'

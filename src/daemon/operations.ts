@@ -208,7 +208,8 @@ export class Operations {
       nextMs = Math.min(nextMs, verdict.deadlineMs - nowMs)
       this.#sayProgress(watched, name, verdict.wanted === 0 ? 'ending' : `${verdict.ready}/${verdict.wanted} ready`, verdict)
     }
-    for (const [name, verdict] of verdicts) if (verdict.kind === 'done') this.#sayProgress(watched, name, this.#wordForDone(watched.record, name), null)
+    for (const [name, verdict] of verdicts)
+      if (verdict.kind === 'done') this.#sayProgress(watched, name, this.#wordForDone(watched.record, name), null)
     const failed = [...verdicts].find(([, verdict]) => verdict.kind === 'failed')
     if (failed !== undefined && failed[1].kind === 'failed') return this.#fail(watched, failed[0], failed[1])
     if ([...verdicts.values()].every((verdict) => verdict.kind === 'done')) return this.#finish(watched)
@@ -368,7 +369,8 @@ function titleOf(record: OperationRecord): string {
   return record.target === record.base ? record.kind : `${record.kind} to revision ${record.target}`
 }
 
-const requesterOf = (record: OperationRecord): string => `daruma ${record.by.command}, by ${record.by.user} (pid ${record.by.pid})`
+const requesterOf = (record: OperationRecord): string =>
+  `daruma ${record.by.command}, by ${record.by.user} (pid ${record.by.pid})`
 
 function describe(record: OperationRecord): string {
   return `${titleOf(record)}: ${requesterOf(record)}, since ${record.startedAt}`

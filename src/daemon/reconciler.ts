@@ -138,7 +138,11 @@ export class Reconciler {
     if (this.#world.target === null && this.#world.unrecorded.size > 0) return []
     const moves = planRollout({
       wanted: view.wanted,
-      because: isStopped ? 'stopped by hand' : this.#world.target?.cause === 'down' ? 'taken down' : 'it is not in the config any more',
+      because: isStopped
+        ? 'stopped by hand'
+        : this.#world.target?.cause === 'down'
+          ? 'taken down'
+          : 'it is not in the config any more',
       slots: view.slots,
       mayReplace: view.wanted === null || mayReplace(view.wanted.service, views),
       mayEmpty: mayEmpty(view.name, this.#world.dependentsOf(view.name), views),

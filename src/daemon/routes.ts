@@ -81,7 +81,11 @@ async function showRevision(daemon: Daemon, call: Call): Promise<Answer> {
   const number = Number(call.parameters[0])
   const found = Number.isSafeInteger(number) && number > 0 ? await daemon.history.find(number) : null
   if (found === null) throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${call.parameters[0] ?? ''}.`)
-  return json({ ...summarised(found.record, found.fate), project: found.record.project, plan: found.record.plan } satisfies RevisionView)
+  return json({
+    ...summarised(found.record, found.fate),
+    project: found.record.project,
+    plan: found.record.plan,
+  } satisfies RevisionView)
 }
 
 /** Resolves when the signal fires or `done` is called. */

@@ -36,7 +36,9 @@ class MemoryStore implements Store {
   async transact(transaction: Transaction): Promise<TransactionResult> {
     checkTransaction(transaction)
     this.#refuseClosed()
-    const succeeded = (transaction.compare ?? []).every(({ key, modified }) => (this.#entries.get(key)?.modified ?? 0) === modified)
+    const succeeded = (transaction.compare ?? []).every(
+      ({ key, modified }) => (this.#entries.get(key)?.modified ?? 0) === modified,
+    )
     const operations = (succeeded ? transaction.then : transaction.otherwise) ?? []
     const revision = this.#revision + 1
     const changes = operations.flatMap((operation) => this.#apply(operation, revision))
@@ -48,7 +50,7 @@ class MemoryStore implements Store {
 
   async *watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncGenerator<Change> {
     using bell = this.#watches.join(prefix, signal)
-    for (let after = fromRevision; !signal.aborted; ) {
+    for (let after = fromRevision; !signal.aborted;) {
       this.#refuseClosed()
       if (after < this.#compacted) throw compacted(after, this.#compacted)
       bell.reset()

@@ -50,7 +50,8 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
       (status) => isSettled(status) && missing(machine, workload, value).length === 0,
       settleLimitMs,
     )
-    if (mustBeAdopted) assert.deepEqual(occupants(machine, workload), before, 'an instance that nobody touched is another one now')
+    if (mustBeAdopted)
+      assert.deepEqual(occupants(machine, workload), before, 'an instance that nobody touched is another one now')
     assert.deepEqual(await witness.violations(), [])
   } catch (error) {
     const how = `node test/faults/run.ts --seed ${seed} --round ${round}`
@@ -82,7 +83,9 @@ function occupants(machine: Machine, workload: Workload): readonly Occupant[] {
 
 /** Services with fewer running instances of the wanted value than were asked for. */
 function missing(machine: Machine, workload: Workload, value: string): readonly string[] {
-  const running = occupants(machine, workload).filter(({ process }) => identify(process.pid) !== null && environmentOf(process.pid)['VALUE'] === value)
+  const running = occupants(machine, workload).filter(
+    ({ process }) => identify(process.pid) !== null && environmentOf(process.pid)['VALUE'] === value,
+  )
   return Object.entries(workload.services(value)).flatMap(([service, { replicas }]) => {
     const count = running.filter(({ slot }) => slot.startsWith(`${service}/`)).length
     return count === ((replicas as number | undefined) ?? 1) ? [] : [service]

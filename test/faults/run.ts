@@ -8,7 +8,12 @@ import { parseArgs } from 'node:util'
 import { playRounds } from './campaign.ts'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '50' }, seed: { type: 'string' }, round: { type: 'string' }, lanes: { type: 'string', default: '2' } },
+  options: {
+    rounds: { type: 'string', default: '50' },
+    seed: { type: 'string' },
+    round: { type: 'string' },
+    lanes: { type: 'string', default: '2' },
+  },
 })
 const seed = values.seed ?? randomBytes(4).toString('hex')
 const count = Number(values.rounds)
@@ -24,7 +29,9 @@ try {
     lanes: Number(values.lanes),
     onRound: ({ round, scenario, workload, durationMs, notes }) => {
       played.set(scenario, (played.get(scenario) ?? 0) + 1)
-      console.log(`${String(round).padStart(4)}  ${(durationMs / 1000).toFixed(1).padStart(5)} s  ${workload.padEnd(11)}  ${scenario}: ${notes.join('; ')}`)
+      console.log(
+        `${String(round).padStart(4)}  ${(durationMs / 1000).toFixed(1).padStart(5)} s  ${workload.padEnd(11)}  ${scenario}: ${notes.join('; ')}`,
+      )
     },
   })
   for (const [scenario, times] of played) console.log(`${String(times).padStart(4)} × ${scenario}`)

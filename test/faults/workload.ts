@@ -70,7 +70,12 @@ export function workloadOf(round: number): Workload {
         name,
         target: `${name('forker')}/0`,
         services: (value) => ({
-          [name('forker')]: { ...quick, command: [join(fixtures, 'double-fork.sh'), 'stay'], environment: { MODE: 'stubborn', VALUE: value }, singleton: true },
+          [name('forker')]: {
+            ...quick,
+            command: [join(fixtures, 'double-fork.sh'), 'stay'],
+            environment: { MODE: 'stubborn', VALUE: value },
+            singleton: true,
+          },
           ...worker(value),
         }),
       }

@@ -62,7 +62,9 @@ export async function startWitness(): Promise<Witness> {
           return predicate(live) ? live : null
         })
       } catch (error) {
-        throw new Error(`the witness saw: ${live.map((copy) => `${copy.slot}#${copy.epoch}`).join(' ') || 'nobody'}`, { cause: error })
+        throw new Error(`the witness saw: ${live.map((copy) => `${copy.slot}#${copy.epoch}`).join(' ') || 'nobody'}`, {
+          cause: error,
+        })
       }
     },
     close,

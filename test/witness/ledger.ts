@@ -91,7 +91,8 @@ const maybeAlive = (copy: Copy): boolean => copy.process === null || isAlive(cop
 /** A copy connects once in its life: two connections with one epoch are two starts under it. */
 const hasConnected = (history: readonly Entry[], copy: Copy): boolean =>
   history.some(
-    ({ what, copy: other }) => what === 'arrived' && other?.seenBy === 'connection' && other.slot === copy.slot && other.epoch === copy.epoch,
+    ({ what, copy: other }) =>
+      what === 'arrived' && other?.seenBy === 'connection' && other.slot === copy.slot && other.epoch === copy.epoch,
   )
 
 const describe = ({ slot, epoch, process, kind, seenBy }: Copy): string =>

@@ -11,7 +11,9 @@ import { createLedger, type Copy, type Entry, type Violation } from './ledger.ts
 import { createSweep, slotOf } from './sweep.ts'
 
 export type Question = { readonly id: number } & (
-  { readonly ask: 'state' } | { readonly ask: 'absolve'; readonly slot: string } | { readonly ask: 'sweep' }
+  | { readonly ask: 'state' }
+  | { readonly ask: 'absolve'; readonly slot: string }
+  | { readonly ask: 'sweep' }
 )
 
 export type Message =

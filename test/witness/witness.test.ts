@@ -9,7 +9,13 @@ const fixtures = join(import.meta.dirname, '../fixtures')
 
 const reporter = ['node', join(fixtures, 'reporter.mjs')]
 
-function startCopy(t: TestContext, port: number, slot: string, epoch: number, command: readonly string[] = reporter): ChildProcess {
+function startCopy(
+  t: TestContext,
+  port: number,
+  slot: string,
+  epoch: number,
+  command: readonly string[] = reporter,
+): ChildProcess {
   const [program = '', ...words] = command
   const copy = spawn(program, words, {
     env: { PATH: process.env['PATH'], WITNESS_PORT: String(port), DARUMA_SLOT: slot, DARUMA_EPOCH: String(epoch) },
@@ -23,7 +29,11 @@ test('a successor that arrives right after its predecessor was killed is no viol
   await using witness = await startWitness()
   for (const epoch of [1, 2, 3]) {
     const copy = startCopy(t, witness.port, 'web/0', epoch)
-    const live = await witness.waitFor(`epoch ${epoch}`, (all) => all.some((one) => one.epoch === epoch && one.seenBy === 'connection'), 5000)
+    const live = await witness.waitFor(
+      `epoch ${epoch}`,
+      (all) => all.some((one) => one.epoch === epoch && one.seenBy === 'connection'),
+      5000,
+    )
     assert.equal(live.find((one) => one.epoch === epoch)?.process?.pid, copy.pid)
     copy.kill('SIGKILL')
     await once(copy, 'exit')
@@ -51,12 +61,18 @@ test('an epoch that was used before is reported', async (t) => {
     await once(copy, 'exit')
     await witness.waitFor('left', (all) => all.length === 0, 5000)
   }
-  assert.deepEqual((await witness.violations()).map(({ rule }) => rule), ['epochs-grow'])
+  assert.deepEqual(
+    (await witness.violations()).map(({ rule }) => rule),
+    ['epochs-grow'],
+  )
 })
 
 test('a program that knows nothing of the witness is seen by its environment', async (t) => {
   await using witness = await startWitness()
   startCopy(t, witness.port, 'db/0', 7, ['tail', '-f', '/dev/null'])
   const live = await witness.waitFor('the silent one', (all) => all.some(({ slot }) => slot === 'db/0'), 5000)
-  assert.deepEqual(live.map(({ slot, epoch, seenBy }) => ({ slot, epoch, seenBy })), [{ slot: 'db/0', epoch: 7, seenBy: 'sweep' }])
+  assert.deepEqual(
+    live.map(({ slot, epoch, seenBy }) => ({ slot, epoch, seenBy })),
+    [{ slot: 'db/0', epoch: 7, seenBy: 'sweep' }],
+  )
 })

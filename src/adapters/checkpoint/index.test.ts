@@ -14,7 +14,13 @@ test('a checkpoint is passed only after the driver said so, and out of order if 
   const first = reach('a').then(() => passed.push('a'))
   const second = reach('b').then(() => passed.push('b'))
   const [a, b] = await driver.arrivals(2)
-  assert.deepEqual([a, b], [{ id: 1, point: 'a', pid: process.pid }, { id: 2, point: 'b', pid: process.pid }])
+  assert.deepEqual(
+    [a, b],
+    [
+      { id: 1, point: 'a', pid: process.pid },
+      { id: 2, point: 'b', pid: process.pid },
+    ],
+  )
   assert.deepEqual(passed, [])
   driver.send('go 2')
   await second

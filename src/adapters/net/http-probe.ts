@@ -75,7 +75,9 @@ export function probeHttp(target: HttpTarget & { readonly timeoutMs: number }): 
     const timer = setTimeout(() => conclude(`no answer within ${seconds(timeoutMs)}`), timeoutMs)
     socket.write(renderRequest(target), 'latin1')
     socket.once('error', (error) => conclude(explainNetworkError(error)))
-    socket.once('end', () => conclude(`the connection was closed ${received === nothing ? 'without an answer' : 'in the middle of the answer'}`))
+    socket.once('end', () =>
+      conclude(`the connection was closed ${received === nothing ? 'without an answer' : 'in the middle of the answer'}`),
+    )
   })
 }
 

@@ -13,19 +13,37 @@ const net = createNet({ version: '1.2.3' })
 const http = (path: string): Extract<Check, { kind: 'http' }> => ({ kind: 'http', path, port: null, host: null })
 
 describe('an http probe', { timeout: 20_000 }, () => {
-  for (const [status, ok] of [[200, true], [204, true], [302, true], [399, true], [400, false], [404, false], [500, false], [599, false]] as const) {
+  for (const [status, ok] of [
+    [200, true],
+    [204, true],
+    [302, true],
+    [399, true],
+    [400, false],
+    [404, false],
+    [500, false],
+    [599, false],
+  ] as const) {
     it(`calls ${status} ${ok ? 'a success' : 'a failure'}`, async (t) => {
-      const port = await listen(t, createHttpServer((_, response) => response.writeHead(status).end()))
-      assert.deepEqual(await net.probe(http('/healthz'), port, 1000), { ok, detail: `GET http://127.0.0.1:${port}/healthz → ${status}` })
+      const port = await listen(
+        t,
+        createHttpServer((_, response) => response.writeHead(status).end()),
+      )
+      assert.deepEqual(await net.probe(http('/healthz'), port, 1000), {
+        ok,
+        detail: `GET http://127.0.0.1:${port}/healthz → ${status}`,
+      })
     })
   }
 
   it('sends one plain request with its host and who it is', async (t) => {
     const requests: unknown[] = []
-    const port = await listen(t, createHttpServer((request, response) => {
-      requests.push([request.method, request.url, request.httpVersion, request.headers])
-      response.end()
-    }))
+    const port = await listen(
+      t,
+      createHttpServer((request, response) => {
+        requests.push([request.method, request.url, request.httpVersion, request.headers])
+        response.end()
+      }),
+    )
     assert.ok((await net.probe(http('/a?b=c%20d'), port, 1000)).ok)
     const headers = { host: `127.0.0.1:${port}`, 'user-agent': 'daruma/1.2.3', accept: '*/*', connection: 'close' }
     assert.deepEqual(requests, [['GET', '/a?b=c%20d', '1.1', headers]])
@@ -33,10 +51,12 @@ describe('an http probe', { timeout: 20_000 }, () => {
 
   it('cannot be made to send a line of its own, whatever path and host say', async (t) => {
     const received: string[] = []
-    const port = await serve(t, (socket) => socket.on('data', (data) => {
-      received.push(data.toString())
-      socket.end('HTTP/1.1 200 OK\r\n\r\n')
-    }))
+    const port = await serve(t, (socket) =>
+      socket.on('data', (data) => {
+        received.push(data.toString())
+        socket.end('HTTP/1.1 200 OK\r\n\r\n')
+      }),
+    )
     assert.ok((await net.probe(http('/a b\r\nX-Evil: 1\r\n\r\n日#x'), port, 1000)).ok)
     const [request = ''] = received
     assert.equal(request.split('\r\n')[0], 'GET /a%20b%0D%0AX-Evil:%201%0D%0A%0D%0A%E6%97%A5%23x HTTP/1.1')
@@ -46,13 +66,16 @@ describe('an http probe', { timeout: 20_000 }, () => {
     assert.ok(received.every((text) => !/^X-Evil/m.test(text)))
   })
 
-  it('shows the beginning of a failure\'s body on one line, chunked or not', async (t) => {
-    const port = await listen(t, createHttpServer((request, response) => {
-      response.writeHead(503)
-      if (request.url === '/chunks') response.write('starting:\n')
-      if (request.url === '/chunks') setImmediate(() => response.end('\tdatabase \u001B[31mmissing'))
-      else response.end('x'.repeat(5000))
-    }))
+  it("shows the beginning of a failure's body on one line, chunked or not", async (t) => {
+    const port = await listen(
+      t,
+      createHttpServer((request, response) => {
+        response.writeHead(503)
+        if (request.url === '/chunks') response.write('starting:\n')
+        if (request.url === '/chunks') setImmediate(() => response.end('\tdatabase \u001B[31mmissing'))
+        else response.end('x'.repeat(5000))
+      }),
+    )
     assert.deepEqual(await net.probe(http('/chunks'), port, 1000), {
       ok: false,
       detail: `GET http://127.0.0.1:${port}/chunks → 503 "starting: database [31mmissing"`,
@@ -78,13 +101,23 @@ describe('an http probe', { timeout: 20_000 }, () => {
 
   it('fails in time when a server accepts and hangs, before or within its answer', async (t) => {
     const silent = await serve(t, () => undefined)
-    assert.deepEqual(await timed(net.probe(http('/'), silent, 150)), { ok: false, detail: `GET http://127.0.0.1:${silent}/ → no answer within 0.15 s` })
+    assert.deepEqual(await timed(net.probe(http('/'), silent, 150)), {
+      ok: false,
+      detail: `GET http://127.0.0.1:${silent}/ → no answer within 0.15 s`,
+    })
     const half = await serve(t, (socket) => socket.write('HTTP/1.1 500 Oh\r\nContent-Length: 10\r\n\r\nhalf'))
-    assert.deepEqual(await timed(net.probe(http('/'), half, 150)), { ok: false, detail: `GET http://127.0.0.1:${half}/ → 500 "half"` })
+    assert.deepEqual(await timed(net.probe(http('/'), half, 150)), {
+      ok: false,
+      detail: `GET http://127.0.0.1:${half}/ → 500 "half"`,
+    })
   })
 
   it('says what came when it is not HTTP', async (t) => {
-    for (const [sent, shown] of [['SSH-2.0-OpenSSH\r\n', '"SSH-2.0-OpenSSH"'], ['HTTP/2 200 OK\r\n\r\n', '"HTTP/2 200 OK"'], ['\u0000\u0001\u0002', '""']] as const) {
+    for (const [sent, shown] of [
+      ['SSH-2.0-OpenSSH\r\n', '"SSH-2.0-OpenSSH"'],
+      ['HTTP/2 200 OK\r\n\r\n', '"HTTP/2 200 OK"'],
+      ['\u0000\u0001\u0002', '""'],
+    ] as const) {
       const port = await serve(t, (socket) => socket.end(sent))
       assert.deepEqual(await net.probe(http('/'), port, 1000), {
         ok: false,
@@ -95,15 +128,17 @@ describe('an http probe', { timeout: 20_000 }, () => {
 
   it('reads a bounded part of an answer without end', async (t) => {
     const sent = { bytes: 0 }
-    const forever = (head: string) => (socket: Socket): void => {
-      socket.write(head)
-      const send = (): void => {
-        if (socket.destroyed) return
-        sent.bytes += 16_384
-        socket.write('y'.repeat(16_384), () => setImmediate(send))
+    const forever =
+      (head: string) =>
+      (socket: Socket): void => {
+        socket.write(head)
+        const send = (): void => {
+          if (socket.destroyed) return
+          sent.bytes += 16_384
+          socket.write('y'.repeat(16_384), () => setImmediate(send))
+        }
+        send()
       }
-      send()
-    }
     const good = await serve(t, forever('HTTP/1.1 200 OK\r\n\r\n'))
     assert.ok((await timed(net.probe(http('/'), good, 1000))).ok)
     const bad = await serve(t, forever('HTTP/1.1 500 Oh\r\n\r\n'))
@@ -124,8 +159,11 @@ describe('an http probe', { timeout: 20_000 }, () => {
     assert.equal(await outcome(empty), 'the connection was closed without an answer')
   })
 
-  it('goes to the check\'s own port and host where it names them', async (t) => {
-    const port = await listen(t, createHttpServer((_, response) => response.end()))
+  it("goes to the check's own port and host where it names them", async (t) => {
+    const port = await listen(
+      t,
+      createHttpServer((_, response) => response.end()),
+    )
     const { ok, detail } = await net.probe({ kind: 'http', path: '/', port, host: 'localhost' }, 1, 1000)
     assert.deepEqual({ ok, detail }, { ok: true, detail: `GET http://localhost:${port}/ → 200` })
   })
@@ -147,7 +185,9 @@ describe('an http probe', { timeout: 20_000 }, () => {
   })
 
   it('costs less than 0.3 ms of CPU: 50 a second stay below 1.5 % of a core', async (t) => {
-    const port = await serve(t, (socket) => socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')))
+    const port = await serve(t, (socket) =>
+      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')),
+    )
     const probeMany = async (count: number): Promise<void> => {
       for (let n = 0; n < count; n += 1) assert.ok((await net.probe(http('/healthz'), port, 1000)).ok)
     }
@@ -164,9 +204,15 @@ describe('an http probe', { timeout: 20_000 }, () => {
 describe('a tcp probe', { timeout: 20_000 }, () => {
   it('succeeds where a connection is accepted, and names a refused one', async (t) => {
     const port = await serve(t, () => undefined)
-    assert.deepEqual(await net.probe({ kind: 'tcp', port: null }, port, 1000), { ok: true, detail: `TCP 127.0.0.1:${port} → connected` })
+    assert.deepEqual(await net.probe({ kind: 'tcp', port: null }, port, 1000), {
+      ok: true,
+      detail: `TCP 127.0.0.1:${port} → connected`,
+    })
     const closed = await freePort()
-    assert.deepEqual(await net.probe({ kind: 'tcp', port: closed }, port, 1000), { ok: false, detail: `TCP 127.0.0.1:${closed} → connection refused` })
+    assert.deepEqual(await net.probe({ kind: 'tcp', port: closed }, port, 1000), {
+      ok: false,
+      detail: `TCP 127.0.0.1:${closed} → connection refused`,
+    })
   })
 })
 

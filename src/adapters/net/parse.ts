@@ -21,7 +21,10 @@ export function parseAnswer(bytes: Buffer): Answer {
     if (Number.isNaN(status)) return line.length >= 13 ? { kind: 'not-http' } : { kind: 'incomplete', status: null, body: '' }
     const end = bytes.indexOf('\r\n\r\n', start)
     // 1xx are announcements; the answer follows.
-    if (status >= 200) return end < 0 ? { kind: 'incomplete', status, body: '' } : parseBody(status, bytes.toString('latin1', start, end), bytes.subarray(end + 4))
+    if (status >= 200)
+      return end < 0
+        ? { kind: 'incomplete', status, body: '' }
+        : parseBody(status, bytes.toString('latin1', start, end), bytes.subarray(end + 4))
     if (end < 0) return { kind: 'incomplete', status: null, body: '' }
     start = end + 4
   }
@@ -38,7 +41,7 @@ function parseBody(status: number, head: string, bytes: Buffer): Answer {
 
 function joinChunks(bytes: Buffer): { readonly content: Buffer; readonly isWhole: boolean } {
   const chunks: Buffer[] = []
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const lineEnd = bytes.indexOf('\r\n', at)
     const size = Number.parseInt(bytes.toString('latin1', at, lineEnd < 0 ? at : Math.min(lineEnd, at + 16)), 16)
     if (Number.isNaN(size) || size === 0) return { content: Buffer.concat(chunks), isWhole: lineEnd >= 0 }

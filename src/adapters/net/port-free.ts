@@ -14,7 +14,11 @@ export async function isPortFree(port: number): Promise<boolean> {
 /** A family that this host does not have is in nobody's way. */
 const absentFamily: ReadonlySet<string | undefined> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'])
 
-async function canListen(address: { readonly port: number; readonly host: string; readonly ipv6Only?: boolean }): Promise<boolean> {
+async function canListen(address: {
+  readonly port: number
+  readonly host: string
+  readonly ipv6Only?: boolean
+}): Promise<boolean> {
   const server = createServer((socket) => socket.destroy())
   try {
     server.listen({ ...address, exclusive: true })

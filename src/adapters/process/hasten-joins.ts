@@ -19,7 +19,9 @@ export function hastenJoins(mount: string | null): () => void {
 
 function ownCgroup(): string | null {
   try {
-    const line = readFileSync('/proc/self/cgroup', 'utf8').split('\n').find((text) => text.startsWith('0::'))
+    const line = readFileSync('/proc/self/cgroup', 'utf8')
+      .split('\n')
+      .find((text) => text.startsWith('0::'))
     return line === undefined ? null : line.slice('0::'.length)
   } catch {
     return null

@@ -89,11 +89,32 @@ export function asUser(options: {
  * begins alike (LD_SDK_KEY is a real one) must not.
  */
 const loaderVariables: ReadonlySet<string> = new Set([
-  ...['LIBRARY_PATH', 'PRELOAD', 'AUDIT', 'BIND_NOW', 'BIND_NOT', 'DEBUG', 'DEBUG_OUTPUT', 'DYNAMIC_WEAK', 'HWCAP_MASK', 'ORIGIN_PATH'].map(ld),
-  ...['POINTER_GUARD', 'PROFILE', 'PROFILE_OUTPUT', 'SHOW_AUXV', 'TRACE_LOADED_OBJECTS', 'USE_LOAD_BIAS', 'VERBOSE', 'WARN'].map(ld),
-  ...['ARENA_MAX', 'ARENA_TEST', 'CHECK_', 'MMAP_MAX_', 'MMAP_THRESHOLD_', 'PERTURB_', 'TOP_PAD_', 'TRIM_THRESHOLD_', 'TRACE'].map(
-    (name) => `MALLOC_${name}`,
+  ...[
+    'LIBRARY_PATH',
+    'PRELOAD',
+    'AUDIT',
+    'BIND_NOW',
+    'BIND_NOT',
+    'DEBUG',
+    'DEBUG_OUTPUT',
+    'DYNAMIC_WEAK',
+    'HWCAP_MASK',
+    'ORIGIN_PATH',
+  ].map(ld),
+  ...['POINTER_GUARD', 'PROFILE', 'PROFILE_OUTPUT', 'SHOW_AUXV', 'TRACE_LOADED_OBJECTS', 'USE_LOAD_BIAS', 'VERBOSE', 'WARN'].map(
+    ld,
   ),
+  ...[
+    'ARENA_MAX',
+    'ARENA_TEST',
+    'CHECK_',
+    'MMAP_MAX_',
+    'MMAP_THRESHOLD_',
+    'PERTURB_',
+    'TOP_PAD_',
+    'TRIM_THRESHOLD_',
+    'TRACE',
+  ].map((name) => `MALLOC_${name}`),
   'GLIBC_TUNABLES',
   'GCONV_PATH',
   'LOCPATH',

@@ -213,7 +213,9 @@ export class Database {
     return { next: last + 1 }
   }
 
-  #attempt<Value>(work: () => Value): { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly failure: Failure } {
+  #attempt<Value>(
+    work: () => Value,
+  ): { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly failure: Failure } {
     try {
       return { ok: true, value: work() }
     } catch (error) {
@@ -270,9 +272,13 @@ function prepareStatements(database: DatabaseSync) {
     list: database.prepare(`${present} WHERE entries.key >= ? AND entries.key < ? ORDER BY entries.key LIMIT ?`),
     listDescending: database.prepare(`${present} WHERE entries.key >= ? AND entries.key < ? ORDER BY entries.key DESC LIMIT ?`),
     addChange: database.prepare('INSERT INTO changes (position, key, value) VALUES (?, ?, ?)'),
-    putEntry: database.prepare('INSERT INTO entries (key, position) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET position = excluded.position'),
+    putEntry: database.prepare(
+      'INSERT INTO entries (key, position) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET position = excluded.position',
+    ),
     deleteEntry: database.prepare('DELETE FROM entries WHERE key = ?'),
-    changes: database.prepare('SELECT position, key, value FROM changes WHERE position >= ? AND key >= ? AND key < ? ORDER BY position'),
+    changes: database.prepare(
+      'SELECT position, key, value FROM changes WHERE position >= ? AND key >= ? AND key < ? ORDER BY position',
+    ),
     raiseFloor: database.prepare('UPDATE compaction SET revision = ?'),
     sliceEnd: database.prepare(
       'SELECT max(position) AS position FROM (SELECT position FROM changes WHERE position >= ? AND position < ? ORDER BY position LIMIT ?)',

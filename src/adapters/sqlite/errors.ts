@@ -28,17 +28,34 @@ export function explainError(error: unknown, file: string): Failure {
     case sqlite.cannotOpen:
       return notWritable(file, message)
     case sqlite.busy:
-      return { code: 'E_STORE_LOCKED', message: `${file} is held by another process`, hint: 'End the process that has it open; only one daemon may use a state directory.' }
+      return {
+        code: 'E_STORE_LOCKED',
+        message: `${file} is held by another process`,
+        hint: 'End the process that has it open; only one daemon may use a state directory.',
+      }
     case sqlite.tooBig:
       return { code: 'E_STORE_TOO_LARGE', message: `a value is too large for ${file} (the limit is 1 GB)`, hint: null }
     case sqlite.io:
-      return { code: 'E_STORE_IO', message: `reading or writing ${file} failed: ${message} (SQLite code ${errcode})`, hint: 'Look at the kernel log for errors of the disk, and at quotas.' }
+      return {
+        code: 'E_STORE_IO',
+        message: `reading or writing ${file} failed: ${message} (SQLite code ${errcode})`,
+        hint: 'Look at the kernel log for errors of the disk, and at quotas.',
+      }
     default:
       throw error
   }
 }
 
-const systemCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG'])
+const systemCodes: ReadonlySet<string> = new Set([
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOENT',
+  'ENOTDIR',
+  'EISDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+])
 
 export const full = (file: string): Failure => ({
   code: 'E_STORE_FULL',

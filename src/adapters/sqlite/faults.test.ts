@@ -4,7 +4,19 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -23,13 +35,15 @@ const newFile = (): string => join(directory, `${(files += 1)}.db`)
 const isRoot = process.getuid?.() === 0
 
 const put = (key: string, value: string): Operation => ({ kind: 'put', key, value })
-const refused = (code: string, ...words: readonly string[]) => (error: unknown): boolean => {
-  assert.ok(error instanceof DarumaError, String(error))
-  assert.equal(error.code, code, error.message)
-  const text = `${error.message}\n${error.hint}`
-  for (const word of words) assert.ok(text.includes(word), `"${word}" is not in: ${text}`)
-  return true
-}
+const refused =
+  (code: string, ...words: readonly string[]) =>
+  (error: unknown): boolean => {
+    assert.ok(error instanceof DarumaError, String(error))
+    assert.equal(error.code, code, error.message)
+    const text = `${error.message}\n${error.hint}`
+    for (const word of words) assert.ok(text.includes(word), `"${word}" is not in: ${text}`)
+    return true
+  }
 
 describe('a full disk', { skip: isRoot ? false : 'mounting a small file system needs root', timeout: 60_000 }, () => {
   it('refuses the transaction whole, spares its small neighbours, and is forgotten once there is space', async (t) => {
@@ -134,7 +148,10 @@ describe('a file that is not ours to use', () => {
   })
 
   it('a missing directory, a directory in its place and a read-only file system are E_STORE_NOT_WRITABLE', async (t) => {
-    await assert.rejects(openSqliteStore({ file: join(directory, 'none', 'state.db') }), refused('E_STORE_NOT_WRITABLE', 'none/state.db'))
+    await assert.rejects(
+      openSqliteStore({ file: join(directory, 'none', 'state.db') }),
+      refused('E_STORE_NOT_WRITABLE', 'none/state.db'),
+    )
     const folder = newFile()
     mkdirSync(folder)
     await assert.rejects(openSqliteStore({ file: folder }), refused('E_STORE_NOT_WRITABLE', folder))
@@ -284,9 +301,16 @@ async function writeUntil(wanted: { readonly file: string; readonly from: number
 async function assertComplete(store: Store, acknowledged: number): Promise<number> {
   const [left, right] = [await store.list('a/'), await store.list('b/')]
   const numbers = left.entries.map((entry) => Number(entry.value)).toSorted((a, b) => a - b)
-  assert.deepEqual(numbers, Array.from({ length: numbers.length }, (_, index) => index + 1), 'a hole')
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: numbers.length }, (_, index) => index + 1),
+    'a hole',
+  )
   assert.ok(numbers.length >= acknowledged, `${acknowledged} was acknowledged, ${numbers.length} is there`)
-  assert.deepEqual(right.entries.map((entry) => [entry.key, entry.value.length]), left.entries.map((entry) => [`b/${entry.value}`, Number(entry.value) % 3000]))
+  assert.deepEqual(
+    right.entries.map((entry) => [entry.key, entry.value.length]),
+    left.entries.map((entry) => [`b/${entry.value}`, Number(entry.value) % 3000]),
+  )
   return numbers.length
 }
 

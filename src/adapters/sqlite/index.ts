@@ -86,7 +86,7 @@ class SqliteStore implements Store {
 
   async *watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncGenerator<Change> {
     using bell = this.#watches.join(prefix, signal)
-    for (let after = fromRevision; ; ) {
+    for (let after = fromRevision; ;) {
       if (signal.aborted) return
       bell.reset()
       const page = await this.#ask({ kind: 'changes', prefix, after })
@@ -176,7 +176,9 @@ class SqliteStore implements Store {
 
   /** Also the ordinary end: then nobody is waiting any more. */
   #crash(error: Error | null): void {
-    this.#ended ??= new DarumaError('E_STORE_CRASHED', `the store's worker ended: ${error?.message ?? 'no reason given'}`, { cause: error })
+    this.#ended ??= new DarumaError('E_STORE_CRASHED', `the store's worker ended: ${error?.message ?? 'no reason given'}`, {
+      cause: error,
+    })
     for (const { settle } of [...this.#underWay, ...this.#waiting]) settle(this.#ended)
     this.#underWay = []
     this.#waiting = []
@@ -205,4 +207,6 @@ function sizeOf(transaction: Transaction): number {
 }
 
 const busy = (): DarumaError =>
-  new DarumaError('E_STORE_BUSY', `${maxWaiting} requests are waiting for the store`, { hint: 'The disk does not keep up; look at its load.' })
+  new DarumaError('E_STORE_BUSY', `${maxWaiting} requests are waiting for the store`, {
+    hint: 'The disk does not keep up; look at its load.',
+  })

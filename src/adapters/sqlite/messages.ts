@@ -40,7 +40,9 @@ export interface Failure {
   readonly hint: string | null
 }
 
-export type Outcome = { readonly ok: true; readonly value: Answers[Request['kind']] } | { readonly ok: false; readonly failure: Failure }
+export type Outcome =
+  | { readonly ok: true; readonly value: Answers[Request['kind']] }
+  | { readonly ok: false; readonly failure: Failure }
 
 export type ToWorker = { readonly kind: 'batch'; readonly requests: readonly Request[] } | { readonly kind: 'close' }
 

@@ -45,7 +45,8 @@ export function openDatabase(file: string): DatabaseSync {
       PRAGMA journal_size_limit = 4194304;
     `)
     if (pragma(database, 'application_id') === 0 && isEmpty(database)) create(database)
-    if (pragma(database, 'application_id') !== applicationId) throw new StoreFailure(corrupt(file, 'it belongs to another program'))
+    if (pragma(database, 'application_id') !== applicationId)
+      throw new StoreFailure(corrupt(file, 'it belongs to another program'))
     refuseNewer(file, pragma(database, 'user_version'))
     if (sizeBytes <= fullCheckBytes) refuseDamaged(file, database)
     noteLog(file)

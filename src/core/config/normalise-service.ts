@@ -104,7 +104,9 @@ export function normaliseService(
   }
   for (const key of ['cpu', 'memory', 'pids'] as const) {
     if (written[key] === undefined || context.root) continue
-    problems.add('E_CONFIG_NEEDS_ROOT', { up: at, key }, `only root can limit ${key}`, { allowed: `no ${key}, or Daruma run as root` })
+    problems.add('E_CONFIG_NEEDS_ROOT', { up: at, key }, `only root can limit ${key}`, {
+      allowed: `no ${key}, or Daruma run as root`,
+    })
   }
   return { service, after: written.after ?? [], at, isSound: problems.count === before }
 }

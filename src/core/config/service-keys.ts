@@ -90,7 +90,8 @@ export const serviceKeys: KeyTable<WrittenService> = {
   command: {
     reader: command,
     default: 'required',
-    prose: 'What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too.',
+    prose:
+      'What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too.',
     example: "['node', 'server.js']",
   },
   replicas: {

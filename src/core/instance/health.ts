@@ -114,7 +114,9 @@ export function answer(
     if (state === undefined || health[name] === null) continue
     const probe = probeOf(health, name)
     const failuresInARow = given.ok ? 0 : state.failuresInARow + 1
-    const nextAtMs = isUp ? nextTick(given.nowMs + probe.intervalMs, probe.intervalMs) : given.nowMs + Math.min(watch.eagerDelayMs, probe.intervalMs)
+    const nextAtMs = isUp
+      ? nextTick(given.nowMs + probe.intervalMs, probe.intervalMs)
+      : given.nowMs + Math.min(watch.eagerDelayMs, probe.intervalMs)
     probes[name] = { nextAtMs, askedAtMs: null, failuresInARow, lastDetail: given.detail }
     if (name === 'readiness') isReady = given.ok ? isUp : isReady && failuresInARow < probe.retries
     if (name === 'liveness') notAlive = wasUp && failuresInARow >= probe.retries

@@ -313,7 +313,8 @@ function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): 
   const { health, update } = at.spec.service
   if (!at.health.isUp && !hasProbes(health) && nowMs >= at.sinceMs + update.minReadyMs) {
     const isUp = { ...at.health, isUp: true, isReady: true, provenAtMs: nowMs }
-    if (at.spec.service.scale.kind !== 'job') tell(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
+    if (at.spec.service.scale.kind !== 'job')
+      tell(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
     return { ...slot, occupancy: { ...at, health: isUp }, lastFailure: null }
   }
   if (!at.health.isUp && hasProbes(health) && nowMs >= at.sinceMs + health.startPeriodMs) {

@@ -9,7 +9,10 @@ import { parts, shorten, showPart } from './show-fields.ts'
 export function explainDifference(before: Service, after: Service): readonly Reason[] {
   return parts.flatMap((part) => {
     if (isSame(before[part], after[part])) return []
-    const reasons = [...differencesOf(showPart(before, part), showPart(after, part)), ...(part === 'secrets' ? changedSecrets(before, after) : [])]
+    const reasons = [
+      ...differencesOf(showPart(before, part), showPart(after, part)),
+      ...(part === 'secrets' ? changedSecrets(before, after) : []),
+    ]
     return reasons.length > 0 ? reasons : [{ field: part, from: null, to: null, note: 'in another order' }]
   })
 }
@@ -32,7 +35,8 @@ export function note(text: string): Reason {
 /** Two long texts that begin alike are shown from shortly before the place where they part. */
 function differenceOf(field: string, from: string | null, to: string | null): Reason {
   const start = from === null || to === null || shorten(from) !== shorten(to) ? 0 : Math.max(0, partingOf(from, to) - 20)
-  const show = (text: string | null): string | null => (text === null ? null : shorten(start === 0 ? text : `…${text.slice(start).toWellFormed()}`))
+  const show = (text: string | null): string | null =>
+    text === null ? null : shorten(start === 0 ? text : `…${text.slice(start).toWellFormed()}`)
   return { field, from: show(from), to: show(to), note: null }
 }
 

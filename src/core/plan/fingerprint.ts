@@ -9,7 +9,9 @@ import type { Recorded } from './recorded.ts'
 
 export function fingerprintOf(recorded: Recorded | null, observed: readonly InstanceStatus[]): string {
   const slots = observed.map(({ slot, revision }) => `${slot}@${revision}`).toSorted()
-  return hash(canonicalJson([recorded?.revision ?? 0, recorded?.generations ?? {}, recorded?.stoppedByHand.toSorted() ?? [], slots]))
+  return hash(
+    canonicalJson([recorded?.revision ?? 0, recorded?.generations ?? {}, recorded?.stoppedByHand.toSorted() ?? [], slots]),
+  )
 }
 
 /**

@@ -47,9 +47,15 @@ describe('a plan', () => {
         const names = steps.map((step) => step.service)
         assert.equal(new Set(names).size, names.length)
         const removed = recorded.services.filter(({ name }) => !desired.services.some((service) => service.name === name))
-        assert.deepEqual(new Set(steps.filter((step) => step.kind === 'remove').map((step) => step.service)), new Set(removed.map(({ name }) => name)))
+        assert.deepEqual(
+          new Set(steps.filter((step) => step.kind === 'remove').map((step) => step.service)),
+          new Set(removed.map(({ name }) => name)),
+        )
         assert.equal(names.length - removed.length + unchanged, desired.services.length)
-        assert.ok(steps.every((step) => step.reasons.length > 0), 'a step without a reason')
+        assert.ok(
+          steps.every((step) => step.reasons.length > 0),
+          'a step without a reason',
+        )
       }),
     )
   })
@@ -70,7 +76,11 @@ describe('a plan', () => {
           }
         }
         const kinds = steps.map((step) => step.kind === 'remove')
-        assert.deepEqual(kinds, kinds.toSorted((a, b) => Number(b) - Number(a)), 'removals come first')
+        assert.deepEqual(
+          kinds,
+          kinds.toSorted((a, b) => Number(b) - Number(a)),
+          'removals come first',
+        )
       }),
     )
   })
@@ -111,7 +121,10 @@ describe('a plan', () => {
     const services = Array.from({ length: 10_000 }, (_, n): Service => ({ ...oneService(), name: asServiceName(`s${n}`) }))
     const recorded = projectOf(services)
     const observed = services.map((service) => statusOf(`${service.name}/0`, 'running'))
-    for (const desired of [structuredClone(recorded), projectOf(services.map((service) => ({ ...service, environment: { NEW: '1' } })))]) {
+    for (const desired of [
+      structuredClone(recorded),
+      projectOf(services.map((service) => ({ ...service, environment: { NEW: '1' } }))),
+    ]) {
       const times = [1, 2, 3].map(() => {
         const start = performance.now()
         planOf(input({ desired, recorded, observed }))
@@ -125,7 +138,8 @@ describe('a plan', () => {
 describe('the fingerprint', () => {
   const project = projectOf([oneService()])
   const fingerprint = (changes: Partial<PlanInput['recorded']>, observed: readonly InstanceStatus[]): string =>
-    planOf({ ...input({ desired: project, recorded: project, observed }), recorded: { ...recordedOf(project), ...changes } }).fingerprint
+    planOf({ ...input({ desired: project, recorded: project, observed }), recorded: { ...recordedOf(project), ...changes } })
+      .fingerprint
   const running = [statusOf('web/0', 'running'), statusOf('web/1', 'running')]
   const usual = fingerprint({}, running)
 
@@ -142,7 +156,13 @@ describe('the fingerprint', () => {
 
   it('is the same after a crash, and in whatever order slots are listed', () => {
     assert.equal(fingerprint({}, running.toReversed()), usual)
-    const crashed = running.map((status) => ({ ...status, pid: 9, restarts: 4, state: 'backing-off' as const, startedAt: '2026-11-22T03:00:00.000Z' }))
+    const crashed = running.map((status) => ({
+      ...status,
+      pid: 9,
+      restarts: 4,
+      state: 'backing-off' as const,
+      startedAt: '2026-11-22T03:00:00.000Z',
+    }))
     assert.equal(fingerprint({}, crashed), usual)
   })
 })
@@ -156,17 +176,27 @@ function readSections(text: string): Sections {
   return new Map(parts.map((part) => [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n') + 1).trimEnd()]))
 }
 
-const linesOf = (sections: Sections, name: string): readonly string[] => sections.get(name)?.split('\n').filter((line) => line !== '') ?? []
+const linesOf = (sections: Sections, name: string): readonly string[] =>
+  sections
+    .get(name)
+    ?.split('\n')
+    .filter((line) => line !== '') ?? []
 
 function inputOf(sections: Sections): PlanInput {
   const recorded = sections.has('recorded') ? readProject(linesOf(sections, 'recorded')) : null
   const completed = linesOf(sections, 'completed jobs').map((name) => {
-    const source = recorded?.services.find((service) => service.name === name) ?? readProject(linesOf(sections, 'desired')).services.find((service) => service.name === name)
+    const source =
+      recorded?.services.find((service) => service.name === name) ??
+      readProject(linesOf(sections, 'desired')).services.find((service) => service.name === name)
     return [name, processIdentity(source!, 0)]
   })
   return {
     desired: sections.has('down') ? null : readProject(linesOf(sections, 'desired')),
-    recorded: recorded && { ...recordedOf(recorded), stoppedByHand: linesOf(sections, 'stopped by hand').map(asServiceName), completedJobs: Object.fromEntries(completed) },
+    recorded: recorded && {
+      ...recordedOf(recorded),
+      stoppedByHand: linesOf(sections, 'stopped by hand').map(asServiceName),
+      completedJobs: Object.fromEntries(completed),
+    },
     observed: linesOf(sections, 'observed').map((line) => {
       const [, slot, state, reason] = /^(\S+) (\S+)(?:: (.*))?$/.exec(line)!
       return { ...statusOf(slot!, state as SlotState), reason: reason ?? null }
@@ -177,15 +207,23 @@ function inputOf(sections: Sections): PlanInput {
 
 /** Lines `web: { command: 'x' }`, and `web.PASSWORD has digest digest-1`. */
 function readProject(lines: readonly string[]): Project {
-  const digests = new Map(lines.flatMap((line) => [...line.matchAll(/^(\S+) has digest (\S+)$/g)].map((match) => [match[1], match[2]] as const)))
+  const digests = new Map(
+    lines.flatMap((line) => [...line.matchAll(/^(\S+) has digest (\S+)$/g)].map((match) => [match[1], match[2]] as const)),
+  )
   const text = lines.filter((line) => !line.includes(' has digest ')).join(',\n')
   const services: unknown = runInThisContext(`({${text}})`)
-  const result = normaliseConfig({ name: 'shop', services }, { directory: '/srv', stage: null, root: true, hostMemoryBytes: 2 ** 34 })
+  const result = normaliseConfig(
+    { name: 'shop', services },
+    { directory: '/srv', stage: null, root: true, hostMemoryBytes: 2 ** 34 },
+  )
   assert.ok(result.ok, JSON.stringify(result))
   const sealed = result.project.services.map((service) => ({
     ...service,
     secrets: Object.fromEntries(
-      Object.entries(service.secrets).map(([name, reference]): [string, SecretReference] => [name, { ...reference, digest: digests.get(`${service.name}.${name}`) ?? null }]),
+      Object.entries(service.secrets).map(([name, reference]): [string, SecretReference] => [
+        name,
+        { ...reference, digest: digests.get(`${service.name}.${name}`) ?? null },
+      ]),
     ),
   }))
   return { ...result.project, services: sealed }
@@ -193,7 +231,10 @@ function readProject(lines: readonly string[]): Project {
 
 function planText(planInput: PlanInput): string {
   const outcome = planChanges(planInput)
-  if ('problems' in outcome) return outcome.problems.map((problem) => `${problem.code} ${problem.path.join('.')}: ${problem.message}; ${problem.allowed}`).join('\n')
+  if ('problems' in outcome)
+    return outcome.problems
+      .map((problem) => `${problem.code} ${problem.path.join('.')}: ${problem.message}; ${problem.allowed}`)
+      .join('\n')
   const lines = outcome.plan.steps.flatMap((step) => [
     [markers[step.kind], step.service, `(${step.what})`, step.transition ?? ''].join(' ').trimEnd(),
     ...step.reasons.map((reason) => `      ${reasonText(reason)}`),
@@ -202,7 +243,14 @@ function planText(planInput: PlanInput): string {
   return [...lines, summarise(outcome.plan)].join('\n')
 }
 
-const markers: Readonly<Record<StepKind, string>> = { create: '+', update: '~', remove: '-', replace: '-/+', restart: 'restart', 'run-job': 'run' }
+const markers: Readonly<Record<StepKind, string>> = {
+  create: '+',
+  update: '~',
+  remove: '-',
+  replace: '-/+',
+  restart: 'restart',
+  'run-job': 'run',
+}
 
 function reasonText({ field, from, to, note }: Reason): string {
   return [field, note ?? `${from ?? 'unset'} → ${to ?? 'unset'}`].filter((part) => part !== '').join(': ')
@@ -216,8 +264,18 @@ function planOf(planInput: PlanInput): Plan {
   return outcome.plan
 }
 
-function input(given: { readonly desired: Project; readonly recorded: Project; readonly observed?: readonly InstanceStatus[]; readonly isRollback?: boolean }): PlanInput {
-  return { desired: given.desired, recorded: recordedOf(given.recorded), observed: given.observed ?? [], isRollback: given.isRollback ?? false }
+function input(given: {
+  readonly desired: Project
+  readonly recorded: Project
+  readonly observed?: readonly InstanceStatus[]
+  readonly isRollback?: boolean
+}): PlanInput {
+  return {
+    desired: given.desired,
+    recorded: recordedOf(given.recorded),
+    observed: given.observed ?? [],
+    isRollback: given.isRollback ?? false,
+  }
 }
 
 function recordedOf(project: Project): NonNullable<PlanInput['recorded']> {
@@ -251,7 +309,12 @@ function statusOf(slot: string, state: SlotState): InstanceStatus {
 
 /** Every field set, so that every field can change. */
 function oneService(): Service {
-  const probe = { check: { kind: 'http' as const, path: '/healthz', port: 80, host: 'localhost' }, intervalMs: 1000, timeoutMs: 1000, retries: 3 }
+  const probe = {
+    check: { kind: 'http' as const, path: '/healthz', port: 80, host: 'localhost' },
+    intervalMs: 1000,
+    timeoutMs: 1000,
+    retries: 3,
+  }
   return {
     name: asServiceName('web'),
     scale: { kind: 'replicas', count: 3 },
@@ -261,7 +324,12 @@ function oneService(): Service {
     secrets: { PASSWORD: { source: { from: 'environment', name: 'PASSWORD' }, digest: 'digest-1' } },
     port: { kind: 'fixed', port: 8080 },
     volumes: [{ name: 'data', target: '/data' }],
-    health: { startup: probe, readiness: { ...probe, check: { kind: 'tcp', port: 80 } }, liveness: { ...probe, check: { kind: 'exec', command: ['true'] } }, startPeriodMs: 60_000 },
+    health: {
+      startup: probe,
+      readiness: { ...probe, check: { kind: 'tcp', port: 80 } },
+      liveness: { ...probe, check: { kind: 'exec', command: ['true'] } },
+      startPeriodMs: 60_000,
+    },
     limits: { cpuCores: 1, memoryBytes: 2 ** 28, pids: 100 },
     user: 'www-data',
     after: [{ service: asServiceName('db'), condition: 'healthy' }],
@@ -284,35 +352,50 @@ function leavesOf(value: unknown, path: Path = []): readonly Path[] {
 
 function changed(service: Service, path: Path): Service {
   const copy = structuredClone(service)
-  const holder = path.slice(0, -1).reduce<Record<string | number, unknown>>((inner, key) => inner[key] as typeof inner, copy as never)
+  const holder = path
+    .slice(0, -1)
+    .reduce<Record<string | number, unknown>>((inner, key) => inner[key] as typeof inner, copy as never)
   const last = path.at(-1)!
   const value = holder[last]
-  holder[last] = typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : value === 'SIGTERM' ? 'SIGINT' : `${String(value)}x`
+  holder[last] =
+    typeof value === 'number'
+      ? value + 1
+      : typeof value === 'boolean'
+        ? !value
+        : value === 'SIGTERM'
+          ? 'SIGINT'
+          : `${String(value)}x`
   return copy
 }
 
 const names = ['api', 'cache', 'db', 'web'] as const
 const anyService = (index: number): fc.Arbitrary<Service> =>
-  fc.record({
-    scale: fc.oneof(fc.record({ kind: fc.constant('replicas' as const), count: fc.integer({ min: 0, max: 3 }) }), fc.constant({ kind: 'singleton' as const }), fc.constant({ kind: 'job' as const })),
-    environment: fc.dictionary(fc.constantFrom('A', 'B', '__proto__x'), fc.constantFrom('1', '2'), { maxKeys: 2 }),
-    digest: fc.constantFrom('digest-1', 'digest-2', null),
-    intervalMs: fc.constantFrom(1000, 2000),
-    after: fc.subarray(names.slice(0, index)),
-    volume: fc.constantFrom(null, 'data', 'logs'),
-  }).map(({ scale, environment, digest, intervalMs, after, volume }): Service => {
-    const base = oneService()
-    return {
-      ...base,
-      name: asServiceName(names[index]!),
-      scale,
-      environment,
-      secrets: { PASSWORD: { source: { from: 'environment', name: 'PASSWORD' }, digest } },
-      health: { ...base.health, readiness: { ...base.health.readiness!, intervalMs } },
-      after: after.map((name) => ({ service: asServiceName(name), condition: 'started' })),
-      volumes: volume === null ? [] : [{ name: volume, target: null }],
-    }
-  })
+  fc
+    .record({
+      scale: fc.oneof(
+        fc.record({ kind: fc.constant('replicas' as const), count: fc.integer({ min: 0, max: 3 }) }),
+        fc.constant({ kind: 'singleton' as const }),
+        fc.constant({ kind: 'job' as const }),
+      ),
+      environment: fc.dictionary(fc.constantFrom('A', 'B', '__proto__x'), fc.constantFrom('1', '2'), { maxKeys: 2 }),
+      digest: fc.constantFrom('digest-1', 'digest-2', null),
+      intervalMs: fc.constantFrom(1000, 2000),
+      after: fc.subarray(names.slice(0, index)),
+      volume: fc.constantFrom(null, 'data', 'logs'),
+    })
+    .map(({ scale, environment, digest, intervalMs, after, volume }): Service => {
+      const base = oneService()
+      return {
+        ...base,
+        name: asServiceName(names[index]!),
+        scale,
+        environment,
+        secrets: { PASSWORD: { source: { from: 'environment', name: 'PASSWORD' }, digest } },
+        health: { ...base.health, readiness: { ...base.health.readiness!, intervalMs } },
+        after: after.map((name) => ({ service: asServiceName(name), condition: 'started' })),
+        volumes: volume === null ? [] : [{ name: volume, target: null }],
+      }
+    })
 
 const anyProject: fc.Arbitrary<Project> = fc
   .tuple(...names.map((_, index) => fc.option(anyService(index), { nil: null })))

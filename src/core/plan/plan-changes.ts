@@ -36,7 +36,9 @@ export function planChanges(input: PlanInput): PlanOutcome {
   const removed = world.recordedServices.filter((service) => !world.desiredNames.has(service.name))
   const problems = removed.filter((service) => service.protect).map(refuseRemoval)
   if (problems.length > 0) return { problems }
-  const removals = orderByDependency(removed).toReversed().map((service) => removal(service, input.desired === null))
+  const removals = orderByDependency(removed)
+    .toReversed()
+    .map((service) => removal(service, input.desired === null))
   const changes = orderByDependency(desired).flatMap((service) => planService(service, world) ?? [])
   return {
     plan: {
@@ -121,7 +123,8 @@ function planService(service: Service, world: World): Step | null {
   if (needsNewProcess(before, service, world)) {
     return { ...step, kind: 'replace', reasons, transition: runs ? describeTransition(before, service) : null, warning }
   }
-  if (idle.length > 0) return { ...step, kind: 'restart', reasons, transition: runs ? describeTransition(before, service) : null, warning }
+  if (idle.length > 0)
+    return { ...step, kind: 'restart', reasons, transition: runs ? describeTransition(before, service) : null, warning }
   return { ...step, kind: 'update', reasons, transition: 'no restart', warning }
 }
 
@@ -137,7 +140,11 @@ function planJob(service: Service, before: Service | null, world: World): Step |
   const runs = !world.isRollback && !isDone && (isNew || idle.length > 0)
   if (runs) return { ...step, kind: 'run-job', reasons: [...differences, ...idle] }
   if (differences.length === 0) return null
-  const why = !isNew ? [] : isDone ? [note('completed before exactly so: does not run again')] : [note('jobs do not run on the way back')]
+  const why = !isNew
+    ? []
+    : isDone
+      ? [note('completed before exactly so: does not run again')]
+      : [note('jobs do not run on the way back')]
   const kind = before === null ? 'create' : 'update'
   return { ...step, kind, reasons: [...differences, ...why], transition: kind === 'update' ? 'no restart' : null }
 }
