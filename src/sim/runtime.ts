@@ -4,7 +4,7 @@
  */
 
 import { asEpoch } from '../core/model/id.ts'
-import type { Epoch, SlotId } from '../core/model/id.ts'
+import type { SlotId } from '../core/model/id.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Discovery, InstanceRef, Occupant, Runtime, RuntimeEvent, StartOrder, StartRefusal } from '../ports/runtime.ts'
 import type { Instance, SimulatedKernel } from './kernel.ts'
