@@ -4,7 +4,7 @@
  * slot moved on and is ignored.
  */
 
-import { describeSlot } from '../core/instance/describe.ts'
+import { describeSlot, isSameOutside } from '../core/instance/describe.ts'
 import type { SlotDescription } from '../core/instance/describe.ts'
 import type { InstanceSpec, Outcome, Slot, SlotAction, SlotEvent, StartObstacle } from '../core/instance/slot.ts'
 import { nextWakeMs, stepSlot } from '../core/instance/step.ts'
@@ -68,11 +68,12 @@ export class SlotShell {
   dispatch(event: SlotEvent): void {
     const { slot, actions } = stepSlot(this.#slot, event, this.#tools.clock.now())
     const isSettled = event.kind === 'gone' || event.kind === 'found-ended'
+    const isNews = isSettled || !isSameOutside(this.#slot, slot)
     this.#slot = slot
     for (const action of actions) this.#perform(action)
     if (isSettled) this.#tools.settled(this.id, event.epoch, slot.outcome)
     this.#setTimer()
-    this.#tools.changed(this.id)
+    if (isNews) this.#tools.changed(this.id)
   }
 
   close(): void {

@@ -43,6 +43,19 @@ function describeDelay(at: Starting, nowMs: number): string | null {
     : 'its keeper has not reported yet'
 }
 
+/**
+ * Whether nothing about the slot has changed that anybody outside it decides by. A probe that says the same as before is no news, and with
+ * fifty of them a second it must not make everybody look.
+ */
+export function isSameOutside(before: Slot, after: Slot): boolean {
+  if (before.occupancy.kind !== after.occupancy.kind || before.goal !== after.goal || before.outcome !== after.outcome) return false
+  if (before.obstacle !== after.obstacle || before.gate !== after.gate || before.notBeforeMs !== after.notBeforeMs) return false
+  if (before.occupancy.kind !== 'live' || after.occupancy.kind !== 'live') return before.occupancy === after.occupancy
+  const { health: was } = before.occupancy
+  const { health: is } = after.occupancy
+  return before.occupancy.epoch === after.occupancy.epoch && was.isReady === is.isReady && was.isUp === is.isUp
+}
+
 function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState; readonly reason: string | null } {
   if (slot.goal.kind === 'rest') return { state: 'stopped', reason: slot.goal.because }
   const { spec } = slot.goal
