@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { playRounds } from './faults/campaign.ts'
 
-/** `npm run faults` plays 200. FAULT_SEED replays; without it every run of the tests is another one. */
+/** `npm run faults` plays 200. FAULT_SEED replays; without it every run is another one, but for CI, which judges a change and not its luck. */
 const rounds = 50
 
 test(`after each of ${rounds} rounds of killing, stopping and changing everything runs again, and nothing ever ran twice`, async (t) => {
-  const seed = process.env['FAULT_SEED'] ?? randomBytes(4).toString('hex')
+  const fixed = process.env['CI'] === undefined ? null : 'daruma'
+  const seed = process.env['FAULT_SEED'] ?? fixed ?? randomBytes(4).toString('hex')
   t.diagnostic(`seed ${seed}`)
   const seen: string[] = []
   await playRounds({

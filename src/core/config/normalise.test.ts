@@ -571,7 +571,7 @@ test('10,000 services in a chain are read, and one more is refused', () => {
   const before = performance.now()
   assert.equal(projectOf(config).services.length, mostServices)
   // 0.1 s where it was measured alone; the bound leaves room for a machine that does other things.
-  assert.ok(performance.now() - before < 1000)
+  assert.ok(performance.now() - before < 5000)
   assert.deepEqual(problemsOf(many(mostServices + 1)), [
     {
       code: 'E_CONFIG_TOO_MANY',

