@@ -14,6 +14,7 @@ import { baseEnvironment, fixtures, Machine, reporter, type Services } from './d
 import { identify, isAlive, processFacts, signalProcess } from './processes.ts'
 import { onMachine } from './scene.ts'
 import { startWitness } from './witness/index.ts'
+import { needsRoot } from './support/runtime-bed.ts'
 
 const worker: Services = { worker: { ...reporter(), singleton: true } }
 
@@ -106,15 +107,19 @@ test('a crash loop is visible as such, with its reason, and ends by itself when 
     await machine.waitUntilSettled()
   }))
 
-test('an instance that outgrows its memory is ended by the kernel, told as out of memory, and started again', () =>
-  onMachine(async ({ machine }) => {
-    await machine.up(untilFlagged(`exec ${join(fixtures, 'memory-hog.sh')}`, { memory: '32MiB', restart: { delay: '10ms' } }))
-    raiseFlag(machine)
-    await machine.kill('instance')
-    await machine.waitFor('out of memory', (status) => status.instances.some(({ lastExit }) => lastExit?.kind === 'oom'))
-    lowerFlag(machine)
-    await machine.waitUntilSettled()
-  }))
+test(
+  'an instance that outgrows its memory is ended by the kernel, told as out of memory, and started again',
+  { skip: needsRoot },
+  () =>
+    onMachine(async ({ machine }) => {
+      await machine.up(untilFlagged(`exec ${join(fixtures, 'memory-hog.sh')}`, { memory: '32MiB', restart: { delay: '10ms' } }))
+      raiseFlag(machine)
+      await machine.kill('instance')
+      await machine.waitFor('out of memory', (status) => status.instances.some(({ lastExit }) => lastExit?.kind === 'oom'))
+      lowerFlag(machine)
+      await machine.waitUntilSettled()
+    }),
+)
 
 test('an instance that hangs is found by its liveness probe, ended, and replaced under a new epoch', () =>
   onMachine(async ({ machine, witness }) => {
@@ -163,42 +168,46 @@ test('a daemon that stood still goes on as if nothing had been, and meanwhile ev
     assert.equal(after.daemon.pid, before.daemon.pid)
   }))
 
-test('after a reboot everything desired is started again above every epoch, and a stranger with an old pid is not touched', (t) =>
-  onMachine(async ({ machine }) => {
-    await machine.up({ ...worker, once: { command: 'echo done >>once.txt', job: true } })
-    const before = await machine.instance('worker/0')
-    await machine.killDaemonForGood()
-    await machine.kill('keeper')
-    const stranger = spawn('sleep', ['600'], { stdio: 'ignore' })
-    t.after(() => stranger.kill('SIGKILL'))
-    const started = join(machine.state, `slots/worker.0/${before.epoch}/started`)
-    // As after a real boot: the number is in use again, by somebody who even began at the same tick.
-    const ticks = processFacts(stranger.pid ?? 0)?.startTicks
-    const text = readFileSync(started, 'latin1')
-    const fields = text.slice(0, text.indexOf('\n')).split(' ')
-    fields[0] = String(stranger.pid)
-    fields[21] = String(ticks)
-    writeFileSync(started, `${fields.join(' ')}\n`.padEnd(text.length))
+test(
+  'after a reboot everything desired is started again above every epoch, and a stranger with an old pid is not touched',
+  { skip: needsRoot },
+  (t) =>
+    onMachine(async ({ machine }) => {
+      await machine.up({ ...worker, once: { command: 'echo done >>once.txt', job: true } })
+      const before = await machine.instance('worker/0')
+      await machine.killDaemonForGood()
+      await machine.kill('keeper')
+      const stranger = spawn('sleep', ['600'], { stdio: 'ignore' })
+      t.after(() => stranger.kill('SIGKILL'))
+      const started = join(machine.state, `slots/worker.0/${before.epoch}/started`)
+      // As after a real boot: the number is in use again, by somebody who even began at the same tick.
+      const ticks = processFacts(stranger.pid ?? 0)?.startTicks
+      const text = readFileSync(started, 'latin1')
+      const fields = text.slice(0, text.indexOf('\n')).split(' ')
+      fields[0] = String(stranger.pid)
+      fields[21] = String(ticks)
+      writeFileSync(started, `${fields.join(' ')}\n`.padEnd(text.length))
 
-    const bootId = join(machine.workshop, 'boot_id')
-    writeFileSync(bootId, '11111111-2222-4333-8444-555555555555\n')
-    const mounts = `mount --bind ${bootId} /proc/sys/kernel/random/boot_id && exec "$0" "$@"`
-    const booted = spawn('unshare', ['--mount', 'sh', '-c', mounts, machine.launcher, 'status', '--state', machine.state], {
-      env: baseEnvironment(),
-      stdio: 'inherit',
-    })
-    await once(booted, 'exit')
-    const after = (await machine.waitUntilSettled()).instances.find(({ slot }) => slot === 'worker/0')
-    assert.ok((after?.epoch ?? 0) > (before.epoch ?? 0))
-    assert.ok((await machine.events()).some(({ kind }) => kind === 'host-rebooted'))
-    assert.equal(stranger.exitCode ?? stranger.signalCode, null)
-    // A job that had ended is not run again by a boot.
-    assert.equal(readFileSync(join(machine.workshop, 'config', 'once.txt'), 'utf8'), 'done\n')
-  }))
+      const bootId = join(machine.workshop, 'boot_id')
+      writeFileSync(bootId, '11111111-2222-4333-8444-555555555555\n')
+      const mounts = `mount --bind ${bootId} /proc/sys/kernel/random/boot_id && exec "$0" "$@"`
+      const booted = spawn('unshare', ['--mount', 'sh', '-c', mounts, machine.launcher, 'status', '--state', machine.state], {
+        env: baseEnvironment(),
+        stdio: 'inherit',
+      })
+      await once(booted, 'exit')
+      const after = (await machine.waitUntilSettled()).instances.find(({ slot }) => slot === 'worker/0')
+      assert.ok((after?.epoch ?? 0) > (before.epoch ?? 0))
+      assert.ok((await machine.events()).some(({ kind }) => kind === 'host-rebooted'))
+      assert.equal(stranger.exitCode ?? stranger.signalCode, null)
+      // A job that had ended is not run again by a boot.
+      assert.equal(readFileSync(join(machine.workshop, 'config', 'once.txt'), 'utf8'), 'done\n')
+    }),
+)
 
 test(
   'with a full disk the daemon says so and runs on, recovers when space returns, and its database is whole',
-  { timeout: 90_000 },
+  { skip: needsRoot, timeout: 90_000 },
   async (t) => {
     const { state } = mountSmallDisk(t)
     await using witness = await startWitness()

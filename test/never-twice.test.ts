@@ -12,6 +12,7 @@ import { fixtures, packageUnderTest, reporter, type Machine, type Services } fro
 import { makeGatedPackage, type GatedPackage } from './keeper-gates.ts'
 import { identify, isAlive, until } from './processes.ts'
 import { epochsSeen, onMachine } from './scene.ts'
+import { needsRoot } from './support/runtime-bed.ts'
 
 const worker: Services = { worker: { ...reporter(), singleton: true, restart: { delay: false } } }
 
@@ -23,7 +24,7 @@ function startStranger(t: TestContext): ChildProcess & { readonly pid: number } 
   return stranger as ChildProcess & { readonly pid: number }
 }
 
-test('a process that a former instance left in its cgroup is ended before the next epoch begins', (t) =>
+test('a process that a former instance left in its cgroup is ended before the next epoch begins', { skip: needsRoot }, (t) =>
   onMachine(async ({ machine, witness }) => {
     await machine.up(worker)
     const { epoch } = await machine.instance('worker/0')
@@ -41,7 +42,8 @@ test('a process that a former instance left in its cgroup is ended before the ne
     await machine.waitFor('a successor', ({ instances }) =>
       instances.some((each) => each.state === 'running' && each.epoch !== epoch),
     )
-  }))
+  }),
+)
 
 test('a stranger that got a recorded pid is not touched: not for the instance, the daemon, the supervisor or the groomer', (t) =>
   onMachine(async ({ machine }) => {
@@ -113,14 +115,15 @@ test('when the keeper is killed its command does not live on, and the successor 
     }
   }))
 
-test('a keeper that is killed while no daemon runs takes its command with it', () =>
+test('a keeper that is killed while no daemon runs takes its command with it', { skip: needsRoot }, () =>
   onMachine(async ({ machine }) => {
     await machine.up(worker)
     await machine.killDaemonForGood()
     const [command] = machine.find('instance', 'worker/0')
     await machine.kill('keeper', 'worker/0')
     await until('the command is gone', 3000, () => command !== undefined && !isAlive(command))
-  }))
+  }),
+)
 
 for (const point of ['before-lock', 'locked', 'compared']) {
   test(`a keeper that stands at "${point}" while a newer epoch begins runs nothing when it is let go`, (t) => {
@@ -151,24 +154,30 @@ for (const point of ['before-lock', 'locked', 'compared']) {
   })
 }
 
-test('while a stranger holds the lock the slot is blocked and names its pid, and starts when the lock is free', (t) =>
-  onMachine(async ({ machine }) => {
-    await machine.up(worker)
-    await machine.killDaemonForGood()
-    await machine.kill('keeper', 'worker/0')
-    const lock = join(machine.state, 'slots/worker.0/lock')
-    const holder = spawn('flock', ['--no-fork', lock, 'sleep', '600'], { stdio: 'ignore' })
-    t.after(() => holder.kill('SIGKILL'))
-    await until('the lock is held', 5000, () => readFileSync('/proc/locks', 'utf8').includes(` ${holder.pid} `))
-    await machine.run(['status'])
-    const { instances } = await machine.waitFor('blocked', (status) => status.instances.some(({ state }) => state === 'blocked'))
-    assert.match(instances[0]?.reason ?? '', new RegExp(`\\b${holder.pid}\\b`))
-    const shown = await machine.run(['status'])
-    assert.match(shown.stdout, /blocked/)
-    assert.match(shown.stdout, new RegExp(`\\b${holder.pid}\\b`))
-    holder.kill('SIGKILL')
-    await machine.waitUntilSettled()
-  }))
+test(
+  'while a stranger holds the lock the slot is blocked and names its pid, and starts when the lock is free',
+  { skip: needsRoot },
+  (t) =>
+    onMachine(async ({ machine }) => {
+      await machine.up(worker)
+      await machine.killDaemonForGood()
+      await machine.kill('keeper', 'worker/0')
+      const lock = join(machine.state, 'slots/worker.0/lock')
+      const holder = spawn('flock', ['--no-fork', lock, 'sleep', '600'], { stdio: 'ignore' })
+      t.after(() => holder.kill('SIGKILL'))
+      await until('the lock is held', 5000, () => readFileSync('/proc/locks', 'utf8').includes(` ${holder.pid} `))
+      await machine.run(['status'])
+      const { instances } = await machine.waitFor('blocked', (status) =>
+        status.instances.some(({ state }) => state === 'blocked'),
+      )
+      assert.match(instances[0]?.reason ?? '', new RegExp(`\\b${holder.pid}\\b`))
+      const shown = await machine.run(['status'])
+      assert.match(shown.stdout, /blocked/)
+      assert.match(shown.stdout, new RegExp(`\\b${holder.pid}\\b`))
+      holder.kill('SIGKILL')
+      await machine.waitUntilSettled()
+    }),
+)
 
 test('while the port is taken nothing is started, status names the port, and the service starts when it is free', () =>
   onMachine(async ({ machine }) => {

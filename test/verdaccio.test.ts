@@ -6,6 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { onMachine } from './scene.ts'
+import { isRoot } from './support/runtime-bed.ts'
 
 const installLimitMs = 150_000
 
@@ -21,7 +22,7 @@ export default define({
       environment: { TITLE: ${JSON.stringify(title)} },
       health: { http: '/-/ping', interval: '200ms', startPeriod: ${JSON.stringify(deadline)} },
       update: { deadline: ${JSON.stringify(deadline)} },
-      memory: '512MiB',
+      ${isRoot ? "memory: '512MiB'," : ''}
     },
   },
 })`

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { observeProcess } from '../../host/process-stat.ts'
-import { RuntimeBed, instance, isRunning, kill, until, web } from '../../../test/support/runtime-bed.ts'
+import { RuntimeBed, instance, isRunning, kill, until, web, needsRoot } from '../../../test/support/runtime-bed.ts'
 import { settleExit } from './life.ts'
 
 test('an instance reports its pid as this host sees it, its start time, and its end once', async (t) => {
@@ -46,7 +46,7 @@ test('a missing command and a missing directory end with 127 and say so in the l
   assert.match(bed.logText(), /daruma: the directory \/no\/such\/directory cannot be entered/)
 })
 
-test('arguments and environment arrive byte for byte, and nothing else does', async (t) => {
+test('arguments and environment arrive byte for byte, and nothing else does', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
   const odd = `a'b"c $HOME \`id\` $(id) \\ \n * ?;&| é\t`
   const environment = { PATH: process.env['PATH'] ?? '', ODD: odd, IFS_LIKE: ' ', LD_LIBRARY_PATH: '/nowhere', EMPTY: '' }
@@ -110,7 +110,7 @@ test('fifty starts at once all run, none twice', async (t) => {
   assert.deepEqual(bed.processes(), [])
 })
 
-test('the keeper reaps orphans and survives every signal that a command can send it', async (t) => {
+test('the keeper reaps orphans and survives every signal that a command can send it', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
   const script =
     '(sleep 0.01 &) ; for s in TERM INT HUP USR1 QUIT; do kill -$s 1; done; sleep 0.1; grep -l "State:.Z" /proc/[0-9]*/status; echo end; exit 5'

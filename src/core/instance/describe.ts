@@ -4,7 +4,7 @@
 
 import type { HealthState, SlotState } from '../model/status.ts'
 import { hasProbes, lastDetail } from './health.ts'
-import type { Slot, Starting } from './slot.ts'
+import type { InstanceSpec, Slot, Starting } from './slot.ts'
 import { isGateOpen } from './step.ts'
 
 export interface SlotDescription {
@@ -19,18 +19,26 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
   switch (at.kind) {
     case 'vacant':
       return { ...describeVacancy(slot, nowMs), health: 'none', isReady: false }
-    case 'starting':
-      return { state: 'starting', health: 'none', isReady: false, reason: describeDelay(at, nowMs) ?? slot.lastFailure }
+    case 'starting': {
+      const state = isCrashLooping(slot, at.spec) ? 'crash-looping' : 'starting'
+      return { state, health: 'none', isReady: false, reason: describeDelay(at, nowMs) ?? slot.lastFailure }
+    }
     case 'ending':
       return { state: at.stuck === null ? 'stopping' : 'blocked', health: 'none', isReady: false, reason: at.stuck ?? at.cause }
     case 'live': {
       const { health: probes, scale } = at.spec.service
       const { isReady, isUp } = at.health
-      const state: SlotState = isReady || isUp || scale.kind === 'job' ? 'running' : 'starting'
+      const hasCome = isReady || isUp || scale.kind === 'job'
+      const state: SlotState = hasCome ? 'running' : isCrashLooping(slot, at.spec) ? 'crash-looping' : 'starting'
       const health: HealthState = !hasProbes(probes) ? 'none' : isReady ? 'healthy' : isUp ? 'unhealthy' : 'starting'
       return { state, health, isReady, reason: isReady ? null : (lastDetail(probes, at.health) ?? slot.lastFailure) }
     }
   }
+}
+
+/** Also while it tries once more: until a try has come so far as to be ready, it is one of many. */
+function isCrashLooping(slot: Slot, spec: InstanceSpec): boolean {
+  return slot.failuresInARow > spec.service.restart.budget
 }
 
 /** Longer than any start takes that needs not wait. */
@@ -68,8 +76,7 @@ function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState
   }
   if (!isGateOpen(slot)) return { state: 'pending', reason: slot.gate.because }
   if (nowMs < slot.notBeforeMs) {
-    const isLooping = slot.failuresInARow > spec.service.restart.budget
-    return { state: isLooping ? 'crash-looping' : 'backing-off', reason: slot.lastFailure }
+    return { state: isCrashLooping(slot, spec) ? 'crash-looping' : 'backing-off', reason: slot.lastFailure }
   }
   return { state: 'pending', reason: null }
 }
