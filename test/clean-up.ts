@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { allPids, commandLine, identify, isAlive, signalProcess, until } from './processes.ts'
+import { allPids, commandLine, environmentOf, identify, isAlive, signalProcess, until } from './processes.ts'
 
 const prefix = 'daruma-test-'
 let hasReaped = false
@@ -33,11 +33,16 @@ function reap(): void {
   }
 }
 
+/** Without cgroups an instance that has hidden well is known only by the mark in its environment. */
+function traces(pid: number): string[] {
+  return [...commandLine(pid), environmentOf(pid)['DARUMA_INSTANCE'] ?? '']
+}
+
 export async function cleanUp(workshop: string, state: string): Promise<void> {
   const stateIds = [state, ...statesBelow(workshop)].map(readStateId).filter((id) => id !== null)
   await until(`everything of ${workshop} is ended`, 15_000, () => {
     // Supervisors before daemons, and again until none is left: one may just have been starting the other.
-    const remaining = allPids().filter((pid) => pid !== process.pid && isOurs(commandLine(pid), [workshop, state]))
+    const remaining = allPids().filter((pid) => pid !== process.pid && isOurs(traces(pid), [workshop, state]))
     for (const pid of remaining) end(pid)
     const caged = [...new Set(stateIds)].flatMap((id) => cgroupsOf(id)).flatMap((cgroup) => killCgroup(cgroup))
     return remaining.length === 0 && caged.length === 0
