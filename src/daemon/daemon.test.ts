@@ -148,3 +148,26 @@ test('a revision of which one service fails is taken back with every service', a
     ['other/0 serve v1', 'worker/0 serve v1'],
   )
 })
+
+test('a state that was taken over from a copy starts above every epoch that its lost original can have given out', async () => {
+  const machine = new SimulatedMachine(41)
+  await up(machine, [aService('worker', 'serve')])
+  const [before] = machine.kernel.running()
+  assert.ok(before)
+  machine.reboot()
+  machine.isTakenOver = true
+  await settled(machine)
+  const [after] = machine.kernel.running()
+  assert.ok(after && after.order.epoch > before.order.epoch + 2 ** 39, `${after?.order.epoch} after ${before.order.epoch}`)
+})
+
+test('a limit that the host cannot keep is refused before anything that runs is stopped for it', async () => {
+  const machine = new SimulatedMachine(42)
+  await up(machine, [aService('worker', 'serve')])
+  await settled(machine)
+  const before = running(machine)
+  const limited = aService('worker', 'serve', { limits: { cpuCores: null, memoryBytes: 1 << 20, pids: null } })
+  assert.equal(await machine.apply([limited]), 'E_LIMIT_IMPOSSIBLE')
+  await machine.run(5000)
+  assert.deepEqual(running(machine), before)
+})

@@ -27,6 +27,8 @@ export class SimulatedMachine {
   readonly clock: SimulatedClock = new SimulatedClock()
   readonly random: SeededRandom
   readonly kernel: SimulatedKernel
+  /** Whether the next daemon takes the state for a copy whose original is lost. */
+  isTakenOver: boolean = false
   readonly log: string[] = []
   #store: Store = createMemoryStore()
   #life: Life | null = null
@@ -146,7 +148,7 @@ export class SimulatedMachine {
           stateId: '00000000',
           bootId: this.kernel.bootId,
           isLocked: true,
-          isTakenOver: false,
+          isTakenOver: this.isTakenOver,
           pathOf: (name) => `/state/${name}`,
           writeFile: pass,
           readFile: async () => null,

@@ -80,3 +80,11 @@ test('a directory that was moved under a living daemon is still its own', async 
   await exit
   assert.match(open(there), /^[0-9a-f]{16}$/)
 })
+
+test('a directory made anew where instances still run takes the identity that their keepers name', (t) => {
+  const path = join(makeRoot(t), 'state')
+  const words = ['keeper', `${path}/slots/web.0`, '/sys/fs/cgroup/daruma/0123456789abcdef/web.0/1/cgroup.procs']
+  const keeper = spawn('/bin/sh', ['-c', 'read -r line', ...words], { stdio: ['pipe', 'ignore', 'ignore'] })
+  t.after(() => kill(keeper.pid ?? 0))
+  assert.equal(open(path), '0123456789abcdef')
+})
