@@ -39,15 +39,20 @@ test('PostgreSQL as a singleton keeps its data through a change, a restart and k
     await ask(machine, "create table deeds (what text); insert into deeds values ('made')")
     assert.equal(await ask(machine, 'show max_connections'), '10')
 
+    await witness.waitFor('the first', (live) => live.length === 1, 5000)
     const changed = await machine.up(postgres({ MAX_CONNECTIONS: '17' }))
     assert.match(changed.stdout, /stop-first/)
     await machine.waitUntilSettled()
     assert.equal(await ask(machine, 'show max_connections'), '17')
 
+    const second = await machine.instance('db/0')
+    await witness.waitFor('the second', (live) => live.some((copy) => copy.epoch === second.epoch), 5000)
     assert.equal((await machine.run(['restart', 'db', '--yes'])).code, 0)
     await machine.waitUntilSettled()
     for (const role of ['instance', 'keeper'] as const) {
       const { epoch } = await machine.instance('db/0')
+      // PostgreSQL knows nothing of the witness, which finds it by a look every so often: it must have been there for one.
+      await witness.waitFor('the one to be killed', (live) => live.some((copy) => copy.epoch === epoch), 5000)
       await machine.kill(role, 'db/0')
       await machine.waitFor('a successor', ({ instances }) =>
         instances.some((each) => each.slot === 'db/0' && each.health === 'healthy' && (each.epoch ?? 0) > (epoch ?? 0)),
