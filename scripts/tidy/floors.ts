@@ -26,7 +26,7 @@ export const floors: Readonly<Record<string, Floor>> = {
   adapters: {
     mayImport: ['core', 'sdk', 'ports', 'host'],
     typesOf: ['protocol'],
-    packages: ['node:', 'oxc-parser', 'yaml', '(computed)'],
+    packages: ['node:', 'acme-client', 'croner', 'dockerode', 'oxc-parser', 'undici', 'yaml', '(computed)'],
   },
   host: { mayImport: [], typesOf: ['core'], packages: ['node:'] },
   provision: { mayImport: ['core', 'ports'], packages: pureNode },
@@ -35,7 +35,7 @@ export const floors: Readonly<Record<string, Floor>> = {
   cli: { mayImport: [...library, 'host', 'provision'], packages: ['node:', 'commander', 'yaml'] },
   main: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:', 'commander'] },
   sim: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
-  dashboard: { mayImport: [], typesOf: ['protocol'], packages: [] },
+  dashboard: { mayImport: [], typesOf: ['protocol'], packages: ['preact', 'uplot'] },
 }
 
 /** The parts of the core; a new one is a decision, not a drawer. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { balancer } from '../core/config/defaults.ts'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -17,7 +18,7 @@ function contextIn(home: string, options: { readonly evaluated?: string[]; reado
       findConfig: async () => (options.found === undefined ? file : options.found),
       loadConfig: async ({ stage }) => {
         options.evaluated?.push(file)
-        return { ok: true, file, project: { name: 'shop', stage, services: [] } }
+        return { ok: true, file, project: { name: 'shop', stage, balancer, services: [] } }
       },
     },
   })

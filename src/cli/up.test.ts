@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { balancer } from '../core/config/defaults.ts'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -19,7 +20,7 @@ import type { Plan } from '../core/plan/plan.ts'
 import type { OperationLine, OperationRequest } from '../protocol/api.ts'
 import { runCommandLine } from './program.ts'
 
-const project: Project = { name: 'shop', stage: null, services: [] }
+const project: Project = { name: 'shop', stage: null, balancer, services: [] }
 const step = { kind: 'create', service: 'web', what: '2 replicas', reasons: [], transition: null, warning: null } as never
 const plan: Plan = { base: 3 as never, fingerprint: 'f3', steps: [step], unchanged: 0 }
 const file = '/srv/shop/daruma.config.ts'

@@ -1,5 +1,6 @@
 /** The daemon's own promises, each shown on a simulated machine: what a new daemon finds, and what it must not do again. */
 
+import { balancer, updatePace } from '../core/config/defaults.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Service } from '../core/model/service.ts'
@@ -89,7 +90,7 @@ test('a job that has completed is not run again by a daemon that carries on its 
   const machine = new SimulatedMachine(15)
   const slow = aService('worker', 'serve', {
     ...afterMigrate,
-    update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 20_000 },
+    update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 20_000, ...updatePace },
   })
   assert.equal(await machine.apply([migrate('finish'), slow]), null)
   assert.ok(await machine.runUntil(() => machine.kernel.completions.size === 1, 60_000), 'the job completes')
@@ -128,7 +129,7 @@ test('an apply that was planned on an older revision is refused and changes noth
   await up(machine, [aService('worker', 'serve v2')])
   await settled(machine)
   const before = running(machine)
-  const project = { name: 'shop', stage: null, services: [aService('worker', 'serve v3')] }
+  const project = { name: 'shop', stage: null, balancer, services: [aService('worker', 'serve v3')] }
   assert.equal(await machine.ask({ kind: 'apply', project, secrets: {}, base: 1, fingerprint: null }), 'E_PLAN_STALE')
   await machine.run(5000)
   assert.deepEqual([machine.daemon?.status().revision, running(machine)], [2, before])

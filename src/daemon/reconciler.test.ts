@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { balancer } from '../core/config/defaults.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { test } from 'node:test'
 import { asRevisionNumber } from '../core/model/id.ts'
@@ -34,7 +35,7 @@ function open(beforeWrite: () => Promise<void>): {
     [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
   }
   const world = new World()
-  const project = { name: 'shop', stage: null, services: [aService('worker', 'serve')] }
+  const project = { name: 'shop', stage: null, balancer, services: [aService('worker', 'serve')] }
   const plan = { base: asRevisionNumber(0), fingerprint: '', steps: [], unchanged: 0 }
   world.target = { number: asRevisionNumber(1), createdAt: '', by: '', cause: '', project, plan, skipsJobs: false }
   const reconciler = new Reconciler({

@@ -3,6 +3,7 @@
  * is written; what comes out of here either happens or is rolled back.
  */
 
+import { balancer } from '../core/config/defaults.ts'
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
 import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
 import { planChanges } from '../core/plan/plan-changes.ts'
@@ -265,6 +266,7 @@ function planFor(tools: RequestTools, project: Project, isRollback: boolean): Pl
 const emptyProject = (world: World): Project => ({
   name: world.project?.name ?? '',
   stage: world.project?.stage ?? null,
+  balancer: world.project?.balancer ?? balancer,
   services: [],
 })
 

@@ -2,15 +2,22 @@
 
 import type { ServiceName } from '../core/model/id.ts'
 import type {
+  BalancerSettings,
+  Canary,
   Check,
+  Container,
+  ImageSource,
   Probe,
   Project,
+  Route,
   Scale,
+  Schedule,
   SecretReference,
   SecretSource,
   Service,
   SignalName,
   PortRequest,
+  Tls,
 } from '../core/model/service.ts'
 import type { ExecRequest, OperationRequest, PlanRequest, Requester, SecretValues } from './api.ts'
 import { exactly, integer, list, number, object, oneOf, orNull, record, text, truth } from './shape.ts'
@@ -18,16 +25,72 @@ import type { Shape } from './shape.ts'
 
 const name = text as Shape<ServiceName>
 
+const schedule: Shape<Schedule> = object<Schedule>({
+  cron: text,
+  timezone: text,
+  missed: exactly('run-once', 'skip'),
+  overlap: exactly('forbid', 'queue', 'replace'),
+  timeoutMs: orNull(number),
+  retries: integer,
+  retryLost: truth,
+  keep: integer,
+})
+
 const scale: Shape<Scale> = oneOf<Scale>('kind', {
   replicas: object<Extract<Scale, { kind: 'replicas' }>>({ kind: exactly('replicas'), count: integer }),
   singleton: object<Extract<Scale, { kind: 'singleton' }>>({ kind: exactly('singleton') }),
   job: object<Extract<Scale, { kind: 'job' }>>({ kind: exactly('job') }),
+  schedule: object<Extract<Scale, { kind: 'schedule' }>>({ kind: exactly('schedule'), schedule }),
 })
 
 const secretSource: Shape<SecretSource> = oneOf<SecretSource>('from', {
   environment: object<Extract<SecretSource, { from: 'environment' }>>({ from: exactly('environment'), name: text }),
   file: object<Extract<SecretSource, { from: 'file' }>>({ from: exactly('file'), path: text }),
   command: object<Extract<SecretSource, { from: 'command' }>>({ from: exactly('command'), command: list(text) }),
+})
+
+const secret: Shape<SecretReference> = object<SecretReference>({ source: secretSource, digest: orNull(text) })
+
+const image: Shape<ImageSource> = oneOf<ImageSource>('from', {
+  registry: object<Extract<ImageSource, { from: 'registry' }>>({ from: exactly('registry'), reference: text }),
+  archive: object<Extract<ImageSource, { from: 'archive' }>>({ from: exactly('archive'), path: text, digest: orNull(text) }),
+  build: object<Extract<ImageSource, { from: 'build' }>>({
+    from: exactly('build'),
+    context: text,
+    file: text,
+    digest: orNull(text),
+  }),
+})
+
+const container: Shape<Container> = object<Container>({
+  image,
+  pull: exactly('missing', 'always', 'never'),
+  registry: orNull(object<NonNullable<Container['registry']>>({ username: text, password: secret })),
+  port: orNull(integer),
+  readOnly: truth,
+  capabilities: list(text),
+  network: exactly('bridge', 'host', 'none'),
+})
+
+const tls: Shape<Tls> = oneOf<Tls>('kind', {
+  none: object<Extract<Tls, { kind: 'none' }>>({ kind: exactly('none') }),
+  files: object<Extract<Tls, { kind: 'files' }>>({ kind: exactly('files'), certificate: text, key: text, digest: orNull(text) }),
+  automatic: object<Extract<Tls, { kind: 'automatic' }>>({ kind: exactly('automatic') }),
+})
+
+const route: Shape<Route> = object<Route>({
+  to: oneOf<Route['to']>('kind', {
+    domain: object<Extract<Route['to'], { kind: 'domain' }>>({ kind: exactly('domain'), domain: text }),
+    port: object<Extract<Route['to'], { kind: 'port' }>>({
+      kind: exactly('port'),
+      port: integer,
+      protocol: exactly('http', 'tcp'),
+    }),
+  }),
+  path: text,
+  tls,
+  proxyProtocol: object<Route['proxyProtocol']>({ accept: truth, send: truth }),
+  idempotent: truth,
 })
 
 const port: Shape<PortRequest> = oneOf<PortRequest>('kind', {
@@ -55,10 +118,12 @@ const service: Shape<Service> = object<Service>({
   name,
   scale,
   command: list(text),
+  container: orNull(container),
   directory: text,
   environment: record(text),
-  secrets: record(object<SecretReference>({ source: secretSource, digest: orNull(text) })),
+  secrets: record(secret),
   port,
+  routes: list(route),
   volumes: list(object<Service['volumes'][number]>({ name: text, target: orNull(text) })),
   health: object<Service['health']>({
     startup: orNull(probe),
@@ -77,13 +142,40 @@ const service: Shape<Service> = object<Service>({
     resetAfterMs: number,
     budget: integer,
   }),
-  update: object<Service['update']>({ order: exactly('start-first', 'stop-first'), deadlineMs: number, minReadyMs: number }),
+  update: object<Service['update']>({
+    order: exactly('start-first', 'stop-first'),
+    deadlineMs: number,
+    minReadyMs: number,
+    surge: integer,
+    parallel: integer,
+    pauseMs: number,
+    minHealthy: orNull(integer),
+    drainMs: number,
+    canary: orNull(object<Canary>({ share: number, forMs: number, errorRate: number })),
+  }),
   guarantee: exactly('strict', 'available'),
   protect: truth,
   logs: object<Service['logs']>({ maxBytes: integer }),
 })
 
-const project: Shape<Project> = object<Project>({ name: text, stage: orNull(text), services: list(service) })
+const balancer: Shape<BalancerSettings> = object<BalancerSettings>({
+  program: exactly('auto', 'haproxy', 'embedded'),
+  address: text,
+  httpPort: integer,
+  httpsPort: integer,
+  accessLog: truth,
+  limits: object<BalancerSettings['limits']>({
+    connections: integer,
+    headerBytes: integer,
+    bodyBytes: orNull(integer),
+    headerTimeoutMs: number,
+    idleTimeoutMs: number,
+    tunnelTimeoutMs: number,
+  }),
+  acme: orNull(object<NonNullable<BalancerSettings['acme']>>({ directory: text, email: orNull(text), caFile: orNull(text) })),
+})
+
+const project: Shape<Project> = object<Project>({ name: text, stage: orNull(text), balancer, services: list(service) })
 
 const secrets: Shape<SecretValues> = record(record(text))
 

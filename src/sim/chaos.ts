@@ -4,6 +4,7 @@
  * every operation ends. Finally: what should run runs, and the next daemon adopts it without a touch.
  */
 
+import { updatePace } from '../core/config/defaults.ts'
 import type { Service } from '../core/model/service.ts'
 import { asServiceName } from '../core/model/id.ts'
 import type { Store } from '../ports/store.ts'
@@ -124,7 +125,7 @@ class History {
     const has = (probability: number): boolean => isSound || random.chance(probability)
     const web = aService('web', program('serve', ['crash', 'sick', 'deaf']), {
       scale: { kind: 'replicas', count: 1 + random.below(3) },
-      update: { order: random.pick(['start-first', 'stop-first']), deadlineMs: 15_000, minReadyMs: 100 },
+      update: { order: random.pick(['start-first', 'stop-first']), deadlineMs: 15_000, minReadyMs: 100, ...updatePace },
       ...probed,
       after: has(0.5) ? [{ service: asServiceName('db'), condition: random.pick(['started', 'healthy']) }] : [],
     })
@@ -133,7 +134,7 @@ class History {
     const worker = aService('worker', program('serve', ['crash', 'deaf']), {
       secrets: { TOKEN: reference },
       after: [{ service: asServiceName('migrate'), condition: 'completed' }],
-      update: { order: 'stop-first', deadlineMs: isSound ? 20_000 : random.pick([2000, 20_000]), minReadyMs: 100 },
+      update: { order: 'stop-first', deadlineMs: isSound ? 20_000 : random.pick([2000, 20_000]), minReadyMs: 100, ...updatePace },
     })
     const db = aService('db', program('serve', ['sick', 'deaf']), { ...probed, volumes: [{ name: 'data', target: null }] })
     const front = aService('front', program('serve', ['crash']), {

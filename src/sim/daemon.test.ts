@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { updatePace } from '../core/config/defaults.ts'
 import { test } from 'node:test'
 import { asServiceName } from '../core/model/id.ts'
 import type { SlotId } from '../core/model/id.ts'
@@ -25,7 +26,7 @@ const replicas = (command: string, count: number): Service =>
   aService('web', command, {
     ...probed,
     scale: { kind: 'replicas', count },
-    update: { order: 'start-first', deadlineMs: 20_000, minReadyMs: 100 },
+    update: { order: 'start-first', deadlineMs: 20_000, minReadyMs: 100, ...updatePace },
   })
 
 /** Keepers and the kernel do at once what they are told. */

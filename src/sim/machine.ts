@@ -4,6 +4,7 @@
  * next daemon finds what it left. What a seed has shown once it shows again.
  */
 
+import { balancer, updatePace } from '../core/config/defaults.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
@@ -95,7 +96,7 @@ export class SimulatedMachine {
     secrets: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
   ): Promise<string | null> {
     const daemon = await this.begin()
-    const project = { name: 'shop', stage: null, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
+    const project = { name: 'shop', stage: null, balancer, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
     return this.ask({ kind: 'apply', project, secrets, base: daemon.world.applied, fingerprint: null })
   }
 
@@ -256,10 +257,12 @@ export function aService(name: string, command: string, over: Partial<Service> =
     name: asServiceName(name),
     scale: { kind: 'singleton' },
     command: command.split(' '),
+    container: null,
     directory: '/',
     environment: {},
     secrets: {},
     port: { kind: 'none' },
+    routes: [],
     volumes: [],
     health: { startup: null, readiness: null, liveness: null, startPeriodMs: 10_000 },
     limits: { cpuCores: null, memoryBytes: null, pids: null },
@@ -273,7 +276,7 @@ export function aService(name: string, command: string, over: Partial<Service> =
       resetAfterMs: 10_000,
       budget: isJob ? 2 : 4,
     },
-    update: { order: 'stop-first', deadlineMs: 20_000, minReadyMs: 100 },
+    update: { order: 'stop-first', deadlineMs: 20_000, minReadyMs: 100, ...updatePace },
     guarantee: 'strict',
     protect: false,
     logs: { maxBytes: 1_000_000 },

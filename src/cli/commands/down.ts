@@ -1,5 +1,6 @@
 /** `daruma down`: ends and removes every service. The history and the volumes stay, so that an `up` brings the same data back. */
 
+import { balancer } from '../../core/config/defaults.ts'
 import { confirm } from '../confirm.ts'
 import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'
@@ -24,7 +25,7 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
     terminal.note('Nothing is up.')
     return 0
   }
-  const project = { name: status.project, stage: status.stage, services: [] }
+  const project = { name: status.project, stage: status.stage, balancer, services: [] }
   const { plan } = await client.plan({ project, secrets: {}, isRollback: true })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
   else terminal.print(renderPlan(plan, directoryName(project), terminal.palette).join('\n'))

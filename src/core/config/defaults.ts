@@ -3,7 +3,7 @@
  * service (guarantee, restart, order, deadline, port) is a function of it.
  */
 
-import type { RestartPolicy, Service, SignalName, UpdatePolicy } from '../model/service.ts'
+import type { BalancerSettings, RestartPolicy, Service, SignalName, UpdatePolicy } from '../model/service.ts'
 
 type Kind = Service['scale']['kind']
 
@@ -27,6 +27,15 @@ export const restartPolicy = (kind: Kind): RestartPolicy['policy'] => (kind === 
 
 export const updateDeadlineMs = (kind: Kind): number => (kind === 'job' ? 3_600_000 : 60_000)
 export const minReadyMs: number = 500
+/** How fast a change goes, where nothing else is said. */
+export const updatePace: Omit<UpdatePolicy, 'order' | 'deadlineMs' | 'minReadyMs'> = {
+  surge: 1,
+  parallel: 1,
+  pauseMs: 0,
+  minHealthy: null,
+  drainMs: 30_000,
+  canary: null,
+}
 export function updateOrder(service: {
   readonly kind: Kind
   readonly hasVolumes: boolean
@@ -38,3 +47,20 @@ export function updateOrder(service: {
 export const guarantee = (kind: Kind): Service['guarantee'] => (kind === 'replicas' ? 'available' : 'strict')
 export const port = (kind: Kind): 'auto' | false => (kind === 'job' ? false : 'auto')
 export const logBytes: number = 10 * 1024 * 1024
+
+export const balancer: BalancerSettings = {
+  program: 'auto',
+  address: '*',
+  httpPort: 80,
+  httpsPort: 443,
+  accessLog: false,
+  limits: {
+    connections: 10_000,
+    headerBytes: 16 * 1024,
+    bodyBytes: null,
+    headerTimeoutMs: 10_000,
+    idleTimeoutMs: 60_000,
+    tunnelTimeoutMs: 3_600_000,
+  },
+  acme: null,
+}

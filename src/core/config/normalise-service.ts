@@ -75,10 +75,12 @@ export function normaliseService(
     name,
     scale,
     command: written.command ?? [],
+    container: null,
     directory: written.directory === undefined ? context.directory : resolvePath(context.directory, written.directory),
     environment: plainVariables(environment),
     secrets: normaliseSecrets(environment, written.secrets ?? {}, context, at, problems),
     port,
+    routes: [],
     volumes,
     health: normaliseHealth(written.health, { port, isWhole }, { up: at, key: 'health' }, problems),
     limits: {
@@ -255,5 +257,6 @@ function normaliseUpdate(
     order: written.update?.order ?? order,
     deadlineMs: written.update?.deadline ?? defaults.updateDeadlineMs(scale.kind),
     minReadyMs: written.update?.minReady ?? defaults.minReadyMs,
+    ...defaults.updatePace,
   }
 }

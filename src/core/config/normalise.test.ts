@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { balancer, updatePace } from './defaults.ts'
 import test from 'node:test'
 import fc from 'fast-check'
 import type { Problem } from '../model/problem.ts'
@@ -34,10 +35,12 @@ const webDefaults: Service = {
   name: 'web' as Service['name'],
   scale: { kind: 'replicas', count: 1 },
   command: ['/bin/sh', '-c', 'node server.js'],
+  container: null,
   directory: '/srv/shop',
   environment: {},
   secrets: {},
   port: { kind: 'auto' },
+  routes: [],
   volumes: [],
   health: { startup: null, readiness: null, liveness: null, startPeriodMs: 60_000 },
   limits: { cpuCores: null, memoryBytes: null, pids: null },
@@ -45,7 +48,7 @@ const webDefaults: Service = {
   after: [],
   stop: { signal: 'SIGTERM', gracePeriodMs: 10_000 },
   restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 5 },
-  update: { order: 'start-first', deadlineMs: 60_000, minReadyMs: 500 },
+  update: { order: 'start-first', deadlineMs: 60_000, minReadyMs: 500, ...updatePace },
   guarantee: 'available',
   protect: false,
   logs: { maxBytes: 10_485_760 },
@@ -55,6 +58,7 @@ test('a command alone becomes one replica with every default filled in', () => {
   assert.deepEqual(projectOf({ name: 'shop', services: { web: { command: 'node server.js' } } }), {
     name: 'shop',
     stage: null,
+    balancer,
     services: [webDefaults],
   })
 })
@@ -88,6 +92,7 @@ test('every key at its fullest reaches the normal form', () => {
     ...webDefaults,
     scale: { kind: 'replicas', count: 3 },
     command: ['node', 'server.js'],
+    container: null,
     directory: '/srv/web/x',
     environment: { LEVEL: 'info', COUNT: '3', DEBUG: 'false' },
     secrets: {
@@ -110,7 +115,7 @@ test('every key at its fullest reaches the normal form', () => {
     user: 'www-data',
     stop: { signal: 'SIGINT', gracePeriodMs: 30_000 },
     restart: { policy: 'on-failure', delayMs: 1000, maxDelayMs: 60_000, resetAfterMs: 20_000, budget: 3 },
-    update: { order: 'stop-first', deadlineMs: 300_000, minReadyMs: 1000 },
+    update: { order: 'stop-first', deadlineMs: 300_000, minReadyMs: 1000, ...updatePace },
     guarantee: 'strict',
     protect: true,
     logs: { maxBytes: 1_048_576 },
@@ -129,7 +134,7 @@ test('a singleton is strict and replaced stop-first; a job is strict, has no por
     scale: { kind: 'job' },
     port: { kind: 'none' },
     restart: { ...webDefaults.restart, policy: 'no' },
-    update: { order: 'stop-first', deadlineMs: 3_600_000, minReadyMs: 500 },
+    update: { order: 'stop-first', deadlineMs: 3_600_000, minReadyMs: 500, ...updatePace },
     guarantee: 'strict',
   })
 })

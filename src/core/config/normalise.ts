@@ -7,6 +7,7 @@ import { asServiceName, serviceNamePattern } from '../model/id.ts'
 import type { Problem } from '../model/problem.ts'
 import type { Project } from '../model/service.ts'
 import { finishServices } from './check-together.ts'
+import * as defaults from './defaults.ts'
 import { type ConfigContext, type Draft, normaliseService } from './normalise-service.ts'
 import { ProblemList } from './problem-list.ts'
 import { type PlainObject } from './reader.ts'
@@ -47,7 +48,12 @@ function readProject(raw: unknown, context: ConfigContext, problems: ProblemList
   }
   checkStage(context.stage, problems)
   if (written.services === undefined) return null
-  return { name: written.name ?? '', stage: context.stage, services: readServices(written.services, context, problems) }
+  return {
+    name: written.name ?? '',
+    stage: context.stage,
+    balancer: defaults.balancer,
+    services: readServices(written.services, context, problems),
+  }
 }
 
 function checkStage(stage: string | null, problems: ProblemList): void {

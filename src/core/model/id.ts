@@ -23,7 +23,16 @@ export const asEpoch = (value: number): Epoch => value as Epoch
 
 export const slotId = (service: ServiceName, index: number): SlotId => `${service}/${index}` as SlotId
 
-/** Splits `web/0` into its service and index. The text must have come from {@link slotId}. */
+/** The slot of one run of a schedule: `report/2026-11-22T03:00:00Z`, named by its tick in UTC; `report/2026-11-22T03:07:12.345Z` by hand. */
+export const runSlotId = (service: ServiceName, tick: string): SlotId => `${service}/${tick}` as SlotId
+
+/** Whether the slot is a run of a schedule. */
+export const isRunSlot = (slot: SlotId): boolean => slot.endsWith('Z')
+
+/** The tick in a run's slot. */
+export const tickOf = (slot: SlotId): string => slot.slice(slot.lastIndexOf('/') + 1)
+
+/** Splits `web/0` into its service and index (not a number for a run's slot). The text must have come from {@link slotId} or {@link runSlotId}. */
 export function parseSlotId(slot: SlotId): { readonly service: ServiceName; readonly index: number } {
   const cut = slot.lastIndexOf('/')
   return { service: slot.slice(0, cut) as ServiceName, index: Number(slot.slice(cut + 1)) }

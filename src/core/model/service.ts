@@ -10,6 +10,27 @@ export type Scale =
   | { readonly kind: 'replicas'; readonly count: number }
   | { readonly kind: 'singleton' }
   | { readonly kind: 'job' }
+  | { readonly kind: 'schedule'; readonly schedule: Schedule }
+
+/** When a scheduled service runs. Each run has a slot of its own, named by its tick. */
+export interface Schedule {
+  /** A cron expression of five or six fields (the sixth, in front, is seconds), or `@daily` and its like. */
+  readonly cron: string
+  /** An IANA name: `Asia/Tokyo`. */
+  readonly timezone: string
+  /** Ticks that passed while nobody could run them: one run for the last of them, or none. */
+  readonly missed: 'run-once' | 'skip'
+  /** What a tick does while an earlier run is under way. */
+  readonly overlap: 'forbid' | 'queue' | 'replace'
+  /** The longest that one attempt may take; null: as long as it likes. */
+  readonly timeoutMs: number | null
+  /** Further attempts after a failed one. */
+  readonly retries: number
+  /** Whether a run whose end nobody saw, and nothing tells of, is attempted again. */
+  readonly retryLost: boolean
+  /** How many ended runs are kept, with their logs. */
+  readonly keep: number
+}
 
 /** Where a secret's value comes from when `up` runs. */
 export type SecretSource =
@@ -31,6 +52,47 @@ export type PortRequest =
   | { readonly kind: 'none' }
   | { readonly kind: 'auto' }
   | { readonly kind: 'fixed'; readonly port: number }
+
+/** Where an image comes from. `digest` is of the content, so that a change is seen: null until the file or folder has been read. */
+export type ImageSource =
+  | { readonly from: 'registry'; readonly reference: string }
+  | { readonly from: 'archive'; readonly path: string; readonly digest: string | null }
+  | { readonly from: 'build'; readonly context: string; readonly file: string; readonly digest: string | null }
+
+/** What a service of an image has that a process has not. */
+export interface Container {
+  readonly image: ImageSource
+  readonly pull: 'missing' | 'always' | 'never'
+  /** Who we are to a private registry. */
+  readonly registry: { readonly username: string; readonly password: SecretReference } | null
+  /** The port that the program listens on inside; null: the one in `PORT`. It is published at the slot's own port, on loopback. */
+  readonly port: number | null
+  readonly readOnly: boolean
+  /** What is given back of the capabilities, all of which are dropped: `CHOWN`, `NET_BIND_SERVICE`. */
+  readonly capabilities: readonly string[]
+  readonly network: 'bridge' | 'host' | 'none'
+}
+
+export type Tls =
+  | { readonly kind: 'none' }
+  /** PEM files. `digest` is of both files' content; null until they have been read. */
+  | { readonly kind: 'files'; readonly certificate: string; readonly key: string; readonly digest: string | null }
+  /** By ACME. */
+  | { readonly kind: 'automatic' }
+
+/** How requests reach a service. Several routes may share a domain (with other paths) but never the same domain and path. */
+export interface Route {
+  readonly to:
+    | { readonly kind: 'domain'; readonly domain: string }
+    | { readonly kind: 'port'; readonly port: number; readonly protocol: 'http' | 'tcp' }
+  /** The beginning of the path, by whole segments; `/` is every path (and the only one for `tcp`). */
+  readonly path: string
+  readonly tls: Tls
+  /** Whether clients speak the PROXY protocol to us, and whether we speak it (version 2) to the instances. */
+  readonly proxyProtocol: { readonly accept: boolean; readonly send: boolean }
+  /** Whether any request may be sent again when an instance dies with it, a POST too. */
+  readonly idempotent: boolean
+}
 
 /** A named directory that outlives instances. `target` is where it is mounted (needs root), null for "by variable only". */
 export interface VolumeMount {
@@ -89,6 +151,26 @@ export interface UpdatePolicy {
   readonly deadlineMs: number
   /** How long an instance without probes must have lived to count as ready. */
   readonly minReadyMs: number
+  /** Start-first: how many instances beyond the wanted number may run for a moment; at least 1. */
+  readonly surge: number
+  /** Stop-first: how many may be replaced at a time; at least 1. */
+  readonly parallel: number
+  /** The rest between one batch that is ready and the next. */
+  readonly pauseMs: number
+  /** Stop-first: how many must stay ready; null: as `parallel` leaves. */
+  readonly minHealthy: number | null
+  /** How long requests in flight may take when their instance leaves, before it is asked to stop. Only where there is a route. */
+  readonly drainMs: number
+  readonly canary: Canary | null
+}
+
+/** A first share of the requests goes to the new revision; it is promoted by time or by hand, taken back by its errors. */
+export interface Canary {
+  /** Of the requests: above 0, at most 0.5. */
+  readonly share: number
+  readonly forMs: number
+  /** The largest share of failed requests (5xx and broken connections) that the canary may have beyond the old revision's. */
+  readonly errorRate: number
 }
 
 export type SignalName = 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGKILL' | 'SIGWINCH'
@@ -107,14 +189,17 @@ export interface Limits {
 export interface Service {
   readonly name: ServiceName
   readonly scale: Scale
-  /** An argument array; a string in the config has become `['/bin/sh', '-c', text]`. */
+  /** An argument array; a string in the config has become `['/bin/sh', '-c', text]`. Of a container: empty for the image's own. */
   readonly command: readonly string[]
+  /** Null for a process of this host. */
+  readonly container: Container | null
   /** Absolute. */
   readonly directory: string
   readonly environment: Readonly<Record<string, string>>
   /** By the environment variable that will hold the value. */
   readonly secrets: Readonly<Record<string, SecretReference>>
   readonly port: PortRequest
+  readonly routes: readonly Route[]
   readonly volumes: readonly VolumeMount[]
   readonly health: Health
   readonly limits: Limits
@@ -129,16 +214,44 @@ export interface Service {
   readonly logs: { readonly maxBytes: number }
 }
 
+/** What all routes share: the program that spreads the requests, and its limits. */
+export interface BalancerSettings {
+  /** `auto`: HAProxy where it is installed, else the embedded one. */
+  readonly program: 'auto' | 'haproxy' | 'embedded'
+  /** The address that every listener is bound to; `*` for all. */
+  readonly address: string
+  /** The ports of routes by domain. */
+  readonly httpPort: number
+  readonly httpsPort: number
+  readonly accessLog: boolean
+  readonly limits: {
+    readonly connections: number
+    /** Of the request line and all header lines together. */
+    readonly headerBytes: number
+    /** Null: a body may be as large as it likes. */
+    readonly bodyBytes: number | null
+    /** Until the whole header has come. */
+    readonly headerTimeoutMs: number
+    /** Silence on a connection with a request under way, in either direction. WebSockets and raw TCP have `tunnelTimeoutMs`. */
+    readonly idleTimeoutMs: number
+    readonly tunnelTimeoutMs: number
+  }
+  /** Null: no route has automatic TLS. `directory` is the ACME server's URL. */
+  readonly acme: { readonly directory: string; readonly email: string | null; readonly caFile: string | null } | null
+}
+
 /** One accepted config in normal form: what a revision holds. Services are sorted by name. */
 export interface Project {
   readonly name: string
   readonly stage: string | null
+  readonly balancer: BalancerSettings
   readonly services: readonly Service[]
 }
 
-/** How many slots the service fills while nothing is being replaced. */
+/** How many slots the service fills while nothing is being replaced. The runs of a schedule are not places: the rollout gives it none. */
 export function slotCount(service: Service): number {
-  return service.scale.kind === 'replicas' ? service.scale.count : 1
+  if (service.scale.kind === 'replicas') return service.scale.count
+  return service.scale.kind === 'schedule' ? 0 : 1
 }
 
 /**
@@ -150,6 +263,8 @@ export function processIdentity(service: Service, generation: number): string {
   return canonicalJson([
     service.scale.kind === 'job' ? 'job' : 'service',
     service.command,
+    // Absent for a process: what ran before there were containers keeps its identity.
+    ...(service.container === null ? [] : [service.container]),
     service.directory,
     service.environment,
     secrets,

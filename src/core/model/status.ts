@@ -52,7 +52,7 @@ export interface InstanceStatus {
 
 export interface ServiceStatus {
   readonly service: ServiceName
-  readonly kind: 'replicas' | 'singleton' | 'job'
+  readonly kind: 'replicas' | 'singleton' | 'job' | 'schedule'
   readonly desired: number
   readonly ready: number
   readonly guarantee: 'strict' | 'available'

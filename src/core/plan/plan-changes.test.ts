@@ -1,5 +1,6 @@
 /** Each file in `testdata` is a story: what was recorded, what is seen, what is wanted, and the plan as text. */
 
+import { balancer, updatePace } from '../config/defaults.ts'
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -284,7 +285,7 @@ function recordedOf(project: Project): NonNullable<PlanInput['recorded']> {
 }
 
 function projectOf(services: readonly Service[]): Project {
-  return { name: 'shop', stage: null, services }
+  return { name: 'shop', stage: null, balancer, services }
 }
 
 function statusOf(slot: string, state: SlotState): InstanceStatus {
@@ -320,10 +321,28 @@ function oneService(): Service {
     name: asServiceName('web'),
     scale: { kind: 'replicas', count: 3 },
     command: ['node', 'server.js'],
+    container: {
+      image: { from: 'build', context: '/srv/web', file: 'Dockerfile', digest: 'content-1' },
+      pull: 'missing',
+      registry: { username: 'me', password: { source: { from: 'environment', name: 'TOKEN' }, digest: null } },
+      port: 80,
+      readOnly: false,
+      capabilities: ['CHOWN'],
+      network: 'bridge',
+    },
     directory: '/srv/web',
     environment: { LOG_LEVEL: 'info' },
     secrets: { PASSWORD: { source: { from: 'environment', name: 'PASSWORD' }, digest: 'digest-1' } },
     port: { kind: 'fixed', port: 8080 },
+    routes: [
+      {
+        to: { kind: 'port', port: 8080, protocol: 'http' },
+        path: '/api',
+        tls: { kind: 'files', certificate: '/srv/cert.pem', key: '/srv/key.pem', digest: 'content-1' },
+        proxyProtocol: { accept: false, send: false },
+        idempotent: false,
+      },
+    ],
     volumes: [{ name: 'data', target: '/data' }],
     health: {
       startup: probe,
@@ -336,7 +355,14 @@ function oneService(): Service {
     after: [{ service: asServiceName('db'), condition: 'healthy' }],
     stop: { signal: 'SIGTERM', gracePeriodMs: 10_000 },
     restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 5 },
-    update: { order: 'start-first', deadlineMs: 60_000, minReadyMs: 500 },
+    update: {
+      order: 'start-first',
+      deadlineMs: 60_000,
+      minReadyMs: 500,
+      ...updatePace,
+      minHealthy: 2,
+      canary: { share: 0.1, forMs: 60_000, errorRate: 0.01 },
+    },
     guarantee: 'available',
     protect: false,
     logs: { maxBytes: 10_000_000 },

@@ -4,7 +4,7 @@
  */
 
 import { formatDuration, formatSize } from '../model/quantity.ts'
-import type { Check, Probe, Scale, SecretSource, Service } from '../model/service.ts'
+import type { Check, Container, ImageSource, Probe, Route, Scale, SecretSource, Service, Tls } from '../model/service.ts'
 
 /** A field's name and text; null where it is not set. */
 type Field = readonly [string, string | null]
@@ -13,12 +13,14 @@ type Part = Exclude<keyof Service, 'name'>
 
 /** One row for each part of a service: the compiler asks for a new one when a part is added. */
 const rows: { readonly [Key in Part]: (part: Service[Key]) => readonly Field[] } = {
-  scale: (scale) => [['replicas', showScale(scale)]],
+  scale: (scale) => [['replicas', showScale(scale)], ...showSchedule(scale)],
   command: (command) => [['command', showCommand(command)]],
+  container: (container) => (container === null ? [] : showContainer(container)),
   directory: (directory) => [['directory', quote(directory)]],
   environment: (environment) => Object.entries(environment).map(([name, value]) => [`environment.${name}`, quote(value)]),
   secrets: (secrets) => Object.entries(secrets).map(([name, { source }]) => [`secrets.${name}`, showSource(source)]),
   port: (port) => [['port', port.kind === 'fixed' ? String(port.port) : port.kind]],
+  routes: (routes) => routes.flatMap(showRoute),
   volumes: (volumes) => volumes.map(({ name, target }) => [`volumes.${name}`, target === null ? 'by variable' : quote(target)]),
   health: ({ startup, readiness, liveness, startPeriodMs }) => [
     ...showProbe('startup', startup),
@@ -44,10 +46,18 @@ const rows: { readonly [Key in Part]: (part: Service[Key]) => readonly Field[] }
     ['restart.resetAfter', formatDuration(resetAfterMs)],
     ['restart.budget', String(budget)],
   ],
-  update: ({ order, deadlineMs, minReadyMs }) => [
+  update: ({ order, deadlineMs, minReadyMs, surge, parallel, pauseMs, minHealthy, drainMs, canary }) => [
     ['update.order', order],
     ['update.deadline', formatDuration(deadlineMs)],
     ['update.minReady', formatDuration(minReadyMs)],
+    ['update.surge', String(surge)],
+    ['update.parallel', String(parallel)],
+    ['update.pause', formatDuration(pauseMs)],
+    ['update.minHealthy', minHealthy === null ? null : String(minHealthy)],
+    ['update.drain', formatDuration(drainMs)],
+    ['update.canary.share', canary === null ? null : String(canary.share)],
+    ['update.canary.for', canary === null ? null : formatDuration(canary.forMs)],
+    ['update.canary.errorRate', canary === null ? null : String(canary.errorRate)],
   ],
   guarantee: (guarantee) => [['guarantee', guarantee]],
   protect: (protect) => [['protect', String(protect)]],
@@ -64,6 +74,64 @@ export function showPart<Key extends Part>(service: Service, part: Key): Readonl
 /** In one field, so that a change of kind is one reason: `replicas: 3 → singleton`. */
 function showScale(scale: Scale): string {
   return scale.kind === 'replicas' ? String(scale.count) : scale.kind
+}
+
+function showSchedule(scale: Scale): readonly Field[] {
+  if (scale.kind !== 'schedule') return []
+  const { cron, timezone, missed, overlap, timeoutMs, retries, retryLost, keep } = scale.schedule
+  return [
+    ['schedule.cron', quote(cron)],
+    ['schedule.timezone', timezone],
+    ['schedule.missed', missed],
+    ['schedule.overlap', overlap],
+    ['schedule.timeout', timeoutMs === null ? null : formatDuration(timeoutMs)],
+    ['schedule.retries', String(retries)],
+    ['schedule.retryLost', String(retryLost)],
+    ['schedule.keep', String(keep)],
+  ]
+}
+
+function showContainer({ image, pull, registry, port, readOnly, capabilities, network }: Container): readonly Field[] {
+  return [
+    ['image', showImage(image)],
+    ['pull', pull],
+    ['registry.username', registry === null ? null : quote(registry.username)],
+    [
+      'registry.password',
+      registry === null
+        ? null
+        : `${showSource(registry.password.source)} ${registry.password.digest === null ? '' : '(set)'}`.trim(),
+    ],
+    ['containerPort', port === null ? null : String(port)],
+    ['readOnly', String(readOnly)],
+    ['capabilities', capabilities.length === 0 ? null : capabilities.join(', ')],
+    ['network', network],
+  ]
+}
+
+function showImage(image: ImageSource): string {
+  if (image.from === 'registry') return image.reference
+  const where =
+    image.from === 'archive' ? `archive ${quote(image.path)}` : `built from ${quote(image.context)} by ${quote(image.file)}`
+  return image.digest === null ? where : `${where} (${image.digest.slice(0, 12)})`
+}
+
+function showRoute({ to, path, tls, proxyProtocol, idempotent }: Route): readonly Field[] {
+  const where = to.kind === 'domain' ? to.domain : `port ${to.port}`
+  const name = `route.${where}${path === '/' ? '' : path}`
+  const flags = [
+    proxyProtocol.accept ? 'accepts PROXY' : '',
+    proxyProtocol.send ? 'sends PROXY' : '',
+    idempotent ? 'idempotent' : '',
+  ]
+  const protocol = to.kind === 'port' ? to.protocol : 'http'
+  return [[name, [protocol, showTls(tls), ...flags].filter((word) => word !== '').join(', ')]]
+}
+
+function showTls(tls: Tls): string {
+  if (tls.kind === 'none') return ''
+  if (tls.kind === 'automatic') return 'automatic TLS'
+  return `TLS by ${quote(tls.certificate)} and ${quote(tls.key)}${tls.digest === null ? '' : ` (${tls.digest.slice(0, 12)})`}`
 }
 
 /** A command that was written as a string is shown as one. */
