@@ -13,7 +13,7 @@ import { cleanUp, makeWorkshop } from './clean-up.ts'
 import { baseEnvironment, fixtures, Machine, reporter, type Services } from './daemon-harness.ts'
 import { identify, isAlive, processFacts, signalProcess } from './processes.ts'
 import { onMachine } from './scene.ts'
-import { startWitness } from './witness/index.ts'
+import { startWitness, violationsOf } from './witness/index.ts'
 import { needsRoot } from './support/runtime-bed.ts'
 
 const worker: Services = { worker: { ...reporter(), singleton: true } }
@@ -232,7 +232,7 @@ test(
       await machine.killDaemonForGood()
       using database = new DatabaseSync(join(state, 'state.db'))
       assert.deepEqual({ ...database.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
-      assert.deepEqual(await witness.violations(), [])
+      assert.deepEqual(await violationsOf(witness), [])
     } catch (error) {
       console.error(await machine.story())
       throw error

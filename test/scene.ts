@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { Machine, type MachineOptions } from './daemon-harness.ts'
-import { startWitness, type Witness } from './witness/index.ts'
+import { startWitness, violationsOf, type Witness } from './witness/index.ts'
 
 export interface Scene {
   readonly machine: Machine
@@ -20,8 +20,9 @@ export async function onMachine(
   await using machine = new Machine({ ...options, witness })
   try {
     await play({ machine, witness })
-    assert.deepEqual(await witness.violations(), [])
+    assert.deepEqual(await violationsOf(witness), [])
   } catch (error) {
+    await violationsOf(witness).catch(() => [])
     console.error(`--- the machine's story ---\n${await machine.story()}\n`)
     throw error
   }

@@ -6,6 +6,7 @@ import { isSettled, Machine } from '../daemon-harness.ts'
 import type { GatedPackage } from '../keeper-gates.ts'
 import { environmentOf, identify, type ProcessId } from '../processes.ts'
 import { pick, seededRandom } from '../seeded-random.ts'
+import { violationsOf } from '../witness/index.ts'
 import type { Witness } from '../witness/index.ts'
 import { scenarios } from './scenarios.ts'
 import { workloadOf, type Workload } from './workload.ts'
@@ -52,8 +53,9 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
     )
     if (mustBeAdopted)
       assert.deepEqual(occupants(machine, workload), before, 'an instance that nobody touched is another one now')
-    assert.deepEqual(await witness.violations(), [])
+    assert.deepEqual(await violationsOf(witness), [])
   } catch (error) {
+    await violationsOf(witness).catch(() => [])
     const how = `node test/faults/run.ts --seed ${seed} --round ${round}`
     const story = await machine.story().catch(() => '')
     throw new Error(

@@ -5,6 +5,7 @@
 
 import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { identify, namespaceOf, until } from '../processes.ts'
@@ -23,6 +24,14 @@ export interface Witness extends AsyncDisposable {
   waitFor(description: string, predicate: (live: readonly Copy[]) => boolean, limitMs: number): Promise<readonly Copy[]>
   /** Shows it the doubled copies once more and ends it. Throws when it stayed silent about them. */
   close(): Promise<void>
+}
+
+/** What the witness saw that must never be; told to the test runner too, which tries no such test again. */
+export async function violationsOf(witness: Witness): Promise<readonly Violation[]> {
+  const violations = await witness.violations()
+  const file = process.env['TEST_VIOLATIONS_FILE']
+  if (violations.length > 0 && file !== undefined) writeFileSync(file, `${JSON.stringify(violations)}\n`, { flag: 'a' })
+  return violations
 }
 
 type Answer = Extract<Message, { readonly kind: 'answer' }>
