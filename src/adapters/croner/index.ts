@@ -1,0 +1,62 @@
+/**
+ * The {@link Cron} port on the croner library, used for its arithmetic only: none of its timers is ever started. What a newcomer would
+ * get wrong is the nights when clocks change. A time that is named outright (`30 2 * * *`, `0 2,14 * * *`) runs once on such a night:
+ * in a gap at the first time that exists, in a doubled hour at the first of the two. Anything with a wildcard or a step goes by what
+ * clocks show: nothing in a gap, both passes of a doubled hour. This is what Vixie's cron does (cron(8), "Daylight Saving Time").
+ */
+
+import { Cron as Croner } from 'croner'
+
+import type { Cron } from '../../ports/cron.ts'
+import { explainCronFault, explainTimezoneFault } from './errors.ts'
+
+export const cronerCron: Cron = {
+  findFault(cron, timezone) {
+    const fault = explainTimezoneFault(timezone) ?? explainShape(cron)
+    if (fault !== null) return fault
+    try {
+      if (nextWithin(compile(cron, timezone), Date.now()) !== null) return null
+    } catch (error) {
+      return explainCronFault(cron, error)
+    }
+    return `"${cron}" never fires: no such date comes within ten years`
+  },
+  next: (cron, timezone, afterMs) => nextWithin(compile(cron, timezone), afterMs),
+  last(cron, timezone, { afterMs, untilMs }) {
+    // Croner gives runs strictly before its reference, and counts one in the same second as before it.
+    const [found] = compile(cron, timezone).previousRuns(1, new Date(untilMs + 1))
+    return found !== undefined && found.getTime() > afterMs ? found.getTime() : null
+  },
+}
+
+const tenYearsMs = 10 * 366 * 24 * 3600 * 1000
+
+function nextWithin(compiled: Croner, afterMs: number): number | null {
+  const foundMs = compiled.nextRun(new Date(afterMs))?.getTime() ?? null
+  return foundMs !== null && foundMs - afterMs <= tenYearsMs ? foundMs : null
+}
+
+const nickname = /^@[a-z]+$/i
+
+/** Croner takes more than cron expressions: a date is a run once, and a `?` means the moment when it is read, so it never means the same twice. */
+function explainShape(cron: string): string | null {
+  const words = cron.trim().split(/\s+/)
+  if (words.length === 1 && nickname.test(cron.trim())) return null
+  if (words.length !== 5 && words.length !== 6)
+    return `"${cron}" has ${cron.trim() === '' ? 0 : words.length} fields; a cron expression has five (minute hour day month weekday), or six with seconds in front`
+  return cron.includes('?') ? `"${cron}" has a "?", which means something else each time it is read; write "*"` : null
+}
+
+/** A compiled expression is a few hundred bytes and takes a tenth of a millisecond: kept for as many schedules as a machine has. */
+const compiledLimit = 4096
+const compiledByText = new Map<string, Croner>()
+
+function compile(cron: string, timezone: string): Croner {
+  const key = `${timezone} ${cron}`
+  const known = compiledByText.get(key)
+  if (known !== undefined) return known
+  const compiled = new Croner(cron.trim(), { timezone, mode: '5-or-6-parts', fixedTimeRule: 'no-wildcard', paused: true })
+  if (compiledByText.size >= compiledLimit) compiledByText.clear()
+  compiledByText.set(key, compiled)
+  return compiled
+}
