@@ -119,8 +119,8 @@ export const neverTwiceMutations: readonly Mutation[] = [
     name: 'start-beside-what-is-ending',
     rule: 'a start is ordered only from a vacant slot',
     file: 'src/core/instance/step.ts',
-    find: `    case 'ending':\n      return killIfDue(slot, at, nowMs, actions)`,
-    replace: `    case 'ending':\n      return at.killed ? startIfDue(slot, nowMs, actions) : killIfDue(slot, at, nowMs, actions)`,
+    find: `    case 'ending':\n      return moveEnding(slot, at, nowMs, actions)`,
+    replace: `    case 'ending':\n      return at.killed ? startIfDue(slot, nowMs, actions) : moveEnding(slot, at, nowMs, actions)`,
     caughtBy: {
       file: steps,
       test: 'never a second start before the first epoch is gone or refused, and epochs only grow, whatever happens',
@@ -156,7 +156,7 @@ export const neverTwiceMutations: readonly Mutation[] = [
   {
     name: 'no-kill-after-the-grace-period',
     rule: 'after the grace period everything in the instance is killed',
-    file: 'src/core/instance/step.ts',
+    file: 'src/core/instance/ending.ts',
     find: `  actions.push({ kind: 'kill', epoch: at.epoch })`,
     replace: ``,
     caughtBy: { file: steps, test: 'a new identity stops the old instance, waits for its end, and only then starts' },

@@ -5,10 +5,12 @@ import { gettingUpMutations } from './getting-up.ts'
 import type { Mutation } from './mutation.ts'
 import { neverTwiceMutations } from './never-twice.ts'
 import { oneDaemonMutations } from './one-daemon.ts'
+import { trafficMutations } from './traffic.ts'
 
 export const mutations: readonly Mutation[] = [
   ...oneDaemonMutations,
   ...neverTwiceMutations,
   ...changeMutations,
   ...gettingUpMutations,
+  ...trafficMutations,
 ]

@@ -4,7 +4,7 @@
 
 import type { HealthState, SlotState } from '../model/status.ts'
 import { hasProbes, lastDetail } from './health.ts'
-import type { InstanceSpec, Slot, Starting } from './slot.ts'
+import type { Ending, InstanceSpec, Slot, Starting } from './slot.ts'
 import { isGateOpen } from './step.ts'
 
 export interface SlotDescription {
@@ -24,7 +24,12 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
       return { state, health: 'none', isReady: false, reason: describeDelay(at, nowMs) ?? slot.lastFailure }
     }
     case 'ending':
-      return { state: at.stuck === null ? 'stopping' : 'blocked', health: 'none', isReady: false, reason: at.stuck ?? at.cause }
+      return {
+        state: at.stuck === null ? 'stopping' : 'blocked',
+        health: 'none',
+        isReady: false,
+        reason: at.stuck ?? (at.drain === null ? at.cause : `draining${tellUnderWay(at.drain.underWay)}`),
+      }
     case 'live': {
       const { health: probes, scale } = at.spec.service
       const { isReady, isUp } = at.health
@@ -34,6 +39,11 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
       return { state, health, isReady, reason: isReady ? null : (lastDetail(probes, at.health) ?? slot.lastFailure) }
     }
   }
+}
+
+function tellUnderWay(requests: number | null): string {
+  if (requests === null) return ''
+  return requests === 1 ? ', 1 request under way' : `, ${requests} requests under way`
 }
 
 /** Also while it tries once more: until a try has come so far as to be ready, it is one of many. */
@@ -59,10 +69,19 @@ export function isSameOutside(before: Slot, after: Slot): boolean {
   if (before.occupancy.kind !== after.occupancy.kind || before.goal !== after.goal || before.outcome !== after.outcome)
     return false
   if (before.obstacle !== after.obstacle || before.gate !== after.gate || before.notBeforeMs !== after.notBeforeMs) return false
+  if (before.occupancy.kind === 'ending' && after.occupancy.kind === 'ending')
+    return isSameEnding(before.occupancy, after.occupancy)
   if (before.occupancy.kind !== 'live' || after.occupancy.kind !== 'live') return before.occupancy === after.occupancy
   const { health: was } = before.occupancy
   const { health: is } = after.occupancy
   return before.occupancy.epoch === after.occupancy.epoch && was.isReady === is.isReady && was.isUp === is.isUp
+}
+
+/** How many requests a draining one has yet is told to people, and nobody decides by it. */
+function isSameEnding(before: Ending, after: Ending): boolean {
+  return (
+    before === after || (before.epoch === after.epoch && before.drain?.untilMs === after.drain?.untilMs && before.drain !== null)
+  )
 }
 
 function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState; readonly reason: string | null } {

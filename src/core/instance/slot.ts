@@ -53,6 +53,8 @@ export interface Ending {
   readonly cause: string
   /** Whether the instance is being ended for a fault of its own: then its end counts as a failure. */
   readonly atFault: boolean
+  /** Not null while it finishes the requests that it has and gets no new ones: until they are done, or until the limit, no signal goes out. */
+  readonly drain: { readonly untilMs: number; readonly underWay: number | null } | null
   readonly graceMs: number
   readonly killAtMs: number
   readonly killed: boolean
@@ -123,6 +125,11 @@ export type SlotEvent =
   | { readonly kind: 'gone'; readonly epoch: Epoch; readonly exit: Exit; readonly jitter: number }
   /** A kill did not empty the instance's cgroup in time. */
   | { readonly kind: 'stuck'; readonly epoch: Epoch; readonly message: string }
+  /**
+   * The balancer's word about an instance that drains: how many requests it has yet. 0: none, and none will come. Also 0 where no balancer
+   * serves it.
+   */
+  | { readonly kind: 'under-way'; readonly epoch: Epoch; readonly requests: number }
   | {
       readonly kind: 'probed'
       readonly epoch: Epoch

@@ -22,10 +22,11 @@ const service = (over: Partial<Service> = {}): Service =>
   ({
     name: asServiceName('web'),
     scale: { kind: 'singleton' },
+    routes: [],
     health: noProbes,
     stop: { signal: 'SIGTERM', gracePeriodMs: 5000 },
     restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 3 },
-    update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 500 },
+    update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 500, drainMs: 30_000 },
     ...over,
   }) as Service
 

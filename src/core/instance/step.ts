@@ -9,20 +9,15 @@ import { asEpoch, composeEpoch } from '../model/id.ts'
 import type { Exit } from '../model/status.ts'
 import { explainExit, tellExit } from '../model/status.ts'
 import { backoffMs, countFailure } from './backoff.ts'
+import { end, endingWakeMs, giveUpStart, moveEnding, obstacleRetryMs, startLimitMs, takeStuck, takeUnderWay } from './ending.ts'
 import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
 import { tell, whyStarted } from './tell.ts'
-import type { Ending, InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
+import type { InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
 
 export interface SlotStep {
   readonly slot: Slot
   readonly actions: readonly SlotAction[]
 }
-
-/** How long a slot waits before it tries again what the world refused. */
-const obstacleRetryMs = 1000
-
-/** A keeper reports within milliseconds; one that is silent for this long is stopped or stuck, and is ended. */
-const startLimitMs = 15_000
 
 /** `nowMs` is the monotonic clock; it must not go back between calls. */
 export function stepSlot(before: Slot, event: SlotEvent, nowMs: number): SlotStep {
@@ -40,7 +35,7 @@ export function nextWakeMs(slot: Slot): number | null {
     case 'starting':
       return at.spawnedMs === null ? null : at.spawnedMs + startLimitMs
     case 'ending':
-      return at.killed ? null : at.killAtMs
+      return endingWakeMs(at)
     case 'live': {
       const { health, update } = at.spec.service
       const nextProbe = nextProbeAtMs(health, at.health)
@@ -75,6 +70,8 @@ function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction
       return takeProbed(slot, event, nowMs, actions)
     case 'stuck':
       return takeStuck(slot, event, nowMs, actions)
+    case 'under-way':
+      return takeUnderWay(slot, event)
     case 'tick':
       return slot
   }
@@ -107,7 +104,7 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
     const cause = 'nothing says what it is'
     tell(actions, 'orphan-ended', epoch, 'ends what runs in this slot', cause)
     const orphan = { kind: 'ending', epoch, spec: null, pid, startedAt, startedMs: nowMs, cause, atFault: false } as const
-    return { ...slot, lastEpoch, occupancy: { ...orphan, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null } }
+    return { ...slot, lastEpoch, occupancy: { ...orphan, drain: null, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null } }
   }
   tell(actions, 'adopted', epoch, `adopted with pid ${pid}`, 'it was running when the daemon began')
   const fresh = beginWatch(spec.service.health, nowMs)
@@ -195,14 +192,6 @@ function takeProbed(slot: Slot, event: Extract<SlotEvent, { kind: 'probed' }>, n
   }
 }
 
-/** What the kernel cannot end now (a process in uninterruptible sleep) may end later: the kill is tried again. */
-function takeStuck(slot: Slot, event: Extract<SlotEvent, { kind: 'stuck' }>, nowMs: number, actions: SlotAction[]): Slot {
-  const at = slot.occupancy
-  if (at.kind !== 'ending' || at.epoch !== event.epoch) return slot
-  if (at.stuck === null) tell(actions, 'blocked', at.epoch, event.message, at.cause)
-  return { ...slot, occupancy: { ...at, stuck: event.message, killed: false, killAtMs: nowMs + obstacleRetryMs } }
-}
-
 interface Moment {
   readonly nowMs: number
   readonly jitter: number
@@ -275,7 +264,7 @@ function moveOn(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
     case 'live':
       return watchOver(slot, at, nowMs, actions)
     case 'ending':
-      return killIfDue(slot, at, nowMs, actions)
+      return moveEnding(slot, at, nowMs, actions)
   }
 }
 
@@ -329,48 +318,6 @@ function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): 
     watch = markAsked(watch, order.probes, nowMs)
   }
   return orders.length === 0 ? slot : { ...slot, occupancy: { ...at, health: watch } }
-}
-
-/** Begins the end of a live instance: the signal now, the kill of everything in it after the grace period. */
-function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: number }, actions: SlotAction[]): Slot {
-  const at = slot.occupancy
-  if (at.kind !== 'live') return slot
-  const { stop } = at.spec.service
-  tell(actions, 'stopping', at.epoch, `asked to stop with ${stop.signal}`, why.cause)
-  actions.push({ kind: 'signal', epoch: at.epoch, signal: stop.signal })
-  const ending: Ending = {
-    kind: 'ending',
-    epoch: at.epoch,
-    spec: at.spec,
-    pid: at.pid,
-    startedAt: at.startedAt,
-    startedMs: at.sinceMs,
-    cause: why.cause,
-    atFault: why.atFault,
-    graceMs: stop.gracePeriodMs,
-    killAtMs: why.nowMs + stop.gracePeriodMs,
-    killed: false,
-    stuck: null,
-  }
-  return { ...slot, occupancy: ending, lastFailure: why.atFault ? why.cause : slot.lastFailure }
-}
-
-/** A silent keeper is ended like an instance that ignored its signal; the kill itself follows with the next look. */
-function giveUpStart(slot: Slot, at: Extract<Slot['occupancy'], { kind: 'starting' }>, nowMs: number): Slot {
-  const cause = `its keeper said nothing for ${startLimitMs / 1000} s`
-  const { epoch, spec } = at
-  const ending = { kind: 'ending', epoch, spec, pid: null, startedAt: null, startedMs: at.sinceMs, cause, atFault: true } as const
-  return { ...slot, occupancy: { ...ending, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null }, lastFailure: cause }
-}
-
-function killIfDue(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[]): Slot {
-  if (at.killed || nowMs < at.killAtMs) return slot
-  if (at.stuck === null) {
-    const cause = at.graceMs === 0 ? at.cause : `still there after ${at.graceMs / 1000} s`
-    tell(actions, 'killed', at.epoch, 'every process of it is killed', cause)
-  }
-  actions.push({ kind: 'kill', epoch: at.epoch })
-  return { ...slot, occupancy: { ...at, killed: true } }
 }
 
 function knownStarts(slot: Slot, spec: InstanceSpec): number {

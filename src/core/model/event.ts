@@ -20,6 +20,7 @@ export type EventKind =
   | 'exited'
   | 'backing-off'
   | 'crash-looping'
+  | 'draining'
   | 'stopping'
   | 'killed'
   | 'stopped'

@@ -1,0 +1,101 @@
+/**
+ * How an instance leaves: first it drains, where a balancer may have sent it requests; then the signal; after the grace period the kill of
+ * everything in it. Only who leaves for no fault of its own drains: one that hangs or is dead would keep its requests waiting for nothing.
+ * A drain has a limit, so that one request without an end keeps nothing from changing.
+ */
+
+import { tell } from './tell.ts'
+import type { Ending, Slot, SlotAction, SlotEvent } from './slot.ts'
+
+/** How long a slot waits before it tries again what the world refused. */
+export const obstacleRetryMs: number = 1000
+
+/** A keeper reports within milliseconds; one that is silent for this long is stopped or stuck, and is ended. */
+export const startLimitMs: number = 15_000
+
+/** Begins the end of a live instance. */
+export function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: number }, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  if (at.kind !== 'live') return slot
+  const { stop, routes, update } = at.spec.service
+  const mustDrain = !why.atFault && routes.length > 0 && update.drainMs > 0
+  const ending: Ending = {
+    kind: 'ending',
+    epoch: at.epoch,
+    spec: at.spec,
+    pid: at.pid,
+    startedAt: at.startedAt,
+    startedMs: at.sinceMs,
+    cause: why.cause,
+    atFault: why.atFault,
+    drain: mustDrain ? { untilMs: why.nowMs + update.drainMs, underWay: null } : null,
+    graceMs: stop.gracePeriodMs,
+    killAtMs: why.nowMs + stop.gracePeriodMs,
+    killed: false,
+    stuck: null,
+  }
+  const occupancy = mustDrain ? ending : askToStop(ending, why.nowMs, actions)
+  if (mustDrain) tell(actions, 'draining', at.epoch, 'gets no new requests and finishes those that it has', why.cause)
+  return { ...slot, occupancy, lastFailure: why.atFault ? why.cause : slot.lastFailure }
+}
+
+/** The signal now, the kill after the grace period. */
+function askToStop(ending: Ending, nowMs: number, actions: SlotAction[]): Ending {
+  const signal = ending.spec?.service.stop.signal ?? 'SIGTERM'
+  tell(actions, 'stopping', ending.epoch, `asked to stop with ${signal}`, ending.cause)
+  actions.push({ kind: 'signal', epoch: ending.epoch, signal })
+  return { ...ending, drain: null, killAtMs: nowMs + ending.graceMs }
+}
+
+/** A silent keeper is ended like an instance that ignored its signal; the kill itself follows with the next look. */
+export function giveUpStart(slot: Slot, at: Extract<Slot['occupancy'], { kind: 'starting' }>, nowMs: number): Slot {
+  const cause = `its keeper said nothing for ${startLimitMs / 1000} s`
+  const { epoch, spec } = at
+  const silent = { kind: 'ending', epoch, spec, pid: null, startedAt: null, startedMs: at.sinceMs, cause, atFault: true } as const
+  return {
+    ...slot,
+    occupancy: { ...silent, drain: null, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null },
+    lastFailure: cause,
+  }
+}
+
+/** When what is leaving wants to be looked at again, unless something happens before. */
+export function endingWakeMs(at: Ending): number | null {
+  if (at.drain !== null) return at.drain.untilMs
+  return at.killed ? null : at.killAtMs
+}
+
+export function moveEnding(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[]): Slot {
+  if (at.drain === null) return killIfDue(slot, at, nowMs, actions)
+  const isDrained = at.drain.underWay === 0
+  if (!isDrained && nowMs < at.drain.untilMs) return slot
+  if (!isDrained) {
+    const left = at.drain.underWay === null ? 'nobody knows what it has under way' : `it still has ${at.drain.underWay} requests`
+    tell(actions, 'draining', at.epoch, 'its time to finish is over', left)
+  }
+  return { ...slot, occupancy: askToStop(at, nowMs, actions) }
+}
+
+function killIfDue(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[]): Slot {
+  if (at.killed || nowMs < at.killAtMs) return slot
+  if (at.stuck === null) {
+    const cause = at.graceMs === 0 ? at.cause : `still there after ${at.graceMs / 1000} s`
+    tell(actions, 'killed', at.epoch, 'every process of it is killed', cause)
+  }
+  actions.push({ kind: 'kill', epoch: at.epoch })
+  return { ...slot, occupancy: { ...at, killed: true } }
+}
+
+export function takeUnderWay(slot: Slot, event: Extract<SlotEvent, { kind: 'under-way' }>): Slot {
+  const at = slot.occupancy
+  if (at.kind !== 'ending' || at.epoch !== event.epoch || at.drain === null || at.drain.underWay === event.requests) return slot
+  return { ...slot, occupancy: { ...at, drain: { ...at.drain, underWay: event.requests } } }
+}
+
+/** What the kernel cannot end now (a process in uninterruptible sleep) may end later: the kill is tried again. */
+export function takeStuck(slot: Slot, event: Extract<SlotEvent, { kind: 'stuck' }>, nowMs: number, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  if (at.kind !== 'ending' || at.epoch !== event.epoch) return slot
+  if (at.stuck === null) tell(actions, 'blocked', at.epoch, event.message, at.cause)
+  return { ...slot, occupancy: { ...at, stuck: event.message, killed: false, killAtMs: nowMs + obstacleRetryMs } }
+}
