@@ -28,7 +28,7 @@ export const floors: Readonly<Record<string, Floor>> = {
     typesOf: ['protocol'],
     packages: ['node:', 'acme-client', 'croner', 'dockerode', 'oxc-parser', 'undici', 'yaml', '(computed)'],
   },
-  host: { mayImport: [], typesOf: ['core'], packages: ['node:'] },
+  host: { mayImport: ['core'], typesOf: ['ports'], packages: ['node:'] },
   provision: { mayImport: ['core', 'ports'], packages: pureNode },
   server: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
   daemon: { mayImport: [...library, 'host', 'provision'], packages: pureNode },

@@ -51,7 +51,7 @@ test('an import that goes up or sideways is refused, however it is written', () 
     'src/adapters/process/index.ts': anything,
     'src/daemon/loop.ts': `export { e } from '../adapters/sqlite/index.ts'\n`,
     'src/cli/up.ts': `type F = import('../daemon/loop.ts').F\n`,
-    'src/host/table.ts': `import { id } from '../core/model/id.ts'\n`,
+    'src/host/table.ts': `import { c } from '../ports/clock.ts'\n`,
     'src/core/plan/plan.ts': `import { g } from '../../../scripts/tree.ts'\n`,
     'scripts/tree.ts': anything,
     'src/daemon/alarm.ts': `import '../main/daruma.ts'\n`,
@@ -64,7 +64,7 @@ test('an import that goes up or sideways is refused, however it is written', () 
     'src/adapters/sqlite/index.ts imports its sibling adapter src/adapters/process/index.ts',
     'src/daemon/loop.ts imports src/adapters/sqlite/index.ts: daemon stands below or beside adapters',
     'src/cli/up.ts imports src/daemon/loop.ts: cli stands below or beside daemon',
-    'src/host/table.ts imports src/core/model/id.ts: only types of core may come here',
+    'src/host/table.ts imports src/ports/clock.ts: only types of ports may come here',
     'src/core/plan/plan.ts imports scripts/tree.ts, which is on no floor',
     'src/daemon/alarm.ts imports src/main/daruma.ts: daemon stands below or beside main',
   ])

@@ -89,7 +89,7 @@ export const gettingUpMutations: readonly Mutation[] = [
   {
     name: 'exit-code-needs-space',
     rule: 'a full disk loses no exit code: the keeper’s files have their space from the start',
-    file: 'src/adapters/process/slot-files.ts',
+    file: 'src/host/slot-files.ts',
     find: `const reserved = ' '.repeat(reservedBytes)`,
     replace: `const reserved = ''`,
     caughtBy: { file: fullDisk, test: 'an exit code is recorded on a full disk, and read by the next daemon' },

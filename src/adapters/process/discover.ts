@@ -11,7 +11,15 @@ import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
 import { settleExit } from './life.ts'
 import type { Site } from './site.ts'
-import { epochDirectory, listEpochs, readBeginning, readEpochNote, readExit, readNumber } from './slot-files.ts'
+import {
+  epochDirectory,
+  listEpochs,
+  newestStarted,
+  readBeginning,
+  readEpochNote,
+  readExit,
+  readNumber,
+} from '../../host/slot-files.ts'
 
 /** Calls `adopt` for each running epoch. Of those that are gone, a slot's newest committed one is told. */
 export function discoverSlots(site: Site, adopt: (instance: InstanceRef, enclosure: Enclosure) => void): Discovery {
@@ -48,10 +56,11 @@ function discoverSlot(
   }
   if (running.length === 0) site.removeSlotCgroups(slot)
 
-  // A directory above the committed epoch was made by a daemon that died before it started anything in it.
-  const newest = onDisk.filter((epoch) => epoch <= committed).at(-1)
+  const newest = newestStarted(paths)
   const occupants = [...running]
-  if (newest !== undefined && !running.some((occupant) => occupant.epoch === newest)) {
+  // Of a container the engine tells.
+  const isOurs = newest !== null && readEpochNote(epochDirectory(paths, newest))?.container === undefined
+  if (newest !== null && isOurs && !running.some((occupant) => occupant.epoch === newest)) {
     occupants.push(describe(site, { slot, epoch: newest }, 'gone', oomKills.get(newest)))
   }
   return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), last: Math.max(committed, 0, ...onDisk, ...inKernel) }

@@ -7,6 +7,8 @@
 import { readFileSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { hasCode, isMissing } from '../../host/errno.ts'
+
 export interface Enclosure {
   /** Made by the daemon before any keeper may join. */
   make(): void
@@ -78,10 +80,4 @@ export function killEach(pids: readonly number[]): void {
       if (!hasCode(error, 'ESRCH')) throw error
     }
   }
-}
-
-export const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT')
-
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === code
 }

@@ -11,7 +11,7 @@ import { DarumaError } from '../../ports/error.ts'
 import type { ExecPlan } from '../../ports/runtime.ts'
 import { asUser, findUser, splitEnvironment } from './launch.ts'
 import type { Life } from './life.ts'
-import { readEpochNote } from './slot-files.ts'
+import { readEpochNote } from '../../host/slot-files.ts'
 import type { Survey } from './survey.ts'
 
 /** Throws `E_RUNTIME_NOT_RUNNING`. */

@@ -7,7 +7,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { type Enclosure, type Freezer, cgroupMembers, hasCode, isMissing, killEach, removeCgroup } from './enclosure.ts'
+import { hasCode, isMissing } from '../../host/errno.ts'
+import { type Enclosure, type Freezer, cgroupMembers, killEach, removeCgroup } from './enclosure.ts'
 
 export function freezerEnclosure(directory: string): Enclosure {
   const freezer: Freezer = {

@@ -28,7 +28,8 @@ import type {
   Usage,
 } from '../../ports/runtime.ts'
 import { discoverSlots } from './discover.ts'
-import { type Enclosure, hasCode } from './enclosure.ts'
+import { hasCode } from '../../host/errno.ts'
+import { type Enclosure } from './enclosure.ts'
 import { planExec } from './exec.ts'
 import { Gate } from './gate.ts'
 import { hastenJoins } from './hasten-joins.ts'
@@ -46,10 +47,11 @@ import {
   pruneEpochs,
   readBeginning,
   readNumber,
+  removeSlotFiles,
   writeEpochFiles,
   writeNumber,
-} from './slot-files.ts'
-import { readSlotLog } from './slot-log.ts'
+} from '../../host/slot-files.ts'
+import { readSlotLog } from '../../host/slot-log.ts'
 import { type KillMechanism, surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
 import { makeVolumes } from './volumes.ts'
@@ -224,13 +226,10 @@ class ProcessRuntime implements Runtime {
     if (readNumber(paths.logBound) !== maxBytes) writeNumber(paths.logBound, maxBytes)
   }
 
-  /** `epoch` and `lock` stay: they are the memory of the last epoch, and what a late keeper asks. */
   async forget(slot: SlotId): Promise<void> {
     if (this.#isOccupied(slot))
       throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} cannot be forgotten: something still runs in it`)
-    const paths = this.#site.paths(slot)
-    for (const epoch of listEpochs(paths)) rmSync(epochDirectory(paths, epoch), { recursive: true, force: true })
-    for (const path of [paths.logBound, paths.logHead, paths.log]) rmSync(path, { force: true })
+    removeSlotFiles(this.#site.paths(slot))
     this.#site.removeSlotCgroups(slot)
   }
 

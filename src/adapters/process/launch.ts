@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 
 import type { StartOrder } from '../../ports/runtime.ts'
 import { markVariable } from './process-group.ts'
-import { type SlotPaths, renderNumber } from './slot-files.ts'
+import { type SlotPaths, renderNumber } from '../../host/slot-files.ts'
 import type { Survey } from './survey.ts'
 
 export interface Launch {

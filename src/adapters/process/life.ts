@@ -11,7 +11,7 @@ import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../host/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
-import { type Beginning, readBeginning, readExit, readKeeperError } from './slot-files.ts'
+import { type Beginning, readBeginning, readExit, readKeeperError } from '../../host/slot-files.ts'
 
 export interface LifeOptions {
   readonly instance: InstanceRef

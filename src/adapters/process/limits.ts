@@ -7,7 +7,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import type { Limits } from '../../core/model/service.ts'
-import { isMissing, removeCgroup } from './enclosure.ts'
+import { isMissing } from '../../host/errno.ts'
+import { removeCgroup } from './enclosure.ts'
 import type { CgroupMounts } from './mounts.ts'
 
 export type LimitName = 'cpu' | 'memory' | 'pids'

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { parseProcessStat } from '../../host/process-stat.ts'
-import { explainExitCode } from './exit-code.ts'
+import { explainExitCode } from '../../host/exit-code.ts'
 import { splitEnvironment } from './launch.ts'
 import { renderLimits } from './limits.ts'
 import { parseCgroupMounts } from './mounts.ts'
-import { parseSlotName } from './slot-files.ts'
+import { parseSlotName } from '../../host/slot-files.ts'
 
 test('mounts of a hybrid and of a pure host are told apart, with spaces in their paths', () => {
   const hybrid = [

@@ -8,8 +8,9 @@ import { readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'no
 import { join } from 'node:path'
 
 import { isAlive, observeBootId, observeProcess, parseProcessStat } from '../../host/process-stat.ts'
-import { readEpochNote, reservedBytes } from './slot-files.ts'
-import { type Enclosure, hasCode, isMissing, killEach } from './enclosure.ts'
+import { readEpochNote, reservedBytes } from '../../host/slot-files.ts'
+import { hasCode, isMissing } from '../../host/errno.ts'
+import { type Enclosure, killEach } from './enclosure.ts'
 
 /** In the environment of every process of an epoch that has no cgroup: the path of its epoch directory. */
 export const markVariable: string = 'DARUMA_INSTANCE'

@@ -9,7 +9,8 @@ import type { SignalName } from '../../core/model/service.ts'
 import { isWaitingShell } from '../../core/model/shell-command.ts'
 import { commandWords, observeProcess } from '../../host/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
-import { type Enclosure, type Freezer, hasCode } from './enclosure.ts'
+import { hasCode } from '../../host/errno.ts'
+import { type Enclosure, type Freezer } from './enclosure.ts'
 
 /** Freezing takes well under a millisecond; a process that cannot be frozen in this time is in an uninterruptible call. */
 const freezeLimitMs = 500

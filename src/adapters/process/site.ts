@@ -10,7 +10,7 @@ import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import { type Enclosure, childDirectories, removeCgroup } from './enclosure.ts'
 import { freezerEnclosure } from './freezer.ts'
 import { processGroupEnclosure } from './process-group.ts'
-import { type SlotPaths, epochDirectory, listEpochs, parseSlotName, slotName, slotPaths } from './slot-files.ts'
+import { type SlotPaths, epochDirectory, listEpochs, parseSlotName, slotName, slotPaths } from '../../host/slot-files.ts'
 import type { Survey } from './survey.ts'
 import { unifiedEnclosure } from './unified.ts'
 

@@ -7,7 +7,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { type Enclosure, type Freezer, cgroupMembers, isMissing, hasCode, killEach, removeCgroup } from './enclosure.ts'
+import { hasCode, isMissing } from '../../host/errno.ts'
+import { type Enclosure, type Freezer, cgroupMembers, killEach, removeCgroup } from './enclosure.ts'
 
 export function unifiedEnclosure(directory: string, options: { readonly hasKillFile: boolean }): Enclosure {
   const freezer: Freezer = {

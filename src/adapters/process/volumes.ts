@@ -8,7 +8,7 @@ import { chownSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { VolumeMount } from '../../core/model/service.ts'
-import { hasCode } from './enclosure.ts'
+import { hasCode } from '../../host/errno.ts'
 import type { UserIdentity, VolumeDirectory } from './launch.ts'
 import type { Site } from './site.ts'
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
-import { web } from '../../../test/support/runtime-bed.ts'
+import { web } from '../../test/support/runtime-bed.ts'
 import { type SlotPaths, ensureSlot, slotPaths, writeNumber } from './slot-files.ts'
 import { readSlotLog } from './slot-log.ts'
 

@@ -5,8 +5,8 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 
-import type { LogChunk } from '../../ports/runtime.ts'
-import { isMissing } from './enclosure.ts'
+import type { LogChunk } from '../ports/runtime.ts'
+import { isMissing } from './errno.ts'
 import { type SlotPaths, readNumber } from './slot-files.ts'
 
 const blockBytes = 64 * 1024

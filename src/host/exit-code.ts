@@ -5,7 +5,7 @@
 
 import { constants } from 'node:os'
 
-import type { Exit } from '../../core/model/status.ts'
+import type { Exit } from '../core/model/status.ts'
 
 export function explainExitCode(code: number): Exit {
   const signal = code > 128 ? signalNames.get(code - 128) : undefined

@@ -13,6 +13,7 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -20,10 +21,10 @@ import {
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { type Epoch, type SlotId, asEpoch, asServiceName, parseSlotId, slotId } from '../../core/model/id.ts'
-import type { Exit } from '../../core/model/status.ts'
-import { observeBootId, parseProcessStat } from '../../host/process-stat.ts'
-import { isMissing } from './enclosure.ts'
+import { type Epoch, type SlotId, asEpoch, asServiceName, parseSlotId, slotId } from '../core/model/id.ts'
+import type { Exit } from '../core/model/status.ts'
+import { observeBootId, parseProcessStat } from './process-stat.ts'
+import { isMissing } from './errno.ts'
 import { explainExitCode } from './exit-code.ts'
 
 /** Enough for the longest line that a keeper writes: /proc/PID/stat has 52 numbers. */
@@ -39,6 +40,8 @@ export interface SlotPaths {
   readonly log: string
   readonly logHead: string
   readonly logBound: string
+  /** How far a container's output has been taken into the log. */
+  readonly logCursor: string
 }
 
 /** `web/0` ↔ `web.0`: no service's name holds a dot. */
@@ -61,6 +64,7 @@ export function slotPaths(stateDirectory: string, slot: SlotId): SlotPaths {
     log: join(directory, 'log'),
     logHead: join(directory, 'log.head'),
     logBound: join(directory, 'log.bound'),
+    logCursor: join(directory, 'log.cursor'),
   }
 }
 
@@ -113,6 +117,8 @@ export interface EpochNote {
   readonly user: string | null
   readonly namespaces: boolean
   readonly note: string
+  /** The container engine's id where a container was started, empty until it is known; absent for a process. */
+  readonly container?: string
 }
 
 /** Makes the epoch's directory; false when there was one already. */
@@ -195,6 +201,19 @@ export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => bo
   for (const epoch of listEpochs(paths).slice(0, -keptEpochs)) {
     if (!isLive(epoch)) await rm(epochDirectory(paths, epoch), { recursive: true, force: true })
   }
+}
+
+/** What a slot leaves when nobody wants it any more. `epoch` and `lock` stay: the memory of the last epoch, and what a late keeper asks. */
+export function removeSlotFiles(paths: SlotPaths): void {
+  for (const epoch of listEpochs(paths)) rmSync(epochDirectory(paths, epoch), { recursive: true, force: true })
+  for (const path of [paths.logBound, paths.logHead, paths.log, paths.logCursor]) rmSync(path, { force: true })
+}
+
+/** The committed epoch's directory may be missing (a restored copy); one above it was made by a daemon that died before it started anything. */
+export function newestStarted(paths: SlotPaths): Epoch | null {
+  const onDisk = listEpochs(paths)
+  const committed = readNumber(paths.epoch) ?? onDisk.at(-1) ?? 0
+  return onDisk.filter((epoch) => epoch <= committed).at(-1) ?? null
 }
 
 function readReserved(path: string): string | null {
