@@ -20,7 +20,7 @@ export const tools: Tools = {
       if (file !== null || dirname(folder) === folder) return null
     }
   },
-  loadConfig: async (options) => (await import('../adapters/config-file/index.ts')).loadConfig(options),
+  loadConfig: async (options) => (await import('../adapters/config-file/index.ts')).loadConfig({ ...options, loadCron: null }),
   resolveSecrets: async (project, environment) =>
     (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),

@@ -1,5 +1,6 @@
 /** What a config file exports: an object, or a function of the stage that returns one. */
 
+import type { Balancer } from './balancer.ts'
 import type { Service } from './service.ts'
 
 export interface Config {
@@ -7,6 +8,8 @@ export interface Config {
   readonly name: string
   /** What runs, by name; at most 10,000. Default: required. */
   readonly services: Readonly<Record<string, Service | undefined>>
+  /** What spreads the requests of all routes, and how. */
+  readonly balancer?: Balancer | undefined
 }
 
 export interface Context {

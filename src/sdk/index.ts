@@ -5,10 +5,14 @@
 
 import type { Config, ConfigFunction } from './config.ts'
 
+export type { Acme, Balancer, BalancerLimits } from './balancer.ts'
 export type { Config, ConfigFunction, Context } from './config.ts'
+export type { Image, Registry } from './container.ts'
+export type { ProxyProtocol, Route, TlsFiles } from './route.ts'
+export type { Schedule } from './schedule.ts'
 export type { Secret } from './secret.ts'
 export { secret } from './secret.ts'
-export type { Command, Duration, Environment, Health, Probe, Restart, Service, Size, Stop, Update } from './service.ts'
+export type { Canary, Command, Duration, Environment, Health, Probe, Restart, Service, Size, Stop, Update } from './service.ts'
 
 /**
  * Declares a project: an object, or a function of the stage that returns one.

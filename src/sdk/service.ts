@@ -3,6 +3,9 @@
  * what types cannot see is refused when the config is loaded. The sentences are those of `docs/reference/config.md`.
  */
 
+import type { Capability, Image, Registry } from './container.ts'
+import type { Route } from './route.ts'
+import type { Schedule } from './schedule.ts'
 import type { Secret } from './secret.ts'
 
 /** A time with its unit: `'250ms'`, `'30s'`, `'1m30s'`, `'2h'`. A number alone is refused. */
@@ -21,14 +24,16 @@ export type Command = string | readonly string[]
 
 export type Environment = Readonly<Record<string, string | number | boolean | Secret | undefined>>
 
-/** Exactly one kind; none of them is one replica. Kinds to come (`everyHost`, `schedule`) are further members. */
-export type Kind = Replicas | Singleton | Job
+/** Exactly one kind; none of them is one replica. A kind to come (`everyHost`) is a further member. */
+export type Kind = Replicas | Singleton | Job | Scheduled
 
 export interface Replicas {
-  /** How many equal instances run. Default: `1`, when neither `singleton` nor `job` is said. */
+  /** How many equal instances run. Default: `1`, when none of `singleton`, `job`, `schedule` is said. */
   readonly replicas?: number | undefined
   readonly singleton?: never
   readonly job?: never
+  readonly schedule?: never
+  readonly timezone?: never
 }
 
 export interface Singleton {
@@ -36,6 +41,8 @@ export interface Singleton {
   /** Exactly one instance, and never two at the same moment. Default: not a singleton. */
   readonly singleton: true
   readonly job?: never
+  readonly schedule?: never
+  readonly timezone?: never
 }
 
 export interface Job {
@@ -46,20 +53,98 @@ export interface Job {
    * job.
    */
   readonly job: true
+  readonly schedule?: never
+  readonly timezone?: never
   /** A job has no health: it is done when it ends with exit code 0. */
   readonly health?: never
+  /** A job serves no requests. */
+  readonly route?: never
 }
 
-/** What is run. Container images will be a second member. */
-export interface Work {
-  /** What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too. Default: required. */
+export type Scheduled = ScheduledShortly | ScheduledAtLength
+
+interface NeitherServedNorRestarted {
+  readonly replicas?: never
+  readonly singleton?: never
+  readonly job?: never
+  /** A run is done when it ends with exit code 0. */
+  readonly health?: never
+  /** A run serves no requests. */
+  readonly route?: never
+  /** A run is attempted again as often as `schedule.retries` says. */
+  readonly restart?: never
+  /** A change is for the next run. */
+  readonly update?: never
+}
+
+export interface ScheduledShortly extends NeitherServedNorRestarted {
+  /**
+   * Runs at the ticks of a cron expression, each tick at most once; exit code 0 is success. A run under way is not cut by a new
+   * revision. The object has the finer points. Default: not on a schedule.
+   */
+  readonly schedule: string
+  /** The time zone of `schedule`, where that is an expression alone. Default: `'UTC'`. */
+  readonly timezone?: string | undefined
+}
+
+export interface ScheduledAtLength extends NeitherServedNorRestarted {
+  readonly schedule: Schedule
+  readonly timezone?: never
+}
+
+/** A process of this host, or a container. */
+export type Work = Process | Container
+
+export interface Process {
+  /**
+   * What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too. With
+   * an image it takes the place of the arguments of the image's entry point. Default: required without an image; else the image's
+   * own.
+   */
   readonly command: Command
+  readonly image?: never
+  readonly pull?: never
+  readonly registry?: never
+  readonly containerPort?: never
+  readonly readOnly?: never
+  readonly capabilities?: never
+  readonly network?: never
+}
+
+export interface Container {
+  /**
+   * The container image that is run: a reference in a registry, an archive or a folder to build. Needs Docker or Podman. Default:
+   * none: the command is a process of this host.
+   */
+  readonly image: Image
+  /** In the place of the arguments of the image's entry point. */
+  readonly command?: Command | undefined
+  /** When the image is pulled: if it is not here, at each `daruma up`, or never. Default: `'missing'`. */
+  readonly pull?: 'missing' | 'always' | 'never' | undefined
+  /** Who we are to a private registry. Default: none: pulled without a name. */
+  readonly registry?: Registry | undefined
+  /**
+   * The port that the image's program listens on, where it does not ask `PORT`. It is published at the service's port, on this
+   * host's loopback. Default: the port in `PORT`.
+   */
+  readonly containerPort?: number | undefined
+  /** Whether the container's files cannot be written, volumes and `/tmp` aside. Default: `false`. */
+  readonly readOnly?: boolean | undefined
+  /** Capabilities given back to the container, which has none otherwise. Default: `[]`. */
+  readonly capabilities?: readonly Capability[] | undefined
+  /** Whether the container has a network of its own, this host's, or none. Default: `'bridge'`. */
+  readonly network?: 'bridge' | 'host' | 'none' | undefined
+  /** Each has a mount point. */
+  readonly volumes?: Readonly<Record<`/${string}`, string>> | undefined
 }
 
 export type Service = Work & Kind & Settings
 
 export interface Settings {
-  /** The working directory of the command. Default: the folder of the config. */
+  /**
+   * The working directory of the command. With an image, an absolute path inside it. Default: the folder of the config; with an
+   * image, the image's own.
+   */
   readonly directory?: string | undefined
   /** The environment variables of the command; a value may be `secret('NAME')`. Default: `{}`. */
   readonly environment?: Environment | undefined
@@ -70,12 +155,18 @@ export interface Settings {
   readonly secrets?: readonly string[] | Readonly<Record<string, Secret>> | undefined
   /**
    * The port that the command finds in `PORT`: `'auto'` for one of Daruma's own that stays with the slot, a number for exactly
-   * that one, `false` for none. Default: `'auto'`; `false` for a job.
+   * that one, `false` for none. Default: `'auto'`; `false` for a job and a schedule.
    */
   readonly port?: number | 'auto' | false | undefined
   /**
-   * Directories that outlive the instances, by name. Their paths are in `DARUMA_VOLUME_<NAME>`; with a mount point (needs root)
-   * they are also mounted there. Default: `[]`.
+   * How requests from outside reach the instances, through the balancer: a domain, a port, an object, or an array of them. Requests
+   * go to the instances that are ready; without probes, that is not much of a promise. Default: none: only this host reaches the
+   * ports of the instances.
+   */
+  readonly route?: Route | readonly Route[] | undefined
+  /**
+   * Directories that outlive the instances, by name. Their paths are in `DARUMA_VOLUME_<NAME>`; with a mount point (needs root or
+   * an image) they are also mounted there. With an image each has a mount point. Default: `[]`.
    */
   readonly volumes?: readonly string[] | Readonly<Record<`/${string}`, string>> | undefined
   /**
@@ -89,7 +180,7 @@ export interface Settings {
   readonly memory?: Size | undefined
   /** The most processes and threads that one instance gets. Default: no limit. */
   readonly pids?: number | undefined
-  /** The user that the command runs as (needs root). Default: the user that runs Daruma. */
+  /** The user that the command runs as (needs root or an image). Default: the user that runs Daruma; with an image, the image's own. */
   readonly user?: string | undefined
   /**
    * What must have come first. Of a name alone, a job must be completed, a service with probes healthy, any other started.
@@ -104,7 +195,7 @@ export interface Settings {
   readonly update?: Update | undefined
   /**
    * When a host is cut off: `strict` ends the instance so that there are never two, `available` lets it run on. Default:
-   * `'strict'` for a singleton and a job, `'available'` for replicas.
+   * `'strict'` for a singleton, a job and a schedule, `'available'` for replicas.
    */
   readonly guarantee?: 'strict' | 'available' | undefined
   /** Refuses to be removed, by `up` and by `down`. Default: `false`. */
@@ -226,6 +317,33 @@ export interface Update {
   readonly deadline?: Duration | undefined
   /** How long an instance without probes must have lived to count as ready. Default: `'500ms'`. */
   readonly minReady?: Duration | undefined
+  /** Start-first: how many instances beyond `replicas` may run for a moment. Default: `1`. */
+  readonly surge?: number | undefined
+  /** Stop-first: how many replicas are replaced at a time. Default: `1`. */
+  readonly parallel?: number | undefined
+  /** The rest between one batch that is ready and the next. Default: `'0s'`. */
+  readonly pause?: Duration | undefined
+  /** Stop-first: how many replicas must stay ready at any time. Default: as `parallel` leaves. */
+  readonly minHealthy?: number | undefined
+  /** How long requests under way may take, when an instance with a route leaves, before it is asked to stop. Default: `'30s'`. */
+  readonly drain?: Duration | undefined
+  /**
+   * A first share of the requests goes to the new revision, the rest when that went well. Replicas with a route by HTTP,
+   * start-first. Default: none.
+   */
+  readonly canary?: Canary | undefined
+}
+
+export interface Canary {
+  /** The share of the requests that the new revision gets at first. Default: required. */
+  readonly share: number
+  /** How long it must go well until the new revision gets the rest; `daruma promote` does not wait. Default: required. */
+  readonly for: Duration
+  /**
+   * The largest share of the canary's requests that may fail, beyond those of the old revision; above it, the old revision gets
+   * everything back. Default: `0.01`.
+   */
+  readonly errorRate?: number | undefined
 }
 
 export interface Logs {

@@ -7,14 +7,17 @@ import { totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import { normaliseConfig } from '../../core/config/normalise.ts'
 import type { LocatedProblem } from '../../core/config/render-problems.ts'
+import { takeSnapshot } from '../../core/config/snapshot.ts'
 import type { Problem } from '../../core/model/problem.ts'
 import type { Project } from '../../core/model/service.ts'
+import type { Cron } from '../../ports/cron.ts'
 import { evaluate } from './evaluate.ts'
 import { sourceLine } from './explain-failure.ts'
 import { findConfig } from './find.ts'
 import { locateDefault, locatePath } from './locate.ts'
 import { parseFile } from './parse.ts'
 import type { Trouble } from './trouble.ts'
+import { hasSchedule, wallTimeBy } from './wall-time.ts'
 
 export type LoadedConfig =
   | { readonly ok: true; readonly file: string; readonly project: Project }
@@ -25,6 +28,8 @@ export interface LoadOptions {
   readonly file: string | null
   readonly stage: string | null
   readonly cwd: string
+  /** Loads the cron library, for a config with a schedule; null: expressions are not judged. */
+  readonly loadCron: (() => Promise<Cron>) | null
 }
 
 /** Never rejects for what is wrong with the config. `file` is absolute. */
@@ -35,11 +40,15 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const { file } = found
   const evaluation = await evaluate(file, options.stage)
   if (!evaluation.ok) return { ok: false, file, problems: [await placeTrouble(evaluation.trouble, file)] }
-  const normalised = normaliseConfig(evaluation.value, {
+  // Taken once, so that a getter of the config runs once; what cannot be read is reported by the normaliser.
+  const snapshot = takeSnapshot(evaluation.value)
+  const value = snapshot.ok ? snapshot.value : evaluation.value
+  const normalised = normaliseConfig(value, {
     directory: dirname(file),
     stage: options.stage,
     root: process.geteuid?.() === 0,
     hostMemoryBytes: totalmem(),
+    wallTime: options.loadCron !== null && hasSchedule(value) ? wallTimeBy(await options.loadCron()) : null,
   })
   return normalised.ok
     ? { ok: true, file, project: normalised.project }

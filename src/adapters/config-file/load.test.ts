@@ -22,7 +22,7 @@ function folder(t: TestContext, files: Readonly<Record<string, string>>): string
 }
 
 async function refusal(directory: string, options: { readonly file?: string; readonly stage?: string } = {}): Promise<string> {
-  const loaded = await loadConfig({ file: options.file ?? null, stage: options.stage ?? null, cwd: directory })
+  const loaded = await loadConfig({ file: options.file ?? null, stage: options.stage ?? null, cwd: directory, loadCron: null })
   assert.ok(!loaded.ok, 'the config was accepted')
   return renderProblems(loaded.problems).replaceAll(`${directory}/`, '').replaceAll(directory, '.')
 }
@@ -41,7 +41,7 @@ const sound = lines(
 
 test('a typed config far from any node_modules is loaded, for its stage, with paths from its own folder', async (t) => {
   const directory = folder(t, { 'daruma.config.ts': sound })
-  const loaded = await loadConfig({ file: null, stage: 'production', cwd: directory })
+  const loaded = await loadConfig({ file: null, stage: 'production', cwd: directory, loadCron: null })
   assert.ok(loaded.ok, JSON.stringify(loaded))
   const [web] = loaded.project.services
   assert.deepEqual(
@@ -85,7 +85,7 @@ test('a config is an ES module under any package.json, in all four extensions, a
   const script = `
     const { loadConfig } = await import(${JSON.stringify(new URL('index.ts', import.meta.url).href)})
     for (const file of ${JSON.stringify(configs)}) {
-      const loaded = await loadConfig({ file, stage: null, cwd: ${JSON.stringify(directory)} })
+      const loaded = await loadConfig({ file, stage: null, cwd: ${JSON.stringify(directory)}, loadCron: null })
       if (!loaded.ok) console.log(file, JSON.stringify(loaded.problems))
     }`
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
@@ -97,7 +97,7 @@ test('a config is an ES module under any package.json, in all four extensions, a
 test('a changed file is read anew in the same process', async (t) => {
   const directory = folder(t, { 'daruma.config.ts': "export default { name: 'one', services: {} }" })
   const nameNow = async (): Promise<string | null> => {
-    const loaded = await loadConfig({ file: null, stage: null, cwd: directory })
+    const loaded = await loadConfig({ file: null, stage: null, cwd: directory, loadCron: null })
     return loaded.ok ? loaded.project.name : null
   }
   assert.equal(await nameNow(), 'one')
@@ -118,7 +118,7 @@ test('the nearest config upwards is found; the four names have an order; a link 
   assert.equal((await findConfig({ file: null, cwd: join(directory, 'a/b') })).file, join(directory, 'daruma.config.mjs'))
   assert.equal((await findConfig({ file: null, cwd: join(directory, 'c') })).file, join(directory, 'c/daruma.config.ts'))
   assert.equal((await findConfig({ file: 'c/none.ts', cwd: directory })).ok, false)
-  const loaded = await loadConfig({ file: 'linked/daruma.config.ts', stage: null, cwd: directory })
+  const loaded = await loadConfig({ file: 'linked/daruma.config.ts', stage: null, cwd: directory, loadCron: null })
   assert.equal(loaded.ok && loaded.project.services[0]?.directory, join(directory, 'linked'))
 })
 
@@ -327,12 +327,12 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       'daruma.config.ts:4:48  services.a.singleton  replicas and singleton stand side by side',
       "  4 |     a: { command: 'x', replicas: 2, singleton: true },",
       '    |                                                ^',
-      '  allowed: at most one of replicas, singleton, job',
+      '  allowed: at most one of replicas, singleton, job, schedule',
       '',
-      'daruma.config.ts:5:5  services.b  the service b has no command',
+      'daruma.config.ts:5:5  services.b  the service b has neither a command nor an image',
       '  5 |     b: { replicas: 1 },',
       '    |     ^',
-      "  allowed: command: 'node server.js'",
+      "  allowed: command: 'node server.js', or image: 'docker.io/library/redis:7'",
       '',
       'daruma.config.ts:7:30  services.d.port  port 80 is wanted by c and by d',
       "  7 |     d: { command: 'x', port: 80 },",
@@ -438,6 +438,6 @@ test('a promise is awaited, and one that never settles is refused instead of wai
 
 test('the module hooks are gone after a load: this process cannot import daruma by accident', async (t) => {
   const directory = folder(t, { 'daruma.config.ts': sound, 'other.ts': "import { define } from 'daruma'\nexport { define }\n" })
-  assert.ok((await loadConfig({ file: null, stage: null, cwd: directory })).ok)
+  assert.ok((await loadConfig({ file: null, stage: null, cwd: directory, loadCron: null })).ok)
   await assert.rejects(import(join(directory, 'other.ts')), { code: 'ERR_MODULE_NOT_FOUND' })
 })

@@ -11,7 +11,7 @@ function projectWith(services: Readonly<Record<string, Readonly<Record<string, S
   const written = Object.entries(services).map(([name, secrets]) => [name, { command: 'x', secrets }])
   const answer = normaliseConfig(
     { name: 'shop', services: Object.fromEntries(written) as unknown },
-    { directory: '/', stage: null, root: true, hostMemoryBytes: 1024 ** 3 },
+    { directory: '/', stage: null, root: true, hostMemoryBytes: 1024 ** 3, wallTime: null },
   )
   assert.ok(answer.ok, JSON.stringify(answer))
   return answer.project

@@ -18,7 +18,7 @@ function folder(t: TestContext, files: Readonly<Record<string, string>>): string
 
 async function loadStarter(directory: string): Promise<readonly Service[]> {
   const { file } = await writeStarter(directory)
-  const loaded = await loadConfig({ file, stage: null, cwd: directory })
+  const loaded = await loadConfig({ file, stage: null, cwd: directory, loadCron: null })
   assert.ok(loaded.ok, `${JSON.stringify(loaded)}\n${readFileSync(file, 'utf8')}`)
   return loaded.project.services
 }

@@ -52,6 +52,12 @@ function checkDependency(
   }
   const target = drafts.get(service)
   if (target === undefined) return null
+  if (target.service.scale.kind === 'schedule') {
+    problems.add('E_CONFIG_CONDITION', at, `${service} is a schedule: it runs at its hours, and nothing can wait for it`, {
+      allowed: 'a service or a job',
+    })
+    return null
+  }
   const isJob = target.service.scale.kind === 'job'
   const hasProbes =
     target.service.health.startup !== null || target.service.health.readiness !== null || target.service.health.liveness !== null

@@ -3,7 +3,7 @@
  * service (guarantee, restart, order, deadline, port) is a function of it.
  */
 
-import type { BalancerSettings, RestartPolicy, Service, SignalName, UpdatePolicy } from '../model/service.ts'
+import type { BalancerSettings, RestartPolicy, Schedule, Service, SignalName, UpdatePolicy } from '../model/service.ts'
 
 type Kind = Service['scale']['kind']
 
@@ -23,7 +23,8 @@ export const restartDelayMs: number = 100
 export const restartMaxDelayMs: number = 30_000
 export const restartResetAfterMs: number = 10_000
 export const restartBudget: number = 5
-export const restartPolicy = (kind: Kind): RestartPolicy['policy'] => (kind === 'job' ? 'no' : 'always')
+/** A job and a run of a schedule are done when they have ended. */
+export const restartPolicy = (kind: Kind): RestartPolicy['policy'] => (kind === 'job' || kind === 'schedule' ? 'no' : 'always')
 
 export const updateDeadlineMs = (kind: Kind): number => (kind === 'job' ? 3_600_000 : 60_000)
 export const minReadyMs: number = 500
@@ -45,8 +46,25 @@ export function updateOrder(service: {
 }
 
 export const guarantee = (kind: Kind): Service['guarantee'] => (kind === 'replicas' ? 'available' : 'strict')
-export const port = (kind: Kind): 'auto' | false => (kind === 'job' ? false : 'auto')
+export const port = (kind: Kind): 'auto' | false => (kind === 'job' || kind === 'schedule' ? false : 'auto')
 export const logBytes: number = 10 * 1024 * 1024
+
+/** Of a scheduled service, all but its expression. */
+export const schedule: Omit<Schedule, 'cron'> = {
+  timezone: 'UTC',
+  missed: 'run-once',
+  overlap: 'forbid',
+  timeoutMs: null,
+  retries: 0,
+  retryLost: false,
+  keep: 20,
+}
+
+/** Failed requests of a canary beyond the old revision's: one in a hundred is more than chance. */
+export const canaryErrorRate: number = 0.01
+
+/** Let's Encrypt (https://letsencrypt.org/docs/acme-protocol-updates/). */
+export const acmeDirectory: string = 'https://acme-v02.api.letsencrypt.org/directory'
 
 export const balancer: BalancerSettings = {
   program: 'auto',

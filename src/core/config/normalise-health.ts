@@ -3,7 +3,7 @@
  * where liveness wants more failures: an instance is taken out of use long before it is killed.
  */
 
-import type { Check, Health, PortRequest, Probe } from '../model/service.ts'
+import type { Check, Container, Health, PortRequest, Probe } from '../model/service.ts'
 import * as defaults from './defaults.ts'
 import type { WrittenHealth, WrittenProbe } from './health-keys.ts'
 import type { Place, ProblemList } from './problem-list.ts'
@@ -16,6 +16,7 @@ const noHealth: Health = { startup: null, readiness: null, liveness: null, start
  */
 export interface HealthContext {
   readonly port: PortRequest
+  readonly container: Container | null
   readonly isWhole: boolean
 }
 
@@ -52,7 +53,8 @@ function normaliseProbe(written: WrittenProbe, context: HealthContext, at: Place
   if (written.http !== undefined) checks.push(written.http)
   if (written.tcp !== undefined) checks.push(written.tcp)
   if (written.exec !== undefined) checks.push({ kind: 'exec', command: written.exec })
-  const [check] = checks
+  const [first] = checks
+  const check = first === undefined ? undefined : withinReach(first, context, at, problems)
   if (check === undefined) {
     if (context.isWhole)
       problems.add('E_CONFIG_REQUIRED', at, 'nothing says what is checked', { allowed: 'exactly one of http, tcp, exec' })
@@ -76,4 +78,16 @@ function normaliseProbe(written: WrittenProbe, context: HealthContext, at: Place
     timeoutMs: written.timeout ?? defaults.probeTimeoutMs,
     retries: written.retries ?? defaults.probeRetries,
   }
+}
+
+/** Probes are made from this host, where a container with a network of its own is reached at its published port alone. */
+function withinReach(check: Check, { container }: HealthContext, at: Place, problems: ProblemList): Check {
+  if (check.kind === 'exec' || check.port === null || container === null || container.network === 'host') return check
+  if (check.port !== container.port) {
+    const message = `port ${check.port} of the container is not reached from this host`
+    const own = container.port === null ? 'its PORT' : `containerPort ${container.port}`
+    const allowed = container.network === 'none' ? 'exec' : `no port (${own} is asked), or exec`
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: check.kind }, message, { allowed })
+  }
+  return { ...check, port: null }
 }

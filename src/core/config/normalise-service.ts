@@ -6,20 +6,25 @@
 import { formatSize } from '../model/quantity.ts'
 import type { ServiceName } from '../model/id.ts'
 import type {
+  BalancerSettings,
+  Container,
   PortRequest,
-  RestartPolicy,
   Scale,
   SecretReference,
   SecretSource,
   Service,
-  UpdatePolicy,
   VolumeMount,
 } from '../model/service.ts'
 import * as defaults from './defaults.ts'
+import { checkNetwork, normaliseContainer } from './normalise-container.ts'
 import { normaliseHealth } from './normalise-health.ts'
+import { normaliseRoutes } from './normalise-routes.ts'
+import { normaliseScale, type WallTime } from './normalise-schedule.ts'
+import { normaliseRestart, normaliseUpdate } from './normalise-update.ts'
 import type { Place, ProblemList } from './problem-list.ts'
 import { resolvePath } from './resolve-path.ts'
 import { readService, type WrittenService } from './service-keys.ts'
+import { quote } from './show.ts'
 import type { WrittenDependency } from './value-readers.ts'
 
 export interface ConfigContext {
@@ -29,12 +34,16 @@ export interface ConfigContext {
   /** Whether Daruma runs as root. */
   readonly root: boolean
   readonly hostMemoryBytes: number
+  /** Null where no schedule is to be judged. */
+  readonly wallTime: WallTime | null
 }
 
 /** A service without its dependencies, whose conditions depend on the others. `isSound` is false when a problem was reported. */
 export interface Draft {
   readonly service: Omit<Service, 'after'>
   readonly after: readonly WrittenDependency[]
+  /** Of a sound service: where each of its routes stands. */
+  readonly routePlaces: readonly Place[]
   readonly at: Place
   readonly isSound: boolean
 }
@@ -42,7 +51,7 @@ export interface Draft {
 export function normaliseService(
   name: ServiceName,
   raw: unknown,
-  context: ConfigContext,
+  context: ConfigContext & Pick<BalancerSettings, 'acme'>,
   at: Place,
   problems: ProblemList,
 ): Draft | null {
@@ -51,13 +60,23 @@ export function normaliseService(
   if (written === undefined) return null
   // A misspelt key explains a missing one: only a service that was read without a problem is said to lack a command.
   const isWhole = problems.count === before
-  if (isWhole && written.command === undefined) {
-    problems.add('E_CONFIG_REQUIRED', at, `the service ${name} has no command`, { allowed: "command: 'node server.js'" })
+  if (isWhole && written.command === undefined && written.image === undefined) {
+    problems.add('E_CONFIG_REQUIRED', at, `the service ${name} has neither a command nor an image`, {
+      allowed: "command: 'node server.js', or image: 'docker.io/library/redis:7'",
+    })
   }
-  const scale = normaliseScale(written, at, problems)
-  const port = written.port ?? defaultPort(scale)
-  const volumes = normaliseVolumes(written.volumes ?? [], context, at, problems)
+  const scale = normaliseScale(written, context.wallTime, at, problems)
+  const container = normaliseContainer(written, { ...context, isWhole }, at, problems)
+  const port = written.port ?? defaultPort(scale, container)
+  if (container !== null) checkNetwork(container, port, at, problems)
+  const volumes = normaliseVolumes(written.volumes ?? [], context.root || container !== null, at, problems)
   checkPort(port, scale, at, problems)
+  const routes = normaliseRoutes(
+    written.route ?? [],
+    { directory: context.directory, scale, port, acme: context.acme },
+    at,
+    problems,
+  )
   const environment = written.environment ?? {}
   if (Object.hasOwn(environment, 'PORT') && port.kind !== 'none') {
     const value = environment['PORT']
@@ -68,21 +87,22 @@ export function normaliseService(
       suggestion,
     })
   }
-  if (written.health !== undefined && scale.kind === 'job') {
-    problems.add('E_CONFIG_CONFLICT', { up: at, key: 'health' }, 'a job has no health: it is done when it ends with exit code 0')
+  if (written.health !== undefined && (scale.kind === 'job' || scale.kind === 'schedule')) {
+    const message = `a ${scale.kind} has no health: ${scale.kind === 'job' ? 'it' : 'a run'} is done when it ends with exit code 0`
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: 'health' }, message)
   }
   const service: Draft['service'] = {
     name,
     scale,
     command: written.command ?? [],
-    container: null,
-    directory: written.directory === undefined ? context.directory : resolvePath(context.directory, written.directory),
+    container,
+    directory: directoryOf(written.directory, container, context),
     environment: plainVariables(environment),
     secrets: normaliseSecrets(environment, written.secrets ?? {}, context, at, problems),
     port,
-    routes: [],
+    routes,
     volumes,
-    health: normaliseHealth(written.health, { port, isWhole }, { up: at, key: 'health' }, problems),
+    health: normaliseHealth(written.health, { port, container, isWhole }, { up: at, key: 'health' }, problems),
     limits: {
       cpuCores: written.cpu ?? null,
       memoryBytes: normaliseMemory(written.memory, context, at, problems),
@@ -94,41 +114,47 @@ export function normaliseService(
       gracePeriodMs: written.stop?.gracePeriod ?? defaults.gracePeriodMs,
     },
     restart: normaliseRestart(written, scale, at, problems),
-    update: normaliseUpdate(written, { scale, port, volumes }, at, problems),
+    update: normaliseUpdate(written.update, { scale, port, volumes, routes }, at, problems),
     guarantee: written.guarantee ?? defaults.guarantee(scale.kind),
     protect: written.protect ?? false,
     logs: { maxBytes: written.logs?.maxSize ?? defaults.logBytes },
   }
-  if (written.user !== undefined && !context.root) {
-    problems.add('E_CONFIG_NEEDS_ROOT', { up: at, key: 'user' }, `only root can run a command as ${written.user}`, {
+  if (container === null) checkRights(written, context, at, problems)
+  const routePlaces = (written.route ?? []).map((route) => route.at)
+  return { service, after: written.after ?? [], routePlaces, at, isSound: problems.count === before }
+}
+
+/** Of a container inside it; empty for the image's own. */
+function directoryOf(written: string | undefined, container: Container | null, { directory }: ConfigContext): string {
+  if (written === undefined) return container === null ? directory : ''
+  return resolvePath(directory, written)
+}
+
+/** The engine gives to a container what of a process only root can. */
+function checkRights({ user, ...written }: WrittenService, context: ConfigContext, at: Place, problems: ProblemList): void {
+  const cut = user?.indexOf(':') ?? -1
+  if (user !== undefined && cut >= 0) {
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: 'user' }, 'a group beside the user is for services with an image', {
+      allowed: 'a user; its own group goes with it',
+      suggestion: quote(user.slice(0, cut)),
+    })
+  }
+  if (context.root) return
+  if (user !== undefined) {
+    problems.add('E_CONFIG_NEEDS_ROOT', { up: at, key: 'user' }, `only root can run a command as ${user}`, {
       allowed: 'no user, or Daruma run as root',
     })
   }
   for (const key of ['cpu', 'memory', 'pids'] as const) {
-    if (written[key] === undefined || context.root) continue
+    if (written[key] === undefined) continue
     problems.add('E_CONFIG_NEEDS_ROOT', { up: at, key }, `only root can limit ${key}`, {
       allowed: `no ${key}, or Daruma run as root`,
     })
   }
-  return { service, after: written.after ?? [], at, isSound: problems.count === before }
 }
 
-const kinds = ['replicas', 'singleton', 'job'] as const
-
-function normaliseScale(written: WrittenService, at: Place, problems: ProblemList): Scale {
-  const said = kinds.filter((kind) => written[kind] !== undefined)
-  if (said.length > 1) {
-    const last = said.at(-1)!
-    const message = `${said.join(' and ')} stand side by side`
-    problems.add('E_CONFIG_CONFLICT', { up: at, key: last }, message, { allowed: 'at most one of replicas, singleton, job' })
-  }
-  if (written.singleton === true) return { kind: 'singleton' }
-  if (written.job === true) return { kind: 'job' }
-  return { kind: 'replicas', count: written.replicas ?? 1 }
-}
-
-function defaultPort(scale: Scale): PortRequest {
-  return defaults.port(scale.kind) === 'auto' ? { kind: 'auto' } : { kind: 'none' }
+function defaultPort(scale: Scale, container: Container | null): PortRequest {
+  return defaults.port(scale.kind) === 'auto' && container?.network !== 'none' ? { kind: 'auto' } : { kind: 'none' }
 }
 
 function checkPort(port: PortRequest, scale: Scale, at: Place, problems: ProblemList): void {
@@ -142,12 +168,12 @@ function checkPort(port: PortRequest, scale: Scale, at: Place, problems: Problem
 
 function normaliseVolumes(
   volumes: readonly VolumeMount[],
-  context: ConfigContext,
+  canMount: boolean,
   at: Place,
   problems: ProblemList,
 ): readonly VolumeMount[] {
   for (const { name, target } of volumes) {
-    if (target === null || context.root) continue
+    if (target === null || canMount) continue
     const allowed = `volumes: ['${name}'], whose path is in DARUMA_VOLUME_${name.toUpperCase().replaceAll('-', '_')}; or Daruma run as root`
     problems.add(
       'E_CONFIG_NEEDS_ROOT',
@@ -207,56 +233,4 @@ function normaliseMemory(
     allowed: `at most ${has}`,
   })
   return memoryBytes
-}
-
-function normaliseRestart(written: WrittenService, scale: Scale, at: Place, problems: ProblemList): RestartPolicy {
-  const restart = written.restart ?? {}
-  const policy = restart.policy ?? defaults.restartPolicy(scale.kind)
-  const delayMs = restart.delay ?? defaults.restartDelayMs
-  const maxDelayMs = restart.maxDelay ?? Math.max(delayMs, defaults.restartMaxDelayMs)
-  const place: Place = { up: at, key: 'restart' }
-  if (scale.kind === 'job' && policy === 'always') {
-    const message = 'a job that is always started again never ends'
-    problems.add('E_CONFIG_CONFLICT', place, message, { allowed: "'on-failure' or 'no'", suggestion: "'on-failure'" })
-  }
-  if (maxDelayMs < delayMs) {
-    problems.add('E_CONFIG_CONFLICT', { up: place, key: 'maxDelay' }, 'maxDelay is shorter than delay', {
-      allowed: 'maxDelay of at least delay',
-    })
-  }
-  return {
-    policy,
-    delayMs,
-    maxDelayMs,
-    resetAfterMs: restart.resetAfter ?? defaults.restartResetAfterMs,
-    budget: restart.budget ?? defaults.restartBudget,
-  }
-}
-
-function normaliseUpdate(
-  written: WrittenService,
-  service: { readonly scale: Scale; readonly port: PortRequest; readonly volumes: readonly VolumeMount[] },
-  at: Place,
-  problems: ProblemList,
-): UpdatePolicy {
-  const { scale, port, volumes } = service
-  const order = defaults.updateOrder({ kind: scale.kind, hasVolumes: volumes.length > 0, hasFixedPort: port.kind === 'fixed' })
-  if (written.update?.order === 'start-first' && order === 'stop-first') {
-    const why =
-      scale.kind === 'replicas'
-        ? volumes.length > 0
-          ? 'the old and the new instance would share a volume'
-          : 'the old and the new instance would share a port'
-        : `there would be two of a ${scale.kind}`
-    problems.add('E_CONFIG_CONFLICT', { up: { up: at, key: 'update' }, key: 'order' }, `'start-first' is not possible: ${why}`, {
-      allowed: "'stop-first'",
-      suggestion: "'stop-first'",
-    })
-  }
-  return {
-    order: written.update?.order ?? order,
-    deadlineMs: written.update?.deadline ?? defaults.updateDeadlineMs(scale.kind),
-    minReadyMs: written.update?.minReady ?? defaults.minReadyMs,
-    ...defaults.updatePace,
-  }
 }

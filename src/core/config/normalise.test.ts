@@ -6,7 +6,7 @@ import type { Problem } from '../model/problem.ts'
 import type { Project, Service } from '../model/service.ts'
 import { type ConfigContext, mostServices, normaliseConfig } from './normalise.ts'
 
-const context: ConfigContext = { directory: '/srv/shop', stage: null, root: true, hostMemoryBytes: 8 * 1024 ** 3 }
+const context: ConfigContext = { directory: '/srv/shop', stage: null, root: true, hostMemoryBytes: 8 * 1024 ** 3, wallTime: null }
 
 function projectOf(raw: unknown, inContext: ConfigContext = context): Project {
   const answer = normaliseConfig(raw, inContext)
@@ -238,7 +238,7 @@ test('an unknown key names the nearest known one, or the word that another tool 
       'E_CONFIG_UNKNOWN_KEY services.web.healthcheck: healthcheck is not a known key | null | health',
       'E_CONFIG_UNKNOWN_KEY services.web.ports: ports is not a known key | null | port',
       'E_CONFIG_UNKNOWN_KEY services.web.instances: instances is not a known key | null | replicas',
-      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, replicas, singleton, job, directory, environment, secrets, port, volumes, health, cpu, memory, pids, user, after, stop, restart, update, guarantee, protect, logs | null',
+      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, directory, environment, secrets, port, route, volumes, health, cpu, memory, pids, user, after, stop, restart, update, guarantee, protect, logs | null',
       'E_CONFIG_UNKNOWN_KEY services.web.stop_grace_period: stop_grace_period is not a known key | null | stop.gracePeriod',
     ],
   )
@@ -258,7 +258,7 @@ test('a misspelt command is not also called a missing one', () => {
     'E_CONFIG_UNKNOWN_KEY services.web.cmd: cmd is not a known key | null | command',
   ])
   assert.deepEqual(refusals({ web: {} }), [
-    "E_CONFIG_REQUIRED services.web: the service web has no command | command: 'node server.js' | null",
+    "E_CONFIG_REQUIRED services.web: the service web has neither a command nor an image | command: 'node server.js', or image: 'docker.io/library/redis:7' | null",
   ])
 })
 
@@ -268,15 +268,12 @@ test('what a later version will know is refused by name', () => {
       name: 'shop',
       hosts: {},
       provision: [],
-      services: { web: { image: 'x', schedule: '* * * * *', everyHost: true, route: {} } },
+      services: { web: { command: 'x', everyHost: true } },
     }).map(({ code, path, message }) => `${code} ${path.join('.')}: ${message}`),
     [
       'E_CONFIG_NOT_YET hosts: hosts is not supported by this version yet',
       'E_CONFIG_NOT_YET provision: provision is not supported by this version yet',
-      'E_CONFIG_NOT_YET services.web.image: image is not supported by this version yet',
-      'E_CONFIG_NOT_YET services.web.schedule: schedule is not supported by this version yet',
       'E_CONFIG_NOT_YET services.web.everyHost: everyHost is not supported by this version yet',
-      'E_CONFIG_NOT_YET services.web.route: route is not supported by this version yet',
     ],
   )
 })
@@ -326,7 +323,7 @@ test('a long value is shortened in its message', () => {
 })
 
 test('two kinds at once are refused', () => {
-  const allowed = 'at most one of replicas, singleton, job | null'
+  const allowed = 'at most one of replicas, singleton, job, schedule | null'
   assert.deepEqual(
     refusals({
       a: { command: 'x', replicas: 2, singleton: true },
@@ -521,7 +518,7 @@ test('a variable may not be both in environment and in secrets', () => {
 })
 
 test('a config that is no object, or lacks its name and services, is refused', () => {
-  const shape = 'an object with name, services'
+  const shape = 'an object with name, services, balancer'
   assert.deepEqual(
     [null, 'x', [], new Date(0), () => 1].map((raw) => problemsOf(raw).map(({ message, allowed }) => `${message} | ${allowed}`)),
     [

@@ -5,9 +5,10 @@
 
 import { asServiceName, serviceNamePattern } from '../model/id.ts'
 import type { Problem } from '../model/problem.ts'
-import type { Project } from '../model/service.ts'
+import type { BalancerSettings, Project } from '../model/service.ts'
 import { finishServices } from './check-together.ts'
-import * as defaults from './defaults.ts'
+import { checkRoutes } from './check-routes.ts'
+import { normaliseBalancer } from './normalise-balancer.ts'
 import { type ConfigContext, type Draft, normaliseService } from './normalise-service.ts'
 import { ProblemList } from './problem-list.ts'
 import { type PlainObject } from './reader.ts'
@@ -48,11 +49,12 @@ function readProject(raw: unknown, context: ConfigContext, problems: ProblemList
   }
   checkStage(context.stage, problems)
   if (written.services === undefined) return null
+  const balancer = normaliseBalancer(written.balancer, context.directory, { up: null, key: 'balancer' }, problems)
   return {
     name: written.name ?? '',
     stage: context.stage,
-    balancer: defaults.balancer,
-    services: readServices(written.services, context, problems),
+    balancer,
+    services: readServices(written.services, { context, balancer }, problems),
   }
 }
 
@@ -61,7 +63,11 @@ function checkStage(stage: string | null, problems: ProblemList): void {
   problems.add('E_CONFIG_NAME', null, `'${stage.slice(0, 60)}' cannot be the name of a stage`, { allowed: nameRule })
 }
 
-function readServices(raw: PlainObject, context: ConfigContext, problems: ProblemList): Project['services'] {
+function readServices(
+  raw: PlainObject,
+  { context, balancer }: { readonly context: ConfigContext; readonly balancer: BalancerSettings },
+  problems: ProblemList,
+): Project['services'] {
   const at = { up: null, key: 'services' }
   const entries = Object.entries(raw).filter(([, service]) => service !== undefined)
   if (entries.length > mostServices) {
@@ -69,12 +75,14 @@ function readServices(raw: PlainObject, context: ConfigContext, problems: Proble
     return []
   }
   const drafts = new Map<string, Draft>()
+  const inContext = { ...context, acme: balancer.acme }
   for (const [name, service] of entries) {
     const place = { up: at, key: name }
     checkName(name, 'service', place, problems)
-    const draft = normaliseService(asServiceName(name), service, context, place, problems)
+    const draft = normaliseService(asServiceName(name), service, inContext, place, problems)
     if (draft !== null) drafts.set(name, draft)
   }
   const names = new Set(entries.map(([name]) => name))
+  checkRoutes(drafts, balancer, problems)
   return finishServices(drafts, names, problems).toSorted((left, right) => (left.name < right.name ? -1 : 1))
 }

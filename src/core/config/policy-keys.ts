@@ -6,7 +6,7 @@ import { formatDuration, formatSize } from '../model/quantity.ts'
 import type { RestartPolicy, SignalName, UpdatePolicy } from '../model/service.ts'
 import * as defaults from './defaults.ts'
 import { type KeyTable, objectBy } from './key-table.ts'
-import { duration, oneOf, type Reader, size, wholeNumber } from './reader.ts'
+import { duration, oneOf, type Reader, share, size, wholeNumber } from './reader.ts'
 
 export interface WrittenStop {
   readonly signal?: SignalName
@@ -25,6 +25,18 @@ export interface WrittenUpdate {
   readonly order?: UpdatePolicy['order']
   readonly deadline?: number
   readonly minReady?: number
+  readonly surge?: number
+  readonly parallel?: number
+  readonly pause?: number
+  readonly minHealthy?: number
+  readonly drain?: number
+  readonly canary?: WrittenCanary
+}
+
+export interface WrittenCanary {
+  readonly share?: number
+  readonly for?: number
+  readonly errorRate?: number
 }
 
 export interface WrittenLogs {
@@ -108,6 +120,28 @@ export const restartKeys: KeyTable<WrittenRestart> = {
   },
 }
 
+export const canaryKeys: KeyTable<WrittenCanary> = {
+  share: {
+    reader: share({ from: 0.001, to: 0.5 }),
+    default: 'required',
+    prose: 'The share of the requests that the new revision gets at first.',
+    example: '0.05',
+  },
+  for: {
+    reader: duration({ from: 1000 }),
+    default: 'required',
+    prose: 'How long it must go well until the new revision gets the rest; `daruma promote` does not wait.',
+    example: "'2m'",
+  },
+  errorRate: {
+    reader: share({ from: 0, to: 1 }),
+    default: `\`${defaults.canaryErrorRate}\``,
+    prose:
+      "The largest share of the canary's requests that may fail, beyond those of the old revision; above it, the old revision gets everything back.",
+    example: '0.005',
+  },
+}
+
 export const updateKeys: KeyTable<WrittenUpdate> = {
   order: {
     reader: oneOf(['start-first', 'stop-first']),
@@ -126,6 +160,43 @@ export const updateKeys: KeyTable<WrittenUpdate> = {
     default: inQuotes(defaults.minReadyMs),
     prose: 'How long an instance without probes must have lived to count as ready.',
     example: "'2s'",
+  },
+  surge: {
+    reader: wholeNumber({ from: 1, to: 1000 }),
+    default: `\`${defaults.updatePace.surge}\``,
+    prose: 'Start-first: how many instances beyond `replicas` may run for a moment.',
+    example: '2',
+  },
+  parallel: {
+    reader: wholeNumber({ from: 1, to: 1000 }),
+    default: `\`${defaults.updatePace.parallel}\``,
+    prose: 'Stop-first: how many replicas are replaced at a time.',
+    example: '2',
+  },
+  pause: {
+    reader: duration({ from: 0, to: 86_400_000 }),
+    default: inQuotes(defaults.updatePace.pauseMs),
+    prose: 'The rest between one batch that is ready and the next.',
+    example: "'10s'",
+  },
+  minHealthy: {
+    reader: wholeNumber({ from: 0, to: 1000 }),
+    default: 'as `parallel` leaves',
+    prose: 'Stop-first: how many replicas must stay ready at any time.',
+    example: '2',
+  },
+  drain: {
+    reader: duration({ from: 0, to: 86_400_000 }),
+    default: inQuotes(defaults.updatePace.drainMs),
+    prose: 'How long requests under way may take, when an instance with a route leaves, before it is asked to stop.',
+    example: "'1m'",
+  },
+  canary: {
+    reader: objectBy('canary', canaryKeys),
+    default: 'none',
+    prose:
+      'A first share of the requests goes to the new revision, the rest when that went well. Replicas with a route by HTTP, start-first.',
+    example: "{ share: 0.05, for: '2m' }",
   },
 }
 

@@ -109,6 +109,27 @@ export const cores: Reader<number> = {
   },
 }
 
+/** A part of the whole: `0.05`, not `5` and not `'5%'`. */
+export function share(bounds: { readonly from: number; readonly to: number }): Reader<number> {
+  const isShare = (value: number): boolean => value >= bounds.from && value <= bounds.to
+  return {
+    accepts: `a share from ${bounds.from} to ${bounds.to}, such as 0.05 for 5 %`,
+    read(value, at, problems) {
+      if (typeof value === 'number' && isShare(value)) return value
+      const percent =
+        typeof value === 'number'
+          ? value
+          : typeof value === 'string'
+            ? Number(/^(\d{1,3}(?:\.\d{1,6})?) ?%?$/.exec(value)?.[1])
+            : NaN
+      const meant = isShare(percent / 100) ? String(percent / 100) : null
+      return typeof value === 'number'
+        ? refuseValue(value, this.accepts, at, problems, meant)
+        : refuseType(value, this.accepts, at, problems, meant)
+    },
+  }
+}
+
 /** Bounds are in milliseconds. `to` is by default the longest time that a timer holds. */
 export function duration(bounds: { readonly from: number; readonly to?: number }): Reader<number> {
   const to = bounds.to ?? longestDurationMs

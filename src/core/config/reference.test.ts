@@ -2,11 +2,15 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { runInNewContext } from 'node:vm'
+import { acmeKeys, balancerKeys, balancerLimitsKeys } from './balancer-keys.ts'
+import { imageKeys, registryKeys } from './container-keys.ts'
 import { healthKeys, httpKeys, probeKeys } from './health-keys.ts'
 import type { AnyKeyTable } from './key-table.ts'
-import { logsKeys, restartKeys, stopKeys, updateKeys } from './policy-keys.ts'
+import { canaryKeys, logsKeys, restartKeys, stopKeys, updateKeys } from './policy-keys.ts'
 import { ProblemList } from './problem-list.ts'
 import { renderConfigReference } from './reference.ts'
+import { proxyProtocolKeys, routeKeys, tlsKeys } from './route-keys.ts'
+import { scheduleKeys } from './schedule-keys.ts'
 import { configKeys, serviceKeys } from './service-keys.ts'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
@@ -19,7 +23,17 @@ const tables: readonly object[] = [
   stopKeys,
   restartKeys,
   updateKeys,
+  canaryKeys,
   logsKeys,
+  imageKeys,
+  registryKeys,
+  scheduleKeys,
+  routeKeys,
+  tlsKeys,
+  proxyProtocolKeys,
+  balancerKeys,
+  balancerLimitsKeys,
+  acmeKeys,
 ]
 
 test('docs/reference/config.md is what the key tables say (else: node scripts/docs.ts)', () => {
@@ -27,7 +41,7 @@ test('docs/reference/config.md is what the key tables say (else: node scripts/do
 })
 
 test('the sdk explains every key in the words of its table', () => {
-  const sdk = ['config.ts', 'service.ts']
+  const sdk = ['balancer.ts', 'config.ts', 'container.ts', 'route.ts', 'schedule.ts', 'service.ts']
     .map((name) => read(`../../sdk/${name}`).replaceAll(/\s*\n\s*(?:\*(?!\/))?\s*/g, ' '))
     .join(' ')
   const missing = tables.flatMap((table) =>

@@ -3,9 +3,13 @@
  * `scripts/docs.ts` writes it; a test holds the page against it.
  */
 
+import { acmeKeys, balancerKeys, balancerLimitsKeys } from './balancer-keys.ts'
+import { imageKeys, registryKeys } from './container-keys.ts'
 import { healthKeys, httpKeys, probeKeys } from './health-keys.ts'
 import type { AnyKeyTable } from './key-table.ts'
-import { logsKeys, restartKeys, stopKeys, updateKeys } from './policy-keys.ts'
+import { canaryKeys, logsKeys, restartKeys, stopKeys, updateKeys } from './policy-keys.ts'
+import { proxyProtocolKeys, routeKeys, tlsKeys } from './route-keys.ts'
+import { scheduleKeys } from './schedule-keys.ts'
 import { configKeys, serviceKeys } from './service-keys.ts'
 
 /** Markdown; ends with a line feed. */
@@ -55,15 +59,44 @@ export function renderConfigReference(): string {
     ...section('stop', 'stop', '', stopKeys),
     ...section('restart', 'restart', 'A policy alone, or an object:', restartKeys),
     ...section('update', 'update', '', updateKeys),
+    ...section('canary', 'canary', canaryText, canaryKeys),
     ...section('logs', 'logs', '', logsKeys),
+    ...section('image', 'image', 'A reference in a registry, or an object with exactly one of `archive` and `build`:', imageKeys),
+    ...section('registry', 'registry', '', registryKeys),
+    ...section('schedule', 'schedule', scheduleText, scheduleKeys),
+    ...section('route', 'route', routeText, routeKeys),
+    ...section('tls', 'tls', "`false`, `'auto'`, or an object:", tlsKeys),
+    ...section('proxy-protocol', 'proxyProtocol', '', proxyProtocolKeys),
+    ...section('balancer', 'balancer', balancerText, balancerKeys),
+    ...section(
+      'limits',
+      'limits',
+      'Of the balancer. What is beyond them gets an answer and does no harm to the others.',
+      balancerLimitsKeys,
+    ),
+    ...section('acme', 'acme', '`true` for the defaults, or an object:', acmeKeys),
     ...secretText,
     '',
   ].join('\n')
 }
 
 const serviceText =
-  'At most one of `replicas`, `singleton`, `job`. Names of services, volumes and stages have 1 to 40 of `a-z`, `0-9` and `-`, begin with a letter and do not end in `-`. ' +
-  'Not supported by this version yet, and refused by name: `image`, `schedule`, `timezone`, `everyHost`, `route`.'
+  'At most one of `replicas`, `singleton`, `job`, `schedule`; a `command`, an `image`, or both. `pull`, `registry`, `containerPort`, `readOnly`, `capabilities` and `network` ' +
+  'are for services with an image. Names of services, volumes and stages have 1 to 40 of `a-z`, `0-9` and `-`, begin with a letter and do not end in `-`. ' +
+  'Not supported by this version yet, and refused by name: `everyHost`.'
+
+const canaryText =
+  'For replicas with a route by HTTP that are replaced start-first. The new revision gets its share of the requests; when it fails, by a probe or by its answers, the old one gets everything back.'
+
+const scheduleText =
+  "A cron expression alone, with `timezone` beside it, or an object. Five fields (minute, hour, day of the month, month, day of the week), six with seconds in front, or a word: `'@yearly'`, `'@monthly'`, `'@weekly'`, `'@daily'`, `'@hourly'`. " +
+  'A schedule has no health, no `restart` (its `retries` are here) and no `update`, and nothing can wait for it by `after`.'
+
+const routeText =
+  'A domain alone, a port alone, an object with exactly one of `domain` and `port`, or an array of them. No two routes have the same domain and path, or the same port and path. The service has a port, and is neither a job nor a schedule. ' +
+  'Routes of one domain or one port have the same `tls` and `proxyProtocol.accept`; routes of one service the same protocol, `idempotent` and `proxyProtocol.send`.'
+
+const balancerText = 'It runs when a service has a route, and is one for all of them.'
 
 const healthText =
   'Either one check with its numbers, which serves as readiness and, with three times the retries, as liveness; or up to three probes ' +

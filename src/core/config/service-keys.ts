@@ -3,6 +3,8 @@
  */
 
 import type { PortRequest, SecretSource, Service, VolumeMount } from '../model/service.ts'
+import { balancer, type WrittenBalancer } from './balancer-keys.ts'
+import { containerKeys, type WrittenContainer } from './container-keys.ts'
 import * as defaults from './defaults.ts'
 import { health, type WrittenHealth } from './health-keys.ts'
 import { type KeyTable, objectBy } from './key-table.ts'
@@ -30,22 +32,28 @@ import {
   text,
   wholeNumber,
 } from './reader.ts'
+import { type PlacedRoute, route } from './route-keys.ts'
+import { schedule, timezone, type WrittenSchedule } from './schedule-keys.ts'
 import { after, environment, port, projectName, secrets, volumes, type WrittenDependency } from './value-readers.ts'
 
 export interface WrittenConfig {
   readonly name?: string
   readonly services?: PlainObject
+  readonly balancer?: WrittenBalancer
 }
 
-export interface WrittenService {
+export interface WrittenService extends WrittenContainer {
   readonly command?: readonly string[]
   readonly replicas?: number
   readonly singleton?: true
   readonly job?: true
+  readonly schedule?: WrittenSchedule
+  readonly timezone?: string
   readonly directory?: string
   readonly environment?: Readonly<Record<string, string | SecretSource>>
   readonly secrets?: Readonly<Record<string, SecretSource>>
   readonly port?: PortRequest
+  readonly route?: readonly PlacedRoute[]
   readonly volumes?: readonly VolumeMount[]
   readonly health?: WrittenHealth
   readonly cpu?: number
@@ -84,19 +92,26 @@ export const configKeys: KeyTable<WrittenConfig> = {
     prose: 'What runs, by name; at most 10,000.',
     example: "{ web: { command: 'node server.js' } }",
   },
+  balancer: {
+    reader: balancer,
+    default: 'see [balancer](#balancer)',
+    prose: 'What spreads the requests of all routes, and how.',
+    example: "{ acme: { email: 'ops@example.com' } }",
+  },
 }
 
 export const serviceKeys: KeyTable<WrittenService> = {
   command: {
     reader: command,
-    default: 'required',
+    default: "required without an image; else the image's own",
     prose:
-      'What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too.',
+      "What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too. With an image it takes the place of the arguments of the image's entry point.",
     example: "['node', 'server.js']",
   },
+  ...containerKeys,
   replicas: {
     reader: wholeNumber({ from: 0, to: mostReplicas }),
-    default: '`1`, when neither `singleton` nor `job` is said',
+    default: '`1`, when none of `singleton`, `job`, `schedule` is said',
     prose: 'How many equal instances run.',
     example: '3',
   },
@@ -112,10 +127,23 @@ export const serviceKeys: KeyTable<WrittenService> = {
     prose: 'Runs to its end once for each revision that changes it, and never on a rollback; exit code 0 is success.',
     example: 'true',
   },
+  schedule: {
+    reader: schedule,
+    default: 'not on a schedule',
+    prose:
+      'Runs at the ticks of a cron expression, each tick at most once; exit code 0 is success. A run under way is not cut by a new revision. The object has the finer points.',
+    example: "'0 3 * * *'",
+  },
+  timezone: {
+    reader: timezone,
+    default: `\`'${defaults.schedule.timezone}'\``,
+    prose: 'The time zone of `schedule`, where that is an expression alone.',
+    example: "'Asia/Tokyo'",
+  },
   directory: {
     reader: text('a path, absolute or from the folder of the config', { longest: 4096, pattern: /^[^~]/ }),
-    default: 'the folder of the config',
-    prose: 'The working directory of the command.',
+    default: "the folder of the config; with an image, the image's own",
+    prose: 'The working directory of the command. With an image, an absolute path inside it.',
     example: "'./web'",
   },
   environment: {
@@ -133,16 +161,23 @@ export const serviceKeys: KeyTable<WrittenService> = {
   },
   port: {
     reader: port,
-    default: `\`'${String(defaults.port('replicas'))}'\`; \`${String(defaults.port('job'))}\` for a job`,
+    default: `\`'${String(defaults.port('replicas'))}'\`; \`${String(defaults.port('job'))}\` for a job and a schedule`,
     prose:
       "The port that the command finds in `PORT`: `'auto'` for one of Daruma's own that stays with the slot, a number for exactly that one, `false` for none.",
     example: '8080',
+  },
+  route: {
+    reader: route,
+    default: 'none: only this host reaches the ports of the instances',
+    prose:
+      'How requests from outside reach the instances, through the balancer: a domain, a port, an object, or an array of them. Requests go to the instances that are ready; without probes, that is not much of a promise.',
+    example: "{ domain: 'shop.example.com' }",
   },
   volumes: {
     reader: volumes,
     default: '`[]`',
     prose:
-      'Directories that outlive the instances, by name. Their paths are in `DARUMA_VOLUME_<NAME>`; with a mount point (needs root) they are also mounted there.',
+      'Directories that outlive the instances, by name. Their paths are in `DARUMA_VOLUME_<NAME>`; with a mount point (needs root or an image) they are also mounted there. With an image each has a mount point.',
     example: "{ '/var/lib/postgresql': 'pgdata' }",
   },
   health: {
@@ -165,9 +200,12 @@ export const serviceKeys: KeyTable<WrittenService> = {
     example: '100',
   },
   user: {
-    reader: text('the name or the number of a user', { longest: 32, pattern: /^(?:[a-z_][a-z0-9_-]*\$?|\d{1,10})$/i }),
-    default: 'the user that runs Daruma',
-    prose: 'The user that the command runs as (needs root).',
+    reader: text("the name or the number of a user; with an image also of its group, '1000:1000'", {
+      longest: 65,
+      pattern: /^(?:[a-z_][a-z0-9_-]{0,30}\$?|\d{1,10})(?::(?:[a-z_][a-z0-9_-]{0,31}|\d{1,10}))?$/i,
+    }),
+    default: "the user that runs Daruma; with an image, the image's own",
+    prose: 'The user that the command runs as (needs root or an image).',
     example: "'postgres'",
   },
   after: {
@@ -197,7 +235,7 @@ export const serviceKeys: KeyTable<WrittenService> = {
   },
   guarantee: {
     reader: oneOf(['strict', 'available']),
-    default: "`'strict'` for a singleton and a job, `'available'` for replicas",
+    default: "`'strict'` for a singleton, a job and a schedule, `'available'` for replicas",
     prose: 'When a host is cut off: `strict` ends the instance so that there are never two, `available` lets it run on.',
     example: "'strict'",
   },

@@ -23,6 +23,7 @@ function copy(value: unknown, depth: number): unknown {
   if (depth > deepest) return '…'
   if (Array.isArray(value))
     return value.length > longestArray ? new OpaqueObject('huge array') : value.map((item) => copy(item, depth + 1))
+  if (value instanceof OpaqueObject) return value
   const prototype: unknown = Object.getPrototypeOf(value)
   // A config evaluated in another realm has another Object.prototype: an object whose prototype has none above it is plain.
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return new OpaqueObject(constructorName(value))

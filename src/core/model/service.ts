@@ -193,7 +193,7 @@ export interface Service {
   readonly command: readonly string[]
   /** Null for a process of this host. */
   readonly container: Container | null
-  /** Absolute. */
+  /** Absolute. Of a container: inside it; empty for the image's own. */
   readonly directory: string
   readonly environment: Readonly<Record<string, string>>
   /** By the environment variable that will hold the value. */

@@ -216,7 +216,7 @@ function readProject(lines: readonly string[]): Project {
   const services: unknown = runInThisContext(`({${text}})`)
   const result = normaliseConfig(
     { name: 'shop', services },
-    { directory: '/srv', stage: null, root: true, hostMemoryBytes: 2 ** 34 },
+    { directory: '/srv', stage: null, root: true, hostMemoryBytes: 2 ** 34, wallTime: null },
   )
   assert.ok(result.ok, JSON.stringify(result))
   const sealed = result.project.services.map((service) => ({

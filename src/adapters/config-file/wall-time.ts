@@ -1,0 +1,30 @@
+/** What the config's schedules are judged by: a cron library, and the time zones that this Node knows. */
+
+import type { WallTime } from '../../core/config/normalise-schedule.ts'
+import { isPlainObject } from '../../core/config/reader.ts'
+import type { Cron } from '../../ports/cron.ts'
+
+export function wallTimeBy(cron: Cron): WallTime {
+  return {
+    findFault: (expression, timezone) => cron.findFault(expression, timezone),
+    next: (expression, timezone, afterMs) => cron.next(expression, timezone, afterMs),
+    isTimezone,
+    timezones: () => Intl.supportedValuesOf('timeZone'),
+  }
+}
+
+/** Aliases and `UTC` are known to `Intl`, but not all are in its list. */
+function isTimezone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether a snapshot of a config has a schedule: the cron library is loaded for no other. */
+export function hasSchedule(value: unknown): boolean {
+  if (!isPlainObject(value) || !isPlainObject(value['services'])) return false
+  return Object.values(value['services']).some((service) => isPlainObject(service) && service['schedule'] !== undefined)
+}

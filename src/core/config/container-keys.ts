@@ -1,0 +1,252 @@
+/**
+ * The keys that a service of an image has and a process has not. They stand beside the other keys of a service; without an image
+ * each is refused with its reason, by `normalise-container.ts`.
+ */
+
+import type { Container, SecretSource } from '../model/service.ts'
+import { type KeyTable, objectBy } from './key-table.ts'
+import { nearest } from './nearest.ts'
+import { boolean, isPlainObject, oneOf, type Reader, readItems, refuseType, refuseValue, text, wholeNumber } from './reader.ts'
+import { quote } from './show.ts'
+import { secretSource } from './value-readers.ts'
+
+/** Paths as written: they become absolute, and are looked into, afterwards. */
+export type WrittenImage =
+  | { readonly from: 'registry'; readonly reference: string }
+  | { readonly from: 'archive'; readonly path: string }
+  | { readonly from: 'build'; readonly context: string; readonly file: string }
+
+export interface WrittenRegistry {
+  readonly username?: string
+  readonly password?: SecretSource
+}
+
+export interface WrittenContainer {
+  readonly image?: WrittenImage
+  readonly pull?: Container['pull']
+  readonly registry?: WrittenRegistry
+  readonly containerPort?: number
+  readonly readOnly?: boolean
+  readonly capabilities?: readonly string[]
+  readonly network?: Container['network']
+}
+
+interface WrittenImageObject {
+  readonly archive?: string
+  readonly build?: string
+  readonly file?: string
+}
+
+const path = text('a path, absolute or from the folder of the config', { longest: 4096, pattern: /^[^~]/ })
+
+export const imageKeys: KeyTable<WrittenImageObject> = {
+  archive: {
+    reader: path,
+    default: 'none',
+    prose: 'A file made by `docker save`, or an OCI layout in a tar file; it is loaded where the image is needed.',
+    example: "'./web-image.tar'",
+  },
+  build: {
+    reader: path,
+    default: 'none',
+    prose:
+      'A folder that the image is built from; it is built anew when a file in it changes that `.dockerignore` does not name.',
+    example: "'./web'",
+  },
+  file: {
+    reader: text('a path inside the folder that is built, such as Dockerfile', {
+      longest: 1024,
+      pattern: /^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\n]+$/,
+    }),
+    default: "`'Dockerfile'`",
+    prose: 'The Dockerfile, from the folder that is built.',
+    example: "'Dockerfile.production'",
+  },
+}
+
+const imageObject = objectBy('image', imageKeys)
+
+/**
+ * The grammar of references (distribution/reference, `reference.go`): an optional registry, which has a dot or a port or is `localhost`,
+ * a path in lower case, an optional tag and an optional digest.
+ */
+const registryHost = '(?:(?:[a-zA-Z0-9-]+(?:\\.[a-zA-Z0-9-]+)+|localhost|[a-zA-Z0-9-]+(?=:\\d))(?::\\d{1,5})?\\/)?'
+const repository = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*'
+const tagAndDigest = '(?::\\w[\\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?'
+const reference = new RegExp(`^${registryHost}${repository}${tagAndDigest}$`)
+const longestReference = 400
+
+const imageNoun = "a reference such as 'docker.io/library/redis:7', { archive: './image.tar' } or { build: './folder' }"
+
+const image: Reader<WrittenImage> = {
+  accepts: imageNoun,
+  read(value, at, problems) {
+    if (typeof value === 'string') {
+      if (value.length <= longestReference && reference.test(value)) return { from: 'registry', reference: value }
+      return refuseValue(value, imageNoun, at, problems, likelyImage(value))
+    }
+    if (!isPlainObject(value)) return refuseType(value, imageNoun, at, problems)
+    const before = problems.count
+    const written = imageObject.read(value, at, problems)
+    if (written === undefined || problems.count > before) return undefined
+    const { archive, build, file } = written
+    if (archive !== undefined && build === undefined && file === undefined) return { from: 'archive', path: archive }
+    if (build !== undefined && archive === undefined) return { from: 'build', context: build, file: file ?? 'Dockerfile' }
+    const both = archive !== undefined && build !== undefined
+    const message = both
+      ? 'archive and build stand side by side'
+      : archive === undefined
+        ? 'nothing says where the image is'
+        : 'file is the Dockerfile of a build'
+    problems.add(archive === undefined ? 'E_CONFIG_REQUIRED' : 'E_CONFIG_CONFLICT', at, message, {
+      allowed: 'exactly one of archive, build; file only with build',
+    })
+    return undefined
+  },
+}
+
+/** A path is an archive or a folder; a reference in capitals or with a scheme is meant without them. */
+function likelyImage(value: string): string | null {
+  if (/^\.{0,2}\/.*\.tar$/.test(value)) return `{ archive: ${quote(value)} }`
+  if (/^\.{0,2}\/|^\.$/.test(value)) return `{ build: ${quote(value)} }`
+  const tidy = value.trim().replace(/^(?:docker|https?):\/\//, '')
+  if (reference.test(tidy)) return quote(tidy)
+  const cut = Math.max(tidy.lastIndexOf(':'), tidy.lastIndexOf('/'))
+  const lower =
+    tidy.lastIndexOf(':') > tidy.lastIndexOf('/') ? tidy.slice(0, cut).toLowerCase() + tidy.slice(cut) : tidy.toLowerCase()
+  return tidy.length <= longestReference && reference.test(lower) ? quote(lower) : null
+}
+
+export const registryKeys: KeyTable<WrittenRegistry> = {
+  username: {
+    reader: text('the name of a user', { longest: 256, pattern: /^[^\n:]+$/ }),
+    default: 'required',
+    prose: 'Who pulls.',
+    example: "'shop'",
+  },
+  password: {
+    reader: secretSource,
+    default: 'required',
+    prose: 'The password or token, named and not written.',
+    example: "secret('REGISTRY_PASSWORD')",
+  },
+}
+
+/** capabilities(7), as of Linux 6.12. */
+const capabilityNames = [
+  'AUDIT_CONTROL',
+  'AUDIT_READ',
+  'AUDIT_WRITE',
+  'BLOCK_SUSPEND',
+  'BPF',
+  'CHECKPOINT_RESTORE',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'DAC_READ_SEARCH',
+  'FOWNER',
+  'FSETID',
+  'IPC_LOCK',
+  'IPC_OWNER',
+  'KILL',
+  'LEASE',
+  'LINUX_IMMUTABLE',
+  'MAC_ADMIN',
+  'MAC_OVERRIDE',
+  'MKNOD',
+  'NET_ADMIN',
+  'NET_BIND_SERVICE',
+  'NET_BROADCAST',
+  'NET_RAW',
+  'PERFMON',
+  'SETFCAP',
+  'SETGID',
+  'SETPCAP',
+  'SETUID',
+  'SYSLOG',
+  'SYS_ADMIN',
+  'SYS_BOOT',
+  'SYS_CHROOT',
+  'SYS_MODULE',
+  'SYS_NICE',
+  'SYS_PACCT',
+  'SYS_PTRACE',
+  'SYS_RAWIO',
+  'SYS_RESOURCE',
+  'SYS_TIME',
+  'SYS_TTY_CONFIG',
+  'WAKE_ALARM',
+] as const
+
+const capability: Reader<string> = {
+  accepts: "the name of a capability such as 'NET_BIND_SERVICE' (capabilities(7), without CAP_)",
+  read(value, at, problems) {
+    if (typeof value !== 'string') return refuseType(value, this.accepts, at, problems)
+    const known = capabilityNames.find((name) => name === value)
+    if (known !== undefined) return known
+    const near = nearest(value.toUpperCase().replace(/^CAP_/, ''), capabilityNames)
+    return refuseValue(value, this.accepts, at, problems, near === null ? null : quote(near))
+  },
+}
+
+const capabilities: Reader<readonly string[]> = {
+  accepts: "an array of capabilities such as ['NET_BIND_SERVICE']",
+  read(value, at, problems) {
+    if (!Array.isArray(value)) {
+      return refuseType(value, this.accepts, at, problems, typeof value === 'string' ? `[${quote(value)}]` : null)
+    }
+    const names = readItems(value.slice(0, 100), at, problems, capability)
+    return names === undefined ? undefined : [...new Set(names)].toSorted()
+  },
+}
+
+export const containerKeys: KeyTable<WrittenContainer> = {
+  image: {
+    reader: image,
+    default: 'none: the command is a process of this host',
+    prose: 'The container image that is run: a reference in a registry, an archive or a folder to build. Needs Docker or Podman.',
+    example: "'docker.io/library/redis:7'",
+  },
+  pull: {
+    reader: oneOf(['missing', 'always', 'never'], {
+      if_not_present: 'missing',
+      IfNotPresent: 'missing',
+      Always: 'always',
+      Never: 'never',
+      daily: 'always',
+    }),
+    default: "`'missing'`",
+    prose: 'When the image is pulled: if it is not here, at each `daruma up`, or never.',
+    example: "'always'",
+  },
+  registry: {
+    reader: objectBy('registry', registryKeys),
+    default: 'none: pulled without a name',
+    prose: 'Who we are to a private registry.',
+    example: "{ username: 'shop', password: secret('REGISTRY_PASSWORD') }",
+  },
+  containerPort: {
+    reader: wholeNumber({ from: 1, to: 65_535 }),
+    default: 'the port in `PORT`',
+    prose:
+      "The port that the image's program listens on, where it does not ask `PORT`. It is published at the service's port, on this host's loopback.",
+    example: '6379',
+  },
+  readOnly: {
+    reader: boolean,
+    default: '`false`',
+    prose: "Whether the container's files cannot be written, volumes and `/tmp` aside.",
+    example: 'true',
+  },
+  capabilities: {
+    reader: capabilities,
+    default: '`[]`',
+    prose: 'Capabilities given back to the container, which has none otherwise.',
+    example: "['NET_BIND_SERVICE']",
+  },
+  network: {
+    reader: oneOf(['bridge', 'host', 'none'], { default: 'bridge', false: 'none' }),
+    default: "`'bridge'`",
+    prose: "Whether the container has a network of its own, this host's, or none.",
+    example: "'host'",
+  },
+}

@@ -1,0 +1,98 @@
+/**
+ * Kinds of services: which one is meant, and for a schedule what it says. Wall time is not the core's to know: what a cron expression
+ * and a time zone are worth is asked through the context.
+ */
+
+import type { Scale, Schedule } from '../model/service.ts'
+import * as defaults from './defaults.ts'
+import { nearest } from './nearest.ts'
+import type { Place, ProblemList } from './problem-list.ts'
+import { cronNoun } from './schedule-keys.ts'
+import type { WrittenService } from './service-keys.ts'
+import { quote } from './show.ts'
+
+/** What is known of wall time: `ports/cron.ts` and the time zones of this machine. */
+export interface WallTime {
+  /** Why the pair cannot be used, as a sentence; null when it can. */
+  readonly findFault: (cron: string, timezone: string) => string | null
+  /** The first tick strictly after the instant; null when there is none in the ten years that follow. */
+  readonly next: (cron: string, timezone: string, afterMs: number) => number | null
+  /** Aliases (`Asia/Calcutta`) are time zones too. */
+  readonly isTimezone: (name: string) => boolean
+  readonly timezones: () => readonly string[]
+}
+
+const kinds = ['replicas', 'singleton', 'job', 'schedule'] as const
+
+/** `wallTime` null: expressions and time zones are taken as they are. */
+export function normaliseScale(written: WrittenService, wallTime: WallTime | null, at: Place, problems: ProblemList): Scale {
+  const said = kinds.filter((kind) => written[kind] !== undefined)
+  if (said.length > 1) {
+    const last = said.at(-1)!
+    const message = `${said.join(' and ')} stand side by side`
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: last }, message, { allowed: `at most one of ${kinds.join(', ')}` })
+  }
+  if (written.timezone !== undefined && written.schedule === undefined) {
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: 'timezone' }, 'timezone is of a schedule, and there is none', {
+      allowed: "schedule: '0 3 * * *' beside it",
+    })
+  }
+  if (written.singleton === true) return { kind: 'singleton' }
+  if (written.job === true) return { kind: 'job' }
+  if (written.schedule !== undefined) return { kind: 'schedule', schedule: normaliseSchedule(written, wallTime, at, problems) }
+  return { kind: 'replicas', count: written.replicas ?? 1 }
+}
+
+function normaliseSchedule(written: WrittenService, wallTime: WallTime | null, at: Place, problems: ProblemList): Schedule {
+  const { cron, timezone, timeout, ...said } = written.schedule ?? {}
+  const before = problems.count
+  const place: Place = { up: at, key: 'schedule' }
+  if (cron === undefined) problems.add('E_CONFIG_REQUIRED', place, 'the schedule has no cron expression', { allowed: cronNoun })
+  if (timezone !== undefined && written.timezone !== undefined) {
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: 'timezone' }, 'the time zone is said twice', {
+      allowed: 'timezone beside schedule, or in it',
+    })
+  }
+  const schedule: Schedule = {
+    ...defaults.schedule,
+    ...said,
+    cron: cron ?? '',
+    timezone: timezone ?? written.timezone ?? defaults.schedule.timezone,
+    timeoutMs: timeout ?? defaults.schedule.timeoutMs,
+  }
+  if (problems.count > before || wallTime === null) return schedule
+  const isShort = written.timezone !== undefined
+  const timezonePlace: Place = isShort ? { up: at, key: 'timezone' } : { up: place, key: 'timezone' }
+  if (!wallTime.isTimezone(schedule.timezone)) refuseTimezone(schedule.timezone, wallTime.timezones(), timezonePlace, problems)
+  else checkCron(schedule, wallTime, place, problems)
+  return schedule
+}
+
+function refuseTimezone(name: string, known: readonly string[], at: Place, problems: ProblemList): void {
+  const lower = name.toLowerCase()
+  const ofCity = known.filter((zone) => zone.toLowerCase().endsWith(`/${lower}`))
+  // Short names are as near to each other as any two words are: only places are suggested.
+  const near =
+    ofCity.length === 1
+      ? ofCity[0]!
+      : nearest(
+          name,
+          known.filter((zone) => zone.includes('/')),
+        )
+  problems.add('E_CONFIG_TIMEZONE', at, `there is no time zone ${quote(name)}`, {
+    allowed: "a name of the IANA time zone database such as 'Europe/Berlin', or 'UTC'",
+    suggestion: near === null ? null : quote(near),
+  })
+}
+
+function checkCron({ cron, timezone }: Schedule, wallTime: WallTime, at: Place, problems: ProblemList): void {
+  const fault = wallTime.findFault(cron, timezone)
+  if (fault !== null) {
+    problems.add('E_CONFIG_CRON', at, `${quote(cron)} is not a cron expression: ${fault}`, { allowed: cronNoun })
+  } else if (wallTime.next(cron, timezone, 0) === null) {
+    // Seen from 1970, whose next ten years have two leap days: what does not fire then never does.
+    problems.add('E_CONFIG_CRON', at, `${quote(cron)} never fires: no such day exists`, {
+      allowed: 'days that exist, such as 0 0 28 2 *',
+    })
+  }
+}

@@ -1,0 +1,28 @@
+/** What may be written for `schedule`. The sentences are those of `docs/reference/config.md`. */
+
+import type { Duration } from './service.ts'
+
+export interface Schedule {
+  /** When it runs. Default: required. */
+  readonly cron: string
+  /**
+   * The time zone that the expression is in. When clocks go forward, a tick in the hour that is left out comes right after it; when
+   * they go back, a tick in the hour that is there twice comes once. Default: `'UTC'`.
+   */
+  readonly timezone?: string | undefined
+  /** What happens with ticks that passed while nobody could run them: one run for the last of them, or none. Default: `'run-once'`. */
+  readonly missed?: 'run-once' | 'skip' | undefined
+  /** What a tick does while an earlier run is under way: nothing, wait for its end, or end it. Default: `'forbid'`. */
+  readonly overlap?: 'forbid' | 'queue' | 'replace' | undefined
+  /** The longest that one attempt may take; then it is ended and has failed. Default: no limit. */
+  readonly timeout?: Duration | undefined
+  /** Further attempts after one that failed. Default: `0`. */
+  readonly retries?: number | undefined
+  /**
+   * Whether a run is attempted again whose end nobody saw and nothing tells of, such as one that a power cut took. It may then have
+   * run twice. Default: `false`.
+   */
+  readonly retryLost?: boolean | undefined
+  /** How many ended runs are kept, with their logs. Default: `20`. */
+  readonly keep?: number | undefined
+}
