@@ -4,8 +4,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { renderConfigReference } from '../src/core/config/reference.ts'
+import { renderMetricsReference } from '../src/daemon/metric-families.ts'
 
-const pages: Readonly<Record<string, () => string>> = { 'docs/reference/config.md': renderConfigReference }
+const pages: Readonly<Record<string, () => string>> = {
+  'docs/reference/config.md': renderConfigReference,
+  'docs/reference/metrics.md': renderMetricsReference,
+}
 
 for (const [page, render] of Object.entries(pages)) {
   const file = fileURLToPath(new URL(`../${page}`, import.meta.url))

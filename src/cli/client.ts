@@ -16,6 +16,8 @@ import type {
   OperationLine,
   OperationRequest,
   OperationView,
+  PageAnswer,
+  PageRequest,
   PlanAnswer,
   PlanRequest,
   RecordedEvent,
@@ -100,6 +102,15 @@ export class Client {
 
   doctor(): Promise<DoctorAnswer> {
     return this.#call('GET', '/v1/doctor', undefined, slowLimitMs)
+  }
+
+  async metrics(): Promise<string> {
+    const response = await this.#open('GET', '/v1/metrics', undefined, AbortSignal.timeout(quickLimitMs))
+    return readText(response)
+  }
+
+  page(body: PageRequest): Promise<PageAnswer> {
+    return this.#call('POST', '/v1/page', body, quickLimitMs)
   }
 
   stopDaemon(): Promise<object> {
@@ -196,6 +207,10 @@ function explainConnection(state: string, error: unknown): unknown {
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {
+  return parseLine(await readText(response))
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = []
   let size = 0
   for await (const part of response as AsyncIterable<Buffer>) {
@@ -204,7 +219,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
       throw new DarumaError('E_DAEMON_ANSWER', `The daemon's answer is larger than ${answerLimitBytes} bytes.`)
     parts.push(part)
   }
-  return parseLine(Buffer.concat(parts).toString('utf8'))
+  return Buffer.concat(parts).toString('utf8')
 }
 
 async function readRefusal(response: IncomingMessage, what: string): Promise<DarumaError> {

@@ -21,6 +21,8 @@ export interface Tools {
   runDaemon(options: { readonly state: string; readonly takeOver: boolean }): Promise<number>
   /** What this machine can promise, looked at without a daemon. */
   inspectMachine(state: string): Promise<DoctorAnswer>
+  /** Shows an address in the user's browser; resolves to whether there is something that can. */
+  openBrowser(url: string): Promise<boolean>
   readonly systemd: SystemdTools
 }
 

@@ -188,6 +188,29 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/events.ts')).events,
   },
   {
+    name: 'ui',
+    summary: 'the page: services, events, plots and logs, in a browser on this machine',
+    detail:
+      'The daemon serves it on 127.0.0.1 to whoever has the link, until nobody has looked for 15 minutes; it shows everything and changes nothing. A second `ui` prints the same link.',
+    flags: [
+      { syntax: '--open', summary: 'open it in the browser (xdg-open)' },
+      { syntax: '--port <port>', summary: 'serve it at this port; moves it there when it is open at another' },
+    ],
+    examples: [
+      { command: 'daruma ui', meaning: 'print the link' },
+      { command: 'daruma ui --open', meaning: 'and open it' },
+      { command: 'ssh -L 9000:127.0.0.1:9000 server daruma ui --port 9000', meaning: 'look at a server from here' },
+    ],
+    load: async () => (await import('./commands/ui.ts')).ui,
+  },
+  {
+    name: 'metrics',
+    summary: 'what the daemon measures, as OpenMetrics',
+    detail: 'The names are in docs/reference/metrics.md.',
+    examples: [{ command: 'daruma metrics', meaning: 'print them once' }],
+    load: async () => (await import('./commands/metrics.ts')).metrics,
+  },
+  {
     name: 'exec',
     summary: 'run a command inside an instance: its environment, its limits, its user',
     arguments: [

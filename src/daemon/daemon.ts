@@ -189,7 +189,8 @@ export class Daemon {
     this.#busyAtMs = this.#ports.clock.now()
   }
 
-  status(): StatusAnswer {
+  /** What instances use is measured anew, unless the caller knows it better. */
+  status(withUsage: boolean = true): StatusAnswer {
     const { world } = this
     return {
       project: world.project?.name ?? null,
@@ -203,7 +204,7 @@ export class Daemon {
       },
       operation: this.operations.current,
       services: this.#status.services(),
-      instances: this.#status.instances(true).map((instance) => ({
+      instances: this.#status.instances(withUsage).map((instance) => ({
         ...instance,
         reason: instance.reason === null ? null : this.#secrets.redact(instance.reason),
       })),

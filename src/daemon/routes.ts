@@ -16,8 +16,10 @@ import type {
   RevisionView,
   VersionAnswer,
 } from '../protocol/api.ts'
-import { execRequest, operationRequest, planRequest } from '../protocol/schema.ts'
+import { execRequest, operationRequest, pageRequest, planRequest } from '../protocol/schema.ts'
 import type { Daemon } from './daemon.ts'
+import type { Looker } from './looker.ts'
+import type { PageDoor } from './page-door.ts'
 import type { FateRecord, RevisionRecord } from './records.ts'
 import { summaryOf } from './requests.ts'
 import type { SlotShell } from './slot-shell.ts'
@@ -29,6 +31,8 @@ export interface RouteTools {
   readonly about: Omit<VersionAnswer, 'api'>
   readonly examine: () => Promise<DoctorAnswer>
   readonly stop: () => void
+  readonly looker: Looker
+  readonly page: Pick<PageDoor, 'ask'>
 }
 
 export function makeRoutes(tools: RouteTools): readonly Route[] {
@@ -60,11 +64,19 @@ function table(tools: RouteTools): readonly Route[] {
     { method: 'GET', path: '/v1/logs', handle: (call) => followLogs(tools, call) },
     { method: 'POST', path: '/v1/exec', handle: ({ body }) => planExec(tools, body) },
     { method: 'GET', path: '/v1/doctor', handle: async () => json(await tools.examine()) },
+    { method: 'GET', path: '/v1/overview', handle: async () => json(await tools.looker.overview()) },
+    { method: 'GET', path: '/v1/series', handle: (call) => readSeries(tools, call) },
+    { method: 'GET', path: '/v1/metrics', handle: async () => ({ kind: 'text', ...(await tools.looker.metrics()) }) },
+    { method: 'POST', path: '/v1/page', handle: async ({ body }) => json(await tools.page.ask(pageRequest(body, 'request'))) },
     { method: 'POST', path: '/v1/daemon/stop', handle: () => stop(tools) },
   ]
 }
 
 const json = (body: unknown): Answer => ({ kind: 'json', body })
+
+async function readSeries(tools: RouteTools, call: Call): Promise<Answer> {
+  return json(await tools.looker.series(readNumber(call, 'since', 0), call.query.getAll('service')))
+}
 
 function stop(tools: RouteTools): Answer {
   // The answer first: the socket closes with the daemon.

@@ -18,11 +18,14 @@ import { openSqliteStore } from '../adapters/sqlite/index.ts'
 import { openStateDirectory } from '../adapters/state-directory/index.ts'
 import { lookUpUser } from '../adapters/state-directory/user.ts'
 import { createCompanions, readSupervisor } from '../adapters/supervision/index.ts'
-import { serve } from '../adapters/unix-http/index.ts'
+import { serve } from '../adapters/http/socket.ts'
 import { Daemon } from '../daemon/daemon.ts'
+import { Looker } from '../daemon/looker.ts'
+import { PageDoor } from '../daemon/page-door.ts'
 import { makeRoutes } from '../daemon/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
+import type { PageServer } from '../ports/page-server.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { examineDaemon } from './examine.ts'
 
@@ -105,23 +108,37 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     },
   )
   await daemon.start()
+  const pageServer: PageServer = {
+    open: async (options) => {
+      // Of use to few daemons at few times: it is loaded when the page is opened.
+      const { openPage } = await import('../adapters/http/page.ts')
+      return openPage({ ...options, routes, folder: join(import.meta.dirname, '../../dist/dashboard'), log })
+    },
+  }
+  const looker = new Looker({ daemon, runtime, clock: nodeClock, version, host: hostname(), readTraffic: async () => null })
+  const page = new PageDoor({ server: pageServer, directory, clock: nodeClock, random: nodeRandom, log })
+  const routes = makeRoutes({
+    daemon,
+    runtime,
+    clock: nodeClock,
+    about: { version, pid: process.pid, state: directory.path, runs },
+    examine: () => examineDaemon({ directory, runtime, daemon }),
+    stop: () => void daemon.stop({ kind: 'asked', message: 'asked by a command' }),
+    looker,
+    page,
+  })
   using address = socketAddress(directory.path)
   const server = await serve({
     address: address.path,
     file: directory.pathOf('daemon.sock'),
     log,
-    routes: makeRoutes({
-      daemon,
-      runtime,
-      clock: nodeClock,
-      about: { version, pid: process.pid, state: directory.path, runs },
-      examine: () => examineDaemon({ directory, runtime, daemon }),
-      stop: () => void daemon.stop({ kind: 'asked', message: 'asked by a command' }),
-    }),
+    routes,
   })
+  await page.resume()
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void daemon.stop({ kind: 'asked', message: signal }))
   const { kind } = await daemon.end
+  await page.close()
   server.close()
   server.closeAllConnections()
   return kind === 'asked' ? endedOnRequest : broken

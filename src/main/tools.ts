@@ -26,11 +26,24 @@ export const tools: Tools = {
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),
   runDaemon: async (options) => (await import('./daemon.ts')).runDaemon(options),
   inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),
+  openBrowser,
   systemd: {
     isRunning: () => existsSync('/run/systemd/system'),
     control: runSystemctl,
     unitDirectory: '/etc/systemd/system',
   },
+}
+
+/** The browser goes on by itself. The link is on its command line for a moment, as it is for every link that is opened. */
+function openBrowser(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn('xdg-open', [url], { stdio: 'ignore', detached: true })
+    child.once('error', () => resolve(false))
+    child.once('spawn', () => {
+      child.unref()
+      resolve(true)
+    })
+  })
 }
 
 /** systemd starts the daemon within its own time-out of 90 s; this one only ends a systemctl that hangs. */

@@ -9,6 +9,7 @@ export interface Call {
 /** `lines` is a stream of NDJSON: call `send` for each, resolve when it is over; the signal fires when the client has gone. */
 export type Answer =
   | { readonly kind: 'json'; readonly body: unknown }
+  | { readonly kind: 'text'; readonly contentType: string; readonly text: string }
   | { readonly kind: 'lines'; readonly run: (send: (line: unknown) => boolean, signal: AbortSignal) => Promise<void> }
 
 export interface Route {

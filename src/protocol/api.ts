@@ -17,6 +17,10 @@
  * | GET /v1/logs?service=S&lines=N&follow=1 | → NDJSON of {@link LogLine}; `service` may repeat and may be a slot |
  * | POST /v1/exec | {@link ExecRequest} → {@link ExecAnswer} |
  * | GET /v1/doctor | → {@link DoctorAnswer} |
+ * | GET /v1/overview | → {@link OverviewAnswer}: status, and what the page shows beside it |
+ * | GET /v1/series?since=N&service=S | → {@link SeriesAnswer}; `service` (may repeat) adds the lines of its instances |
+ * | GET /v1/metrics | → OpenMetrics 1.0, as text |
+ * | POST /v1/page | {@link PageRequest} → {@link PageAnswer}; opens the page on loopback, where every GET above is answered too, to the token |
  * | POST /v1/daemon/stop | → {} ; the daemon ends, instances run on |
  *
  * Every error is a {@link ErrorAnswer} with a 4xx or 5xx status.
@@ -189,6 +193,78 @@ export interface Finding {
 
 export interface DoctorAnswer {
   readonly findings: readonly Finding[]
+}
+
+export interface OverviewAnswer extends StatusAnswer {
+  /** When this was so, by the daemon's clock. */
+  readonly at: string
+  readonly version: string
+  readonly host: string
+  /** In the order of `services`. */
+  readonly details: readonly ServiceDetail[]
+}
+
+export interface ServiceDetail {
+  readonly service: string
+  /** The image, or the command on one line. */
+  readonly runs: string
+  /** Where requests for it arrive: `https://shop.example.com/api`, `tcp://127.0.0.1:5432`. */
+  readonly routes: readonly string[]
+  readonly schedule: { readonly cron: string; readonly timezone: string } | null
+  /** Null where it has no route, or nobody has looked before. */
+  readonly traffic: {
+    readonly requestsPerSecond: number
+    readonly failedPerSecond: number
+    readonly active: number
+    readonly latencyMs: { readonly mean: number; readonly max: number } | null
+  } | null
+}
+
+/** Values by sample, null where there was none. */
+type Line = readonly (number | null)[]
+
+export interface UsageSeries {
+  readonly cpuCores: Line
+  readonly memoryBytes: Line
+}
+
+export interface TrafficSeries {
+  readonly requestsPerSecond: Line
+  readonly failedPerSecond: Line
+  readonly active: Line
+  readonly latencyMeanMs: Line
+  readonly latencyMaxMs: Line
+}
+
+export interface ServiceSeries extends UsageSeries {
+  readonly traffic: TrafficSeries | null
+}
+
+/** At most the last ten minutes. Nothing was measured while nobody looked: the times tell where there is a gap. */
+export interface SeriesAnswer {
+  /** Samples are numbered anew by each daemon. */
+  readonly daemonStartedAt: string
+  readonly stepMs: number
+  /** The number of the last sample; pass it back as `since`. */
+  readonly last: number
+  /** ISO 8601, one a sample; the last one belongs to sample `last`. */
+  readonly times: readonly string[]
+  readonly services: Readonly<Record<string, ServiceSeries>>
+  readonly slots: Readonly<Record<string, UsageSeries>>
+}
+
+export interface PageRequest {
+  /** Null: where it is, or any free one. */
+  readonly port: number | null
+}
+
+export interface PageAnswer {
+  readonly port: number
+  readonly token: string
+  /** With the token in its fragment, which browsers keep to themselves. */
+  readonly url: string
+  /** The page closes when nobody has looked for so long. */
+  readonly idleLimitMs: number
 }
 
 export type { InstanceStatus, Plan, Project, RecordedEvent, ServiceStatus }

@@ -19,7 +19,7 @@ import type {
   PortRequest,
   Tls,
 } from '../core/model/service.ts'
-import type { ExecRequest, OperationRequest, PlanRequest, Requester, SecretValues } from './api.ts'
+import type { ExecRequest, OperationRequest, PageRequest, PlanRequest, Requester, SecretValues } from './api.ts'
 import { exactly, integer, list, number, object, oneOf, orNull, record, text, truth } from './shape.ts'
 import type { Shape } from './shape.ts'
 
@@ -203,3 +203,5 @@ export const operationRequest: Shape<OperationRequest> = oneOf<OperationRequest>
 export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets, isRollback: truth })
 
 export const execRequest: Shape<ExecRequest> = object<ExecRequest>({ target: text, command: list(text) })
+
+export const pageRequest: Shape<PageRequest> = object<PageRequest>({ port: orNull(integer) })

@@ -1,55 +1,43 @@
 /**
- * The API's transport: HTTP/1.1 with JSON on a unix socket of mode 0600. A route is a function from a request to an answer or a
- * stream; whatever it throws becomes an error answer here and nowhere else. `node:http` and a table serve: a framework's
- * megabytes would be in every daemon (decision 5).
+ * One request and its answer, whatever socket it came by. A route is a function from a call to an answer or a stream; whatever it
+ * throws becomes an error answer here and nowhere else.
  */
 
-import { chmodSync, existsSync, unlinkSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Route } from '../../ports/api.ts'
-import type { Log } from '../../ports/log.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Answer, Route } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { ErrorAnswer } from '../../protocol/api.ts'
 
 /** A config of 10,000 services is about 12 MB; anything much larger is no config. */
 const maxBodyBytes = 64 * 2 ** 20
 
-/** A reader that is this far behind is cut off, not buffered for without end. */
-const maxUnsentBytes = 8 * 2 ** 20
-
-/** `address` is where to listen, valid now; `file` the socket's real path, for its mode. */
-export async function serve(options: {
-  readonly address: string
-  readonly file: string
+export interface Exchange {
   readonly routes: readonly Route[]
-  readonly log: Log
-}): Promise<Server> {
-  // A socket file of a former daemon: we hold the directory's lock, so nobody listens on it.
-  if (existsSync(options.file)) unlinkSync(options.file)
-  const server = createServer((request, response) => {
-    answer(options.routes, request, response).catch((error: unknown) => options.log.write('error', `api: ${String(error)}`))
-  })
-  server.requestTimeout = 60_000
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.address, resolve)
-  })
-  chmodSync(options.file, 0o600)
-  return server
+  /** A reader that is this far behind is cut off, not buffered for without end. */
+  readonly maxUnsentBytes: number
 }
 
-async function answer(routes: readonly Route[], request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function answerCall(exchange: Exchange, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const url = new URL(request.url ?? '/', 'http://daemon')
-    const found = match(routes, request.method ?? 'GET', url.pathname)
+    const found = match(exchange.routes, request.method ?? 'GET', url.pathname)
     const body = request.method === 'POST' ? await readBody(request) : null
-    const result = await found.route.handle({ parameters: found.parameters, query: url.searchParams, body })
-    if (result.kind === 'json') sendJson(response, 200, result.body)
-    else await sendLines(response, result.run)
+    await send(response, await found.route.handle({ parameters: found.parameters, query: url.searchParams, body }), exchange)
   } catch (error) {
     if (response.headersSent) response.destroy()
     else sendError(response, error)
+  }
+}
+
+async function send(response: ServerResponse, answer: Answer, { maxUnsentBytes }: Exchange): Promise<void> {
+  switch (answer.kind) {
+    case 'json':
+      return sendJson(response, 200, answer.body)
+    case 'text':
+      response.writeHead(200, { 'content-type': answer.contentType }).end(answer.text)
+      return
+    case 'lines':
+      return sendLines(response, answer.run, maxUnsentBytes)
   }
 }
 
@@ -58,7 +46,7 @@ function match(
   method: string,
   path: string,
 ): { readonly route: Route; readonly parameters: readonly string[] } {
-  const segments = path.split('/').map(decodeURIComponent)
+  const segments = path.split('/').map(decodeSegment)
   for (const route of routes) {
     const wanted = route.path.split('/')
     if (route.method !== method || wanted.length !== segments.length) continue
@@ -69,6 +57,14 @@ function match(
   throw new DarumaError('E_ROUTE_UNKNOWN', `The daemon has no ${method} ${path}.`, {
     hint: 'Is the command newer than the daemon?',
   })
+}
+
+function decodeSegment(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (cause) {
+    throw new DarumaError('E_REQUEST_INVALID', `The path has a broken escape: ${text.slice(0, 80)}`, { cause })
+  }
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -96,9 +92,13 @@ const statuses: Readonly<Record<string, number>> = {
   E_OPERATION_BUSY: 409,
   E_PLAN_STALE: 409,
   E_STORE_FULL: 507,
+  E_PAGE_TOKEN: 401,
+  E_PAGE_METHOD: 405,
+  E_PAGE_HOST: 421,
+  E_PAGE_BUSY: 503,
 }
 
-function sendError(response: ServerResponse, error: unknown): void {
+export function sendError(response: ServerResponse, error: unknown): void {
   const isKnown = error instanceof DarumaError
   const code = isKnown ? error.code : 'E_INTERNAL'
   const message = error instanceof Error ? error.message : String(error)
@@ -108,16 +108,19 @@ function sendError(response: ServerResponse, error: unknown): void {
 
 async function sendLines(
   response: ServerResponse,
-  run: (send: (line: unknown) => boolean, signal: AbortSignal) => Promise<void>,
+  run: Extract<Answer, { readonly kind: 'lines' }>['run'],
+  maxUnsentBytes: number,
 ): Promise<void> {
   const gone = new AbortController()
   response.on('close', () => gone.abort())
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   response.flushHeaders()
   await run((line) => {
-    if (gone.signal.aborted || response.writableLength > maxUnsentBytes) return false
-    response.write(`${JSON.stringify(line)}\n`)
-    return true
+    if (gone.signal.aborted) return false
+    // Cut, not ended: whoever reads slowly must not take what has come for all there was.
+    if (response.writableLength > maxUnsentBytes) response.destroy()
+    else response.write(`${JSON.stringify(line)}\n`)
+    return !response.destroyed
   }, gone.signal)
   response.end()
 }

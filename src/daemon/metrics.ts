@@ -1,0 +1,118 @@
+/** The daemon's world as samples of the families in `metric-families.ts`. Collected when it is asked for; only events are counted along. */
+
+import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
+import type { RecordedEvent } from '../core/model/event.ts'
+import type { SlotState } from '../core/model/status.ts'
+import type { PoolCounters } from '../ports/balancer.ts'
+import type { Usage } from '../ports/runtime.ts'
+import type { InstanceStatus, ServiceStatus, StatusAnswer } from '../protocol/api.ts'
+import { openMetricsType, renderOpenMetrics, unixSeconds } from '../protocol/open-metrics.ts'
+import type { MetricFamily, Sample } from '../protocol/open-metrics.ts'
+import { families, type MetricName } from './metric-families.ts'
+
+export interface MetricSources {
+  readonly version: string
+  readonly status: StatusAnswer
+  readonly eventCounts: ReadonlyMap<string, number>
+  readonly usageOf: (slot: SlotId, epoch: Epoch) => Usage | null
+  readonly traffic: ReadonlyMap<ServiceName, PoolCounters> | null
+}
+
+export function collectMetrics(sources: MetricSources): { readonly contentType: string; readonly text: string } {
+  const exposition = new Exposition({ project: sources.status.project ?? '' })
+  tellDaemon(exposition, sources)
+  for (const service of sources.status.services) tellService(exposition, service)
+  for (const instance of sources.status.instances) tellInstance(exposition, instance, sources)
+  for (const [service, counters] of sources.traffic ?? []) tellTraffic(exposition, service, counters)
+  return { contentType: openMetricsType, text: exposition.render() }
+}
+
+/** Counts the story from where it is. Unknown kinds cannot flood it: a story is told by the daemon alone. */
+export function countEvents(follow: (follower: (event: RecordedEvent) => void) => void): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  follow(({ kind }) => counts.set(kind, (counts.get(kind) ?? 0) + 1))
+  return counts
+}
+
+class Exposition {
+  readonly #common: Sample['labels']
+  readonly #samples = new Map<MetricName, Sample[]>()
+
+  constructor(common: Sample['labels']) {
+    this.#common = common
+  }
+
+  add(name: MetricName, value: number, labels: Sample['labels'] = {}): void {
+    const samples = this.#samples.get(name) ?? []
+    samples.push({ labels: { ...this.#common, ...labels }, value })
+    this.#samples.set(name, samples)
+  }
+
+  render(): string {
+    const all = Object.entries(families) as [MetricName, MetricFamily][]
+    return renderOpenMetrics(all.map(([name, family]) => ({ family, samples: this.#samples.get(name) ?? [] })))
+  }
+}
+
+function tellDaemon(exposition: Exposition, { version, status, eventCounts }: MetricSources): void {
+  const { daemon, operation } = status
+  exposition.add('build', 1, { version })
+  exposition.add('daemonStart', unixSeconds(daemon.startedAt))
+  exposition.add('daemonMemory', daemon.memoryBytes)
+  exposition.add('daemonOk', daemon.condition === null ? 1 : 0)
+  exposition.add('revision', status.revision)
+  exposition.add('operation', operation === null ? 0 : 1)
+  if (operation !== null) exposition.add('operationStart', unixSeconds(operation.startedAt), { kind: operation.kind })
+  for (const [kind, count] of eventCounts) exposition.add('events', count, { kind })
+}
+
+function tellService(exposition: Exposition, { service, kind, guarantee, desired, ready, stoppedByHand }: ServiceStatus): void {
+  exposition.add('service', 1, { service, kind, guarantee })
+  exposition.add('desired', desired, { service })
+  exposition.add('ready', ready, { service })
+  exposition.add('stopped', stoppedByHand ? 1 : 0, { service })
+}
+
+const states: readonly SlotState[] = [
+  'pending',
+  'starting',
+  'running',
+  'stopping',
+  'backing-off',
+  'crash-looping',
+  'stopped',
+  'blocked',
+  'completed',
+  'failed',
+]
+
+function tellInstance(exposition: Exposition, instance: InstanceStatus, { usageOf }: MetricSources): void {
+  const { service, slot, state, health, restarts, epoch, pid, startedAt } = instance
+  const labels = { service, slot }
+  const isUp = pid !== null
+  exposition.add('up', isUp ? 1 : 0, labels)
+  for (const each of states) exposition.add('state', each === state ? 1 : 0, { ...labels, [families.state.name]: each })
+  if (health !== 'none') exposition.add('healthy', health === 'healthy' ? 1 : 0, labels)
+  exposition.add('restarts', restarts, labels)
+  if (epoch !== null) exposition.add('epoch', epoch, labels)
+  if (startedAt !== null) exposition.add('instanceStart', unixSeconds(startedAt), labels)
+  const usage = isUp && epoch !== null ? usageOf(slot, epoch) : null
+  if (usage === null) return
+  exposition.add('cpu', usage.cpuSeconds, labels)
+  exposition.add('memory', usage.memoryBytes, labels)
+}
+
+function tellTraffic(exposition: Exposition, service: ServiceName, counters: PoolCounters): void {
+  const labels = { service }
+  exposition.add('requests', counters.requests, labels)
+  exposition.add('failed', counters.failed, labels)
+  exposition.add('retried', counters.retried, labels)
+  for (const [group, count] of Object.entries(counters.responses)) exposition.add('responses', count, { service, class: group })
+  exposition.add('bytesIn', counters.bytesIn, labels)
+  exposition.add('bytesOut', counters.bytesOut, labels)
+  exposition.add('active', counters.active, labels)
+  exposition.add('queued', counters.queued, labels)
+  if (counters.latencyMs === null) return
+  exposition.add('latencyMean', counters.latencyMs.mean / 1000, labels)
+  exposition.add('latencyMax', counters.latencyMs.max / 1000, labels)
+}
