@@ -5,6 +5,8 @@
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 
+import { completeProject } from '../core/model/complete.ts'
+import { secretsOf } from '../core/model/secrets-of.ts'
 import { canonicalJson, type Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -50,7 +52,7 @@ export function readPlan(path: string): SavedPlan {
       hint: '`daruma plan --out FILE` writes one.',
     })
   }
-  return value as SavedPlan
+  return { ...(value as SavedPlan), project: completeProject(value.project) }
 }
 
 /** Throws `E_PLAN_STALE` when the world, or a secret, is not what it was. */
@@ -77,9 +79,9 @@ export function assertFresh(saved: SavedPlan, now: { readonly plan: Plan; readon
 
 /** A plan that was made without a daemon has no digests: what it does not know cannot have changed. */
 function changedSecret(saved: Project, now: Project): string | null {
-  const present = new Map(now.services.map((service) => [service.name, service.secrets]))
+  const present = new Map(now.services.map((service) => [service.name, secretsOf(service)]))
   for (const service of saved.services) {
-    for (const [name, reference] of Object.entries(service.secrets)) {
+    for (const [name, reference] of Object.entries(secretsOf(service))) {
       if (reference.digest === null) continue
       if (canonicalJson(present.get(service.name)?.[name]?.digest ?? null) !== canonicalJson(reference.digest))
         return `${service.name}.${name}`

@@ -26,7 +26,7 @@ import { History } from './history.ts'
 import { Operations } from './operations.ts'
 import { PortAllotment } from './port-allotment.ts'
 import { Reconciler } from './reconciler.ts'
-import { keys, put, readRecord } from './records.ts'
+import { put, readRecord, readRevision } from './records.ts'
 import type { RevisionRecord } from './records.ts'
 import { answerPlan, intentOf } from './requests.ts'
 import type { RequestTools } from './requests.ts'
@@ -228,7 +228,7 @@ export class Daemon {
   async loadRevision(number: RevisionNumber): Promise<RevisionRecord | null> {
     const known = this.#revisions.get(number)
     if (known !== undefined) return known
-    const record = await readRecord<RevisionRecord>(this.#ports.store, keys.revision(number))
+    const record = await readRevision(this.#ports.store, number)
     if (record !== null) this.#revisions.set(number, record)
     // Only what slots and operations refer to is worth its memory.
     for (const old of [...this.#revisions.keys()].slice(0, -4)) this.#revisions.delete(old)

@@ -6,7 +6,7 @@
 import type { ServiceName } from '../core/model/id.ts'
 import type { Operation as Write, Store } from '../ports/store.ts'
 import type { Reconciler } from './reconciler.ts'
-import { keys, listRecords, readRecord, remove } from './records.ts'
+import { keys, listRecords, readRecord, readRevision, remove } from './records.ts'
 import type { FateRecord, RevisionRecord } from './records.ts'
 import { digestsOf } from './secrets.ts'
 import type { SecretStore } from './secrets.ts'
@@ -66,7 +66,7 @@ export class History {
   }
 
   #read(number: number): Promise<RevisionRecord | null> {
-    return readRecord<RevisionRecord>(this.#options.store, keys.revision(number))
+    return readRevision(this.#options.store, number)
   }
 
   /** One small record a revision, written with it. */

@@ -7,6 +7,8 @@
 import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { asEpoch, asRevisionNumber, asServiceName, claimOfEpoch, parseSlotId } from '../core/model/id.ts'
+import { completeService } from '../core/model/complete.ts'
+import type { RecordedService } from '../core/model/complete.ts'
 import type { Service } from '../core/model/service.ts'
 import { processIdentity } from '../core/model/service.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -56,7 +58,7 @@ export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[
       },
     )
   }
-  if (layout === null) await store.transact({ then: [put(keys.layout, layoutVersion)] })
+  if (layout !== layoutVersion) await store.transact({ then: [put(keys.layout, layoutVersion)] })
   world.applied = (await readRecord<RevisionNumber>(store, keys.applied)) ?? asRevisionNumber(0)
   world.target = world.applied === 0 ? null : await tools.loadRevision(world.applied)
   const { entries } = await store.list('revision/', { descending: true, limit: 1 })
@@ -186,7 +188,8 @@ const rank = (occupant: Occupant): number => (occupant.state === 'running' ? 1 :
 function readNote(occupant: Occupant): StartNote | null {
   if (occupant.note === null) return null
   try {
-    return JSON.parse(occupant.note) as StartNote
+    const note = JSON.parse(occupant.note) as Omit<StartNote, 'service'> & { readonly service: RecordedService }
+    return { ...note, service: completeService(note.service) }
   } catch {
     return null
   }

@@ -5,12 +5,15 @@
 
 import type { Outcome } from '../core/instance/slot.ts'
 import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import { completeProject } from '../core/model/complete.ts'
+import type { RecordedProject } from '../core/model/complete.ts'
 import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationRequest, Requester, RevisionSummary } from '../protocol/api.ts'
 import type { Store } from '../ports/store.ts'
 
-export const layoutVersion: number = 1
+/** 2: services may be containers and schedules, which version 1 would run as something else. */
+export const layoutVersion: number = 2
 
 const padded = (value: number): string => String(value).padStart(16, '0')
 
@@ -74,6 +77,15 @@ export interface OperationRecord {
   readonly involved: readonly ServiceName[]
   /** Services that were stopped by hand before: they are again after a rollback. */
   readonly started?: readonly ServiceName[]
+}
+
+/** A revision as this version knows it, whoever wrote it. */
+export async function readRevision(store: Store, number: number): Promise<RevisionRecord | null> {
+  const record = await readRecord<Omit<RevisionRecord, 'project'> & { readonly project: RecordedProject }>(
+    store,
+    keys.revision(number),
+  )
+  return record === null ? null : { ...record, project: completeProject(record.project) }
 }
 
 export async function readRecord<Shape>(store: Store, key: string): Promise<Shape | null> {

@@ -5,6 +5,7 @@
  */
 
 import { createHmac } from 'node:crypto'
+import { registryPassword, secretsOf, withSecrets } from '../core/model/secrets-of.ts'
 import type { Project, SecretReference, Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
@@ -47,9 +48,10 @@ export class SecretStore {
   seal(project: Project, values: SecretValues): { readonly project: Project; readonly writes: readonly Operation[] } {
     const writes = new Map<string, Operation>()
     const services = project.services.map((service): Service => {
-      if (Object.keys(service.secrets).length === 0) return service
+      const references = Object.entries(secretsOf(service))
+      if (references.length === 0) return service
       const secrets: Record<string, SecretReference> = {}
-      for (const [name, reference] of Object.entries(service.secrets)) {
+      for (const [name, reference] of references) {
         const value = values[service.name]?.[name]
         const sealed = value === undefined ? this.#keep(service, name, reference) : { ...reference, digest: this.#digest(value) }
         const { digest } = sealed
@@ -57,7 +59,7 @@ export class SecretStore {
         if (value !== undefined && digest !== null && !this.#values.has(digest))
           writes.set(digest, put(keys.secret(digest), value))
       }
-      return { ...service, secrets }
+      return withSecrets(service, secrets)
     })
     return { project: { ...project, services }, writes: [...writes.values()] }
   }
@@ -65,7 +67,7 @@ export class SecretStore {
   /** Call once the writes of {@link seal} are durable. */
   accept(project: Project, values: SecretValues): void {
     for (const service of project.services) {
-      for (const [name, { digest }] of Object.entries(service.secrets)) {
+      for (const [name, { digest }] of Object.entries(secretsOf(service))) {
         const value = values[service.name]?.[name]
         if (digest !== null && value !== undefined) this.#values.set(digest, value)
       }
@@ -73,11 +75,21 @@ export class SecretStore {
     this.#known = null
   }
 
+  /** By environment variable. */
   valuesFor(service: Service): Readonly<Record<string, string>> {
     const entries = Object.entries(service.secrets).map(([name, { digest }]) => [name, this.#values.get(digest ?? '')] as const)
     const missing = entries.find(([, value]) => value === undefined)
     if (missing !== undefined) throw missingSecret(service, missing[0])
     return Object.fromEntries(entries) as Record<string, string>
+  }
+
+  /** Null where the service's image needs none. */
+  registryPasswordFor(service: Service): string | null {
+    const registry = service.container?.registry ?? null
+    if (registry === null) return null
+    const value = this.#values.get(registry.password.digest ?? '')
+    if (value === undefined) throw missingSecret(service, registryPassword)
+    return value
   }
 
   /** Replaces every known value by `[redacted]`, also where it was quoted as JSON, and each line of one that has several. */
@@ -113,7 +125,9 @@ export class SecretStore {
 
 /** Digests of every secret that a project names. */
 export function digestsOf({ services }: Project): readonly string[] {
-  return services.flatMap(({ secrets }) => Object.values(secrets).flatMap(({ digest }) => (digest === null ? [] : [digest])))
+  return services.flatMap((service) =>
+    Object.values(secretsOf(service)).flatMap(({ digest }) => (digest === null ? [] : [digest])),
+  )
 }
 
 /** Logs come line by line, and probes quote what they were answered. */

@@ -6,9 +6,10 @@
 import { spawn } from 'node:child_process'
 import { open, stat } from 'node:fs/promises'
 import type { Problem } from '../../core/model/problem.ts'
+import { registryPassword, secretsOf } from '../../core/model/secrets-of.ts'
 import { canonicalJson, type Project, type SecretSource } from '../../core/model/service.ts'
 
-/** By service, then by environment variable. */
+/** By service, then by the name in `secretsOf`: of most, the environment variable. */
 export type SecretValues = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 export type ResolvedSecrets =
@@ -34,17 +35,17 @@ export async function resolveSecrets(
   options: ResolveOptions = {},
 ): Promise<ResolvedSecrets> {
   const sources = new Map<string, SecretSource>()
-  for (const { secrets } of project.services)
-    for (const { source } of Object.values(secrets)) sources.set(canonicalJson(source), source)
+  for (const service of project.services)
+    for (const { source } of Object.values(secretsOf(service))) sources.set(canonicalJson(source), source)
   const answers = await askAll(sources, (source) => ask(source, environment, options))
   const problems: Problem[] = []
   const values: [string, Readonly<Record<string, string>>][] = []
   for (const service of project.services) {
     const own: [string, string][] = []
-    for (const [variable, { source }] of Object.entries(service.secrets)) {
+    for (const [variable, { source }] of Object.entries(secretsOf(service))) {
       const answer = answers.get(canonicalJson(source))!
       if (answer.ok) own.push([variable, answer.value])
-      else problems.push({ path: ['services', service.name, 'secrets', variable], suggestion: null, ...answer.problem })
+      else problems.push({ path: pathOf(service.name, variable), suggestion: null, ...answer.problem })
     }
     if (own.length > 0) values.push([service.name, Object.fromEntries(own)])
   }
@@ -52,6 +53,9 @@ export async function resolveSecrets(
   const warnings = [...answers.values()].flatMap((answer) => (answer.ok && answer.warning !== null ? [answer.warning] : []))
   return { ok: true, values: Object.fromEntries(values), warnings }
 }
+
+const pathOf = (service: string, name: string): readonly string[] =>
+  name === registryPassword ? ['services', service, 'registry', 'password'] : ['services', service, 'secrets', name]
 
 type Answer =
   | { readonly ok: true; readonly value: string; readonly warning: string | null }

@@ -264,7 +264,7 @@ export function processIdentity(service: Service, generation: number): string {
     service.scale.kind === 'job' ? 'job' : 'service',
     service.command,
     // Absent for a process: what ran before there were containers keeps its identity.
-    ...(service.container === null ? [] : [service.container]),
+    ...(service.container === null ? [] : [whatIsRun(service.container)]),
     service.directory,
     service.environment,
     secrets,
@@ -274,6 +274,11 @@ export function processIdentity(service: Service, generation: number): string {
     service.user,
     generation,
   ])
+}
+
+/** Without how the image is fetched: another password is no reason to begin anew. */
+function whatIsRun({ pull: _pull, registry: _registry, ...rest }: Container): Omit<Container, 'pull' | 'registry'> {
+  return rest
 }
 
 /** JSON with sorted object keys, so that equal values give equal text. */

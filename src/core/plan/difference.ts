@@ -1,5 +1,6 @@
 /** Why a service's step is in the plan: the fields in which two versions of it differ, one reason each. Values of secrets never show. */
 
+import { registryPassword, secretsOf } from '../model/secrets-of.ts'
 import type { Service } from '../model/service.ts'
 import { isSame } from './is-same.ts'
 import type { Reason } from './plan.ts'
@@ -11,7 +12,7 @@ export function explainDifference(before: Service, after: Service): readonly Rea
     if (isSame(before[part], after[part])) return []
     const reasons = [
       ...differencesOf(showPart(before, part), showPart(after, part)),
-      ...(part === 'secrets' ? changedSecrets(before, after) : []),
+      ...(part === 'secrets' || part === 'container' ? changedSecrets(before, after, part) : []),
     ]
     return reasons.length > 0 ? reasons : [{ field: part, from: null, to: null, note: 'in another order' }]
   })
@@ -46,11 +47,13 @@ function partingOf(left: string, right: string): number {
   return at
 }
 
-function changedSecrets(before: Service, after: Service): readonly Reason[] {
-  return Object.entries(after.secrets).flatMap(([name, { digest }]) => {
-    const former = Object.hasOwn(before.secrets, name) ? before.secrets[name] : undefined
+function changedSecrets(before: Service, after: Service, part: 'secrets' | 'container'): readonly Reason[] {
+  const formers = secretsOf(before)
+  return Object.entries(secretsOf(after)).flatMap(([name, { digest }]) => {
+    if ((name === registryPassword) !== (part === 'container')) return []
+    const former = Object.hasOwn(formers, name) ? formers[name] : undefined
     if (former === undefined || former.digest === digest) return []
     const text = digest === null || former.digest === null ? 'value may have changed (not shown)' : 'value changed (not shown)'
-    return [{ field: `secrets.${name}`, from: null, to: null, note: text }]
+    return [{ field: part === 'secrets' ? `secrets.${name}` : name, from: null, to: null, note: text }]
   })
 }

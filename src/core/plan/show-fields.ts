@@ -96,12 +96,7 @@ function showContainer({ image, pull, registry, port, readOnly, capabilities, ne
     ['image', showImage(image)],
     ['pull', pull],
     ['registry.username', registry === null ? null : quote(registry.username)],
-    [
-      'registry.password',
-      registry === null
-        ? null
-        : `${showSource(registry.password.source)} ${registry.password.digest === null ? '' : '(set)'}`.trim(),
-    ],
+    ['registry.password', registry === null ? null : showSource(registry.password.source)],
     ['containerPort', port === null ? null : String(port)],
     ['readOnly', String(readOnly)],
     ['capabilities', capabilities.length === 0 ? null : capabilities.join(', ')],
