@@ -6,6 +6,8 @@ import { test } from 'node:test'
 import type { Service } from '../core/model/service.ts'
 import { asServiceName, slotId } from '../core/model/id.ts'
 import { SimulatedMachine, aService } from '../sim/machine.ts'
+import { createMemoryStore } from '../sim/store.ts'
+import { put } from './records.ts'
 
 const workerSlot = slotId(asServiceName('worker'), 0)
 const afterMigrate: Pick<Service, 'after'> = { after: [{ service: asServiceName('migrate'), condition: 'completed' }] }
@@ -37,6 +39,37 @@ test('a new daemon leaves what runs as it is', async () => {
   await machine.run(5000)
   assert.deepEqual(running(machine), before)
 })
+
+test('a daemon of this version takes over from the first one without touching what runs', async () => {
+  const machine = new SimulatedMachine(21)
+  const web = aService('web', 'serve', { scale: { kind: 'replicas', count: 2 } })
+  await up(machine, [web, aService('worker', 'serve')])
+  await settled(machine)
+  const before = running(machine)
+  const older = createMemoryStore()
+  for (const { key, value } of (await (await machine.copyDatabase()).list('')).entries)
+    await older.transact({ then: [put(key, key === 'layout' ? 1 : withoutNews(JSON.parse(value)))] })
+  machine.restoreDatabase(older)
+  for (const instance of machine.kernel.running()) {
+    const { order } = instance
+    Object.assign(instance, { order: { ...order, note: JSON.stringify(withoutNews(JSON.parse(order.note))) } })
+  }
+  await settled(machine)
+  await machine.run(5000)
+  assert.deepEqual(running(machine), before)
+  assert.equal(machine.daemon!.world.target?.project.services.length, 2)
+  const { plan } = machine.daemon!.plan({ project: machine.daemon!.world.project!, secrets: {}, isRollback: false })
+  assert.deepEqual(plan.steps, [])
+  await up(machine, [{ ...web, scale: { kind: 'replicas', count: 3 } }, aService('worker', 'serve')])
+  const after = running(machine)
+  assert.deepEqual([before.filter((line) => !after.includes(line)), after.length], [[], 4], 'only the third replica is new')
+})
+
+/** A record as the first version wrote it: none of the fields that came later, at any depth. */
+function withoutNews(record: unknown): unknown {
+  const news = ['container', 'routes', 'balancer', ...Object.keys(updatePace)]
+  return JSON.parse(JSON.stringify(record, (key, value: unknown) => (news.includes(key) ? undefined : value)))
+}
 
 test('a slot whose files are lost begins above the last epoch that the database knows of', async () => {
   const machine = new SimulatedMachine(12)

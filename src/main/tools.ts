@@ -20,7 +20,11 @@ export const tools: Tools = {
       if (file !== null || dirname(folder) === folder) return null
     }
   },
-  loadConfig: async (options) => (await import('../adapters/config-file/index.ts')).loadConfig({ ...options, loadCron: null }),
+  loadConfig: async (options) =>
+    (await import('../adapters/config-file/index.ts')).loadConfig({
+      ...options,
+      loadCron: async () => (await import('../adapters/croner/index.ts')).cronerCron,
+    }),
   resolveSecrets: async (project, environment) =>
     (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),

@@ -5,15 +5,10 @@ import { isPlainObject } from '../../core/config/reader.ts'
 import type { Cron } from '../../ports/cron.ts'
 
 export function wallTimeBy(cron: Cron): WallTime {
-  return {
-    findFault: (expression, timezone) => cron.findFault(expression, timezone),
-    next: (expression, timezone, afterMs) => cron.next(expression, timezone, afterMs),
-    isTimezone,
-    timezones: () => Intl.supportedValuesOf('timeZone'),
-  }
+  return { findFault: cron.findFault.bind(cron), isTimezone, timezones: () => Intl.supportedValuesOf('timeZone') }
 }
 
-/** Aliases and `UTC` are known to `Intl`, but not all are in its list. */
+/** Aliases and `UTC` are known to `Intl`, but not all are in its list. Its offsets (`+02:00`) know no summer time: the reader lets none pass. */
 function isTimezone(name: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })

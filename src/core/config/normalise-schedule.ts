@@ -13,10 +13,8 @@ import { quote } from './show.ts'
 
 /** What is known of wall time: `ports/cron.ts` and the time zones of this machine. */
 export interface WallTime {
-  /** Why the pair cannot be used, as a sentence; null when it can. */
+  /** Why the expression cannot be used in the time zone, or never fires, as a sentence that names it; null when it can. */
   readonly findFault: (cron: string, timezone: string) => string | null
-  /** The first tick strictly after the instant; null when there is none in the ten years that follow. */
-  readonly next: (cron: string, timezone: string, afterMs: number) => number | null
   /** Aliases (`Asia/Calcutta`) are time zones too. */
   readonly isTimezone: (name: string) => boolean
   readonly timezones: () => readonly string[]
@@ -64,7 +62,10 @@ function normaliseSchedule(written: WrittenService, wallTime: WallTime | null, a
   const isShort = written.timezone !== undefined
   const timezonePlace: Place = isShort ? { up: at, key: 'timezone' } : { up: place, key: 'timezone' }
   if (!wallTime.isTimezone(schedule.timezone)) refuseTimezone(schedule.timezone, wallTime.timezones(), timezonePlace, problems)
-  else checkCron(schedule, wallTime, place, problems)
+  else {
+    const fault = wallTime.findFault(schedule.cron, schedule.timezone)
+    if (fault !== null) problems.add('E_CONFIG_CRON', place, fault, { allowed: cronNoun })
+  }
   return schedule
 }
 
@@ -83,16 +84,4 @@ function refuseTimezone(name: string, known: readonly string[], at: Place, probl
     allowed: "a name of the IANA time zone database such as 'Europe/Berlin', or 'UTC'",
     suggestion: near === null ? null : quote(near),
   })
-}
-
-function checkCron({ cron, timezone }: Schedule, wallTime: WallTime, at: Place, problems: ProblemList): void {
-  const fault = wallTime.findFault(cron, timezone)
-  if (fault !== null) {
-    problems.add('E_CONFIG_CRON', at, `${quote(cron)} is not a cron expression: ${fault}`, { allowed: cronNoun })
-  } else if (wallTime.next(cron, timezone, 0) === null) {
-    // Seen from 1970, whose next ten years have two leap days: what does not fire then never does.
-    problems.add('E_CONFIG_CRON', at, `${quote(cron)} never fires: no such day exists`, {
-      allowed: 'days that exist, such as 0 0 28 2 *',
-    })
-  }
 }

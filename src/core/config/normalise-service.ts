@@ -87,7 +87,8 @@ export function normaliseService(
       suggestion,
     })
   }
-  if (written.health !== undefined && (scale.kind === 'job' || scale.kind === 'schedule')) {
+  const ends = scale.kind === 'job' || scale.kind === 'schedule'
+  if (written.health !== undefined && ends) {
     const message = `a ${scale.kind} has no health: ${scale.kind === 'job' ? 'it' : 'a run'} is done when it ends with exit code 0`
     problems.add('E_CONFIG_CONFLICT', { up: at, key: 'health' }, message)
   }
@@ -102,7 +103,7 @@ export function normaliseService(
     port,
     routes,
     volumes,
-    health: normaliseHealth(written.health, { port, container, isWhole }, { up: at, key: 'health' }, problems),
+    health: normaliseHealth(ends ? undefined : written.health, { port, container, isWhole }, { up: at, key: 'health' }, problems),
     limits: {
       cpuCores: written.cpu ?? null,
       memoryBytes: normaliseMemory(written.memory, context, at, problems),
