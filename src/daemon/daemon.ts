@@ -4,9 +4,11 @@
  * state are the same path.
  */
 
+import { balancerName } from '../core/balance/balancer-service.ts'
 import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import type { InstanceSpec } from '../core/instance/slot.ts'
 import { launchWords } from '../core/model/shell-command.ts'
+import type { Balancers } from '../ports/balancers.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
@@ -26,14 +28,15 @@ import { History } from './history.ts'
 import { Operations } from './operations.ts'
 import { PortAllotment } from './port-allotment.ts'
 import { Reconciler } from './reconciler.ts'
-import { put, readRecord, readRevision } from './records.ts'
-import type { RevisionRecord } from './records.ts'
+import { put, readRecord } from './records.ts'
 import { answerPlan, intentOf } from './requests.ts'
 import type { RequestTools } from './requests.ts'
+import { Revisions } from './revisions.ts'
 import { SecretStore } from './secrets.ts'
 import { toObstacle } from './slot-shell.ts'
 import type { SlotShell } from './slot-shell.ts'
 import { StatusReader } from './status.ts'
+import { Traffic } from './traffic.ts'
 import { World } from './world.ts'
 
 export interface DaemonPorts {
@@ -42,6 +45,8 @@ export interface DaemonPorts {
   readonly runtime: Runtime
   readonly net: Net
   readonly commands: CommandRunner
+  /** Null where no service can have a route, as in tests of the rest. */
+  readonly balancers: Balancers | null
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -82,12 +87,13 @@ export class Daemon {
   readonly events: EventLog
   readonly operations: Operations
   readonly history: History
+  readonly traffic: Traffic
   readonly #secrets: SecretStore
   readonly #allotment: PortAllotment
   readonly #reconciler: Reconciler
   readonly #status: StatusReader
   readonly #startedAt: string
-  readonly #revisions = new Map<number, RevisionRecord>()
+  readonly #revisions: Revisions
   #pulse: Timer | null = null
   #busyAtMs = 0
   #compactedAtMs = 0
@@ -106,13 +112,27 @@ export class Daemon {
     const { world } = this
     this.#startedAt = clock.wallTime()
     this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied })
+    this.#revisions = new Revisions(store)
     this.#secrets = new SecretStore(store, random)
     this.#allotment = new PortAllotment(ports.net, Number.parseInt(directory.stateId.slice(0, 8), 16))
+    this.traffic = new Traffic({
+      ...ports,
+      world,
+      portOf: (slot) => this.#allotment.portOf(slot),
+      tell: (story) => this.events.tell(story),
+      onChange: () => this.#reconciler.nudge(),
+      certificates: () => ({ held: [], challenges: {} }),
+    })
+    world.traffic = this.traffic
     this.#reconciler = new Reconciler({
       world,
       store,
       checkpoint: ports.checkpoint,
-      onChange: () => this.operations.judge(),
+      onChange: () => {
+        this.traffic.note()
+        this.operations.judge()
+      },
+      onSlotChange: () => this.traffic.note(),
       flushStory: () => this.events.flush(),
       tools: {
         ...ports,
@@ -136,7 +156,9 @@ export class Daemon {
       newId: () => random.hex(6),
       tell: (kind, message, cause) => this.events.tell({ kind, slot: null, epoch: null, message, cause }),
       report: (service, slot, message) => this.#report(service, slot, message),
-      loadRevision: (number) => this.loadRevision(number),
+      troubleOf: (service) => this.traffic.troubleOf(service),
+      isTableInForce: () => this.traffic.isInForce(),
+      loadRevision: (number) => this.#revisions.load(number),
       onEnd: () => this.history.prune().catch((error: unknown) => ports.log.write('warn', `history: ${String(error)}`)),
     })
     this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler })
@@ -147,11 +169,12 @@ export class Daemon {
     const { store, runtime, directory } = this.#ports
     await this.events.load()
     await this.#secrets.load()
+    await this.traffic.load()
     const tools = {
       ...this.#ports,
       world: this.world,
       ports: this.#allotment,
-      loadRevision: (number: RevisionNumber) => this.loadRevision(number),
+      loadRevision: (number: RevisionNumber) => this.#revisions.load(number),
     }
     const records = await loadWanted(tools)
     const discovery = await runtime.discover((event) => this.#take(event))
@@ -167,6 +190,7 @@ export class Daemon {
     this.#early = null
     for (const event of early) this.#take(event)
     this.#busyAtMs = this.#ports.clock.now()
+    this.traffic.begin()
     this.#reconciler.begin()
     this.#beat()
   }
@@ -178,6 +202,7 @@ export class Daemon {
     this.#pulse?.cancel()
     if (reason.kind === 'asked') await this.#ports.companions.stop()
     this.operations.close()
+    this.traffic.close()
     await this.#reconciler.close()
     this.#tell('daemon-stopped', 'instances run on', reason.message)
     await this.events.flush()
@@ -225,16 +250,6 @@ export class Daemon {
     return { ...begun, unchanged: false }
   }
 
-  async loadRevision(number: RevisionNumber): Promise<RevisionRecord | null> {
-    const known = this.#revisions.get(number)
-    if (known !== undefined) return known
-    const record = await readRevision(this.#ports.store, number)
-    if (record !== null) this.#revisions.set(number, record)
-    // Only what slots and operations refer to is worth its memory.
-    for (const old of [...this.#revisions.keys()].slice(0, -4)) this.#revisions.delete(old)
-    return record
-  }
-
   redact(text: string): string {
     return this.#secrets.redact(text)
   }
@@ -250,9 +265,9 @@ export class Daemon {
       world: this.world,
       secrets: this.#secrets,
       clock: this.#ports.clock,
-      observe: () => this.#status.instances(false),
+      observe: () => this.#status.instances(false).filter(({ service }) => service !== balancerName),
       limits: () => this.#ports.runtime.guarantees().limits,
-      loadRevision: (number) => this.loadRevision(number),
+      loadRevision: (number) => this.#revisions.load(number),
     }
   }
 

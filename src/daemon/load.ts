@@ -4,6 +4,7 @@
  * touch. A database that is older than what runs (a restored copy) is overruled wherever believing it would repeat something.
  */
 
+import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { asEpoch, asRevisionNumber, asServiceName, claimOfEpoch, parseSlotId } from '../core/model/id.ts'
@@ -126,7 +127,9 @@ async function adoptSlot(
   const wanted = record.revision === null ? null : await specOfRecord(tools, record)
   // A database that has never seen a revision knows nothing: what runs is kept as it is until the next `up` says otherwise.
   const isUnrecorded = world.applied === 0 && world.target === null && occupant?.state === 'running'
-  const shell = reconciler.makeShell(record, wanted ?? (isUnrecorded ? noted : null))
+  // No config holds the balancer: what it was started as says what it is, until there is a table to make another of it.
+  const isBuiltIn = slot === balancerSlot && record.revision !== null
+  const shell = reconciler.makeShell(record, wanted ?? (isUnrecorded || isBuiltIn ? noted : null))
   if (wanted === null && isUnrecorded) world.unrecorded.add(slot)
   tools.ports.remember(slot, note?.port ?? record.port)
   if (occupant !== null) await report(tools, shell, occupant, noted, record)

@@ -48,6 +48,8 @@ test('an operation that is recorded is not overwritten, whoever recorded it, and
     newId: () => 'second',
     tell: () => {},
     report: () => assert.fail('nothing has failed'),
+    troubleOf: () => null,
+    isTableInForce: () => true,
     loadRevision: async () => null,
     onEnd: async () => {},
   })

@@ -6,6 +6,7 @@
 
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
 import { parseSlotId } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
 import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
 import type { ServiceView, ServiceViews } from '../core/rollout/order.ts'
 import { judgeProgress } from '../core/rollout/progress.ts'
@@ -50,6 +51,10 @@ export interface OperationsOptions {
     cause: string | null,
   ) => void
   readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<Failure>
+  /** Why a service cannot be reached, where waiting does not help: a port of a route is taken. */
+  readonly troubleOf: (service: Service) => string | null
+  /** Whether the balancer serves the world as it is now. */
+  readonly isTableInForce: () => boolean
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
   /** Tidies up before another operation may begin. Never rejects. */
   readonly onEnd: () => Promise<void>
@@ -227,14 +232,21 @@ export class Operations {
     const waiting: ServiceView[] = []
     const judgeOne = (view: ServiceView, isWaiting: boolean): ProgressVerdict => {
       const before = this.#progress.get(view.name) ?? null
-      return judgeProgress({ view, slots: slots.get(view.name) ?? [], isWaiting, before, nowMs })
+      const isRouted = view.wanted === null || view.wanted.service.routes.length === 0 || this.#options.isTableInForce()
+      return judgeProgress({ view, slots: slots.get(view.name) ?? [], isWaiting, isRouted, before, nowMs })
     }
     for (const name of record.involved) {
       const view = views.get(name)
       const isWaiting = view !== undefined && this.#isWaiting(view, views)
-      const verdict: ProgressVerdict = view === undefined ? { kind: 'done' } : judgeOne(view, isWaiting)
+      const trouble = record.state === 'running' && view?.wanted ? this.#options.troubleOf(view.wanted.service) : null
+      const verdict: ProgressVerdict =
+        trouble !== null
+          ? { kind: 'failed', slot: null, message: trouble }
+          : view === undefined
+            ? { kind: 'done' }
+            : judgeOne(view, isWaiting)
       verdicts.set(name, verdict)
-      if (isWaiting && verdict.kind === 'moving') waiting.push(view)
+      if (view !== undefined && isWaiting && verdict.kind === 'moving') waiting.push(view)
     }
     const moving = [...verdicts.values()].filter(({ kind }) => kind === 'moving').length
     if (moving === waiting.length) for (const view of waiting) verdicts.set(view.name, judgeOne(view, false))

@@ -43,6 +43,7 @@ function open(beforeWrite: () => Promise<void>): {
     store,
     checkpoint: null,
     onChange: () => {},
+    onSlotChange: () => {},
     flushStory: async () => {},
     tools: {
       runtime: createSimulatedRuntime(kernel, async () => {}),

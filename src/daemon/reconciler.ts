@@ -4,12 +4,14 @@
  * record of something not yet done, which the next look does.
  */
 
+import { balancerName } from '../core/balance/balancer-service.ts'
 import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
 import { newSlot } from '../core/instance/slot.ts'
 import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
 import { parseSlotId, slotId } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
 import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
-import type { ServiceView, ServiceViews } from '../core/rollout/order.ts'
+import type { Gate, ServiceView, ServiceViews } from '../core/rollout/order.ts'
 import { planRollout } from '../core/rollout/rollout.ts'
 import type { Move } from '../core/rollout/rollout.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
@@ -26,8 +28,10 @@ export interface ReconcilerOptions {
   readonly store: Store
   readonly tools: Omit<SlotTools, 'settled' | 'changed'>
   readonly checkpoint: Checkpoint
-  /** Called after every look, and whenever a slot has changed. */
+  /** Called after every look. */
   readonly onChange: () => void
+  /** Called at once when something about a slot has changed that others decide by. */
+  readonly onSlotChange: (slot: SlotId) => void
   /** Resolves when every event told so far has been written (or cannot be). */
   readonly flushStory: () => Promise<void>
 }
@@ -57,7 +61,10 @@ export class Reconciler {
     this.#tools = {
       ...options.tools,
       settled: (slot, epoch, outcome) => this.#settle(slot, epoch, outcome),
-      changed: () => this.nudge(),
+      changed: (slot) => {
+        this.nudge()
+        options.onSlotChange(slot)
+      },
     }
   }
 
@@ -243,9 +250,14 @@ export class Reconciler {
     for (const shell of this.#world.shells.values()) {
       const { goal, gate } = shell.slot
       if (goal.kind !== 'run') continue
-      const next = startGate(goal.spec.service, views)
+      const next = this.#gateOf(goal.spec.service, views)
       if (next.open !== gate.open || next.because !== gate.because) shell.dispatch({ kind: 'gate', ...next })
     }
+  }
+
+  #gateOf(service: Service, views: ServiceViews): Gate {
+    if (service.name !== balancerName || this.#world.traffic?.isPrepared === true) return startGate(service, views)
+    return { open: false, because: 'waits for its first table' }
   }
 
   #settle(slot: SlotId, epoch: Epoch, outcome: Outcome | null): void {

@@ -3,6 +3,7 @@
  * `layoutVersion` and reads the old one. Revisions are written once and never changed; their fate is a record of its own.
  */
 
+import type { UpstreamId } from '../core/balance/table.ts'
 import type { Outcome } from '../core/instance/slot.ts'
 import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { completeProject } from '../core/model/complete.ts'
@@ -22,6 +23,7 @@ export const keys = {
   applied: 'applied',
   operation: 'operation',
   claims: 'claims',
+  traffic: 'traffic',
   secretKey: 'secret-key',
   revision: (number: number): string => `revision/${padded(number)}`,
   fate: (number: number): string => `fate/${padded(number)}`,
@@ -86,6 +88,14 @@ export async function readRevision(store: Store, number: number): Promise<Revisi
     keys.revision(number),
   )
   return record === null ? null : { ...record, project: completeProject(record.project) }
+}
+
+/** What the balancer serves, as it last confirmed: written before anybody relies on it. */
+export interface TrafficRecord {
+  readonly active: readonly UpstreamId[]
+  readonly draining: readonly UpstreamId[]
+  /** Those that it was, or is about to be, told of and has not confirmed: they may have requests. */
+  readonly asked: readonly UpstreamId[]
 }
 
 export async function readRecord<Shape>(store: Store, key: string): Promise<Shape | null> {

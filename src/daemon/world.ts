@@ -4,6 +4,7 @@
  * moment: `load.ts` rebuilds it from the store, the slot directories and the kernel.
  */
 
+import { balancerName } from '../core/balance/balancer-service.ts'
 import type { Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { asRevisionNumber, parseSlotId } from '../core/model/id.ts'
@@ -14,6 +15,16 @@ import type { SlotView, Wanted } from '../core/rollout/rollout.ts'
 import type { Epoch } from '../core/model/id.ts'
 import type { RevisionRecord, SlotRecord } from './records.ts'
 import type { SlotShell } from './slot-shell.ts'
+
+/** What the rest of the daemon asks about the balancer. */
+export interface TrafficView {
+  /** The balancer's own service, while there are routes. */
+  readonly wanted: Wanted | null
+  /** Whether its files hold a table. */
+  readonly isPrepared: boolean
+  isServing(slot: SlotId, epoch: Epoch): boolean
+  isPresumed(shell: SlotShell): boolean
+}
 
 export class World {
   /** The revision that holds; 0 when none ever did. */
@@ -34,6 +45,10 @@ export class World {
   lastRevision: number = 0
   /** Why the daemon cannot do its work fully, for `status`: "the disk is full". */
   condition: string | null = null
+  /** What the balancer does; null where there is none, as in tests of the rest. */
+  traffic: TrafficView | null = null
+  /** Services of which a new revision is only being tried, with a share of the requests. */
+  readonly onTrial: Set<ServiceName> = new Set()
 
   get project(): Project | null {
     return this.target?.project ?? null
@@ -48,6 +63,7 @@ export class World {
   }
 
   wantedOf(name: ServiceName): Wanted | null {
+    if (name === balancerName) return this.traffic?.wanted ?? null
     const service = this.#services().get(name)
     if (service === undefined || this.stoppedByHand.has(name)) return null
     return { service, identity: this.#identityOf(service) }
@@ -56,6 +72,7 @@ export class World {
   /** Every service that should be or of which something still is. */
   serviceNames(): readonly ServiceName[] {
     const names = new Set<ServiceName>(this.#services().keys())
+    if (this.wantedOf(balancerName) !== null) names.add(balancerName)
     for (const id of this.shells.keys()) names.add(parseSlotId(id).service)
     return [...names]
   }
@@ -65,7 +82,7 @@ export class World {
     for (const shell of this.shells.values()) {
       const { service, index } = parseSlotId(shell.id)
       const list = slots.get(service) ?? []
-      list.push(viewOf(shell, index))
+      list.push(this.#viewOf(shell, index))
       slots.set(service, list)
     }
     const views = new Map<ServiceName, ServiceView>()
@@ -139,17 +156,33 @@ export class World {
     this.#identities.set(service, { generation, identity })
     return identity
   }
-}
 
-function viewOf(shell: SlotShell, index: number): SlotView {
-  const { goal, occupancy, outcome } = shell.slot
-  const goalIdentity = goal.kind === 'run' ? goal.spec.identity : null
-  const isRight = occupancy.kind === 'live' && occupancy.spec.identity === goalIdentity
-  return {
-    index,
-    goalIdentity,
-    isVacant: occupancy.kind === 'vacant',
-    isReady: isRight && shell.describe().isReady,
-    isDone: outcome?.kind === 'completed' && outcome.identity === goalIdentity,
+  /** Whether the slot runs a revision that is only being tried. */
+  isCanary(shell: SlotShell): boolean {
+    const { service } = parseSlotId(shell.id)
+    const { goal } = shell.slot
+    return this.onTrial.has(service) && goal.kind === 'run' && goal.spec.identity === this.wantedOf(service)?.identity
+  }
+
+  #viewOf(shell: SlotShell, index: number): SlotView {
+    const { goal, occupancy, outcome } = shell.slot
+    const goalIdentity = goal.kind === 'run' ? goal.spec.identity : null
+    const isRight = occupancy.kind === 'live' && occupancy.spec.identity === goalIdentity
+    return {
+      index,
+      goalIdentity,
+      isVacant: occupancy.kind === 'vacant',
+      isReady: isRight && this.isInUse(shell),
+      isDone: outcome?.kind === 'completed' && outcome.identity === goalIdentity,
+    }
+  }
+
+  /** Ready means: proven, and where it has routes, served by the balancer (decision 11). */
+  isInUse(shell: SlotShell): boolean {
+    const { occupancy } = shell.slot
+    if (occupancy.kind !== 'live') return false
+    const isProven = shell.describe().isReady || this.traffic?.isPresumed(shell) === true
+    const hasRoutes = occupancy.spec.service.routes.length > 0
+    return isProven && (!hasRoutes || this.traffic?.isServing(shell.id, occupancy.epoch) === true)
   }
 }

@@ -90,6 +90,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       runtime,
       net: createNet({ version }),
       commands: nodeCommandRunner,
+      balancers: null,
       clock: nodeClock,
       random: nodeRandom,
       log,

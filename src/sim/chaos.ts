@@ -56,7 +56,7 @@ class History {
     else if (wish < 0.65) this.#note(await this.#machine.ask(this.#wish()))
     const victims = kernel.running()
     if (fault < 0.3 && victims.length > 0) kernel.kill(random.pick(victims))
-    else if (fault < 0.4 && victims.length > 0) random.pick(victims).isSick = true
+    else if (fault < 0.4 && victims.length > 0) Object.assign(random.pick(victims), { isSick: true, wasSick: true })
     else if (fault < 0.55) this.#machine.killDaemon()
     else if (fault < 0.6) this.#machine.reboot()
     else if (fault < 0.7) kernel.isDiskFull = true

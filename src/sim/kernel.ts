@@ -20,6 +20,8 @@ export interface Instance {
   exit: Exit | null
   /** It lives and answers nobody. */
   isSick: boolean
+  /** It has been, at any time. */
+  wasSick: boolean
   /** Its command came into being, whatever became of it. */
   hasBegun: boolean
   /** Its enclosure is gone: a keeper that comes now can only leave. */
@@ -41,6 +43,9 @@ export class SimulatedKernel {
   bootId = 'boot-1'
   #nextPid = 100
   #onEvent: (event: RuntimeEvent) => void = () => {}
+  /** Told of each command that comes to life, and of each that the daemon asks to end. */
+  onRun: (instance: Instance) => void = () => {}
+  onAskedToEnd: (instance: Instance) => void = () => {}
 
   constructor(clock: SimulatedClock, random: SeededRandom) {
     this.clock = clock
@@ -68,6 +73,7 @@ export class SimulatedKernel {
       state: 'keeper',
       exit: null,
       isSick: order.command[0] === 'sick',
+      wasSick: order.command[0] === 'sick',
       hasBegun: false,
       isClosed: false,
     }
@@ -90,6 +96,7 @@ export class SimulatedKernel {
   }
 
   signal(instance: Instance): void {
+    if (instance.state === 'running') this.onAskedToEnd(instance)
     if (instance.state !== 'running' || instance.order.command[0] === 'deaf') return
     this.clock.after(1 + this.random.below(300), () => this.#end(instance, { kind: 'signal', signal: 'SIGTERM' }))
   }
@@ -121,6 +128,7 @@ export class SimulatedKernel {
     this.#witness(instance)
     instance.state = 'running'
     instance.hasBegun = true
+    this.onRun(instance)
     const { slot, epoch } = order
     this.#onEvent({ kind: 'started', slot, epoch, pid: instance.pid, startTicks: instance.pid, startedAt: instance.startedAt })
     this.#live(instance)

@@ -13,6 +13,7 @@ import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Store } from '../ports/store.ts'
 import type { OperationRequest, Requester } from '../protocol/api.ts'
+import { SimulatedBalancer } from './balancer.ts'
 import { SimulatedClock } from './clock.ts'
 import { SimulatedKernel } from './kernel.ts'
 import { SeededRandom } from './random.ts'
@@ -28,6 +29,7 @@ export class SimulatedMachine {
   readonly clock: SimulatedClock = new SimulatedClock()
   readonly random: SeededRandom
   readonly kernel: SimulatedKernel
+  readonly balancer: SimulatedBalancer
   /** Whether the next daemon takes the state for a copy whose original is lost. */
   isTakenOver: boolean = false
   readonly log: string[] = []
@@ -35,10 +37,13 @@ export class SimulatedMachine {
   #life: Life | null = null
   /** Probability of death at each await. */
   deathRate = 0
+  /** Called between any two moments: for what must hold at all times. */
+  watch: () => void = () => {}
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed)
     this.kernel = new SimulatedKernel(this.clock, this.random)
+    this.balancer = new SimulatedBalancer(this.kernel)
   }
 
   get daemon(): Daemon | null {
@@ -126,6 +131,7 @@ export class SimulatedMachine {
   async #turn(isReached: () => boolean, endMs: number): Promise<void> {
     for (;;) {
       await turnOfTheLoop()
+      this.watch()
       if (isReached()) return
       if (!this.clock.turn(endMs)) return
     }
@@ -173,6 +179,7 @@ export class SimulatedMachine {
           },
         },
         commands: { run: async () => ({ code: 0, output: '' }) },
+        balancers: { choose: () => 'embedded', open: async () => this.balancer.handle(pass) },
         clock,
         random: this.random,
         log: { write: (level, message) => void this.log.push(`${level} ${message}`) },

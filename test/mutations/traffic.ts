@@ -2,6 +2,9 @@
 
 import type { Mutation } from './mutation.ts'
 
+const histories = 'src/sim/traffic.test.ts'
+const rollingUpdate = 'a rolling update, whatever dies or answers late, always leaves somebody who serves and cuts nobody'
+const newDaemon = 'a new daemon takes nobody out of use before it has probed, and adopts the balancer as it is'
 const endings = 'src/core/instance/ending.test.ts'
 
 export const trafficMutations: readonly Mutation[] = [
@@ -34,5 +37,41 @@ export const trafficMutations: readonly Mutation[] = [
       file: endings,
       test: 'a hanging instance is ended at once: it would keep its requests waiting for nothing',
     },
+  },
+  {
+    name: 'ready-before-it-is-in-force',
+    rule: 'an instance with routes is ready when the balancer serves its epoch',
+    file: 'src/daemon/world.ts',
+    find: `isProven && (!hasRoutes || this.traffic?.isServing(shell.id, occupancy.epoch) === true)`,
+    replace: `isProven`,
+    caughtBy: { file: histories, test: rollingUpdate },
+  },
+  {
+    name: 'table-before-adoption',
+    rule: 'a new daemon takes nobody out of use before it knows what runs',
+    file: 'src/daemon/traffic.ts',
+    find: `if (!this.#hasBegun || this.#isLooking`,
+    replace: `if (this.#isLooking`,
+    caughtBy: { file: histories, test: newDaemon },
+  },
+  {
+    name: 'unproven-is-unready',
+    rule: 'a new daemon takes nobody out of use before it has probed',
+    file: 'src/daemon/carriers.ts',
+    find: `at.health.isReady || isPresumed(shell, record) ? 'active'`,
+    replace: `at.health.isReady ? 'active'`,
+    caughtBy: { file: histories, test: newDaemon },
+  },
+  {
+    name: 'drained-by-an-older-table',
+    rule: 'only what the balancer counts after it has been told of the drain means anything',
+    file: 'src/daemon/traffic.ts',
+    find: `    if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
+    await this.#watchDrains(balancer)
+`,
+    replace: `    for (const { shell, epoch } of drainingShells(this.#world)) shell.dispatch({ kind: 'under-way', epoch, requests: 0 })
+    if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
+`,
+    caughtBy: { file: histories, test: rollingUpdate },
   },
 ]

@@ -45,13 +45,16 @@ export interface ProgressInput {
   readonly view: ServiceView
   readonly slots: readonly SlotProgress[]
   readonly isWaiting: boolean
+  /** Whether the balancer's table is of this world; true where there is no route. */
+  readonly isRouted: boolean
   readonly before: ServiceProgress | null
   readonly nowMs: number
 }
 
 export function judgeProgress(input: ProgressInput): ProgressVerdict {
   const { view, slots, before, nowMs } = input
-  if (view.isJobDone ? slots.every((slot) => slot.isFresh || isAtRest(slot)) : isSettled(view)) return { kind: 'done' }
+  const hasSettled = view.isJobDone ? slots.every((slot) => slot.isFresh || isAtRest(slot)) : isSettled(view)
+  if (hasSettled && input.isRouted) return { kind: 'done' }
   const fresh = slots.filter((slot) => slot.isFresh)
   const broken = fresh.find((slot) => slot.state === 'failed' || slot.state === 'crash-looping')
   if (broken !== undefined) {
@@ -63,6 +66,12 @@ export function judgeProgress(input: ProgressInput): ProgressVerdict {
   const hasMoved = before === null || before.mark !== mark || ready > before.ready || input.isWaiting
   const progress = hasMoved ? { mark, ready: Math.max(ready, before?.ready ?? 0), sinceMs: nowMs } : before
   const limitMs = limitOf(view, slots)
+  if (hasSettled && nowMs - progress.sinceMs >= limitMs)
+    return {
+      kind: 'failed',
+      slot: null,
+      message: `the balancer has not taken the routes of ${view.name} within ${limitMs / 1000} s`,
+    }
   if (nowMs - progress.sinceMs >= limitMs) {
     const late = fresh.find((slot) => !slot.isReady) ?? slots.find((slot) => !isAtRest(slot)) ?? null
     const what = late === null ? view.name : late.slot

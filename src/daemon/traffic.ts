@@ -1,0 +1,391 @@
+/**
+ * The daemon's hand on the balancer. It looks at the world, makes the table, has it put in force, and remembers what is: an instance with
+ * routes is ready only when the balancer serves its epoch, and what leaves is asked to stop only when the balancer says that it has
+ * finished. All of it happens one thing after another in a loop of its own, and nobody waits for it: a balancer that hangs stops no slot.
+ *
+ * What is in force is written down before anybody relies on it, so that the next daemon does not take out of use what it has not probed yet.
+ */
+
+import { balancerKindOf, balancerService, balancerSlot } from '../core/balance/balancer-service.ts'
+import { makeTable } from '../core/balance/make-table.ts'
+import type { HeldCertificate, RoutedService } from '../core/balance/make-table.ts'
+import type { RoutingTable, UpstreamId } from '../core/balance/table.ts'
+import { upstreamId } from '../core/balance/table.ts'
+import { balancer as defaultSettings } from '../core/config/defaults.ts'
+import type { Story } from '../core/model/event.ts'
+import type { Epoch, SlotId } from '../core/model/id.ts'
+import type { BalancerSettings, Service } from '../core/model/service.ts'
+import { processIdentity } from '../core/model/service.ts'
+import type { Wanted } from '../core/rollout/rollout.ts'
+import type { Balancer, BalancerObservation } from '../ports/balancer.ts'
+import type { BalancerKind, Balancers } from '../ports/balancers.ts'
+import type { Clock, Timer } from '../ports/clock.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Log } from '../ports/log.ts'
+import type { Store } from '../ports/store.ts'
+import { carriersOf, drainingShells, isPresumed, routedServices } from './carriers.ts'
+import { keys, put, readRecord } from './records.ts'
+import type { TrafficRecord } from './records.ts'
+import type { SlotShell } from './slot-shell.ts'
+import type { World } from './world.ts'
+
+export interface TrafficOptions {
+  readonly world: World
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly balancers: Balancers | null
+  readonly portOf: (slot: SlotId) => number | null
+  readonly tell: (story: Story) => void
+  /** Something about what is in force has changed: slots may be ready, or in trouble, that were not. */
+  readonly onChange: () => void
+  /** What there is to show; filled by whoever fetches certificates. */
+  readonly certificates: () => {
+    readonly held: readonly HeldCertificate[]
+    readonly challenges: Readonly<Record<string, string>>
+  }
+}
+
+/** Why the balancer does not do what the table says. */
+export interface Trouble {
+  readonly code: string
+  readonly message: string
+}
+
+/** How often a balancer is asked about what drains: far below any request's time, and only while something drains. */
+const drainPollMs = 75
+const retryMs = 250
+/** A port that is taken, a certificate that does not fit: nothing that changes within moments. */
+const slowRetryMs = 2000
+/** No answer of a balancer takes that long; whoever waited on would stop every later change. */
+const answerLimitMs = 20_000
+
+export class Traffic {
+  readonly #options: TrafficOptions
+  readonly #world: World
+  #balancer: Balancer | null = null
+  #service: Service | null = null
+  /** Whether there are routes; null until the first look. */
+  #isNeeded: boolean | null = null
+  #trouble: Trouble | null = null
+  #record: TrafficRecord = nothingServed
+  /** What the process of that epoch serves, as JSON; null when that is not certain. */
+  #inForce: { readonly epoch: Epoch; readonly text: string } | null = null
+  #prepared: string | null = null
+  #retryAtMs = 0
+  #turn: Promise<unknown> = Promise.resolve()
+  #hasBegun = false
+  #isLooking = false
+  #isDirty = false
+  #isClosed = false
+  #timer: Timer | null = null
+  #timerMs = 0
+
+  constructor(options: TrafficOptions) {
+    this.#options = options
+    this.#world = options.world
+  }
+
+  /** What an earlier daemon had put in force. */
+  async load(): Promise<void> {
+    this.#record = (await readRecord<TrafficRecord>(this.#options.store, keys.traffic)) ?? this.#record
+  }
+
+  /** The balancer's service, while there are routes. Until that is known it stays as it was found. */
+  get wanted(): Wanted | null {
+    if (this.#isNeeded === false) return null
+    if (this.#service === null) {
+      const goal = this.#shell()?.slot.goal
+      return goal?.kind === 'run' ? goal.spec : null
+    }
+    const identity = processIdentity(this.#service, this.#world.generationOf(this.#service.name))
+    return { service: this.#service, identity }
+  }
+
+  /** Whether its files hold a table: only then may it start. */
+  get isPrepared(): boolean {
+    return this.#prepared !== null
+  }
+
+  get trouble(): Trouble | null {
+    return this.#trouble
+  }
+
+  /** Whether what the balancer has confirmed is the table of the world as it is now. */
+  isInForce(): boolean {
+    const at = this.#shell()?.slot.occupancy
+    if (at?.kind !== 'live' || this.#inForce?.epoch !== at.epoch) return false
+    return JSON.stringify(this.#table(routedServices(this.#world))) === this.#inForce.text
+  }
+
+  /** Why a route of the service cannot be served, where that is not going to change by itself. */
+  troubleOf(service: Service): string | null {
+    const { httpPort, httpsPort } = this.#settings()
+    if (this.#trouble === null || this.#trouble.code === 'E_BALANCER_AWAY' || service.routes.length === 0) return null
+    if (this.#trouble.code !== 'E_BALANCER_PORT') return this.#trouble.message
+    const named = new Set(this.#trouble.message.match(/\d+/g))
+    const ports = service.routes.flatMap(({ to }) => (to.kind === 'port' ? [to.port] : [httpPort, httpsPort]))
+    return ports.some((port) => named.has(String(port))) ? this.#trouble.message : null
+  }
+
+  get kind(): BalancerKind | null {
+    return this.#balancer?.kind ?? null
+  }
+
+  /** Whether new requests go to this epoch of the slot. */
+  isServing(slot: SlotId, epoch: Epoch): boolean {
+    return this.#record.active.includes(upstreamId(slot, epoch))
+  }
+
+  /** An adopted instance that was in force and has not been probed since: nothing has shown that it is not ready any more. */
+  isPresumed(shell: SlotShell): boolean {
+    return isPresumed(shell, this.#record)
+  }
+
+  /** Until now slots were still being adopted: a table of some of them would take the others out of use. */
+  begin(): void {
+    this.#hasBegun = true
+    this.note()
+  }
+
+  /** Something has changed; any number of notes before the look make one look. */
+  note(): void {
+    this.#isDirty = true
+    if (!this.#hasBegun || this.#isLooking || this.#isClosed) return
+    this.#isLooking = true
+    void this.#inTurn(() => this.#lookUntilQuiet()).finally(() => {
+      this.#isLooking = false
+      if (this.#isDirty) this.note()
+    })
+  }
+
+  /** Null when no balancer answers. */
+  async observe(): Promise<BalancerObservation | null> {
+    const balancer = this.#balancer
+    if (balancer === null || this.#shell()?.slot.occupancy.kind !== 'live') return null
+    return this.#inTurn(() => this.#within(balancer.observe())).catch(() => null)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#timer?.cancel()
+  }
+
+  #shell(): SlotShell | undefined {
+    return this.#world.shells.get(balancerSlot)
+  }
+
+  /** One at a time: an observation is of the table that was applied before it. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = this.#turn.then(work, work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #lookUntilQuiet(): Promise<void> {
+    // Let everything that happens in this turn of the loop be seen by one look.
+    await Promise.resolve()
+    while (this.#isDirty && !this.#isClosed) {
+      this.#isDirty = false
+      try {
+        await this.#look()
+      } catch (error) {
+        this.#hindered(error)
+        return
+      }
+    }
+  }
+
+  async #look(): Promise<void> {
+    const services = routedServices(this.#world)
+    if (services.length === 0) return this.#leave()
+    if (this.#options.balancers === null) throw new DarumaError('E_BALANCER_MISSING', 'This daemon has no balancer.')
+    this.#isNeeded = true
+    const balancer = await this.#open(this.#options.balancers)
+    const table = this.#table(services)
+    const text = JSON.stringify(table)
+    const at = this.#shell()?.slot.occupancy
+    if (at?.kind !== 'live') return this.#prepare(balancer, table, text)
+    if (this.#service === null) await this.#prepare(balancer, table, text)
+    const isInForce = this.#inForce?.text === text && this.#inForce.epoch === at.epoch
+    if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
+    await this.#watchDrains(balancer)
+  }
+
+  #table(services: readonly RoutedService[]): RoutingTable {
+    const { held, challenges } = this.#options.certificates()
+    const carriers = carriersOf(this.#world, { record: this.#record, portOf: this.#options.portOf })
+    return makeTable({ settings: this.#settings(), services, carriers, certificates: held, challenges })
+  }
+
+  /** No route is left: the balancer ends, and nothing is in force. */
+  async #leave(): Promise<void> {
+    const wasNeeded = this.#isNeeded !== false
+    this.#isNeeded = false
+    this.#service = null
+    this.#balancer = null
+    this.#inForce = null
+    this.#prepared = null
+    this.#overcome()
+    this.#releaseDrains()
+    await this.#writeDown(nothingServed)
+    if (wasNeeded) this.#options.onChange()
+  }
+
+  #settings(): BalancerSettings {
+    return this.#world.project?.balancer ?? defaultSettings
+  }
+
+  /** What runs stays what it is as long as the config does not ask for the other one by name: to change it makes a gap. */
+  async #open(balancers: Balancers): Promise<Balancer> {
+    const { program } = this.#settings()
+    const kind = (program === 'auto' ? this.#presentKind() : null) ?? balancers.choose(program)
+    if (this.#balancer?.kind === kind) return this.#balancer
+    this.#service = null
+    this.#inForce = null
+    this.#prepared = null
+    this.#balancer = await balancers.open(kind)
+    return this.#balancer
+  }
+
+  #presentKind(): BalancerKind | null {
+    const slot = this.#shell()?.slot
+    if (slot === undefined) return null
+    const spec = slot.goal.kind === 'run' ? slot.goal.spec : slot.occupancy.kind === 'vacant' ? null : slot.occupancy.spec
+    return spec === null ? null : balancerKindOf(spec.service)
+  }
+
+  async #prepare(balancer: Balancer, table: RoutingTable, text: string): Promise<void> {
+    if (this.#prepared !== text || this.#service === null) {
+      await this.#noteAsked(table)
+      const program = await this.#within(balancer.prepare(table))
+      this.#prepared = text
+      this.#service = balancerService(balancer.kind, program)
+      this.#options.onChange()
+    }
+    // With no process there are no requests under way, and the one that comes reads what was just written.
+    if ((this.#shell()?.slot.occupancy.kind ?? 'vacant') !== 'vacant') return this.#wakeIn(drainPollMs)
+    this.#releaseDrains()
+  }
+
+  async #apply(balancer: Balancer, table: RoutingTable, text: string, epoch: Epoch): Promise<void> {
+    this.#inForce = null
+    await this.#noteAsked(table)
+    try {
+      await this.#within(balancer.apply(table))
+      this.#overcome()
+    } catch (error) {
+      // All of it but that listener is in force.
+      if (!(error instanceof DarumaError) || error.code !== 'E_BALANCER_PORT') throw error
+      this.#troubled(error)
+      this.#retryAtMs = this.#options.clock.now() + slowRetryMs
+      this.#wakeIn(slowRetryMs)
+    }
+    await this.#writeDown(recordOf(table))
+    this.#inForce = { epoch, text }
+    this.#prepared = text
+    this.#options.onChange()
+  }
+
+  /** A port that somebody else has may be free by now. */
+  #mustRetry(): boolean {
+    return this.#trouble?.code === 'E_BALANCER_PORT' && this.#options.clock.now() >= this.#retryAtMs
+  }
+
+  /** Before it may get a request: whoever may have some must be let finish by the next daemon too. */
+  async #noteAsked(table: RoutingTable): Promise<void> {
+    const { active, draining, asked } = this.#record
+    const known = new Set([...active, ...draining, ...asked])
+    const fresh = recordOf(table).active.filter((id) => !known.has(id))
+    if (fresh.length > 0) await this.#writeDown({ active, draining, asked: [...asked, ...fresh] })
+  }
+
+  async #writeDown(record: TrafficRecord): Promise<void> {
+    if (JSON.stringify(record) === JSON.stringify(this.#record)) return
+    // A full disk hinders every change that could rely on this, and the next daemon only probes a moment longer.
+    await this.#options.store.transact({ then: [put(keys.traffic, record)] }).catch((error: unknown) => {
+      this.#options.log.write('warn', `what the balancer serves could not be written down: ${String(error)}`)
+    })
+    this.#record = record
+  }
+
+  async #watchDrains(balancer: Balancer): Promise<void> {
+    const draining = drainingShells(this.#world)
+    if (draining.length === 0) return
+    const { upstreams } = await this.#within(balancer.observe())
+    for (const { shell, epoch } of draining) {
+      const id = upstreamId(shell.id, epoch)
+      // It began to drain after the table was made: the next one says so, and only then its count means anything.
+      if (this.#record.active.includes(id) || this.#record.asked.includes(id)) this.#isDirty = true
+      else shell.dispatch({ kind: 'under-way', epoch, requests: upstreams.get(id)?.active ?? 0 })
+    }
+    if (drainingShells(this.#world).length > 0) this.#wakeIn(drainPollMs)
+  }
+
+  #hindered(error: unknown): void {
+    this.#inForce = null
+    const code = error instanceof DarumaError ? error.code : null
+    this.#troubled(error)
+    this.#wakeIn(code === 'E_BALANCER_AWAY' ? retryMs : slowRetryMs)
+    if (this.#balancer === null) this.#releaseDrains()
+  }
+
+  /** No process serves anybody: nothing is under way, and nothing will be. */
+  #releaseDrains(): void {
+    for (const { shell, epoch } of drainingShells(this.#world)) shell.dispatch({ kind: 'under-way', epoch, requests: 0 })
+  }
+
+  #troubled(error: unknown): void {
+    const code = error instanceof DarumaError ? error.code : 'E_BALANCER_AWAY'
+    const message = error instanceof Error ? error.message : String(error)
+    const isNews = this.#trouble?.code !== code || this.#trouble.message !== message
+    this.#trouble = { code, message }
+    if (!isNews) return
+    // One that is just starting, or starting again, is the slot's own story.
+    if (code !== 'E_BALANCER_AWAY') this.#options.tell({ kind: 'blocked', slot: balancerSlot, epoch: null, message, cause: null })
+    this.#options.onChange()
+  }
+
+  #overcome(): void {
+    if (this.#trouble === null) return
+    if (this.#trouble.code !== 'E_BALANCER_AWAY')
+      this.#options.tell({
+        kind: 'unblocked',
+        slot: balancerSlot,
+        epoch: null,
+        message: 'serves every route again',
+        cause: null,
+      })
+    this.#trouble = null
+  }
+
+  /** The sooner of what was asked. */
+  #wakeIn(delayMs: number): void {
+    const atMs = this.#options.clock.now() + delayMs
+    if (this.#timer !== null && this.#timerMs <= atMs) return
+    this.#timer?.cancel()
+    this.#timerMs = atMs
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#timer = null
+      this.note()
+    })
+  }
+
+  async #within<Result>(answer: Promise<Result>): Promise<Result> {
+    let timer: Timer | null = null
+    const limit = new Promise<never>((_resolve, reject) => {
+      timer = this.#options.clock.after(answerLimitMs, () =>
+        reject(new DarumaError('E_BALANCER_AWAY', `The balancer has not answered for ${answerLimitMs / 1000} s.`)),
+      )
+    })
+    return Promise.race([answer, limit]).finally(() => timer?.cancel())
+  }
+}
+
+function recordOf({ pools }: RoutingTable): TrafficRecord {
+  const idsOf = (wanted: 'active' | 'draining'): readonly UpstreamId[] =>
+    pools.flatMap(({ upstreams }) => upstreams.filter(({ state }) => state === wanted).map(({ id }) => id))
+  return { active: idsOf('active'), draining: idsOf('draining'), asked: [] }
+}
+
+const nothingServed: TrafficRecord = { active: [], draining: [], asked: [] }

@@ -1,0 +1,141 @@
+/**
+ * The balancer of the simulated machine, with the contract of the real ones: its files outlive everything, what it serves lives in the
+ * process in its slot, and requests are numbers that come while an upstream is in use and go with time. It confirms late, or not at all, and
+ * it is a witness: whoever is asked to end while it has requests under way had them cut.
+ */
+
+import { balancerSlot } from '../core/balance/balancer-service.ts'
+import type { RoutingTable, Upstream } from '../core/balance/table.ts'
+import type { Service } from '../core/model/service.ts'
+import type { Balancer, BalancerObservation, UpstreamCounters } from '../ports/balancer.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Instance, SimulatedKernel } from './kernel.ts'
+
+/** The longest request; shorter than the shortest drain in any history. */
+const maxRequestMs = 2000
+
+interface Process {
+  readonly instance: Instance
+  table: RoutingTable
+  /** By upstream: when its last request will have ended, once no new one comes. */
+  readonly busyUntilMs: Map<string, number>
+}
+
+export class SimulatedBalancer {
+  readonly #kernel: SimulatedKernel
+  #files: RoutingTable | null = null
+  #process: Process | null = null
+  /** Probability that an answer is lost, though what was asked is done. */
+  lossRate = 0
+  /** The port that a stranger holds. */
+  takenPort: number | null = null
+
+  constructor(kernel: SimulatedKernel) {
+    this.#kernel = kernel
+    kernel.onRun = (instance) => this.#begin(instance)
+    kernel.onAskedToEnd = (instance) => this.#witness(instance)
+  }
+
+  /** What new requests are routed by now; null while no process serves anybody. */
+  get table(): RoutingTable | null {
+    return this.#alive()?.table ?? null
+  }
+
+  /** Upstreams of a service that get new requests and are there to answer them. */
+  serving(service: string): readonly Upstream[] {
+    const pool = this.table?.pools.find(({ id }) => id === service)
+    return (pool?.upstreams ?? []).filter((upstream) => upstream.state === 'active' && this.#instanceOf(upstream) !== null)
+  }
+
+  handle(pass: () => Promise<void>): Balancer {
+    const slow = async (): Promise<void> => {
+      await pass()
+      if (this.#kernel.isCalm || !this.#kernel.random.chance(0.1)) return
+      await new Promise<void>((resolve) => this.#kernel.clock.after(this.#kernel.random.below(800), resolve))
+    }
+    return {
+      kind: 'embedded',
+      prepare: async (table) => {
+        await pass()
+        this.#files = table
+        return { command: ['serve', 'balancer'], directory: '/state/balancer', environment: {} }
+      },
+      apply: async (table) => {
+        await slow()
+        this.#files = table
+        await pass()
+        const process = this.#reached()
+        process.table = table
+        await slow()
+        if (this.#kernel.random.chance(this.lossRate)) throw away()
+        if (table.listeners.some(({ port }) => port === this.takenPort))
+          throw new DarumaError('E_BALANCER_PORT', `port ${this.takenPort} is taken by a stranger`)
+      },
+      observe: async () => {
+        await slow()
+        const observation = this.#observe(this.#reached())
+        await pass()
+        return observation
+      },
+    }
+  }
+
+  #begin(instance: Instance): void {
+    if (instance.order.slot !== balancerSlot) return
+    if (this.#files === null) this.#kernel.violations.push('the balancer was started before it had a table')
+    else {
+      const draining = this.#files.pools.flatMap(({ upstreams }) => upstreams.filter(({ state }) => state === 'draining'))
+      this.#process = { instance, table: this.#files, busyUntilMs: new Map(draining.map(({ id }) => [id, 0])) }
+    }
+  }
+
+  #alive(): Process | null {
+    return this.#process?.instance.state === 'running' ? this.#process : null
+  }
+
+  #reached(): Process {
+    const process = this.#alive()
+    if (process === null || this.#kernel.random.chance(this.lossRate)) throw away()
+    return process
+  }
+
+  #observe(process: Process): BalancerObservation {
+    const upstreams = new Map<string, UpstreamCounters>()
+    for (const { upstreams: own } of process.table.pools)
+      for (const upstream of own)
+        upstreams.set(upstream.id, {
+          requests: 0,
+          failed: 0,
+          active: this.#underWay(process, upstream) ? 1 : 0,
+          isEjected: false,
+        })
+    return { pools: new Map(), upstreams, connections: 0, refused: 0 }
+  }
+
+  /** Requests come to an active upstream at any time; from the moment in which it drains the last of them takes a while. */
+  #underWay(process: Process, upstream: Upstream): boolean {
+    if (upstream.state === 'active') return true
+    const known = process.busyUntilMs.get(upstream.id)
+    const untilMs = known ?? this.#kernel.clock.now() + this.#kernel.random.below(maxRequestMs)
+    process.busyUntilMs.set(upstream.id, untilMs)
+    return this.#kernel.clock.now() < untilMs && this.#instanceOf(upstream) !== null
+  }
+
+  #instanceOf({ slot, epoch }: Upstream): Instance | null {
+    return this.#kernel.of(slot).find(({ order, state }) => order.epoch === epoch && state === 'running') ?? null
+  }
+
+  #witness(instance: Instance): void {
+    const process = this.#alive()
+    const { slot, epoch, note } = instance.order
+    const { service } = JSON.parse(note) as { readonly service: Service }
+    // What hangs is ended at once, with its requests.
+    if (process === null || instance.wasSick || service.routes.length === 0) return
+    const pools = process.table.pools.flatMap(({ upstreams }) => upstreams)
+    const upstream = pools.find((one) => one.slot === slot && one.epoch === epoch)
+    if (upstream === undefined || !this.#underWay(process, upstream)) return
+    this.#kernel.violations.push(`${slot} was asked to end with requests under way (${upstream.state})`)
+  }
+}
+
+const away = (): DarumaError => new DarumaError('E_BALANCER_AWAY', 'no balancer answers')

@@ -1,0 +1,190 @@
+/**
+ * Traffic on the simulated machine: daemons that die at any await, a balancer that confirms late, or does what it was told and never says
+ * so, or dies. Anytime: nothing with requests under way is asked to end before it has drained (the simulated balancer is the witness), and
+ * through a start-first change somebody always serves. Finally: the table is the world.
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { balancerSlot } from '../core/balance/balancer-service.ts'
+import { upstreamId } from '../core/balance/table.ts'
+import { updatePace } from '../core/config/defaults.ts'
+import type { Route, Service } from '../core/model/service.ts'
+import { SimulatedMachine, aService } from './machine.ts'
+
+const route = (domain: string): Route => ({
+  to: { kind: 'domain', domain },
+  path: '/',
+  tls: { kind: 'none' },
+  proxyProtocol: { accept: false, send: false },
+  idempotent: false,
+})
+const probe = {
+  check: { kind: 'http', path: '/', port: null, host: null },
+  intervalMs: 1000,
+  timeoutMs: 1000,
+  retries: 2,
+} as const
+
+const web = (command: string, count: number, over: Partial<Service> = {}): Service =>
+  aService('web', command, {
+    port: { kind: 'auto' },
+    routes: [route('shop.example')],
+    health: { startup: null, readiness: probe, liveness: null, startPeriodMs: 10_000 },
+    scale: { kind: 'replicas', count },
+    update: { order: 'start-first', deadlineMs: 60_000, minReadyMs: 100, ...updatePace, drainMs: 10_000 },
+    ...over,
+  })
+
+async function up(machine: SimulatedMachine, services: readonly Service[]): Promise<void> {
+  assert.equal(await machine.apply(services), null)
+  assert.ok(await machine.settle(300_000), JSON.stringify(machine.daemon?.status().instances))
+}
+
+/** What is routed is exactly what runs. */
+function assertTableIsWorld(machine: SimulatedMachine): void {
+  const running = machine.kernel
+    .running()
+    .filter(({ order }) => order.slot !== balancerSlot)
+    .map(({ order }) => `${upstreamId(order.slot, order.epoch)} active`)
+  const routed = (machine.balancer.table?.pools ?? []).flatMap(({ upstreams }) =>
+    upstreams.map(({ id, state }) => `${id} ${state}`),
+  )
+  assert.deepEqual(routed.toSorted(), running.toSorted())
+}
+
+const revision = (machine: SimulatedMachine): number => machine.daemon?.status().revision ?? 0
+
+test('a first up starts the balancer with a table, and a down ends it last', async () => {
+  const machine = new SimulatedMachine(1)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 2)])
+  assert.equal(machine.balancer.serving('web').length, 2)
+  assert.deepEqual(
+    machine.daemon?.status().instances.map(({ slot, state }) => `${slot} ${state}`),
+    ['@balancer/0 running', 'web/0 running', 'web/1 running'],
+  )
+  assert.equal(await machine.ask({ kind: 'down' }), null)
+  assert.ok(await machine.runUntil(() => machine.kernel.running().length === 0, 60_000))
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
+test('a rolling update, whatever dies or answers late, always leaves somebody who serves and cuts nobody', async () => {
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    machine.kernel.isCalm = seed % 3 === 0
+    const count = 1 + (seed % 3)
+    await up(machine, [web('serve v1', count)])
+    let fewest = count
+    machine.watch = () => {
+      fewest = Math.min(fewest, machine.balancer.serving('web').length)
+    }
+    machine.deathRate = seed % 2 === 0 ? 0.02 : 0
+    machine.balancer.lossRate = seed % 5 === 0 ? 0.3 : 0
+    // A daemon that dies over the request has not heard it; then it is asked again.
+    for (let tries = 0; tries < 5 && revision(machine) === 1; tries += 1) await up(machine, [web('serve v2', count)])
+    machine.deathRate = 0
+    machine.balancer.lossRate = 0
+    assert.ok(await machine.settle(60_000))
+    await machine.run(15_000)
+    assert.ok(fewest >= count, `seed ${seed}: only ${fewest} of ${count} served at some moment`)
+    assert.deepEqual(machine.kernel.violations, [], `seed ${seed}`)
+    assert.equal(revision(machine), 2, `seed ${seed}: ${machine.log.slice(-3).join('; ')}`)
+    assertTableIsWorld(machine)
+  }
+})
+
+test('scaling, restarts and the way back are as smooth as an update', async () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    machine.kernel.isCalm = seed % 2 === 0
+    await up(machine, [web('serve v1', 2)])
+    await up(machine, [web('serve v2', 2)])
+    let fewest = 2
+    machine.watch = () => {
+      fewest = Math.min(fewest, machine.balancer.serving('web').length)
+    }
+    machine.deathRate = seed % 4 === 0 ? 0.01 : 0
+    for (const wish of [
+      { kind: 'scale', service: 'web', replicas: 4 },
+      { kind: 'restart', services: ['web'] },
+      { kind: 'scale', service: 'web', replicas: 2 },
+      { kind: 'rollback', revision: 1 },
+    ] as const) {
+      // A daemon that dies over the request may not have heard it; then it is asked again.
+      assert.ok([null, 'E_OPERATION_BUSY'].includes(await machine.ask(wish)))
+      assert.ok(await machine.settle(300_000), `seed ${seed}: ${wish.kind}`)
+    }
+    machine.deathRate = 0
+    await machine.run(15_000)
+    assert.ok(fewest >= 2, `seed ${seed}: only ${fewest} served at some moment`)
+    assert.deepEqual(machine.kernel.violations, [], `seed ${seed}`)
+    assertTableIsWorld(machine)
+  }
+})
+
+test('a balancer that dies in the middle of an update comes back with its table, and the update goes on', async () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    machine.kernel.isCalm = true
+    await up(machine, [web('serve v1', 3)])
+    const before = machine.kernel.of(balancerSlot).length
+    assert.equal(await machine.apply([web('serve v2', 3)]), null)
+    await machine.run(machine.random.below(800))
+    for (const instance of machine.kernel.running().filter(({ order }) => order.slot === balancerSlot))
+      machine.kernel.kill(instance)
+    assert.ok(await machine.settle(120_000), `seed ${seed}`)
+    await machine.run(15_000)
+    assert.ok(machine.kernel.of(balancerSlot).length > before)
+    assert.deepEqual(machine.kernel.violations, [])
+    assertTableIsWorld(machine)
+  }
+})
+
+test('a new daemon takes nobody out of use before it has probed, and adopts the balancer as it is', async () => {
+  const machine = new SimulatedMachine(5)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 2)])
+  const pids = machine.kernel.running().map(({ pid }) => pid)
+  let fewest = 2
+  machine.watch = () => {
+    fewest = Math.min(fewest, machine.balancer.serving('web').length)
+  }
+  for (let round = 0; round < 10; round += 1) {
+    machine.killDaemon()
+    assert.ok(await machine.settle(60_000))
+    await machine.run(machine.random.below(1500))
+  }
+  assert.equal(fewest, 2)
+  assert.deepEqual(
+    machine.kernel.running().map(({ pid }) => pid),
+    pids,
+  )
+})
+
+test('a route whose port a stranger has fails the operation by name, and the world before it is in force again', async () => {
+  const machine = new SimulatedMachine(6)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 1)])
+  machine.balancer.takenPort = 8080
+  const taken: Route = { ...route('x'), to: { kind: 'port', port: 8080, protocol: 'http' } }
+  assert.equal(await machine.apply([web('serve v1', 1, { routes: [route('shop.example'), taken] })]), null)
+  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
+  const events = await machine.daemon?.events.read(0, 1000)
+  assert.ok(events?.some(({ kind, cause }) => kind === 'rolling-back' && cause?.includes('port 8080 is taken by a stranger')))
+  assert.ok(await machine.settle(60_000))
+  assert.equal(revision(machine), 1)
+  assert.deepEqual(
+    machine.balancer.table?.listeners.map(({ port }) => port),
+    [80],
+  )
+})
+
+test('a service with routes that goes is drained, and its balancer with it when it was the last', async () => {
+  const machine = new SimulatedMachine(7)
+  const worker = aService('worker', 'serve')
+  await up(machine, [web('serve v1', 2), worker])
+  await up(machine, [worker])
+  assert.ok(await machine.runUntil(() => machine.kernel.running().length === 1, 60_000))
+  assert.deepEqual(machine.kernel.violations, [])
+})
