@@ -19,9 +19,10 @@ import type { Random } from '../ports/random.ts'
 import type { Runtime, RuntimeEvent, StartOrder } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
-import type { Failure, OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
+import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
 import { composeEnvironment } from './environment.ts'
 import { EventLog } from './event-log.ts'
+import { reportFailure } from './failure-report.ts'
 import { adopt, loadWanted } from './load.ts'
 import type { StartNote } from './load.ts'
 import { History } from './history.ts'
@@ -155,7 +156,8 @@ export class Daemon {
       reconciler: () => this.#reconciler,
       newId: () => random.hex(6),
       tell: (kind, message, cause) => this.events.tell({ kind, slot: null, epoch: null, message, cause }),
-      report: (service, slot, message) => this.#report(service, slot, message),
+      report: (service, slot, message) =>
+        reportFailure({ world, runtime: ports.runtime, redact: (text) => this.redact(text) }, { service, slot, message }),
       troubleOf: (service) => this.traffic.troubleOf(service),
       isTableInForce: () => this.traffic.isInForce(),
       loadRevision: (number) => this.#revisions.load(number),
@@ -326,19 +328,6 @@ export class Daemon {
       limits: service.limits,
       volumes: service.volumes,
       note: JSON.stringify(note),
-    }
-  }
-
-  async #report(service: ServiceName, slot: string | null, message: string): Promise<Failure> {
-    const shell = slot === null ? undefined : this.world.shells.get(slot as SlotId)
-    const text = shell === undefined ? '' : (await this.#ports.runtime.readLog(shell.id, { lines: 10 }, 64 * 1024)).text
-    const log = text.split('\n').filter((line) => line !== '')
-    return {
-      service,
-      slot,
-      message: this.redact(message),
-      probe: shell?.lastProbe === null || shell === undefined ? null : this.redact(shell.lastProbe),
-      log: log.slice(-10).map((line) => this.redact(line)),
     }
   }
 

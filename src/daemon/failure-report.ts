@@ -1,0 +1,26 @@
+/** What is shown of a failure, there where it happened: the probe's answer and the last lines of the log, with no secret in them. */
+
+import type { ServiceName, SlotId } from '../core/model/id.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import type { Failure } from '../protocol/api.ts'
+import type { World } from './world.ts'
+
+const lines = 10
+const maxBytes = 64 * 1024
+
+export async function reportFailure(
+  tools: { readonly world: World; readonly runtime: Runtime; readonly redact: (text: string) => string },
+  what: { readonly service: ServiceName; readonly slot: string | null; readonly message: string },
+): Promise<Failure> {
+  const { world, runtime, redact } = tools
+  const shell = what.slot === null ? undefined : world.shells.get(what.slot as SlotId)
+  const text = shell === undefined ? '' : (await runtime.readLog(shell.id, { lines }, maxBytes)).text
+  const log = text.split('\n').filter((line) => line !== '')
+  const probe = shell?.lastProbe ?? null
+  return {
+    ...what,
+    message: redact(what.message),
+    probe: probe === null ? null : redact(probe),
+    log: log.slice(-lines).map((line) => redact(line)),
+  }
+}
