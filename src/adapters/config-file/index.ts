@@ -15,6 +15,7 @@ import { evaluate } from './evaluate.ts'
 import { sourceLine } from './explain-failure.ts'
 import { findConfig } from './find.ts'
 import { locateDefault, locatePath } from './locate.ts'
+import { namesFiles } from './names-files.ts'
 import { parseFile } from './parse.ts'
 import type { Trouble } from './trouble.ts'
 import { hasSchedule, wallTimeBy } from './wall-time.ts'
@@ -50,9 +51,14 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     hostMemoryBytes: totalmem(),
     wallTime: options.loadCron !== null && hasSchedule(value) ? wallTimeBy(await options.loadCron()) : null,
   })
-  return normalised.ok
-    ? { ok: true, file, project: normalised.project }
-    : { ok: false, file, problems: await placeProblems(normalised.problems, file) }
+  if (!normalised.ok) return { ok: false, file, problems: await placeProblems(normalised.problems, file) }
+  const { project } = normalised
+  if (typeof project.balancer.acme?.caFile !== 'string' && !project.services.some(namesFiles)) return { ok: true, file, project }
+  const { readFiles } = await import('./read-files.ts')
+  const read = await readFiles(project, { written: value, nowMs: Date.now() })
+  return read.ok
+    ? { ok: true, file, project: read.project }
+    : { ok: false, file, problems: await placeProblems(read.problems, file) }
 }
 
 /**
