@@ -1,0 +1,62 @@
+/**
+ * The whole of the process: makes a table true, again and again. A port that could not be had is tried anew every second, because whoever
+ * has it may be on its way out; nothing else needs a second look.
+ */
+
+import type { RoutingTable } from '../../core/balance/table.ts'
+import { Certificates } from './certificates.ts'
+import { Front, type TakenPort } from './front.ts'
+import { Traffic, type Counters } from './traffic.ts'
+
+const tryAgainMs = 1000
+
+/** What of a table could not be made true. */
+export interface Shortfall {
+  readonly ports: readonly TakenPort[]
+  readonly certificates: readonly string[]
+}
+
+export class Balancing {
+  readonly #traffic: Traffic
+  readonly #certificates = new Certificates()
+  readonly #front: Front
+  #applying: Promise<unknown> = Promise.resolve()
+  #again: NodeJS.Timeout | null = null
+  #isEnding = false
+
+  constructor(first: RoutingTable, write: (text: string) => void) {
+    this.#traffic = new Traffic(first.settings, write)
+    this.#front = new Front(this.#traffic, this.#certificates)
+  }
+
+  /** One after the other, in the order of the calls. */
+  apply(table: RoutingTable): Promise<Shortfall> {
+    const applied = this.#applying.then(() => this.#apply(table))
+    this.#applying = applied.catch(() => undefined)
+    return applied
+  }
+
+  look(): Counters {
+    return this.#traffic.look(performance.now())
+  }
+
+  /** Accepts nothing more, finishes what is under way for as long as the limit. */
+  async end(limitMs: number): Promise<void> {
+    this.#isEnding = true
+    if (this.#again !== null) clearTimeout(this.#again)
+    await this.#applying
+    await this.#front.end(limitMs)
+    this.#traffic.log.flush()
+  }
+
+  async #apply(table: RoutingTable): Promise<Shortfall> {
+    if (this.#isEnding) return { ports: [], certificates: [] }
+    if (this.#again !== null) clearTimeout(this.#again)
+    // Pools before listeners: a rule must find its pool.
+    const certificates = this.#certificates.apply(table.certificates)
+    this.#traffic.apply(table)
+    const ports = await this.#front.apply(table)
+    if (ports.length > 0) this.#again = setTimeout(() => void this.apply(table), tryAgainMs).unref()
+    return { ports, certificates }
+  }
+}

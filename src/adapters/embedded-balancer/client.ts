@@ -1,0 +1,159 @@
+/**
+ * One client's connection. Its requests are answered one after the other, also when they came in one piece: what follows a request that
+ * is not safe may depend on it. The one place that writes past Node's HTTP server is `refuse`, and only where no answer is under way.
+ */
+
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Listener } from '../../core/balance/table.ts'
+import type { Origin } from './head.ts'
+import type { Endpoints } from './proxy-protocol.ts'
+import type { Router } from './route.ts'
+import type { Traffic } from './traffic.ts'
+import { close, type Connection, type UpstreamState } from './upstream.ts'
+
+/** What the connection is busy with. */
+export interface Occupant {
+  readonly request: IncomingMessage
+  start(): void
+  /** What the client sent as the rest of its request cannot be understood, or does not come. */
+  fail(status: number): void
+  /** Neither side has moved for the idle time. */
+  idle(): void
+}
+
+export interface Entrance {
+  readonly spec: Listener
+  readonly router: Router
+}
+
+/** Requests that came before the first of them was answered. Browsers do not do this at all. */
+const mostPipelined = 100
+/** After a refusal, what the client still sends is thrown away for so long: a reset would take our words back. */
+const lingerMs = 2000
+
+export class ClientConnection {
+  readonly socket: Socket
+  readonly entrance: Entrance
+  readonly origin: Origin
+  readonly endpoints: Endpoints
+  readonly traffic: Traffic
+  /** It may finish what it has: its listener is gone. */
+  isLeaving = false
+  isRefused = false
+  #current: Occupant | null = null
+  #waiting: Occupant[] = []
+  #refusal: number | null = null
+  #dedicated: Map<UpstreamState, Connection> | null = null
+  #bytesRead = 0
+  #bytesWritten = 0
+
+  constructor(socket: Socket, entrance: Entrance, traffic: Traffic, endpoints: Endpoints) {
+    this.socket = socket
+    this.entrance = entrance
+    this.traffic = traffic
+    this.endpoints = endpoints
+    this.origin = { address: endpoints.sourceAddress, isTls: entrance.spec.tls, port: endpoints.destinationPort }
+  }
+
+  get isBusy(): boolean {
+    return this.#current !== null
+  }
+
+  submit(occupant: Occupant): void {
+    if (this.isRefused || this.#refusal !== null) return
+    if (this.#current === null) {
+      this.#current = occupant
+      occupant.start()
+    } else if (this.#waiting.length < mostPipelined) this.#waiting.push(occupant)
+    else this.socket.destroy()
+  }
+
+  /** What it was busy with has been answered, to the last byte. */
+  next(): void {
+    this.#current = null
+    if (this.isRefused) return
+    const next = this.#waiting.shift()
+    if (next !== undefined && (this.#refusal === null || next.request.complete)) {
+      this.#current = next
+      next.start()
+    } else if (this.#refusal !== null) this.refuse(this.#refusal)
+    else if (this.isLeaving) this.socket.destroySoon()
+  }
+
+  /** Node's parser has given up on what the client sends, or on waiting for it. */
+  misunderstand(status: number): void {
+    if (this.#current === null) this.refuse(status)
+    else if (!this.#current.request.complete) this.#current.fail(status)
+    else this.#refusal ??= status
+  }
+
+  idle(): void {
+    if (this.#current === null) this.socket.destroy()
+    else this.#current.idle()
+  }
+
+  leave(): void {
+    this.isLeaving = true
+    if (this.#current === null) this.socket.destroySoon()
+  }
+
+  /** A short answer past the HTTP server, and the end of the connection. Only where nothing of another answer was written. */
+  refuse(status: number): void {
+    if (this.isRefused) return
+    this.isRefused = true
+    this.traffic.refused += 1
+    const { socket } = this
+    socket.end(rawAnswer(status))
+    socket.resume()
+    const timer = setTimeout(() => socket.destroy(), lingerMs).unref()
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  /** An upstream that is told by the PROXY protocol whose connection it is has one for each client. */
+  dedicated(upstream: UpstreamState, open: () => Connection): Connection {
+    this.#dedicated ??= new Map()
+    const known = this.#dedicated.get(upstream)
+    if (known !== undefined) return known
+    const connection = open()
+    this.#dedicated.set(upstream, connection)
+    return connection
+  }
+
+  forget(upstream: UpstreamState): void {
+    this.#dedicated?.delete(upstream)
+  }
+
+  /** What went over the connection since the last call: a request with its head, an answer with its own. */
+  countBytes(): { readonly bytesIn: number; readonly bytesOut: number } {
+    const { bytesRead, bytesWritten } = this.socket
+    const counted = { bytesIn: bytesRead - this.#bytesRead, bytesOut: bytesWritten - this.#bytesWritten }
+    this.#bytesRead = bytesRead
+    this.#bytesWritten = bytesWritten
+    return counted
+  }
+
+  closed(): void {
+    this.#waiting = []
+    for (const connection of this.#dedicated?.values() ?? []) close(connection)
+    this.#dedicated = null
+  }
+}
+
+/** Where the phrase of the status alone would not help whoever reads it. */
+const sentences: Readonly<Record<number, string>> = {
+  404: 'No route leads there.',
+  405: 'This is no proxy for other places.',
+  502: 'The service broke off before it answered.',
+  503: 'The service has nobody to answer at the moment.',
+  504: 'The service did not answer in time.',
+}
+
+export const shortBody = (status: number): string => `${sentences[status] ?? STATUS_CODES[status] ?? status}\n`
+
+/** The whole of a short answer that ends its connection. */
+export function rawAnswer(status: number): string {
+  const body = shortBody(status)
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: text/plain\r\n`
+  return `${head}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
+}

@@ -1,0 +1,46 @@
+/**
+ * The control socket of the process, mode 0600: `PUT /table` makes a table true and answers what of it could not be, `GET /counters` tells
+ * the counters. One request at a time is all that the daemon sends.
+ */
+
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { RoutingTable } from '../../core/balance/table.ts'
+import type { Balancing } from './balancing.ts'
+import { controlAddress, controlFile } from './files.ts'
+
+/** Ten thousand upstreams are about 2 MB. */
+const longestTable = 64 * 1024 * 1024
+
+/** A socket that an earlier process left is replaced: only one of them runs at a time, which the slot's lock sees to. */
+export async function serveControl(directory: string, balancing: Balancing): Promise<Server> {
+  const server = createServer((request, response) => {
+    answer(request, balancing).then(
+      (body) => response.end(JSON.stringify(body)),
+      (error: unknown) => response.writeHead(400).end(JSON.stringify({ problem: (error as Error).message })),
+    )
+  })
+  rmSync(controlFile(directory), { force: true })
+  using address = controlAddress(directory)
+  server.listen(address.path)
+  await once(server, 'listening')
+  return server
+}
+
+async function answer(request: IncomingMessage, balancing: Balancing): Promise<unknown> {
+  if (request.method === 'GET' && request.url === '/counters') return balancing.look()
+  if (request.method === 'PUT' && request.url === '/table') return balancing.apply(await readTable(request))
+  throw new Error(`${request.method} ${request.url} is not known here`)
+}
+
+async function readTable(request: IncomingMessage): Promise<RoutingTable> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > longestTable) throw new Error('the table is too large')
+    chunks.push(chunk)
+  }
+  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as RoutingTable
+}

@@ -1,0 +1,126 @@
+/**
+ * The balancer for a machine with nothing installed: a process of its own on Node, driven over a unix socket. HTTP/1.1, WebSocket and raw
+ * TCP; no HTTP/2, which HAProxy has. This file is the daemon's side of it and loads none of the other.
+ */
+
+import { mkdir, open, rename } from 'node:fs/promises'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { RoutingTable } from '../../core/balance/table.ts'
+import type { Balancer, BalancerObservation, BalancerProgram } from '../../ports/balancer.ts'
+import { away, notUnderstood, portsTaken, unusableCertificate } from './errors.ts'
+import { controlAddress, tableFile } from './files.ts'
+import type { Shortfall } from './balancing.ts'
+import type { Counters } from './traffic.ts'
+
+export interface EmbeddedBalancerOptions {
+  readonly stateDirectory: string
+  /** The program that runs `entry`. */
+  readonly node: string
+  /** The process's file; `main/balancer` of this installation when nothing is said. */
+  readonly entry?: string
+}
+
+/** The young half of the heap: smaller than Node's own, which lets it grow to more memory than the whole promise is. */
+const youngMegabytes = 4
+/** The daemon asks every second or so: who has not answered by then is as good as away. */
+const answerMs = 10_000
+
+export function createEmbeddedBalancer(options: EmbeddedBalancerOptions): Balancer {
+  const directory = join(options.stateDirectory, 'balancer')
+  const entry = options.entry ?? defaultEntry()
+  const program: BalancerProgram = {
+    command: [options.node, `--max-semi-space-size=${youngMegabytes}`, entry, directory],
+    directory,
+    environment: {},
+  }
+  // The last one asked for is the last one written and sent.
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const done = last.then(work)
+    last = done.catch(() => undefined)
+    return done
+  }
+  return {
+    kind: 'embedded',
+    prepare: (table) =>
+      inTurn(async () => {
+        await checkCertificates(table)
+        await writeTable(directory, table)
+        return program
+      }),
+    apply: (table) => inTurn(() => apply(directory, table)),
+    observe: async () => observation((await ask(directory, 'GET', '/counters')) as Counters),
+  }
+}
+
+async function apply(directory: string, table: RoutingTable): Promise<void> {
+  await writeTable(directory, table)
+  const { ports, certificates } = (await ask(directory, 'PUT', '/table', JSON.stringify(table))) as Shortfall
+  if (certificates[0] !== undefined) throw unusableCertificate(certificates[0])
+  if (ports.length > 0) throw portsTaken(ports)
+}
+
+/** From sources it is TypeScript, from a build JavaScript: what this file is. */
+function defaultEntry(): string {
+  return fileURLToPath(new URL(`../../main/balancer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
+}
+
+/** The TLS of it is loaded only where there are certificates. */
+async function checkCertificates(table: RoutingTable): Promise<void> {
+  if (table.certificates.length === 0) return
+  const { loadContext } = await import('./certificates.ts')
+  for (const { file } of table.certificates) {
+    try {
+      loadContext(file)
+    } catch (error) {
+      throw unusableCertificate(`${file}: ${(error as Error).message}`)
+    }
+  }
+}
+
+/** Whole or not at all, also when the power goes. */
+async function writeTable(directory: string, table: RoutingTable): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const file = tableFile(directory)
+  {
+    await using handle = await open(`${file}.new`, 'w', 0o600)
+    await handle.writeFile(JSON.stringify(table))
+    await handle.sync()
+  }
+  await rename(`${file}.new`, file)
+}
+
+async function ask(directory: string, method: string, path: string, body?: string): Promise<unknown> {
+  const { status, text } = await send(directory, method, path, body).catch((error: unknown) => {
+    throw away(error)
+  })
+  const answer = JSON.parse(text) as unknown
+  if (status === 200) return answer
+  throw notUnderstood((answer as { problem: string }).problem)
+}
+
+async function send(
+  directory: string,
+  method: string,
+  path: string,
+  body?: string,
+): Promise<{ readonly status: number; readonly text: string }> {
+  using address = controlAddress(directory)
+  const { path: socketPath } = address
+  return await new Promise((resolve, reject) => {
+    const asked = request({ socketPath, method, path, agent: false, signal: AbortSignal.timeout(answerMs) }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }))
+    })
+    asked.on('error', reject)
+    asked.end(body)
+  })
+}
+
+function observation({ pools, upstreams, connections, refused }: Counters): BalancerObservation {
+  return { pools: new Map(pools), upstreams: new Map(upstreams), connections, refused }
+}
