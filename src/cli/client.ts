@@ -20,6 +20,8 @@ import type {
   PageRequest,
   PlanAnswer,
   PlanRequest,
+  PromoteAnswer,
+  PromoteRequest,
   RecordedEvent,
   RevisionSummary,
   RevisionView,
@@ -69,6 +71,10 @@ export class Client {
 
   operate(body: OperationRequest): Promise<OperationAnswer> {
     return this.#call('POST', '/v1/operations', body, slowLimitMs)
+  }
+
+  promote(body: PromoteRequest): Promise<PromoteAnswer> {
+    return this.#call('POST', '/v1/operations/current/promote', body, quickLimitMs)
   }
 
   currentOperation(): Promise<OperationView | null> {

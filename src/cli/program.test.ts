@@ -14,7 +14,18 @@ const status: StatusAnswer = {
   revision: 1,
   daemon: { pid: 99, startedAt: '2026-11-22T09:00:00.000Z', memoryBytes: 1, condition: null },
   operation: null,
-  services: [{ service: 'web' as never, kind: 'replicas', desired: 1, ready: 1, guarantee: 'strict', stoppedByHand: false }],
+  services: [
+    {
+      service: 'web' as never,
+      kind: 'replicas',
+      desired: 1,
+      ready: 1,
+      guarantee: 'strict',
+      stoppedByHand: false,
+      routes: [],
+      canary: null,
+    },
+  ],
   instances: [],
 }
 

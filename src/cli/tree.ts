@@ -267,6 +267,14 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/operate.ts')).scale,
   },
   {
+    name: 'promote',
+    summary: 'give a canary all of the requests, without waiting for the rest of its time',
+    detail: 'The `up` that began it goes on and ends as usual. Without a name: every canary that is in use.',
+    arguments: [services],
+    examples: [{ command: 'daruma promote web', meaning: 'the new revision of web is good enough' }],
+    load: async () => (await import('./commands/promote.ts')).promote,
+  },
+  {
     name: 'rollback',
     summary: 'return to an older revision, as a new one',
     detail: 'Jobs are not run again.',

@@ -21,12 +21,14 @@ import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
 import { composeEnvironment } from './environment.ts'
+import type { DaemonEnd, DaemonFacts } from './daemon-facts.ts'
 import { EventLog } from './event-log.ts'
 import { reportFailure } from './failure-report.ts'
 import { adopt, loadWanted } from './load.ts'
 import type { StartNote } from './load.ts'
 import { History } from './history.ts'
 import { Operations } from './operations.ts'
+import { Pauses } from './pauses.ts'
 import { PortAllotment } from './port-allotment.ts'
 import { Reconciler } from './reconciler.ts'
 import { put, readRecord } from './records.ts'
@@ -62,17 +64,6 @@ export interface DaemonPorts {
   readonly isStoreReplaced: () => Promise<boolean>
 }
 
-export interface DaemonFacts {
-  readonly pid: number
-  readonly version: string
-  readonly host: string
-  readonly home: (user: string | null) => string
-  readonly nodeDirectory: string
-  readonly memoryBytes: () => number
-  /** Whether a command brought this daemon up and may do so again: then it leaves when it has nothing to keep. */
-  readonly isOnDemand: boolean
-}
-
 /** Every look costs little; this is the net under the nudges, and how soon a lost companion or database is noticed. */
 const pulseMs = 1000
 
@@ -89,6 +80,7 @@ export class Daemon {
   readonly operations: Operations
   readonly history: History
   readonly traffic: Traffic
+  readonly #pauses: Pauses
   readonly #secrets: SecretStore
   readonly #allotment: PortAllotment
   readonly #reconciler: Reconciler
@@ -125,6 +117,7 @@ export class Daemon {
       certificates: () => ({ held: [], challenges: {} }),
     })
     world.traffic = this.traffic
+    this.#pauses = new Pauses(clock, () => this.#reconciler.nudge())
     this.#reconciler = new Reconciler({
       world,
       store,
@@ -160,11 +153,19 @@ export class Daemon {
         reportFailure({ world, runtime: ports.runtime, redact: (text) => this.redact(text) }, { service, slot, message }),
       troubleOf: (service) => this.traffic.troubleOf(service),
       isTableInForce: () => this.traffic.isInForce(),
+      observe: () => this.traffic.observe(),
       loadRevision: (number) => this.#revisions.load(number),
       onEnd: () => this.history.prune().catch((error: unknown) => ports.log.write('warn', `history: ${String(error)}`)),
     })
+    world.isOnTrial = (name) => this.operations.trials.isOnTrial(name)
+    world.isPausing = (view) => this.#pauses.isPausing(view)
     this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler })
-    this.#status = new StatusReader({ world, runtime: ports.runtime, clock, portOf: (shell) => this.#allotment.portOf(shell.id) })
+    this.#status = new StatusReader({
+      ...ports,
+      world,
+      portOf: (shell) => this.#allotment.portOf(shell.id),
+      canaryOf: (name) => this.operations.trials.statusOf(name),
+    })
   }
 
   async start(): Promise<void> {
@@ -205,6 +206,7 @@ export class Daemon {
     if (reason.kind === 'asked') await this.#ports.companions.stop()
     this.operations.close()
     this.traffic.close()
+    this.#pauses.close()
     await this.#reconciler.close()
     this.#tell('daemon-stopped', 'instances run on', reason.message)
     await this.events.flush()
@@ -250,6 +252,13 @@ export class Daemon {
     }
     if (begun === null) return { id: '', revision: this.world.applied, unchanged: true }
     return { ...begun, unchanged: false }
+  }
+
+  /** Gives what is tried out all of the requests. `E_CANARY_NONE` where nothing is. */
+  promote(names: readonly ServiceName[]): readonly ServiceName[] {
+    const promoted = this.operations.trials.promote(names)
+    this.operations.judge()
+    return promoted
   }
 
   redact(text: string): string {
@@ -387,10 +396,4 @@ export class Daemon {
 
 function ignoreFullDisk(error: unknown): void {
   if (!(error instanceof DarumaError) || error.code !== 'E_STORE_FULL') throw error
-}
-
-/** `asked`: end for good. `broken`: another daemon should begin. */
-export interface DaemonEnd {
-  readonly kind: 'asked' | 'broken'
-  readonly message: string
 }

@@ -15,7 +15,18 @@ const status: StatusAnswer = {
   revision: 4,
   daemon: { pid: 7, startedAt: '2026-11-22T03:00:00.500Z', memoryBytes: 80_000_000, condition: 'the disk is full' },
   operation: null,
-  services: [{ service: web, kind: 'replicas', desired: 2, ready: 1, guarantee: 'available', stoppedByHand: false }],
+  services: [
+    {
+      service: web,
+      kind: 'replicas',
+      desired: 2,
+      ready: 1,
+      guarantee: 'available',
+      stoppedByHand: false,
+      routes: [],
+      canary: null,
+    },
+  ],
   instances: [
     {
       service: web,

@@ -50,6 +50,7 @@ test('an operation that is recorded is not overwritten, whoever recorded it, and
     report: () => assert.fail('nothing has failed'),
     troubleOf: () => null,
     isTableInForce: () => true,
+    observe: async () => null,
     loadRevision: async () => null,
     onEnd: async () => {},
   })

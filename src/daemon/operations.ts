@@ -5,20 +5,18 @@
  */
 
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
-import { parseSlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
-import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
-import type { ServiceView, ServiceViews } from '../core/rollout/order.ts'
-import { judgeProgress } from '../core/rollout/progress.ts'
-import type { ProgressVerdict, ServiceProgress, SlotProgress } from '../core/rollout/progress.ts'
+import type { BalancerObservation } from '../ports/balancer.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Operation as Write, Store } from '../ports/store.ts'
 import type { Failure, OperationLine, OperationRequest, OperationView, Requester } from '../protocol/api.ts'
+import { Judge } from './judge.ts'
 import type { Reconciler } from './reconciler.ts'
 import { keys, put, readRecord, remove } from './records.ts'
-import type { OperationRecord, RevisionRecord } from './records.ts'
+import type { OperationRecord, RevisionRecord, TrialRecord } from './records.ts'
+import { Trials, trialLookMs } from './trials.ts'
 import type { World } from './world.ts'
 
 /** What an operation does to the wanted world; made by `requests.ts` from what was asked. */
@@ -53,6 +51,8 @@ export interface OperationsOptions {
   readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<Failure>
   /** Why a service cannot be reached, where waiting does not help: a port of a route is taken. */
   readonly troubleOf: (service: Service) => string | null
+  /** What the balancer counts; null while none answers. */
+  readonly observe: () => Promise<BalancerObservation | null>
   /** Whether the balancer serves the world as it is now. */
   readonly isTableInForce: () => boolean
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
@@ -78,13 +78,24 @@ export class Operations {
   #isAccepting = false
   #isJudging = false
   readonly #ended = new Map<string, Watched>()
-  readonly #progress = new Map<ServiceName, ServiceProgress>()
+  readonly #judge: Judge
   readonly #said = new Map<ServiceName, string>()
+  readonly trials: Trials
   #timer: Timer | null = null
 
   constructor(options: OperationsOptions) {
     this.#options = options
     this.#world = options.world
+    this.trials = new Trials({
+      ...options,
+      current: () => this.#current?.record ?? null,
+      record: (name, trial) => this.#recordTrial(name, trial),
+      say: (name, message) => {
+        if (this.#current !== null) this.#sayProgress(this.#current, name, message, { ready: 0, wanted: 0 })
+      },
+      nudge: () => options.reconciler().nudge(),
+    })
+    this.#judge = new Judge({ ...options, isTriedOut: (name) => this.trials.statusOf(name) !== null })
   }
 
   get current(): OperationView | null {
@@ -199,19 +210,27 @@ export class Operations {
   }
 
   #watched(record: OperationRecord): Watched {
-    this.#progress.clear()
+    this.#judge.forget()
     this.#said.clear()
+    this.trials.restore(record.trials ?? {})
     return { record, lines: [], followers: new Set(), startedMs: this.#options.clock.now() }
   }
 
-  async #judgeAll(watched: Watched): Promise<void> {
+  async #judgeAll(begun: Watched): Promise<void> {
+    const trials = await this.trials.lookAll(begun.record)
+    const watched = this.#current ?? begun
     const nowMs = this.#options.clock.now()
-    const verdicts = this.#verdicts(watched.record, nowMs)
+    const verdicts = this.#judge.verdicts(watched.record, nowMs)
     let nextMs = Number.POSITIVE_INFINITY
     for (const [name, verdict] of verdicts) {
+      const trial = trials.get(name)
+      if (trial?.kind === 'fail') verdicts.set(name, { kind: 'failed', slot: null, message: trial.message })
+      if (trial !== undefined) nextMs = Math.min(nextMs, trialLookMs)
       if (verdict.kind !== 'moving') continue
       nextMs = Math.min(nextMs, verdict.deadlineMs - nowMs)
-      this.#sayProgress(watched, name, verdict.wanted === 0 ? 'ending' : `${verdict.ready}/${verdict.wanted} ready`, verdict)
+      const ready = verdict.wanted === 0 ? 'ending' : `${verdict.ready}/${verdict.wanted} ready`
+      const shown = trial?.kind === 'hold' ? `canary in use, ${trial.message}` : ready
+      this.#sayProgress(watched, name, shown, verdict)
     }
     for (const [name, verdict] of verdicts)
       if (verdict.kind === 'done') this.#sayProgress(watched, name, this.#wordForDone(watched.record, name), null)
@@ -221,61 +240,12 @@ export class Operations {
     this.#wakeIn(nextMs)
   }
 
-  /**
-   * Whoever waits for another service has no clock of its own, as long as one of those that are involved moves and has. When none does,
-   * nobody here can end the wait, and then the clocks of those who wait run too: an operation always ends.
-   */
-  #verdicts(record: OperationRecord, nowMs: number): ReadonlyMap<ServiceName, ProgressVerdict> {
-    const views = this.#world.views()
-    const slots = this.#slotsByService()
-    const verdicts = new Map<ServiceName, ProgressVerdict>()
-    const waiting: ServiceView[] = []
-    const judgeOne = (view: ServiceView, isWaiting: boolean): ProgressVerdict => {
-      const before = this.#progress.get(view.name) ?? null
-      const isRouted = view.wanted === null || view.wanted.service.routes.length === 0 || this.#options.isTableInForce()
-      return judgeProgress({ view, slots: slots.get(view.name) ?? [], isWaiting, isRouted, before, nowMs })
-    }
-    for (const name of record.involved) {
-      const view = views.get(name)
-      const isWaiting = view !== undefined && this.#isWaiting(view, views)
-      const trouble = record.state === 'running' && view?.wanted ? this.#options.troubleOf(view.wanted.service) : null
-      const verdict: ProgressVerdict =
-        trouble !== null
-          ? { kind: 'failed', slot: null, message: trouble }
-          : view === undefined
-            ? { kind: 'done' }
-            : judgeOne(view, isWaiting)
-      verdicts.set(name, verdict)
-      if (view !== undefined && isWaiting && verdict.kind === 'moving') waiting.push(view)
-    }
-    const moving = [...verdicts.values()].filter(({ kind }) => kind === 'moving').length
-    if (moving === waiting.length) for (const view of waiting) verdicts.set(view.name, judgeOne(view, false))
-    for (const [name, verdict] of verdicts) if (verdict.kind === 'moving') this.#progress.set(name, verdict.progress)
-    return verdicts
-  }
-
-  #isWaiting(view: ServiceView, views: ServiceViews): boolean {
-    const { wanted } = view
-    if (wanted === null) return !mayEmpty(view.name, this.#world.dependentsOf(view.name), views)
-    return (
-      !startGate(wanted.service, views).open || !mayReplace(wanted.service, views) || this.#world.isVolumeHeld(wanted.service)
-    )
-  }
-
-  #slotsByService(): ReadonlyMap<ServiceName, readonly SlotProgress[]> {
-    const slots = new Map<ServiceName, SlotProgress[]>()
-    for (const shell of this.#world.shells.values()) {
-      const { service } = parseSlotId(shell.id)
-      const list = slots.get(service) ?? []
-      slots.set(service, list)
-      const { goal, occupancy } = shell.slot
-      const { state, isReady, reason } = shell.describe()
-      const isFresh = goal.kind === 'run' && goal.spec.identity === this.#world.wantedOf(service)?.identity
-      const gracePeriodMs = occupancy.kind === 'vacant' ? 0 : (occupancy.spec?.service.stop.gracePeriodMs ?? 0)
-      const isLeaving = occupancy.kind === 'ending' && !occupancy.atFault
-      list.push({ slot: shell.id, state, isReady, reason, isFresh, isLeaving, gracePeriodMs })
-    }
-    return slots
+  async #recordTrial(name: ServiceName, trial: TrialRecord): Promise<void> {
+    const watched = this.#current
+    if (watched === null) return
+    const record: OperationRecord = { ...watched.record, trials: { ...watched.record.trials, [name]: trial } }
+    await this.#options.store.transact({ then: [put(keys.operation, record)] })
+    this.#current = { ...watched, record }
   }
 
   #wordForDone(record: OperationRecord, name: ServiceName): string {
@@ -320,7 +290,7 @@ export class Operations {
     this.#say(watched, { kind: 'failure', failure })
     this.#world.target = base
     for (const service of stopped) this.#world.stoppedByHand.add(service)
-    this.#progress.clear()
+    this.#judge.forget()
     this.#said.clear()
     this.#current = { ...watched, record: next }
     this.#options.tell('rolling-back', `revision ${record.target} is taken back to ${record.base}`, verdict.message)

@@ -12,7 +12,7 @@ import { parseSlotId, slotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
 import type { Gate, ServiceView, ServiceViews } from '../core/rollout/order.ts'
-import { planRollout } from '../core/rollout/rollout.ts'
+import { planRollout, trialCount } from '../core/rollout/rollout.ts'
 import type { Move } from '../core/rollout/rollout.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -153,6 +153,8 @@ export class Reconciler {
       slots: view.slots,
       mayReplace: view.wanted === null || mayReplace(view.wanted.service, views),
       mayEmpty: mayEmpty(view.name, this.#world.dependentsOf(view.name), views),
+      isPausing: this.#world.isPausing(view),
+      trial: view.wanted !== null && this.#world.isOnTrial(view.name) ? trialCount(view.wanted.service) : null,
     })
     const isHeld = view.wanted !== null && moves.length > 0 && this.#world.isVolumeHeld(view.wanted.service)
     return isHeld ? moves.filter((move) => move.kind !== 'assign') : moves

@@ -79,6 +79,16 @@ export interface OperationRecord {
   readonly involved: readonly ServiceName[]
   /** Services that were stopped by hand before: they are again after a rollback. */
   readonly started?: readonly ServiceName[]
+  /** By service: a new revision that is tried out first. */
+  readonly trials?: Readonly<Record<string, TrialRecord>>
+}
+
+export interface TrialRecord {
+  readonly isPromoted: boolean
+  /** How long it was in force, as of the last record. */
+  readonly heldMs: number
+  /** Of its instances, once they are in force. */
+  readonly epochs: Readonly<Record<SlotId, Epoch>>
 }
 
 /** A revision as this version knows it, whoever wrote it. */

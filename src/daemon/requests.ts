@@ -3,6 +3,7 @@
  * is written; what comes out of here either happens or is rolled back.
  */
 
+import { balancerName } from '../core/balance/balancer-service.ts'
 import { balancer } from '../core/config/defaults.ts'
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
 import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
@@ -213,7 +214,7 @@ function overrideIntent(
 ): Intent | null {
   const { world } = tools
   const all = world.project?.services.filter((service) => service.scale.kind !== 'job').map((service) => service.name) ?? []
-  const named = request.services.length === 0 ? all : knownServices(world, request.services)
+  const named = request.services.length === 0 ? all : namedByHand(world, request)
   const job = named.find((name) => world.serviceOf(name)?.scale.kind === 'job')
   if (job !== undefined && request.kind !== 'stop') {
     throw new DarumaError('E_JOB_NOT_REPEATABLE', `${job} is a job: it runs once for each revision that changes it, never again.`)
@@ -235,6 +236,16 @@ function overrideIntent(
     writes: [],
     whenDurable: () => {},
   }
+}
+
+/** The balancer can be begun anew by its name; it cannot be stopped, since it is there for as long as there are routes. */
+function namedByHand(
+  world: World,
+  { kind, services }: { readonly kind: string; readonly services: readonly string[] },
+): readonly ServiceName[] {
+  const isPresent = kind === 'restart' && world.wantedOf(balancerName) !== null
+  const names = services.filter((name) => !isPresent || name !== balancerName)
+  return [...knownServices(world, names), ...(names.length < services.length ? [balancerName] : [])]
 }
 
 function knownServices(world: World, names: readonly string[]): readonly ServiceName[] {

@@ -1,6 +1,6 @@
 /** The API's routes, one line each in `table`; what they say is the contract in `protocol/api.ts`. */
 
-import { parseSlotId } from '../core/model/id.ts'
+import { asServiceName, parseSlotId } from '../core/model/id.ts'
 import type { Answer, Call, Route } from '../ports/api.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -11,12 +11,13 @@ import type {
   ExecAnswer,
   LogLine,
   OperationLine,
+  PromoteAnswer,
   RecordedEvent,
   RevisionSummary,
   RevisionView,
   VersionAnswer,
 } from '../protocol/api.ts'
-import { execRequest, operationRequest, pageRequest, planRequest } from '../protocol/schema.ts'
+import { execRequest, operationRequest, pageRequest, planRequest, promoteRequest } from '../protocol/schema.ts'
 import type { Daemon } from './daemon.ts'
 import type { Looker } from './looker.ts'
 import type { PageDoor } from './page-door.ts'
@@ -57,6 +58,7 @@ function table(tools: RouteTools): readonly Route[] {
       handle: async ({ body }) => json(await daemon.operate(operationRequest(body, 'request'))),
     },
     { method: 'GET', path: '/v1/operations/current', handle: () => json(daemon.operations.current) },
+    { method: 'POST', path: '/v1/operations/current/promote', handle: ({ body }) => promote(daemon, body) },
     { method: 'GET', path: '/v1/operations/*/stream', handle: (call) => followOperation(daemon, call) },
     { method: 'GET', path: '/v1/revisions', handle: async () => json(await daemon.history.list(summarised)) },
     { method: 'GET', path: '/v1/revisions/*', handle: (call) => showRevision(daemon, call) },
@@ -76,6 +78,11 @@ const json = (body: unknown): Answer => ({ kind: 'json', body })
 
 async function readSeries(tools: RouteTools, call: Call): Promise<Answer> {
   return json(await tools.looker.series(readNumber(call, 'since', 0), call.query.getAll('service')))
+}
+
+function promote(daemon: Daemon, body: unknown): Answer {
+  const { services } = promoteRequest(body, 'request')
+  return json({ services: daemon.promote(services.map(asServiceName)) } satisfies PromoteAnswer)
 }
 
 function stop(tools: RouteTools): Answer {

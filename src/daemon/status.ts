@@ -1,10 +1,13 @@
 /** The world in the words of `status`. An instance without probes is proven by looking at it now; one with probes by its last success. */
 
+import { balancerName } from '../core/balance/balancer-service.ts'
+import { routesOf } from '../core/balance/routes-of.ts'
 import type { ServiceName } from '../core/model/id.ts'
 import { asRevisionNumber, parseSlotId } from '../core/model/id.ts'
 import { slotCount } from '../core/model/service.ts'
+import type { Service } from '../core/model/service.ts'
 import { hasProbes } from '../core/instance/health.ts'
-import type { InstanceStatus, ServiceStatus } from '../core/model/status.ts'
+import type { CanaryStatus, InstanceStatus, ServiceStatus } from '../core/model/status.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Runtime, Usage } from '../ports/runtime.ts'
 import type { SlotShell } from './slot-shell.ts'
@@ -19,14 +22,24 @@ interface UsageSample {
 /** Two looks closer together than this would divide noise by almost nothing. */
 const minSampleMs = 500
 
+export interface StatusReaderOptions {
+  readonly world: World
+  readonly runtime: Runtime
+  readonly clock: Clock
+  readonly portOf: (shell: SlotShell) => number | null
+  readonly canaryOf: (name: ServiceName) => CanaryStatus | null
+}
+
 export class StatusReader {
   readonly #world: World
   readonly #runtime: Runtime
   readonly #clock: Clock
   readonly #portOf: (shell: SlotShell) => number | null
+  readonly #canaryOf: (name: ServiceName) => CanaryStatus | null
   readonly #samples = new Map<string, UsageSample>()
 
-  constructor(options: { world: World; runtime: Runtime; clock: Clock; portOf: (shell: SlotShell) => number | null }) {
+  constructor(options: StatusReaderOptions) {
+    this.#canaryOf = options.canaryOf
     this.#world = options.world
     this.#runtime = options.runtime
     this.#clock = options.clock
@@ -42,7 +55,7 @@ export class StatusReader {
 
   services(): readonly ServiceStatus[] {
     const views = this.#world.views()
-    return (this.#world.project?.services ?? []).map((service) => {
+    return this.#shown().map((service) => {
       const view = views.get(service.name)
       return {
         service: service.name,
@@ -51,8 +64,16 @@ export class StatusReader {
         ready: view?.isJobDone === true ? 1 : (view?.slots.filter((slot) => slot.isReady || slot.isDone).length ?? 0),
         guarantee: service.guarantee,
         stoppedByHand: this.#world.stoppedByHand.has(service.name),
+        routes: this.#world.project === null ? [] : routesOf(service, this.#world.project.balancer),
+        canary: this.#canaryOf(service.name),
       }
     })
+  }
+
+  /** The config's services, and the balancer after them while there is one. */
+  #shown(): readonly Service[] {
+    const balancer = this.#world.wantedOf(balancerName)?.service
+    return [...(this.#world.project?.services ?? []), ...(balancer === undefined ? [] : [balancer])]
   }
 
   #instance(shell: SlotShell, withUsage: boolean): InstanceStatus {

@@ -47,8 +47,10 @@ export class World {
   condition: string | null = null
   /** What the balancer does; null where there is none, as in tests of the rest. */
   traffic: TrafficView | null = null
-  /** Services of which a new revision is only being tried, with a share of the requests. */
-  readonly onTrial: Set<ServiceName> = new Set()
+  /** Whether the operation under way only tries the service's new revision, with a share of the requests. */
+  isOnTrial: (name: ServiceName) => boolean = () => false
+  /** Whether a service rests between two batches of its rollout. */
+  isPausing: (view: ServiceView) => boolean = () => false
 
   get project(): Project | null {
     return this.target?.project ?? null
@@ -161,7 +163,7 @@ export class World {
   isCanary(shell: SlotShell): boolean {
     const { service } = parseSlotId(shell.id)
     const { goal } = shell.slot
-    return this.onTrial.has(service) && goal.kind === 'run' && goal.spec.identity === this.wantedOf(service)?.identity
+    return this.isOnTrial(service) && goal.kind === 'run' && goal.spec.identity === this.wantedOf(service)?.identity
   }
 
   #viewOf(shell: SlotShell, index: number): SlotView {

@@ -10,6 +10,7 @@
  * | POST /v1/plan | {@link PlanRequest} → {@link PlanAnswer} |
  * | POST /v1/operations | {@link OperationRequest} → {@link OperationAnswer}, or 409 `E_OPERATION_BUSY` / `E_PLAN_STALE` |
  * | GET /v1/operations/current | → {@link OperationView} or null |
+ * | POST /v1/operations/current/promote | {@link PromoteRequest} → {@link PromoteAnswer}, or `E_CANARY_NONE`: the operation under way is told |
  * | GET /v1/operations/ID/stream | → NDJSON of {@link OperationLine}, ends with the operation |
  * | GET /v1/revisions | → {@link RevisionSummary}[], newest first |
  * | GET /v1/revisions/N | → {@link RevisionView} |
@@ -108,6 +109,15 @@ export interface OperationAnswer {
   readonly revision: number
   /** True when nothing had to change: the operation is already over. */
   readonly unchanged: boolean
+}
+
+/** Which canaries get all of the requests; empty for all that are in use. */
+export interface PromoteRequest {
+  readonly services: readonly string[]
+}
+
+export interface PromoteAnswer {
+  readonly services: readonly string[]
 }
 
 export interface OperationView {

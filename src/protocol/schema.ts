@@ -19,7 +19,7 @@ import type {
   PortRequest,
   Tls,
 } from '../core/model/service.ts'
-import type { ExecRequest, OperationRequest, PageRequest, PlanRequest, Requester, SecretValues } from './api.ts'
+import type { ExecRequest, OperationRequest, PageRequest, PlanRequest, PromoteRequest, Requester, SecretValues } from './api.ts'
 import { exactly, integer, list, number, object, oneOf, orNull, record, text, truth } from './shape.ts'
 import type { Shape } from './shape.ts'
 
@@ -201,6 +201,8 @@ export const operationRequest: Shape<OperationRequest> = oneOf<OperationRequest>
 })
 
 export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets, isRollback: truth })
+
+export const promoteRequest: Shape<PromoteRequest> = object<PromoteRequest>({ services: list(text) })
 
 export const execRequest: Shape<ExecRequest> = object<ExecRequest>({ target: text, command: list(text) })
 

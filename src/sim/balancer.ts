@@ -27,6 +27,8 @@ export class SimulatedBalancer {
   #process: Process | null = null
   /** Probability that an answer is lost, though what was asked is done. */
   lossRate = 0
+  /** Answers 5xx to every request that is counted: by the last word of an instance's command. */
+  failing: string | null = null
   /** The port that a stranger holds. */
   takenPort: number | null = null
 
@@ -102,13 +104,16 @@ export class SimulatedBalancer {
   #observe(process: Process): BalancerObservation {
     const upstreams = new Map<string, UpstreamCounters>()
     for (const { upstreams: own } of process.table.pools)
-      for (const upstream of own)
+      for (const upstream of own) {
+        const instance = this.#instanceOf(upstream)
+        const requests = instance === null ? 0 : Math.round((this.#kernel.clock.now() - instance.bornMs) / 10)
         upstreams.set(upstream.id, {
-          requests: 0,
-          failed: 0,
+          requests,
+          failed: this.failing !== null && instance?.order.command.at(-1) === this.failing ? requests : 0,
           active: this.#underWay(process, upstream) ? 1 : 0,
           isEjected: false,
         })
+      }
     return { pools: new Map(), upstreams, connections: 0, refused: 0 }
   }
 

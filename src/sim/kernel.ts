@@ -16,6 +16,7 @@ export interface Instance {
   readonly order: StartOrder
   readonly pid: number
   readonly startedAt: string
+  readonly bornMs: number
   state: 'keeper' | 'running' | 'gone'
   exit: Exit | null
   /** It lives and answers nobody. */
@@ -70,6 +71,7 @@ export class SimulatedKernel {
       order,
       pid: (this.#nextPid += 1),
       startedAt: this.clock.wallTime(),
+      bornMs: this.clock.now(),
       state: 'keeper',
       exit: null,
       isSick: order.command[0] === 'sick',

@@ -72,8 +72,8 @@ export const changeMutations: readonly Mutation[] = [
     name: 'start-first-doubles',
     rule: 'start-first: at most one more than wanted runs',
     file: rollout.file,
-    find: `const surge = 1`,
-    replace: `const surge = 2`,
+    find: `const { surge } = wanted.service.update`,
+    replace: `const surge = wanted.service.update.surge + 1`,
     caughtBy: { file: rollout.tests, test: 'a start-first update begins with one more instance and gives up nothing' },
   },
   {

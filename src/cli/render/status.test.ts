@@ -39,6 +39,8 @@ const service = (fields: Partial<ServiceStatus>): ServiceStatus => ({
   ready: 2,
   guarantee: 'strict',
   stoppedByHand: false,
+  routes: [],
+  canary: null,
   ...fields,
 })
 

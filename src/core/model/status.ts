@@ -50,6 +50,24 @@ export interface InstanceStatus {
   readonly memoryBytes: number | null
 }
 
+/** A new revision that is being tried out. */
+export interface CanaryStatus {
+  /** Of the requests. */
+  readonly share: number
+  readonly forMs: number
+  /** How long it has been in force. */
+  readonly heldMs: number
+  /** Its instances that get requests. */
+  readonly ready: number
+  readonly requests: number
+  readonly failed: number
+}
+
+export interface RouteStatus {
+  /** Where it is reached: `https://shop.example.com/api`, `http://:8080/`, `tcp://:5432`. */
+  readonly url: string
+}
+
 export interface ServiceStatus {
   readonly service: ServiceName
   readonly kind: 'replicas' | 'singleton' | 'job' | 'schedule'
@@ -57,6 +75,9 @@ export interface ServiceStatus {
   readonly ready: number
   readonly guarantee: 'strict' | 'available'
   readonly stoppedByHand: boolean
+  readonly routes: readonly RouteStatus[]
+  /** Null while nothing is tried out. */
+  readonly canary: CanaryStatus | null
 }
 
 /** As a sentence: "ended with exit code 3". */

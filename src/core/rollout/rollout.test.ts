@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Service } from '../model/service.ts'
-import { isSettled, planRollout } from './rollout.ts'
+import { updatePace } from '../config/defaults.ts'
+import type { Service, UpdatePolicy } from '../model/service.ts'
+import { isSettled, planRollout, trialCount } from './rollout.ts'
 import type { Move, SlotView, Wanted } from './rollout.ts'
 
-const wantedOf = (count: number, identity: string, order: 'start-first' | 'stop-first' = 'start-first'): Wanted => ({
+const atOnce = { isPausing: false, trial: null } as const
+
+const wantedOf = (
+  count: number,
+  identity: string,
+  order: 'start-first' | 'stop-first' = 'start-first',
+  pace: Partial<UpdatePolicy> = {},
+): Wanted => ({
   identity,
-  service: { scale: { kind: 'replicas', count }, update: { order } } as Service,
+  service: { scale: { kind: 'replicas', count }, update: { ...updatePace, order, ...pace } } as Service,
 })
 
 /** A world in which moves take effect, instances become ready when told to, and every moment is looked at. */
@@ -50,7 +58,7 @@ class World {
 }
 
 const look = (world: World, wanted: Wanted): readonly Move[] =>
-  planRollout({ wanted, because: 'test', slots: world.views(), mayReplace: true, mayEmpty: true })
+  planRollout({ wanted, because: 'test', slots: world.views(), mayReplace: true, mayEmpty: true, ...atOnce })
 
 function filled(count: number, identity: string): World {
   const world = new World()
@@ -60,7 +68,7 @@ function filled(count: number, identity: string): World {
 }
 
 test('a new service fills the lowest places at once', () => {
-  const moves = planRollout({ wanted: wantedOf(3, 'a'), because: '', slots: [], mayReplace: false, mayEmpty: true })
+  const moves = planRollout({ wanted: wantedOf(3, 'a'), because: '', slots: [], mayReplace: false, mayEmpty: true, ...atOnce })
   assert.deepEqual(
     moves,
     [0, 1, 2].map((index) => ({ kind: 'assign', index })),
@@ -80,17 +88,21 @@ test('a stop-first update of one place stops it in place and adds no second', ()
 test('nothing that runs is given up while the dependencies of its successor are not far enough', () => {
   const world = filled(2, 'a')
   assert.deepEqual(
-    planRollout({ wanted: wantedOf(2, 'b'), because: '', slots: world.views(), mayReplace: false, mayEmpty: true }),
+    planRollout({ wanted: wantedOf(2, 'b'), because: '', slots: world.views(), mayReplace: false, mayEmpty: true, ...atOnce }),
     [],
   )
 })
 
 test('a service that leaves waits until nothing comes after it any more', () => {
   const slots = filled(1, 'a').views()
-  assert.deepEqual(planRollout({ wanted: null, because: 'left the config', slots, mayReplace: true, mayEmpty: false }), [])
-  assert.deepEqual(planRollout({ wanted: null, because: 'left the config', slots, mayReplace: true, mayEmpty: true }), [
-    { kind: 'retire', index: 0, because: 'left the config' },
-  ])
+  assert.deepEqual(
+    planRollout({ wanted: null, because: 'left the config', slots, mayReplace: true, mayEmpty: false, ...atOnce }),
+    [],
+  )
+  assert.deepEqual(
+    planRollout({ wanted: null, because: 'left the config', slots, mayReplace: true, mayEmpty: true, ...atOnce }),
+    [{ kind: 'retire', index: 0, because: 'left the config' }],
+  )
 })
 
 test('never fewer ready than before or wanted, never more than one beyond, and it ends settled', () => {
@@ -145,20 +157,98 @@ test('stop-first never holds two places more than wanted and replaces one at a t
 test('what must not run beside itself comes back in its own place while it is still leaving', () => {
   const leaving: SlotView = { index: 0, goalIdentity: null, isVacant: false, isReady: false, isDone: false }
   for (const kind of ['singleton', 'job'] as const) {
-    const wanted: Wanted = { identity: 'a', service: { scale: { kind }, update: { order: 'stop-first' } } as Service }
-    const moves = planRollout({ wanted, because: 'test', slots: [leaving], mayReplace: true, mayEmpty: true })
+    const wanted: Wanted = {
+      identity: 'a',
+      service: { scale: { kind }, update: { ...updatePace, order: 'stop-first' } } as Service,
+    }
+    const moves = planRollout({ wanted, because: 'test', slots: [leaving], mayReplace: true, mayEmpty: true, ...atOnce })
     assert.deepEqual(moves, [{ kind: 'assign', index: 0 }])
   }
 })
 
 test('a service that is to be one alone waits until its former replicas have left every place', () => {
-  const wanted: Wanted = { identity: 'b', service: { scale: { kind: 'singleton' }, update: { order: 'stop-first' } } as Service }
+  const wanted: Wanted = {
+    identity: 'b',
+    service: { scale: { kind: 'singleton' }, update: { ...updatePace, order: 'stop-first' } } as Service,
+  }
   const plan = (slots: readonly SlotView[]): readonly Move[] =>
-    planRollout({ wanted, because: 'test', slots, mayReplace: true, mayEmpty: true })
+    planRollout({ wanted, because: 'test', slots, mayReplace: true, mayEmpty: true, ...atOnce })
   const stale: SlotView = { index: 1, goalIdentity: 'a', isVacant: false, isReady: true, isDone: false }
   const leaving: SlotView = { index: 2, goalIdentity: null, isVacant: false, isReady: false, isDone: false }
   assert.deepEqual(plan([stale, leaving]), [])
   assert.deepEqual(plan([leaving]), [])
   assert.deepEqual(plan([stale, { ...leaving, isVacant: true }]), [{ kind: 'assign', index: 1 }])
   assert.deepEqual(plan([{ ...leaving, isVacant: true }]), [{ kind: 'assign', index: 0 }])
+})
+
+test('a surge of three starts three at once, and as many old ones leave as new ones are ready', () => {
+  const world = filled(3, 'a')
+  const wanted = wantedOf(3, 'b', 'start-first', { surge: 3 })
+  const moves = look(world, wanted)
+  assert.deepEqual(
+    moves,
+    [3, 4, 5].map((index) => ({ kind: 'assign', index })),
+  )
+  world.apply(moves, 'b')
+  for (let step = 0; step < 2; step += 1) world.progress(4)
+  assert.deepEqual(look(world, wanted), [{ kind: 'retire', index: 0, because: 'its successor is ready' }])
+})
+
+test('whatever surge, parallel and floor are: never more beyond, never fewer ready, and it ends settled', () => {
+  const pace = fc.record({
+    order: fc.constantFrom('start-first' as const, 'stop-first' as const),
+    surge: fc.integer({ min: 1, max: 4 }),
+    parallel: fc.integer({ min: 1, max: 4 }),
+    minHealthy: fc.option(fc.nat(5)),
+  })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 6 }), pace, fc.array(fc.nat(12), { maxLength: 60 }), (count, update, order) => {
+      const world = filled(count, 'a')
+      const wanted = wantedOf(count, 'b', update.order, update)
+      const isStartFirst = update.order === 'start-first'
+      const floor = isStartFirst ? count : Math.max(Math.min(update.minHealthy ?? 0, count - 1), count - update.parallel)
+      for (const index of [...order, ...Array.from({ length: 300 }, (_, step) => step % 13)]) {
+        world.apply(look(world, wanted), 'b')
+        assert.ok(world.readyCount() >= floor, `${world.readyCount()} of ${floor} ready`)
+        assert.ok(world.runningCount() <= count + (isStartFirst ? update.surge : 0), `${world.runningCount()} run`)
+        world.progress(index)
+      }
+      assert.ok(isSettled({ wanted, slots: world.views() }))
+    }),
+  )
+})
+
+test('during a pause nothing new begins, and what is ready still lets its predecessor go', () => {
+  const world = filled(2, 'a')
+  const wanted = wantedOf(2, 'b')
+  const resting = (): readonly Move[] =>
+    planRollout({ wanted, because: '', slots: world.views(), mayReplace: true, mayEmpty: true, isPausing: true, trial: null })
+  world.apply(look(world, wanted), 'b')
+  for (let step = 0; step < 2; step += 1) world.progress(2)
+  assert.deepEqual(resting(), [{ kind: 'retire', index: 0, because: 'its successor is ready' }])
+  world.apply(resting(), 'b')
+  world.progress(0)
+  assert.deepEqual(resting(), [])
+  assert.equal(look(world, wanted).length, 1)
+})
+
+test('a canary comes on top and nobody leaves for it; promoted, it is one of the new ones', () => {
+  const world = filled(3, 'a')
+  const wanted = wantedOf(3, 'b', 'start-first', { canary: { share: 0.5, forMs: 1000, errorRate: 0 } })
+  assert.equal(trialCount(wanted.service), 2)
+  const trying = (): readonly Move[] =>
+    planRollout({ wanted, because: '', slots: world.views(), mayReplace: true, mayEmpty: true, isPausing: false, trial: 2 })
+  assert.deepEqual(trying(), [
+    { kind: 'assign', index: 3 },
+    { kind: 'assign', index: 4 },
+  ])
+  world.apply(trying(), 'b')
+  for (let step = 0; step < 4; step += 1) world.progress(3 + (step % 2))
+  assert.deepEqual(trying(), [])
+  assert.equal(world.readyCount(), 5)
+  const promoted = look(world, wanted)
+  assert.deepEqual(
+    promoted.map(({ kind }) => kind),
+    ['retire', 'retire', 'assign'],
+  )
 })

@@ -40,10 +40,11 @@ export interface RolloutInput {
   readonly mayReplace: boolean
   /** Services that come after this one are gone: only then may it be emptied. */
   readonly mayEmpty: boolean
+  /** The last batch is ready, and the rest after it is not over yet. */
+  readonly isPausing: boolean
+  /** The new identity is only being tried: so many of it beside all of the old ones. Null: it is to replace them. */
+  readonly trial: number | null
 }
-
-/** How many instances beyond the wanted number a start-first update may run for a moment. */
-const surge = 1
 
 export function planRollout(input: RolloutInput): readonly Move[] {
   const { wanted } = input
@@ -52,9 +53,29 @@ export function planRollout(input: RolloutInput): readonly Move[] {
   const fresh = current.filter((slot) => slot.goalIdentity === wanted.identity)
   const stale = current.filter((slot) => slot.goalIdentity !== wanted.identity)
   const mayOverlap = wanted.service.update.order === 'start-first' && wanted.service.scale.kind === 'replicas'
+  if (input.trial !== null && stale.length > 0) return tryOut(input, fresh, input.trial)
   if (stale.length === 0) return mayOverlap ? fill(input.slots, fresh, wanted) : fillWithoutOverlap(input.slots, fresh, wanted)
   if (!input.mayReplace) return []
-  return mayOverlap ? replaceStartFirst(input.slots, fresh, stale, wanted) : replaceStopFirst(input.slots, fresh, stale, wanted)
+  const parts = { ...input, wanted, fresh, stale }
+  return mayOverlap ? replaceStartFirst(parts) : replaceStopFirst(parts)
+}
+
+/** How many instances try a new revision out: as many as its share of the requests needs, and at least one. */
+export function trialCount(service: Service): number {
+  const { canary } = service.update
+  return canary === null ? 0 : Math.max(1, Math.ceil(canary.share * slotCount(service)))
+}
+
+/** The canary comes on top: nobody leaves for it. */
+function tryOut(input: RolloutInput, fresh: readonly SlotView[], trial: number): readonly Move[] {
+  if (!input.mayReplace) return []
+  return freeIndices(input.slots, trial - fresh.length).map((index) => ({ kind: 'assign', index }))
+}
+
+interface Replacement extends RolloutInput {
+  readonly wanted: Wanted
+  readonly fresh: readonly SlotView[]
+  readonly stale: readonly SlotView[]
 }
 
 /** Whether nothing is left to do and everything that should run is ready (a job: has ended). */
@@ -103,13 +124,9 @@ function fillWithoutOverlap(slots: readonly SlotView[], fresh: readonly SlotView
  * At most `surge` more than wanted run, and a ready old one leaves only when as many as wanted are ready without it. An old one that
  * is not ready carries nothing: it leaves as soon as somebody has taken its number.
  */
-function replaceStartFirst(
-  slots: readonly SlotView[],
-  fresh: readonly SlotView[],
-  stale: readonly SlotView[],
-  wanted: Wanted,
-): readonly Move[] {
+function replaceStartFirst({ slots, fresh, stale, wanted, isPausing }: Replacement): readonly Move[] {
   const count = slotCount(wanted.service)
+  const { surge } = wanted.service.update
   let running = fresh.length + stale.length
   let carrying = [...fresh, ...stale].filter(isCarrying).length
   const moves: Move[] = []
@@ -120,7 +137,7 @@ function replaceStartFirst(
     running -= 1
     if (isCarrying(slot)) carrying -= 1
   }
-  const missing = Math.min(count - fresh.length, count + surge - running)
+  const missing = isPausing ? 0 : Math.min(count - fresh.length, count + surge - running)
   for (const index of freeIndices(slots, missing)) moves.push({ kind: 'assign', index })
   return moves
 }
@@ -133,24 +150,30 @@ const isCarrying = (slot: SlotView): boolean => slot.isReady || slot.isDone
 const unreadyFirst = (a: SlotView, b: SlotView): number => Number(isCarrying(a)) - Number(isCarrying(b)) || a.index - b.index
 
 /**
- * In place, one at a time, the next only when the one before is ready. What is surplus leaves first. A single slot is simply given its
- * new goal: the slot itself stops the old instance, sees it gone, and starts the new one.
+ * In place, `parallel` at a time, and never so many that fewer than `minHealthy` are ready. What is surplus leaves first. A single slot is
+ * simply given its new goal: the slot itself stops the old instance, sees it gone, and starts the new one.
  */
-function replaceStopFirst(
-  slots: readonly SlotView[],
-  fresh: readonly SlotView[],
-  stale: readonly SlotView[],
-  wanted: Wanted,
-): readonly Move[] {
+function replaceStopFirst({ slots, fresh, stale, wanted, isPausing }: Replacement): readonly Move[] {
   const count = slotCount(wanted.service)
+  const { parallel, minHealthy } = wanted.service.update
   const surplus = fresh.length + stale.length - count
   if (surplus > 0) {
     const leaving = stale.toSorted((a, b) => b.index - a.index).slice(0, surplus)
     return leaving.map((slot) => ({ kind: 'retire', index: slot.index, because: 'fewer replicas are wanted' }))
   }
-  if (!fresh.every(isCarrying) || slots.some(isLeaving)) return []
-  const next = stale.toSorted(unreadyFirst)[0]
-  return next === undefined ? [] : [{ kind: 'assign', index: next.index }]
+  if (isPausing) return []
+  // One has to go: a floor that forbids it (after a scale, say) would end all change.
+  const floor = Math.min(minHealthy ?? 0, count - 1)
+  let carrying = [...fresh, ...stale].filter(isCarrying).length
+  let underWay = fresh.filter((slot) => !isCarrying(slot)).length + slots.filter(isLeaving).length
+  const moves: Move[] = []
+  for (const slot of stale.toSorted(unreadyFirst)) {
+    if (underWay >= parallel || (isCarrying(slot) && carrying <= floor)) break
+    moves.push({ kind: 'assign', index: slot.index })
+    underWay += 1
+    if (isCarrying(slot)) carrying -= 1
+  }
+  return moves
 }
 
 /** The lowest places that nobody holds: neither a goal nor a former instance that is still leaving. */

@@ -1,0 +1,111 @@
+/**
+ * How far each service of an operation is. What moves has a clock, and what waits has none; what a person or a policy makes wait (a pause
+ * between batches, a canary) has none either.
+ */
+
+import type { ServiceName } from '../core/model/id.ts'
+import { parseSlotId } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
+import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
+import type { ServiceView, ServiceViews } from '../core/rollout/order.ts'
+import { judgeProgress } from '../core/rollout/progress.ts'
+import type { ProgressVerdict, ServiceProgress, SlotProgress } from '../core/rollout/progress.ts'
+import type { OperationRecord } from './records.ts'
+import type { World } from './world.ts'
+
+export interface JudgeOptions {
+  readonly world: World
+  /** Why a service cannot be reached, where waiting does not help: a port of a route is taken. */
+  readonly troubleOf: (service: Service) => string | null
+  /** Whether the balancer serves the world as it is now. */
+  readonly isTableInForce: () => boolean
+  /** Whether a new revision of the service is only being tried out. */
+  readonly isTriedOut: (name: ServiceName) => boolean
+}
+
+export class Judge {
+  readonly #options: JudgeOptions
+  readonly #world: World
+  readonly #progress = new Map<ServiceName, ServiceProgress>()
+
+  constructor(options: JudgeOptions) {
+    this.#options = options
+    this.#world = options.world
+  }
+
+  /** Another operation, or the way back of this one, begins with fresh clocks. */
+  forget(): void {
+    this.#progress.clear()
+  }
+
+  /**
+   * Whoever waits for another service has no clock of its own, as long as one of those that are involved moves and has. When none does,
+   * nobody here can end the wait, and then the clocks of those who wait run too: an operation always ends.
+   */
+  verdicts(record: OperationRecord, nowMs: number): Map<ServiceName, ProgressVerdict> {
+    const views = this.#world.views()
+    const slots = this.#slotsByService()
+    const verdicts = new Map<ServiceName, ProgressVerdict>()
+    const waiting: ServiceView[] = []
+    const judgeOne = (view: ServiceView, isWaiting: boolean): ProgressVerdict => {
+      const before = this.#progress.get(view.name) ?? null
+      const isResting = this.#world.isPausing(view) || this.#options.isTriedOut(view.name)
+      const isRouted = view.wanted === null || view.wanted.service.routes.length === 0 || this.#options.isTableInForce()
+      return judgeProgress({
+        view,
+        slots: slots.get(view.name) ?? [],
+        isWaiting: isWaiting || isResting,
+        isRouted,
+        before,
+        nowMs,
+      })
+    }
+    for (const name of record.involved) {
+      const view = views.get(name)
+      const isWaiting = view !== undefined && this.#isWaiting(view, views)
+      const trouble = record.state === 'running' && view?.wanted ? this.#options.troubleOf(view.wanted.service) : null
+      const verdict: ProgressVerdict =
+        trouble !== null
+          ? { kind: 'failed', slot: null, message: trouble }
+          : view === undefined
+            ? { kind: 'done' }
+            : judgeOne(view, isWaiting)
+      verdicts.set(name, verdict)
+      if (view !== undefined && isWaiting && verdict.kind === 'moving') waiting.push(view)
+    }
+    const moving = [...verdicts.values()].filter(({ kind }) => kind === 'moving').length
+    if (moving === waiting.length) for (const view of waiting) verdicts.set(view.name, judgeOne(view, false))
+    for (const [name, verdict] of verdicts) if (verdict.kind === 'moving') this.#progress.set(name, verdict.progress)
+    return verdicts
+  }
+
+  #isWaiting(view: ServiceView, views: ServiceViews): boolean {
+    const { wanted } = view
+    if (wanted === null) return !mayEmpty(view.name, this.#world.dependentsOf(view.name), views)
+    return (
+      !startGate(wanted.service, views).open || !mayReplace(wanted.service, views) || this.#world.isVolumeHeld(wanted.service)
+    )
+  }
+
+  #slotsByService(): ReadonlyMap<ServiceName, readonly SlotProgress[]> {
+    const slots = new Map<ServiceName, SlotProgress[]>()
+    for (const shell of this.#world.shells.values()) {
+      const { service } = parseSlotId(shell.id)
+      const list = slots.get(service) ?? []
+      slots.set(service, list)
+      const { goal, occupancy } = shell.slot
+      const { state, isReady, reason } = shell.describe()
+      const isFresh = goal.kind === 'run' && goal.spec.identity === this.#world.wantedOf(service)?.identity
+      const gracePeriodMs = occupancy.kind === 'vacant' ? 0 : leavingMs(occupancy.spec?.service ?? null)
+      const isLeaving = occupancy.kind === 'ending' && !occupancy.atFault
+      list.push({ slot: shell.id, state, isReady, reason, isFresh, isLeaving, gracePeriodMs })
+    }
+    return slots
+  }
+}
+
+/** As long as an instance may take to leave: the requests that it has, then its grace period. */
+function leavingMs(service: Service | null): number {
+  if (service === null) return 0
+  return service.stop.gracePeriodMs + (service.routes.length > 0 ? service.update.drainMs : 0)
+}

@@ -1,0 +1,223 @@
+/**
+ * New revisions that are being tried out with a share of the requests: how long each has been in force, what the balancer counts of it and
+ * of the old one, and whether it is well. It judges and remembers; the operation acts on it and writes it down.
+ */
+
+import { judgeCanary } from '../core/rollout/canary.ts'
+import type { CanaryVerdict, Tally } from '../core/rollout/canary.ts'
+import { trialCount } from '../core/rollout/rollout.ts'
+import type { UpstreamId } from '../core/balance/table.ts'
+import { upstreamId } from '../core/balance/table.ts'
+import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
+import type { Canary } from '../core/model/service.ts'
+import type { CanaryStatus } from '../core/model/status.ts'
+import type { BalancerObservation, UpstreamCounters } from '../ports/balancer.ts'
+import type { Clock } from '../ports/clock.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { OperationRecord, TrialRecord } from './records.ts'
+import type { SlotShell } from './slot-shell.ts'
+import type { World } from './world.ts'
+
+/** How a trial stands; `waiting`: its instances are not in force yet. */
+export type TrialVerdict = CanaryVerdict | { readonly kind: 'waiting' }
+
+/** How often the balancer is asked while something is tried out. */
+export const trialLookMs: number = 500
+/** At most so much of the time already held is held again after a daemon has died. */
+const trialRecordMs: number = 5000
+
+interface Trial {
+  heldMs: number
+  lastMs: number | null
+  /** Of the canary's instances, since it is in force; another epoch means that one of them fell. */
+  epochs: ReadonlyMap<SlotId, Epoch> | null
+  canary: Tally
+  old: Tally
+  readonly seen: Map<UpstreamId, Tally>
+}
+
+const nothing: Tally = { requests: 0, failed: 0 }
+
+export interface TrialsOptions {
+  readonly world: World
+  readonly clock: Clock
+  /** What the balancer counts; null while none answers. */
+  readonly observe: () => Promise<BalancerObservation | null>
+  /** The operation under way. */
+  readonly current: () => OperationRecord | null
+  /** Writes down in it how a trial stands. */
+  readonly record: (name: ServiceName, trial: TrialRecord) => Promise<void>
+  readonly say: (name: ServiceName, message: string) => void
+  readonly nudge: () => void
+}
+
+export class Trials {
+  readonly #options: TrialsOptions
+  readonly #world: World
+  readonly #trials = new Map<ServiceName, Trial>()
+  readonly #promotions = new Set<ServiceName>()
+  #writtenMs = 0
+
+  constructor(options: TrialsOptions) {
+    this.#options = options
+    this.#world = options.world
+  }
+
+  /** Forgets every trial but those that an operation has recorded. */
+  restore(records: Readonly<Record<string, TrialRecord>>): void {
+    this.#trials.clear()
+    this.#promotions.clear()
+    for (const [name, { heldMs, epochs }] of Object.entries(records)) {
+      const known = new Map(Object.entries(epochs) as [SlotId, Epoch][])
+      this.#trials.set(name as ServiceName, { ...fresh(), heldMs, epochs: known.size === 0 ? null : known })
+    }
+  }
+
+  /** Whether the service's new revision has only a share of the requests yet. Only an `up` tries out, and not on the way back. */
+  isOnTrial(name: ServiceName): boolean {
+    const record = this.#options.current()
+    if (record?.kind !== 'apply' || record.state !== 'running' || record.base === 0) return false
+    const service = this.#world.serviceOf(name)
+    return service !== null && service.update.canary !== null && record.trials?.[name]?.isPromoted !== true
+  }
+
+  /** Gives what is tried out all of the requests with the next look. `E_CANARY_NONE` where nothing is. */
+  promote(names: readonly ServiceName[]): readonly ServiceName[] {
+    const onTrial = (this.#options.current()?.involved ?? []).filter((name) => this.statusOf(name) !== null)
+    const chosen = names.length === 0 ? onTrial : names
+    const other = chosen.find((name) => !onTrial.includes(name))
+    if (chosen.length === 0 || other !== undefined) {
+      throw new DarumaError('E_CANARY_NONE', `No canary of ${other ?? 'any service'} is in use.`, {
+        hint: onTrial.length === 0 ? 'Nothing is being tried out now.' : `There is one of: ${onTrial.join(', ')}.`,
+      })
+    }
+    for (const name of chosen) this.#promotions.add(name)
+    return chosen
+  }
+
+  /** Looks at everything that is tried out, and takes in what is promoted: by its time, or by hand. */
+  async lookAll({ involved }: OperationRecord): Promise<ReadonlyMap<ServiceName, TrialVerdict>> {
+    const { clock, observe, say, nudge } = this.#options
+    const verdicts = new Map<ServiceName, TrialVerdict>()
+    const names = involved.filter((name) => this.isOnTrial(name))
+    if (names.length === 0) return verdicts
+    const observation = await observe()
+    for (const name of names) {
+      const verdict = this.#look(name, observation, clock.now())
+      if (verdict === null) continue
+      const isByHand = this.#promotions.has(name) && verdict.kind !== 'fail'
+      if (verdict.kind !== 'promote' && !isByHand) {
+        verdicts.set(name, verdict)
+        continue
+      }
+      await this.#options.record(name, { ...this.#recordOf(name), isPromoted: true })
+      this.#promotions.delete(name)
+      say(name, `the canary is promoted ${verdict.kind === 'promote' ? `after ${verdict.message}` : 'by hand'}`)
+      nudge()
+    }
+    if (clock.now() - this.#writtenMs >= trialRecordMs) {
+      this.#writtenMs = clock.now()
+      for (const name of verdicts.keys()) await this.#options.record(name, this.#recordOf(name))
+    }
+    return verdicts
+  }
+
+  /** What is worth writing down of a trial. */
+  #recordOf(name: ServiceName): TrialRecord {
+    const trial = this.#trials.get(name)
+    return { isPromoted: false, heldMs: trial?.heldMs ?? 0, epochs: Object.fromEntries(trial?.epochs ?? []) }
+  }
+
+  /** Null while nothing of the service is tried out. */
+  statusOf(name: ServiceName): CanaryStatus | null {
+    const trial = this.#trials.get(name)
+    const policy = this.#policyOf(name)
+    if (trial === undefined || policy === null || !this.isOnTrial(name)) return null
+    const shells = this.#shellsOf(name)
+    const { share, forMs } = policy
+    const ready = shells.filter((shell) => this.#world.isInUse(shell)).length
+    return { share, forMs, heldMs: Math.round(trial.heldMs), ready, ...trial.canary }
+  }
+
+  /** Null when nothing of the service is tried out. */
+  #look(name: ServiceName, observation: BalancerObservation | null, nowMs: number): TrialVerdict | null {
+    const policy = this.#policyOf(name)
+    if (policy === null || !this.isOnTrial(name) || !this.#hasOld(name)) return null
+    const trial = this.#trials.get(name) ?? fresh()
+    this.#trials.set(name, trial)
+    const shells = this.#shellsOf(name)
+    const broken = this.#brokenOf(trial, shells)
+    if (broken !== null) return { kind: 'fail', message: broken }
+    const inUse = shells.filter((shell) => this.#world.isInUse(shell))
+    const wanted = this.#world.wantedOf(name)
+    if (wanted === null || inUse.length < trialCount(wanted.service)) {
+      trial.lastMs = null
+      return { kind: 'waiting' }
+    }
+    trial.epochs ??= new Map(inUse.map((shell) => [shell.id, epochOf(shell)]))
+    if (trial.lastMs !== null) trial.heldMs += nowMs - trial.lastMs
+    trial.lastMs = nowMs
+    if (observation !== null) count(trial, this.#upstreamsOf(name), observation)
+    return judgeCanary({ policy, heldMs: trial.heldMs, canary: trial.canary, old: trial.old })
+  }
+
+  #policyOf(name: ServiceName): Canary | null {
+    return this.#world.wantedOf(name)?.service.update.canary ?? null
+  }
+
+  /** Whether the old revision is still there: without it there is nobody to try the new one beside. */
+  #hasOld(name: ServiceName): boolean {
+    return this.#world.shellsOf(name).some((shell) => shell.slot.goal.kind === 'run' && !this.#world.isCanary(shell))
+  }
+
+  #shellsOf(name: ServiceName): readonly SlotShell[] {
+    return this.#world.shellsOf(name).filter((shell) => this.#world.isCanary(shell))
+  }
+
+  /** Every upstream of the service, and whether it is the canary's. */
+  #upstreamsOf(name: ServiceName): ReadonlyMap<UpstreamId, boolean> {
+    const upstreams = new Map<UpstreamId, boolean>()
+    for (const shell of this.#world.shellsOf(name)) {
+      const at = shell.slot.occupancy
+      if (at.kind === 'live') upstreams.set(upstreamId(shell.id, at.epoch), this.#world.isCanary(shell))
+    }
+    return upstreams
+  }
+
+  /** Once it was in force, one instance that falls or is not ready any more is enough. */
+  #brokenOf(trial: Trial, shells: readonly SlotShell[]): string | null {
+    for (const [slot, epoch] of trial.epochs ?? []) {
+      const shell = shells.find(({ id }) => id === slot)
+      if (shell !== undefined && epochOf(shell) === epoch && this.#world.isInUse(shell)) continue
+      const { lastFailure = null } = shell?.slot ?? {}
+      return `${slot}, the canary, has failed: ${shell?.describe().reason ?? lastFailure ?? 'it has ended'}`
+    }
+    return null
+  }
+}
+
+const fresh = (): Trial => ({ heldMs: 0, lastMs: null, epochs: null, canary: nothing, old: nothing, seen: new Map() })
+
+function epochOf(shell: SlotShell): Epoch {
+  const at = shell.slot.occupancy
+  return (at.kind === 'vacant' ? 0 : at.epoch) as Epoch
+}
+
+/** The canary's counters began with it; the old one's count from the first look on. A counter that fell began anew. */
+function count(trial: Trial, upstreams: ReadonlyMap<UpstreamId, boolean>, observation: BalancerObservation): void {
+  for (const [id, isCanary] of upstreams) {
+    const now = observation.upstreams.get(id)
+    if (now === undefined) continue
+    const before = trial.seen.get(id) ?? (isCanary ? nothing : now)
+    trial.seen.set(id, { requests: now.requests, failed: now.failed })
+    const whose = isCanary ? 'canary' : 'old'
+    trial[whose] = {
+      requests: trial[whose].requests + grown(before, now, 'requests'),
+      failed: trial[whose].failed + grown(before, now, 'failed'),
+    }
+  }
+}
+
+function grown(before: Tally, now: UpstreamCounters, field: keyof Tally): number {
+  return now[field] >= before[field] ? now[field] - before[field] : now[field]
+}
