@@ -11,7 +11,9 @@ export function explainDifference(before: Service, after: Service): readonly Rea
   return parts.flatMap((part) => {
     if (isSame(before[part], after[part])) return []
     const reasons = [
-      ...differencesOf(showPart(before, part), showPart(after, part)),
+      ...differencesOf(showPart(before, part), showPart(after, part)).filter(
+        ({ field }) => !comesWithImage(before, after, field),
+      ),
       ...(part === 'secrets' || part === 'container' ? changedSecrets(before, after, part) : []),
     ]
     return reasons.length > 0 ? reasons : [{ field: part, from: null, to: null, note: 'in another order' }]
@@ -24,10 +26,17 @@ function differencesOf(from: ReadonlyMap<string, string>, to: ReadonlyMap<string
   return own.map((field) => differenceOf(field, from.get(field) ?? null, to.get(field) ?? null))
 }
 
-/** A probe that came or went is one reason; its interval and the rest came or went with it. */
+/** A probe or schedule that came or went is one reason; its interval and the rest came or went with it. A domain's dots are its own. */
 function parentOf(field: string): string {
-  return field.slice(0, Math.max(0, field.lastIndexOf('.')))
+  return /^(?:health|schedule)\./.test(field) ? field.slice(0, field.lastIndexOf('.')) : ''
 }
+
+/** So is an image, for whatever only a container has. */
+function comesWithImage(before: Service, after: Service, field: string): boolean {
+  return (before.container === null) !== (after.container === null) && containerFields.includes(field)
+}
+
+const containerFields = ['pull', 'registry.username', 'registry.password', 'containerPort', 'readOnly', 'capabilities', 'network']
 
 export function note(text: string): Reason {
   return { field: '', from: null, to: null, note: text }

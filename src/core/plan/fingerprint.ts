@@ -3,15 +3,25 @@
  * hand, and which slots run which revision; not over pids, restart counts or times, which move by themselves.
  */
 
+import type { SlotId } from '../model/id.ts'
+import { isRunSlot } from '../model/id.ts'
 import { canonicalJson } from '../model/service.ts'
 import type { InstanceStatus } from '../model/status.ts'
 import type { Recorded } from './recorded.ts'
 
 export function fingerprintOf(recorded: Recorded | null, observed: readonly InstanceStatus[]): string {
-  const slots = observed.map(({ slot, revision }) => `${slot}@${revision}`).toSorted()
+  const slots = observed
+    .filter(({ slot }) => !movesByItself(slot))
+    .map(({ slot, revision }) => `${slot}@${revision}`)
+    .toSorted()
   return hash(
     canonicalJson([recorded?.revision ?? 0, recorded?.generations ?? {}, recorded?.stoppedByHand.toSorted() ?? [], slots]),
   )
+}
+
+/** Runs of schedules come and go by the clock; the balancer follows whatever applies. */
+function movesByItself(slot: SlotId): boolean {
+  return isRunSlot(slot) || slot.startsWith('@')
 }
 
 /**

@@ -167,6 +167,11 @@ describe('the fingerprint', () => {
     }))
     assert.equal(fingerprint({}, crashed), usual)
   })
+
+  it('is the same whatever run of a schedule is under way, and whatever the balancer does', () => {
+    const others = [statusOf('report/2026-11-22T03:00:00Z', 'running'), statusOf('@balancer/0', 'backing-off')]
+    assert.equal(fingerprint({}, [...running, ...others]), usual)
+  })
 })
 
 // --- stories as text

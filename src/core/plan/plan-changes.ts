@@ -4,7 +4,7 @@
  */
 
 import type { ServiceName } from '../model/id.ts'
-import { asRevisionNumber } from '../model/id.ts'
+import { asRevisionNumber, isRunSlot } from '../model/id.ts'
 import type { Problem } from '../model/problem.ts'
 import { processIdentity } from '../model/service.ts'
 import type { Project, Service } from '../model/service.ts'
@@ -15,7 +15,7 @@ import { fingerprintOf } from './fingerprint.ts'
 import type { Plan, Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
 import { shorten } from './show-fields.ts'
-import { describeRemoval, describeScale, describeTransition, warnOfRemoval, warnOfVolumes } from './transition.ts'
+import { describeRemoval, describeScale, describeTransition, fromTheNextRun, nameOfRoute, warnOfLoss } from './transition.ts'
 
 export interface PlanInput {
   /** Null: everything goes (`down`). */
@@ -38,7 +38,7 @@ export function planChanges(input: PlanInput): PlanOutcome {
   if (problems.length > 0) return { problems }
   const removals = orderByDependency(removed)
     .toReversed()
-    .map((service) => removal(service, input.desired === null))
+    .map((service) => removal(service, world))
   const changes = orderByDependency(desired).flatMap((service) => planService(service, world) ?? [])
   return {
     plan: {
@@ -51,8 +51,11 @@ export function planChanges(input: PlanInput): PlanOutcome {
 }
 
 interface World {
+  readonly isDown: boolean
   readonly isRollback: boolean
   readonly desiredNames: ReadonlySet<ServiceName>
+  /** Where something is reached afterwards. */
+  readonly routes: ReadonlySet<string>
   readonly recordedServices: readonly Service[]
   readonly before: ReadonlyMap<ServiceName, Service>
   readonly stoppedByHand: ReadonlySet<ServiceName>
@@ -69,12 +72,16 @@ function worldOf({ desired, recorded, observed, isRollback }: PlanInput): World 
   const fallen = new Map<ServiceName, InstanceStatus[]>()
   for (const status of observed) {
     if (status.state !== 'failed' && status.state !== 'crash-looping') continue
+    // A run of a schedule that has failed is history; the next tick comes without being asked for.
+    if (isRunSlot(status.slot)) continue
     const others = fallen.get(status.service)
     if (others === undefined) fallen.set(status.service, [status])
     else others.push(status)
   }
   return {
+    isDown: desired === null,
     isRollback,
+    routes: new Set(desired?.services.flatMap((service) => service.routes.map(nameOfRoute))),
     desiredNames: new Set(desired?.services.map((service) => service.name)),
     recordedServices,
     before: new Map(recordedServices.map((service) => [service.name, service])),
@@ -96,14 +103,15 @@ function refuseRemoval(service: Service): Problem {
   }
 }
 
-function removal(service: Service, isDown: boolean): Step {
+function removal(service: Service, world: World): Step {
   return {
     kind: 'remove',
     service: service.name,
     what: describeScale(service),
-    reasons: [note(isDown ? 'everything goes down' : 'left the config')],
+    reasons: [note(world.isDown ? 'everything goes down' : 'left the config')],
     transition: describeRemoval(service),
-    warning: warnOfRemoval(service),
+    // After `down` nothing is reached at all: only what stays is worth a word.
+    warning: warnOfLoss(world.isDown ? { ...service, routes: [] } : service, null, world.routes),
   }
 }
 
@@ -111,6 +119,7 @@ function removal(service: Service, isDown: boolean): Step {
 function planService(service: Service, world: World): Step | null {
   const before = world.before.get(service.name) ?? null
   if (service.scale.kind === 'job') return planJob(service, before, world)
+  if (service.scale.kind === 'schedule') return planSchedule(service, before, world)
   const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
   if (before === null) return { ...step, kind: 'create', reasons: [note('new')] }
 
@@ -118,7 +127,9 @@ function planService(service: Service, world: World): Step | null {
   const idle = whyIdle(service, world)
   if (differences.length === 0 && idle.length === 0) return null
   const reasons = [...differences, ...idle]
-  const warning = warnOfVolumes(before, service)
+  const warning = warnOfLoss(before, service, world.routes)
+  // Of a schedule only its runs are there, and they end; what comes is new.
+  if (before.scale.kind === 'schedule') return { ...step, kind: 'replace', reasons, transition: describeRemoval(before), warning }
   const runs = !world.stoppedByHand.has(service.name) && (idle.length === 0 || world.alive.has(service.name))
   if (needsNewProcess(before, service, world)) {
     return { ...step, kind: 'replace', reasons, transition: runs ? describeTransition(before, service) : null, warning }
@@ -147,6 +158,20 @@ function planJob(service: Service, before: Service | null, world: World): Step |
       : [note('jobs do not run on the way back')]
   const kind = before === null ? 'create' : 'update'
   return { ...step, kind, reasons: [...differences, ...why], transition: kind === 'update' ? 'no restart' : null }
+}
+
+/** It is there when it is in the config, whether or not a run is under way: nothing of it has to run for all to be well. */
+function planSchedule(service: Service, before: Service | null, world: World): Step | null {
+  const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
+  if (before === null) return { ...step, kind: 'create', reasons: [note('new')] }
+  const differences = explainDifference(before, service)
+  const stopped = world.stoppedByHand.has(service.name) ? [note('was stopped by hand, runs again at its hours')] : []
+  const reasons = [...differences, ...stopped]
+  if (reasons.length === 0) return null
+  const warning = warnOfLoss(before, service, world.routes)
+  const transition = differences.length === 0 ? null : fromTheNextRun
+  if (before.scale.kind === 'schedule') return { ...step, kind: 'update', reasons, transition, warning }
+  return { ...step, kind: 'replace', reasons, transition: describeRemoval(before), warning }
 }
 
 /** Why the service does not run and would after an apply: somebody stopped it, or the daemon has given up (or nearly so). */

@@ -5,6 +5,7 @@
 
 import { formatDuration, formatSize } from '../model/quantity.ts'
 import type { Check, Container, ImageSource, Probe, Route, Scale, SecretSource, Service, Tls } from '../model/service.ts'
+import { nameOfRoute } from './transition.ts'
 
 /** A field's name and text; null where it is not set. */
 type Field = readonly [string, string | null]
@@ -16,7 +17,7 @@ const rows: { readonly [Key in Part]: (part: Service[Key]) => readonly Field[] }
   scale: (scale) => [['replicas', showScale(scale)], ...showSchedule(scale)],
   command: (command) => [['command', showCommand(command)]],
   container: (container) => (container === null ? [] : showContainer(container)),
-  directory: (directory) => [['directory', quote(directory)]],
+  directory: (directory) => [['directory', directory === '' ? null : quote(directory)]],
   environment: (environment) => Object.entries(environment).map(([name, value]) => [`environment.${name}`, quote(value)]),
   secrets: (secrets) => Object.entries(secrets).map(([name, { source }]) => [`secrets.${name}`, showSource(source)]),
   port: (port) => [['port', port.kind === 'fixed' ? String(port.port) : port.kind]],
@@ -55,9 +56,10 @@ const rows: { readonly [Key in Part]: (part: Service[Key]) => readonly Field[] }
     ['update.pause', formatDuration(pauseMs)],
     ['update.minHealthy', minHealthy === null ? null : String(minHealthy)],
     ['update.drain', formatDuration(drainMs)],
-    ['update.canary.share', canary === null ? null : String(canary.share)],
-    ['update.canary.for', canary === null ? null : formatDuration(canary.forMs)],
-    ['update.canary.errorRate', canary === null ? null : String(canary.errorRate)],
+    [
+      'update.canary',
+      canary === null ? null : `${canary.share} for ${formatDuration(canary.forMs)}, error rate ${canary.errorRate}`,
+    ],
   ],
   guarantee: (guarantee) => [['guarantee', guarantee]],
   protect: (protect) => [['protect', String(protect)]],
@@ -80,7 +82,7 @@ function showSchedule(scale: Scale): readonly Field[] {
   if (scale.kind !== 'schedule') return []
   const { cron, timezone, missed, overlap, timeoutMs, retries, retryLost, keep } = scale.schedule
   return [
-    ['schedule.cron', quote(cron)],
+    ['schedule', quote(cron)],
     ['schedule.timezone', timezone],
     ['schedule.missed', missed],
     ['schedule.overlap', overlap],
@@ -112,8 +114,7 @@ function showImage(image: ImageSource): string {
 }
 
 function showRoute({ to, path, tls, proxyProtocol, idempotent }: Route): readonly Field[] {
-  const where = to.kind === 'domain' ? to.domain : `port ${to.port}`
-  const name = `route.${where}${path === '/' ? '' : path}`
+  const name = `route ${nameOfRoute({ to, path })}`
   const flags = [
     proxyProtocol.accept ? 'accepts PROXY' : '',
     proxyProtocol.send ? 'sends PROXY' : '',

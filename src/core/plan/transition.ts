@@ -3,10 +3,12 @@
  * time until a new instance can count as ready, and the bound on stopping the old one. What the program needs to start is its own.
  */
 
-import type { Service } from '../model/service.ts'
+import { formatDuration } from '../model/quantity.ts'
+import type { Route, Service } from '../model/service.ts'
 
-/** `3 replicas`, `singleton`, `job`. */
+/** `3 replicas`, `singleton`, `job`, `schedule 0 3 * * * Asia/Tokyo`. */
 export function describeScale({ scale }: Service): string {
+  if (scale.kind === 'schedule') return `schedule ${scale.schedule.cron} ${scale.schedule.timezone}`
   if (scale.kind !== 'replicas') return scale.kind
   return scale.count === 1 ? '1 replica' : `${scale.count} replicas`
 }
@@ -16,10 +18,39 @@ export function describeTransition(before: Service, after: Service): string {
   const running = before.scale.kind === 'replicas' ? before.scale.count : 1
   const wanted = after.scale.kind === 'replicas' ? after.scale.count : 1
   if (running === 0 || wanted === 0) return 'no restart'
-  if (after.scale.kind === 'replicas' && after.update.order === 'start-first') return 'start-first, no gap'
-  const { signal, gracePeriodMs } = before.stop
-  const gap = `about ${seconds(readyAfterMs(after))}${signal === 'SIGKILL' ? '' : ` plus at most ${seconds(gracePeriodMs)} to stop`}`
-  return Math.min(running, wanted) === 1 ? `stop-first, gap ${gap}` : `stop-first, one by one, each with a gap of ${gap}`
+  const { surge, parallel, pauseMs } = after.update
+  const batches = Math.min(running, wanted)
+  const pause = pauseMs > 0 ? `, ${seconds(pauseMs)} between` : ''
+  if (after.scale.kind === 'replicas' && after.update.order === 'start-first') {
+    const pace = surge > 1 && batches > 1 ? `, ${Math.min(surge, batches)} at a time` : ''
+    return `${describeCanary(before, after)}start-first${pace}${batches > 1 ? pause : ''}, no gap${describeDrain(before, batches)}`
+  }
+  const gap = `about ${seconds(readyAfterMs(after))}${describeEnd(before)}`
+  if (batches === 1) return `stop-first, gap ${gap}`
+  const atATime = Math.min(parallel, batches)
+  const pace = atATime === 1 ? 'one by one' : `${atATime} at a time`
+  return `stop-first, ${pace}${pause}, each with a gap of ${gap}`
+}
+
+/** The balancer has both to choose from only where the old one was reached through it. */
+function describeCanary(before: Service, after: Service): string {
+  const { canary } = after.update
+  if (canary === null || before.routes.length === 0 || after.routes.length === 0) return ''
+  return `${percent(canary.share)} of the requests for ${formatDuration(canary.forMs)}, then `
+}
+
+function describeDrain({ routes, update }: Service, running: number): string {
+  if (routes.length === 0 || update.drainMs === 0) return ''
+  return `; ${running === 1 ? 'the old one drains' : 'old ones drain'} up to ${seconds(update.drainMs)}`
+}
+
+/** What a gap has besides the start: an instance that drains gets no new requests. */
+function describeEnd({ stop, routes, update }: Service): string {
+  const parts = [
+    ...(routes.length > 0 && update.drainMs > 0 ? [`${seconds(update.drainMs)} to drain`] : []),
+    ...(stop.signal === 'SIGKILL' ? [] : [`${seconds(stop.gracePeriodMs)} to stop`]),
+  ]
+  return parts.length === 0 ? '' : ` plus at most ${parts.join(' and ')}`
 }
 
 /** The soonest that a new instance is called ready: its first probe's interval or, without probes, the time that it must have lived. */
@@ -28,19 +59,29 @@ function readyAfterMs({ health, update }: Service): number {
   return gate === null ? update.minReadyMs : gate.intervalMs
 }
 
-export function describeRemoval({ scale, stop }: Service): string | null {
+export function describeRemoval(service: Service): string | null {
+  const { scale, stop, routes, update } = service
   if (scale.kind === 'job') return null
-  return stop.signal === 'SIGKILL' ? 'stops at once' : `stops, within ${seconds(stop.gracePeriodMs)}`
+  const end = stop.signal === 'SIGKILL' ? 'stops at once' : `stops, within ${seconds(stop.gracePeriodMs)}`
+  if (scale.kind === 'schedule') return `no further runs; one under way ${end}`
+  return routes.length > 0 && update.drainMs > 0 ? `drains up to ${seconds(update.drainMs)}, then ${end}` : end
 }
 
-export function warnOfRemoval({ volumes }: Service): string | null {
-  return whatStays(volumes.map((volume) => volume.name))
+/** A change of a schedule: its runs are things of their own, each as it was when it began. */
+export const fromTheNextRun = 'from the next run on; one under way is not cut'
+
+/** Routes that lead nowhere afterwards, and volumes that are left behind. `after` is null for a removal; `routes` are all that will be. */
+export function warnOfLoss(before: Service, after: Service | null, routes: ReadonlySet<string>): string | null {
+  const lost = before.routes.map(nameOfRoute).filter((name) => !routes.has(name))
+  const unserved = lost.length === 0 ? null : `nothing answers at ${lost.join(', ')} any more`
+  const kept = new Set(after?.volumes.map((volume) => volume.name))
+  const stays = whatStays(before.volumes.map((volume) => volume.name).filter((name) => !kept.has(name)))
+  return unserved === null || stays === null ? (unserved ?? stays) : `${unserved}; ${stays}`
 }
 
-/** Volumes that a change leaves behind. */
-export function warnOfVolumes(before: Service, after: Service): string | null {
-  const kept = new Set(after.volumes.map((volume) => volume.name))
-  return whatStays(before.volumes.map((volume) => volume.name).filter((name) => !kept.has(name)))
+/** `shop.example.com/api`, `port 8080`. */
+export function nameOfRoute({ to, path }: Pick<Route, 'to' | 'path'>): string {
+  return `${to.kind === 'domain' ? to.domain : `port ${to.port}`}${path === '/' ? '' : path}`
 }
 
 function whatStays(names: readonly string[]): string | null {
@@ -50,3 +91,4 @@ function whatStays(names: readonly string[]): string | null {
 }
 
 const seconds = (durationMs: number): string => `${durationMs / 1000} s`
+const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`
