@@ -11,10 +11,10 @@ import { writeStarter } from '../init/write.ts'
 export async function init(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
   if (invocation.has('print')) {
-    terminal.print(proposeConfig(await discover(context.cwd)).trimEnd())
+    terminal.print(proposeConfig(await discover(context.cwd, context.environment), context.cwd).trimEnd())
     return 0
   }
-  const { file } = await writeStarter(context.cwd)
+  const { file } = await writeStarter(context.cwd, context.environment)
   if (invocation.json) terminal.print(JSON.stringify({ file }))
   else terminal.print(`Wrote ${basename(file)}. Read it, change it, then: daruma plan, daruma up`)
   return 0

@@ -6,16 +6,14 @@
 import { readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import type { FoundCompose } from './compose.ts'
-import type { Found, FoundService } from './found.ts'
+import type { Found, FoundService } from '../proposal/found.ts'
 import { readPackage } from './package-scripts.ts'
 import { readProcfile } from './procfile.ts'
 
-const composeNames = ['compose.yaml', 'compose.yml', 'docker-compose.yaml', 'docker-compose.yml']
 /** Larger ones were not written by a person. */
 const largestFileBytes = 1024 * 1024
 
-export async function discover(directory: string): Promise<Found> {
+export async function discover(directory: string, environment: Environment): Promise<Found> {
   const notes: string[] = []
   const attempt = async <Value>(name: string, read: (text: string) => Value | Promise<Value>): Promise<Value | null> => {
     const text = await textOf(join(directory, name), name, notes)
@@ -28,10 +26,7 @@ export async function discover(directory: string): Promise<Found> {
     }
   }
   const procfile = (await attempt('Procfile', readProcfile)) ?? []
-  let compose: FoundCompose | null = null
-  for (const name of composeNames) {
-    compose ??= await attempt(name, async (text) => (await import('./compose.ts')).readCompose(text, name))
-  }
+  const compose = await readComposeHere(directory, environment, notes)
   const manager =
     (await textOf(join(directory, 'pnpm-lock.yaml'), null, notes)) !== null
       ? 'pnpm'
@@ -43,10 +38,43 @@ export async function discover(directory: string): Promise<Found> {
   return {
     name: compose?.name ?? npmPackage?.name ?? basename(resolve(directory)),
     services: stated.length > 0 ? stated : (npmPackage?.services ?? []),
-    notes: [...notes, ...(compose?.notes ?? [])],
+    notes,
     hostMemoryBytes: totalmem(),
     isRoot: process.geteuid?.() === 0,
   }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What a config cannot say of a service stands with the service, the rest with the project. */
+async function readComposeHere(
+  directory: string,
+  environment: Environment,
+  notes: string[],
+): Promise<{ readonly name: string; readonly services: readonly FoundService[] } | null> {
+  const { findCompose } = await import('../compose/find.ts')
+  const files = await findCompose(directory)
+  if (files.length === 0) return null
+  const { readCompose } = await import('../compose/read.ts')
+  const reading = await readCompose({ files, cwd: directory, environment, profiles: [] })
+  if (!reading.ok) {
+    for (const { file, line, message } of reading.problems.slice(0, 5)) {
+      notes.push(`${basename(file ?? files[0]!)}${line === null ? '' : ` line ${line}`} could not be understood: ${message}`)
+    }
+    return null
+  }
+  const about = (path: string, name: string): boolean => path === `services.${name}` || path.startsWith(`services.${name}.`)
+  for (const note of reading.notes) {
+    if (!reading.services.some(({ name }) => about(note.path, name)))
+      notes.push(`${note.path}: ${note.message}; instead: ${note.instead}`)
+  }
+  const services = reading.services.map((service) => ({
+    ...service,
+    notes: reading.notes
+      .filter(({ path }) => about(path, service.name))
+      .map(({ path, message, instead }) => `${path.slice(`services.${service.name}.`.length)}: ${message}; instead: ${instead}`),
+  }))
+  return { name: reading.name, services }
 }
 
 function withoutDoubles(services: readonly FoundService[]): readonly FoundService[] {

@@ -3,7 +3,7 @@
  * not for us.
  */
 
-import type { FoundService } from './found.ts'
+import type { FoundService } from '../proposal/found.ts'
 import { kindOf } from './procfile.ts'
 
 export interface FoundPackage {
@@ -26,7 +26,7 @@ export function readPackage(text: string, manager: 'npm' | 'pnpm' | 'yarn'): Fou
   const services = chosen.map(([script, command]): FoundService => {
     const after = migration === undefined || migration === script ? {} : { after: [nameOf(migration)] }
     const written = { command: direct(script, command, manager), ...kindOf(script), ...after }
-    return { name: nameOf(script), source: `package.json "${script}"`, written, notes: [] }
+    return { name: nameOf(script), source: `package.json "${script}"`, written, notes: [], remarks: {} }
   })
   return { name: typeof name === 'string' ? name.replace(/^@[^/]*\//, '') : null, services }
 }

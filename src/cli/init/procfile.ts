@@ -1,6 +1,6 @@
 /** A Procfile (Heroku, Foreman): `name: command` a line. `release` runs before the others, once, and ends. */
 
-import type { FoundService } from './found.ts'
+import type { FoundService } from '../proposal/found.ts'
 
 export function readProcfile(text: string): readonly FoundService[] {
   const services: FoundService[] = []
@@ -8,7 +8,7 @@ export function readProcfile(text: string): readonly FoundService[] {
     const match = /^([A-Za-z0-9_-]+):\s*(\S.*)$/.exec(line)
     if (match === null) continue
     const [, name, command] = match as unknown as [string, string, string]
-    services.push({ name, source: 'Procfile', written: { command, ...kindOf(name) }, notes: [] })
+    services.push({ name, source: 'Procfile', written: { command, ...kindOf(name) }, notes: [], remarks: {} })
   }
   const release = services.find(({ name }) => name === 'release')
   if (release === undefined) return services

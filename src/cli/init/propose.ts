@@ -1,25 +1,14 @@
-/**
- * From what was found to the text of a first config. The proposal is put before the config's own reader, and whatever it refuses
- * becomes a comment that says why: a starter that does not load would be worse than none.
- */
+/** From what was found to the text of a first config, with comments that a person goes through. */
 
-import { normaliseConfig } from '../../core/config/normalise.ts'
-import type { Problem } from '../../core/model/problem.ts'
-import type { Found } from './found.ts'
-import { literal, propertyName } from './literal.ts'
+import type { Found } from '../proposal/found.ts'
+import { literal, onOneLine, propertyName } from '../proposal/literal.ts'
+import { type Proposed, type Refused, settle } from '../proposal/settle.ts'
 
-interface Proposed {
-  readonly name: string
-  readonly source: string
-  readonly written: Readonly<Record<string, unknown>>
-  readonly notes: readonly string[]
-}
-
-export function proposeConfig(found: Found): string {
-  const name = asName(found.name, 'project')
-  const { services, dropped } = settle(name, withValidNames(found), found)
+/** `directory`: where the config will stand. */
+export function proposeConfig(found: Found, directory: string = '/'): string {
+  const { name, services, dropped } = settle(found, directory)
   const isEmpty = services.length === 0
-  const usesSecret = services.some(({ written }) => literal(written, 0).includes('secret('))
+  const usesSecret = services.some(({ written }) => literal(written, onOneLine).includes('secret'))
   const sources = [...new Set(found.services.map(({ source }) => source))]
   const lines = [
     `// Written by daruma init${sources.length === 0 ? '' : ` from ${oneLine(sources.join(', '))}`}. Look it through, then: daruma plan, daruma up`,
@@ -59,7 +48,7 @@ function renderService(service: Proposed): readonly string[] {
     hints.push("      // health: { http: '/healthz', interval: '1s' },")
   return [
     `    // ${oneLine(service.source)}`,
-    ...service.notes.map((note) => `    // ${oneLine(note)}`),
+    ...notesOf(service).map((note) => `    // ${oneLine(note)}`),
     `    ${propertyName(service.name)}: {`,
     ...Object.entries(written).map(([key, value]) => `      ${key}: ${literal(value, 3)},`),
     ...hints,
@@ -68,107 +57,16 @@ function renderService(service: Proposed): readonly string[] {
 }
 
 function renderDropped(service: Proposed): readonly string[] {
-  const rest = Object.entries(service.written).map(([key, value]) => `    //   ${key}: ${oneLine(literal(value, 0))},`)
+  const rest = Object.entries(service.written).map(([key, value]) => `    //   ${key}: ${oneLine(literal(value, onOneLine))},`)
   return [
     `    // ${service.name} (${oneLine(service.source)}) could not be carried over:`,
-    ...service.notes.map((note) => `    //   ${oneLine(note)}`),
+    ...notesOf(service).map((note) => `    //   ${oneLine(note)}`),
     ...rest,
   ]
 }
 
-function withValidNames(found: Found): readonly Proposed[] {
-  const names = new Map<string, string>()
-  const taken = new Set<string>()
-  for (const { name } of found.services) {
-    const wanted = asName(name, 'service')
-    let free = wanted
-    for (let number = 2; taken.has(free); number++) free = `${wanted.slice(0, 36)}-${number}`
-    taken.add(free)
-    names.set(name, free)
-  }
-  return found.services.map(({ name, source, written, notes }) => ({
-    name: names.get(name)!,
-    source,
-    written: written['after'] === undefined ? written : { ...written, after: renamed(written['after'], names) },
-    notes,
-  }))
-}
-
-function renamed(after: unknown, names: ReadonlyMap<string, string>): unknown {
-  if (Array.isArray(after)) return after.map((name: unknown) => names.get(String(name)) ?? name)
-  if (typeof after !== 'object' || after === null) return after
-  return Object.fromEntries(Object.entries(after).map(([name, condition]) => [names.get(name) ?? name, condition]))
-}
-
-/** Takes away what the reader refuses until it refuses nothing. Each round takes something, so the rounds come to an end. */
-function settle(
-  name: string,
-  proposed: readonly Proposed[],
-  machine: Pick<Found, 'hostMemoryBytes' | 'isRoot'>,
-): { readonly services: readonly Proposed[]; readonly dropped: readonly Proposed[] } {
-  const { hostMemoryBytes, isRoot } = machine
-  let services = proposed
-  const dropped: Proposed[] = []
-  for (;;) {
-    const raw = { name, services: Object.fromEntries(services.map((service) => [service.name, service.written])) }
-    const answer = normaliseConfig(raw, { directory: '/', stage: null, root: false, hostMemoryBytes, wallTime: null })
-    // Mounts and users are left out for everybody, since not everybody has them; a limit is kept for whoever can keep it.
-    const refused = answer.ok ? [] : answer.problems.filter((problem) => !(isRoot && isLimit(problem)))
-    if (refused.length === 0) return { services, dropped }
-    const left: Proposed[] = []
-    for (const service of services) {
-      const problems = refused.filter(({ path }) => path[1] === service.name)
-      const lesser = withoutRefused(service, problems)
-      if (lesser === null) dropped.push(service)
-      else left.push(lesser)
-    }
-    const isStuck = left.length === services.length && left.every((service, index) => service === services[index])
-    // Problems that belong to no service cannot be settled by taking keys away; today there are none.
-    if (isStuck) return { services: [], dropped: [...dropped, ...services] }
-    services = left
-  }
-}
-
-const isLimit = ({ code, path }: Problem): boolean =>
-  code === 'E_CONFIG_NEEDS_ROOT' && ['cpu', 'memory', 'pids'].includes(path[2] ?? '')
-
-/** Null when the service itself is refused: it has no command, say. */
-function withoutRefused(service: Proposed, problems: readonly Problem[]): Proposed | null {
-  if (problems.some(({ path }) => path.length < 3)) return null
-  if (problems.some(({ path }) => path[2] === 'command')) return null
-  // From the last one on, so that the indices of the earlier entries of a list stay right.
-  return problems.toReversed().reduce(withoutOne, service)
-}
-
-/** Of the lists of variables and dependencies only the refused entry goes, of anything else the whole key. */
-function withoutOne(service: Proposed, problem: Problem): Proposed {
-  const [, , key, entry] = problem.path as readonly [string, string, string, string?]
-  const value = service.written[key]
-  if (value === undefined) return service
-  const isList = (key === 'environment' || key === 'after') && entry !== undefined && typeof value === 'object' && value !== null
-  const fields = (isList ? value : {}) as Readonly<Record<string, unknown>>
-  if (isList && !Object.hasOwn(fields, entry)) return service
-  const refused = isList ? fields[entry] : value
-  const rest = Array.isArray(value) ? value.filter((_, index) => String(index) !== entry) : without(fields, entry ?? '')
-  const isWholeKey = !isList || Object.keys(rest).length === 0
-  const written = isWholeKey ? without(service.written, key) : { ...service.written, [key]: rest }
-  const where = isList && !Array.isArray(value) ? `${key}.${entry}` : key
-  return { ...service, written, notes: [...service.notes, `${where}: ${literal(refused, 0)}: ${problem.message}`] }
-}
-
-function without(fields: Readonly<Record<string, unknown>>, key: string): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => name !== key))
-}
-
-function asName(text: string, otherwise: string): string {
-  const tidy = text
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .replaceAll(/^[-0-9]+/g, '')
-    .slice(0, 40)
-    .replace(/-+$/, '')
-  return tidy === '' ? otherwise : tidy
-}
+const notesOf = ({ notes, refused }: Proposed): readonly string[] => [...notes, ...refused.map(refusalText)]
+const refusalText = ({ where, value, message }: Refused): string => `${where}: ${literal(value, onOneLine)}: ${message}`
 
 /** Notes hold other people's text: a line break would end the comment, an escape would reach the terminal. */
 const oneLine = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ')

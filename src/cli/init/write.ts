@@ -15,10 +15,13 @@ export interface Starter {
 }
 
 /** Throws `E_INIT_EXISTS` when the folder has a config, and `E_INIT_WRITE` when it cannot be written to. */
-export async function writeStarter(directory: string): Promise<Starter> {
+export async function writeStarter(
+  directory: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Starter> {
   for (const name of names) if (await exists(join(directory, name))) throw alreadyThere(join(directory, name))
   const file = join(directory, names[0]!)
-  const text = proposeConfig(await discover(directory))
+  const text = proposeConfig(await discover(directory, environment), directory)
   try {
     await writeFile(file, text, { flag: 'wx' })
   } catch (error) {

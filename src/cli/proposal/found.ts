@@ -1,4 +1,4 @@
-/** What `daruma init` found in a folder, before anything is decided about it. */
+/** What was found that says what should run, before anything is decided about it. */
 
 export interface Found {
   /** From package.json or the Compose file, else the folder's name; not yet a valid project name. */
@@ -21,4 +21,6 @@ export interface FoundService {
   readonly written: Readonly<Record<string, unknown>>
   /** What the source says and a config cannot say. */
   readonly notes: readonly string[]
+  /** Why a key is as it is, where that was a choice; by key, or `environment.NAME`. */
+  readonly remarks: Readonly<Record<string, string>>
 }

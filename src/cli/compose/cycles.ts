@@ -1,0 +1,31 @@
+/** `depends_on` that goes round: each service would wait for the next for ever. The first circle is shown, at the line that closes it. */
+
+import type { Ledger } from './ledger.ts'
+import { asMapping } from './merge.ts'
+import { get, type Mapping, type Place } from './tree.ts'
+
+export function checkCycles(services: ReadonlyMap<string, Mapping>, ledger: Ledger): void {
+  const done = new Set<string>()
+  const visit = (name: string, trail: readonly string[], at: Place | null): void => {
+    const begin = trail.indexOf(name)
+    if (begin >= 0) {
+      const round = [...trail.slice(begin), name]
+      ledger.problem(
+        'E_COMPOSE_CYCLE',
+        at,
+        ['services', trail.at(-1)!, 'depends_on'],
+        `${round.join(' → ')}: each waits for the next`,
+        { allowed: 'an order that begins somewhere' },
+      )
+      return
+    }
+    if (done.has(name)) return
+    const dependencies = get(services.get(name), 'depends_on')
+    const mapping = dependencies === undefined ? undefined : asMapping(dependencies, 'depends_on')
+    if (mapping?.kind === 'mapping') {
+      for (const [next, entry] of mapping.entries) if (services.has(next)) visit(next, [...trail, name], entry.at)
+    }
+    done.add(name)
+  }
+  for (const name of services.keys()) visit(name, [], null)
+}

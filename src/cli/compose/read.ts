@@ -1,0 +1,199 @@
+/**
+ * A Compose project as what a config would say of it. `daruma import` and `daruma init` read by this alone. The answer is either what can
+ * be written, with a note for each thing that cannot, or problems: the file is wrong, and Compose would refuse it too.
+ */
+
+import { basename, dirname, resolve } from 'node:path'
+import type { LocatedProblem } from '../../core/config/render-problems.ts'
+import type { FoundService } from '../proposal/found.ts'
+import { carryContainer } from './carry-container.ts'
+import { carryEnvironment } from './carry-environment.ts'
+import { carryHealth, hasHealth } from './carry-health.ts'
+import { carryLife } from './carry-life.ts'
+import { carryPorts } from './carry-ports.ts'
+import { carryVolumes } from './carry-volumes.ts'
+import { checkCycles } from './cycles.ts'
+import { extended } from './extend.ts'
+import { Ledger, type Note } from './ledger.ts'
+import { type LoadedCompose, loadCompose, type LoadOptions, readText } from './load.ts'
+import { asMapping } from './merge.ts'
+import { Secrets } from './secret-names.ts'
+import { type Facts, type ProjectContext, ServiceDraft } from './service.ts'
+import { get, isNothing, type Mapping, textOf, type Tree } from './tree.ts'
+import { noteRest, noteTopLevel } from './uncarried.ts'
+
+export interface ReadOptions extends LoadOptions {
+  readonly profiles: readonly string[]
+}
+
+export type ComposeReading =
+  | {
+      readonly ok: true
+      /** As the file says it, else the folder's name. */
+      readonly name: string
+      readonly services: readonly FoundService[]
+      readonly notes: readonly Note[]
+      /** Whether a variable gets its value from `.env`, which Daruma does not read by itself. */
+      readonly usesDotenv: boolean
+      /** What people called the things that they share, each with its keys. */
+      readonly anchors: ReadonlyMap<string, readonly string[]>
+    }
+  | { readonly ok: false; readonly problems: readonly LocatedProblem[] }
+
+export async function readCompose(options: ReadOptions): Promise<ComposeReading> {
+  const ledger = new Ledger()
+  const loaded = await loadCompose(options, ledger)
+  const services = loaded === null || ledger.hasProblems ? null : await enabledServices(loaded, options.profiles, ledger)
+  if (loaded === null || services === null || ledger.hasProblems) return { ok: false, problems: ledger.problems }
+  checkCycles(services.all, ledger)
+  const context = contextOf(loaded, services, ledger)
+  const found: FoundService[] = []
+  for (const [name, service] of services.enabled) found.push(await carryService(name, service, context))
+  noteTopLevel(loaded.tree, ledger)
+  if (ledger.hasProblems) return { ok: false, problems: ledger.problems }
+  const { usesDotenv } = loaded
+  return {
+    ok: true,
+    name: textOf(get(loaded.tree, 'name')) ?? basename(loaded.directory),
+    services: found,
+    notes: ledger.notes,
+    usesDotenv: usesDotenv(),
+    anchors: ledger.anchors,
+  }
+}
+
+interface Services {
+  readonly all: ReadonlyMap<string, Mapping>
+  readonly enabled: ReadonlyMap<string, Mapping>
+  readonly leftOut: ReadonlyMap<string, readonly string[]>
+}
+
+async function enabledServices(
+  { tree, variables, directory }: LoadedCompose,
+  profiles: readonly string[],
+  ledger: Ledger,
+): Promise<Services | null> {
+  const section = get(tree, 'services')
+  if (section?.kind !== 'mapping' || section.entries.size === 0) {
+    if (section === undefined || section.kind === 'mapping')
+      ledger.problem('E_COMPOSE_EMPTY', section?.at ?? tree.at, ['services'], 'the file has no services', {
+        allowed: 'services: { web: { image: … } }',
+      })
+    else
+      ledger.problem('E_COMPOSE_TYPE', section.at, ['services'], 'services is not a mapping', {
+        allowed: 'services: { web: { image: … } }',
+      })
+    return null
+  }
+  const all = new Map<string, Mapping>()
+  const leftOut = new Map<string, readonly string[]>()
+  for (const [name, { value, at }] of section.entries) {
+    if (value.kind !== 'mapping') {
+      ledger.problem(
+        'E_COMPOSE_TYPE',
+        isNothing(value) ? at : value.at,
+        ['services', name],
+        `${name} says nothing that can be run`,
+        { allowed: '{ image: … }' },
+      )
+      continue
+    }
+    const service = await extended(name, value, { services: section, variables, ledger, directory })
+    all.set(name, service)
+    const own = get(service, 'profiles')
+    const names = own?.kind === 'list' ? own.items.flatMap((item) => textOf(item) ?? []) : []
+    const isEnabled = names.length === 0 || profiles.includes('*') || names.some((profile) => profiles.includes(profile))
+    if (isEnabled) continue
+    leftOut.set(name, names)
+    ledger.note(
+      at,
+      `services.${name}`,
+      `it is behind the profile ${names.join(', ')} and left out`,
+      `daruma import --profile ${names[0]} takes it along`,
+    )
+  }
+  const enabled = new Map([...all].filter(([name]) => !leftOut.has(name)))
+  if (enabled.size === 0 && !ledger.hasProblems)
+    ledger.problem('E_COMPOSE_EMPTY', section.at, ['services'], 'every service is behind a profile', {
+      allowed: `--profile ${[...leftOut.values()][0]![0]}`,
+    })
+  return { all, enabled, leftOut }
+}
+
+function contextOf(loaded: LoadedCompose, { all, enabled, leftOut }: Services, ledger: Ledger): ProjectContext {
+  const jobs = new Set<string>()
+  for (const service of all.values()) {
+    const dependencies = get(service, 'depends_on')
+    const mapping = dependencies === undefined ? undefined : asMapping(dependencies, 'depends_on')
+    if (mapping?.kind !== 'mapping') continue
+    for (const [name, { value }] of mapping.entries)
+      if (textOf(get(value, 'condition')) === 'service_completed_successfully') jobs.add(name)
+  }
+  const facts = new Map<string, Facts>()
+  for (const [name, service] of enabled) facts.set(name, { hasHealth: hasHealth(service), isJob: jobs.has(name) })
+  return {
+    ledger,
+    secrets: new Secrets(),
+    facts,
+    leftOut,
+    top: (section, name) => get(get(loaded.tree, section), name),
+    variables: loaded.variables,
+    async readFile(tree: Tree, isRequired: boolean) {
+      const file = resolve(dirname(tree.at.file), textOf(tree) ?? '')
+      const fromProject = resolve(loaded.directory, textOf(tree) ?? '')
+      const text =
+        (await readText(fromProject, null, ledger, tree)) ??
+        (await readText(file, isRequired ? 'E_COMPOSE_ENV_FILE' : null, ledger, tree))
+      return text === null ? null : { text, file }
+    },
+  }
+}
+
+async function carryService(name: string, service: Mapping, context: ProjectContext): Promise<FoundService> {
+  const draft = new ServiceDraft(name, service, context)
+  carryContainer(draft)
+  await carryEnvironment(draft)
+  carryVolumes(draft)
+  carryPorts(draft)
+  carryHealth(draft)
+  carryLife(draft)
+  if (draft.written['job'] === true) {
+    delete draft.written['health']
+    delete draft.written['route']
+  }
+  noteRest(draft)
+  return { name, source: basename(service.at.file), written: ordered(draft.written), notes: [], remarks: draft.remarks }
+}
+
+/** As a person would order them: what runs, how many, who reaches it, what it needs, how it is looked after. */
+const order = [
+  'image',
+  'pull',
+  'command',
+  'replicas',
+  'singleton',
+  'job',
+  'network',
+  'containerPort',
+  'port',
+  'route',
+  'environment',
+  'secrets',
+  'volumes',
+  'after',
+  'health',
+  'cpu',
+  'memory',
+  'pids',
+  'user',
+  'readOnly',
+  'capabilities',
+  'stop',
+  'restart',
+  'update',
+  'logs',
+]
+
+function ordered(written: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(order.filter((key) => written[key] !== undefined).map((key) => [key, written[key]]))
+}
