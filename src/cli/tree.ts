@@ -96,6 +96,31 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/init.ts')).init,
   },
   {
+    name: 'import',
+    summary: 'write a daruma.config.ts from a Compose file, and list what could not be carried over',
+    detail:
+      'Several files are laid over each other. Without one, compose.yaml (or docker-compose.yml) of this folder and its override are read. Nothing is started and nothing is moved.',
+    arguments: [{ syntax: '[files...]', summary: 'compose.yaml, compose.prod.yaml' }],
+    flags: [
+      {
+        syntax: '-o, --out <file>',
+        summary: 'where to; daruma.config.ts beside the Compose file otherwise, - for stdout',
+        completes: 'file',
+      },
+      { syntax: '--force', summary: 'overwrite the file that is there' },
+      { syntax: '--profile <profile>', summary: 'take along what is behind this profile; * for all', isList: true },
+    ],
+    examples: [
+      { command: 'daruma import compose.yaml', meaning: 'write daruma.config.ts beside it' },
+      {
+        command: 'daruma import compose.yaml compose.prod.yaml -o -',
+        meaning: 'only look at what two files together would give',
+      },
+      { command: 'daruma import --profile debug --force', meaning: 'once more, with the services of a profile' },
+    ],
+    load: async () => (await import('./commands/import.ts')).importCompose,
+  },
+  {
     name: 'doctor',
     summary: 'examine this machine: what it lacks, and which guarantee it can give',
     detail:
