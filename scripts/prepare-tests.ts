@@ -23,6 +23,11 @@ const needs: readonly Need[] = [
     isThere: () => ['flock', 'unshare', 'nsenter', 'setsid'].every(onPath),
     purpose: 'the tests of slot locks and process namespaces',
   },
+  {
+    debianPackage: 'haproxy',
+    isThere: () => existsSync('/usr/sbin/haproxy') || onPath('haproxy'),
+    purpose: 'the tests of the balancer through HAProxy',
+  },
   { debianPackage: 'mount', isThere: () => onPath('mount'), purpose: 'the tests of a full disk' },
 ]
 

@@ -5,6 +5,18 @@
  * - After `apply` has resolved, new requests are routed by that table; while it works, each is routed by the old or by the new one.
  *   No request fails because of the change: connections stay open, a draining upstream finishes what it has.
  * - `apply` is idempotent, also after the process or the daemon has begun anew: it compares with what is really in force.
+ * - Upstreams fail alike everywhere: a request is sent at most four times. A connection that is refused may always be tried again;
+ *   one that breaks before an answer only where the pool's `retry` allows it, and while its whole body is in memory. Three failures
+ *   in a row (no connection, no or a broken answer, a 5xx) take an upstream out for about a second; never the last ones of a pool.
+ * - Where there is an upstream the client is told: 502 it broke off, 503 none can be reached, 504 silence. Else 404 no route. Of the
+ *   client's own making: 400 malformed or ambiguous, 405 CONNECT, 408 too slow, 411 a body of unknown length where bodies have a
+ *   limit (or 413 once it is passed), 413, 431 (414 for the URL alone), 505. A connection beyond the limit waits to be accepted.
+ * - `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` say what we saw, in the place of what the client says; `Forwarded` and what
+ *   belongs to one connection (`Connection`, `Keep-Alive`, `TE`, `Upgrade` of other than tunnels) goes no further.
+ * - TLS listeners offer HTTP/2 where the adapter can; with no certificate at all they show one that it has signed itself.
+ * - With `accessLog` a line for each request goes to standard output, the slot's log: time of its end in UTC, client, "method",
+ *   "host", "target", status, bytes to the client, milliseconds, upstream (`-`: none); of TCP: time, client, four times `-`, bytes,
+ *   milliseconds, upstream. In quotes a backslash stands before quotes and backslashes. Lines of another shape are the program's own.
  * - What it was last told is in its files before the process is told, so that a process that begins anew serves it at once.
  */
 

@@ -1,0 +1,47 @@
+/**
+ * Our words for things, and HAProxy's. A server's name says everything that would need another server if it were different, so that
+ * what is in force can be read from the names alone: `web:0.1048577` is upstream `web/0#1048577`, `.p` behind it says that we speak
+ * the PROXY protocol to it, and `.b` that it is its twin, the last resort.
+ */
+
+import type { PoolId, Upstream, UpstreamId } from '../../core/balance/table.ts'
+import { upstreamId } from '../../core/balance/table.ts'
+import type { Epoch, SlotId } from '../../core/model/id.ts'
+
+/** Requests go to a pool's main backend; the canary's share to the other. */
+export const mainBackend = (pool: PoolId): string => `pool:${pool}`
+export const canaryBackend = (pool: PoolId): string => `canary:${pool}`
+
+export function poolOfBackend(backend: string): PoolId | null {
+  const pool = /^(?:pool|canary):(.+)$/.exec(backend)?.[1]
+  return pool === undefined ? null : (pool as PoolId)
+}
+
+export function serverName(upstream: Upstream, kind: { readonly sendProxy: boolean; readonly isTwin: boolean }): string {
+  return `${upstream.slot.replace('/', ':')}.${upstream.epoch}${kind.sendProxy ? '.p' : ''}${kind.isTwin ? '.b' : ''}`
+}
+
+/** Null for a name that we did not give. */
+export function upstreamOfServer(name: string): UpstreamId | null {
+  const found = /^([^:.]+):([^.]+)\.(\d+)(?:\.p)?(?:\.b)?$/.exec(name)
+  if (found === null) return null
+  return upstreamId(`${found[1]}/${found[2]}` as SlotId, Number(found[3]) as Epoch)
+}
+
+export const isTwin = (name: string): boolean => name.endsWith('.b')
+
+/** Paths in the balancer's directory, which is HAProxy's working directory too: both know a file by the same name. */
+export const files = {
+  config: 'haproxy.cfg',
+  masterSocket: 'master.sock',
+  table: 'table.json',
+  crtList: 'certificates.list',
+  certificates: 'certificates',
+  maps: 'maps',
+  challenges: 'maps/challenges.map',
+  canaries: 'maps/canaries.map',
+  tcp: 'maps/tcp.map',
+  digests: 'maps/digests.map',
+  routes: (port: number): string => `maps/routes-${port}.map`,
+  wildcards: (port: number): string => `maps/wildcards-${port}.map`,
+} as const

@@ -1,0 +1,269 @@
+/**
+ * The files that HAProxy reads when it begins: a pure function of the table. The config's *shape* (settings, listeners, pools) can
+ * only change by a reload, and its digest stands in the config, so that a running process can be asked for it; servers, maps and
+ * certificates change while it runs, and are in the files for whoever begins next.
+ */
+
+import { createHash } from 'node:crypto'
+import type { Listener, Pool, RoutingTable } from '../../core/balance/table.ts'
+import { canaryBackend, files, mainBackend } from './names.ts'
+import { address, activeServers, type Server } from './servers.ts'
+import { redirectMark, renderMap, renderMaps, type Maps } from './maps.ts'
+
+export interface RenderContext {
+  /** Certificates by their file below our directory: the first is shown to who asks for none of the names. */
+  readonly certificates: readonly LocalCertificate[]
+  /** Whom the workers become once they have opened everything; null: they stay who they are. */
+  readonly user: string | null
+  readonly hasIpv6: boolean
+}
+
+export interface LocalCertificate {
+  readonly file: string
+  readonly digest: string
+  readonly names: readonly string[]
+}
+
+export interface Rendered {
+  readonly config: string
+  readonly shape: string
+  readonly crtList: string
+  readonly maps: Maps
+  readonly servers: readonly Server[]
+}
+
+/** The variable that holds the shape's digest in the running process. */
+export const shapeVariable: string = 'DARUMA_SHAPE'
+
+export function render(table: RoutingTable, context: RenderContext): Rendered {
+  const servers = table.pools.flatMap(activeServers)
+  const maps = renderMaps(table, new Map(context.certificates.map(({ file, digest }) => [file, digest])))
+  const body = (wanted: readonly Server[]): string =>
+    [
+      defaultsSection(table),
+      ...table.listeners.map((listener) => frontend(table, listener, context)),
+      ...table.pools.flatMap((pool) => [
+        backend(pool, mainBackend(pool.id), wanted),
+        backend(pool, canaryBackend(pool.id), wanted),
+      ]),
+      memory,
+    ].join('\n')
+  const withoutServers = globalSection(table, context) + body([])
+  const shape = createHash('sha256').update(withoutServers).digest('hex').slice(0, 16)
+  const config = `${header}${globalSection(table, context)}  setenv ${shapeVariable} ${shape}\n\n${body(servers)}`
+  const crtList = context.certificates.map(crtListLine).join('')
+  return { config, shape, crtList, maps, servers }
+}
+
+/** The files below our directory, the config last: a process that begins between two of them finds the config of before. */
+export function renderFiles(rendered: Rendered): ReadonlyMap<string, string> {
+  return new Map([
+    ...[...rendered.maps].map(([file, entries]): [string, string] => [file, renderMap(entries)]),
+    [files.crtList, rendered.crtList],
+    [files.config, rendered.config],
+  ])
+}
+
+/** A name that nobody asks for: a certificate without names would be shown for those that stand in it. */
+export const crtListLine = ({ file, names }: LocalCertificate): string =>
+  `${file} ${names.length === 0 ? 'certificate.invalid' : names.join(' ')}\n`
+
+const header = '# Written by daruma from its routing table; every change of that writes it anew.\n'
+
+/** Room for what is added to the headers on their way: X-Forwarded-* and the like. */
+const rewriteBytes = 2048
+
+/** Workers that reloads have replaced live on for their tunnels; the oldest ends when there are more than this. */
+const maxReloads = 8
+
+function globalSection(table: RoutingTable, context: RenderContext): string {
+  const { limits } = table.settings
+  // Twice the limit, so that a header a little above it is answered with 431; what does not fit at all gets HAProxy's own 400.
+  const bufferBytes = Math.max(32 * 1024, 2 * limits.headerBytes + rewriteBytes)
+  return [
+    'global',
+    ...(context.user === null ? [] : [`  user ${context.user}`]),
+    '  log stdout format raw local0',
+    `  maxconn ${limits.connections}`,
+    '  no strict-limits',
+    `  tune.bufsize ${bufferBytes}`,
+    `  tune.maxrewrite ${rewriteBytes}`,
+    '  tune.http.maxhdr 256',
+    '  ssl-default-bind-options ssl-min-ver TLSv1.2',
+    `  mworker-max-reloads ${maxReloads}`,
+    `  hard-stop-after ${limits.tunnelTimeoutMs}`,
+    '',
+  ].join('\n')
+}
+
+function defaultsSection({ settings: { limits } }: RoutingTable): string {
+  return [
+    'defaults',
+    '  balance leastconn',
+    // Also the time that a refused connection is not tried again on an only upstream: the kernel's own answer is immediate.
+    '  timeout connect 500',
+    `  timeout http-request ${limits.headerTimeoutMs}`,
+    `  timeout http-keep-alive ${limits.idleTimeoutMs}`,
+    `  timeout client ${limits.idleTimeoutMs}`,
+    `  timeout server ${limits.idleTimeoutMs}`,
+    `  timeout tunnel ${limits.tunnelTimeoutMs}`,
+    '  retries 3',
+    '  option redispatch 1',
+    '',
+  ].join('\n')
+}
+
+function frontend(table: RoutingTable, listener: Listener, context: RenderContext): string {
+  const lines =
+    listener.protocol === 'tcp'
+      ? tcpRules(table)
+      : [...refusals(table), ...challenges(listener), ...routing(listener), ...forwarding(listener)]
+  return [
+    `frontend listener:${listener.port}`,
+    `  mode ${listener.protocol}`,
+    `  bind ${bind(table, listener, context)}`,
+    `  maxconn ${table.settings.limits.connections}`,
+    ...(table.settings.accessLog ? ['  log global', `  log-format ${accessLog[listener.protocol]}`] : []),
+    ...lines.map((line) => `  ${line}`),
+    `  use_backend %[var(txn.to)] if { var(txn.to) -m found }`,
+    '',
+  ].join('\n')
+}
+
+/**
+ * One line a request (a TCP connection): time in UTC when it ended, client, method, host, target, status, bytes sent to the client,
+ * milliseconds in all, upstream (`-`: none). Method, host and target come from strangers, so they are quoted, with a backslash
+ * before quotes, backslashes and `]`; empty where nothing was understood. The port's documentation has the format for both adapters.
+ */
+const when = '%[date,utime(%Y-%m-%dT%H:%M:%SZ)]'
+const server = String.raw`%[srv_name,regsub(:,/),regsub(\\.,\\#),regsub(\\..*,)]`
+const accessLog = {
+  http: `"${when} %ci %{+Q,+E}[var(txn.method)] %{+Q,+E}[var(txn.host)] %{+Q,+E}[var(txn.uri)] %ST %B %Ta ${server}"`,
+  tcp: `"${when} %ci - - - - %B %Tt ${server}"`,
+} as const
+
+function bind(table: RoutingTable, listener: Listener, { hasIpv6 }: RenderContext): string {
+  const { address: host } = table.settings
+  const all = hasIpv6 ? `:::${listener.port} v4v6` : `*:${listener.port}`
+  return [
+    host === '*' ? all : address(host, listener.port),
+    ...(listener.acceptProxy ? ['accept-proxy'] : []),
+    ...(listener.tls ? [`ssl crt-list ${files.crtList}`] : []),
+    ...(listener.tls && listener.protocol === 'http' ? ['alpn h2,http/1.1'] : []),
+  ].join(' ')
+}
+
+const deny = (status: number, text: string, condition: string): string =>
+  `http-request deny deny_status ${status} content-type text/plain string "${text}\\n" ${condition}`
+
+/**
+ * What could be read in two ways by two programs, or is larger than allowed. HAProxy's parser refuses the rest by itself; of chunks
+ * with a length it takes the chunks, sends on no length, and closes the connection behind it, as RFC 9112, 6.3 has it.
+ */
+function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): readonly string[] {
+  return [
+    // A client's idle connection is closed with its next answer when a reload has replaced the worker, never under its request.
+    'option idle-close-on-response',
+    ...(isLogged ? ['http-request set-var(txn.method) method', 'http-request set-var(txn.uri) url'] : []),
+    'http-request set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)',
+    deny(505, 'This version of HTTP is unknown.', 'unless { req.ver 1.0 1.1 2.0 3.0 }'),
+    deny(405, 'This is no proxy for other places.', 'if { method CONNECT }'),
+    deny(400, 'A request names one host.', 'if { req.fhdr_cnt(host) gt 1 }'),
+    deny(400, 'A request names its host.', 'if { req.ver 1.1 } ! { req.fhdr_cnt(host) gt 0 }'),
+    'http-request set-var(txn.target) url,length',
+    deny(431, 'The headers are too large.', `if { req.hdrs,length,add(txn.target) gt ${limits.headerBytes} }`),
+    ...(limits.bodyBytes === null
+      ? []
+      : [
+          deny(
+            413,
+            'The body is too large.',
+            `if { req.hdr(content-length) -m found } { req.hdr(content-length) -m int gt ${limits.bodyBytes} }`,
+          ),
+          deny(411, 'Say how long the body is.', 'if { req.fhdr_cnt(transfer-encoding) gt 0 }'),
+        ]),
+  ]
+}
+
+function challenges(listener: Listener): readonly string[] {
+  if (listener.tls) return []
+  const answer = `path,field(4,/),map(${files.challenges})`
+  return [
+    `http-request return status 200 content-type text/plain lf-string "%[${answer}]" if { path_beg /.well-known/acme-challenge/ } { ${answer} -m found }`,
+  ]
+}
+
+function routing(listener: Listener): readonly string[] {
+  const [routes, wildcards] = [files.routes(listener.port), files.wildcards(listener.port)]
+  const toHttps = `location "https://%[var(txn.host)]%[var(txn.to),regsub(^${redirectMark},)]%[pathq]"`
+  return [
+    'http-request set-var(txn.path) path,concat(/)',
+    `http-request set-var(txn.to) var(txn.host),concat(,txn.path),map_beg(${routes}) if { var(txn.host) -m found }`,
+    `http-request set-var(txn.to) var(txn.host),concat(,txn.path),map_reg(${wildcards}) if { var(txn.host) -m found } ! { var(txn.to) -m found }`,
+    `http-request set-var(txn.to) var(txn.path),map_beg(${routes}) if ! { var(txn.to) -m found }`,
+    deny(404, 'No route leads from here.', 'if ! { var(txn.to) -m found }'),
+    `http-request redirect ${toHttps} code 301 if { var(txn.to) -m beg ${redirectMark} } { method GET HEAD }`,
+    `http-request redirect ${toHttps} code 308 if { var(txn.to) -m beg ${redirectMark} }`,
+  ]
+}
+
+/** What a client says about itself in our words is replaced, never passed on; what is between it and us ends here. */
+function forwarding(listener: Listener): readonly string[] {
+  return [
+    'http-request set-header X-Forwarded-For %[src]',
+    `http-request set-header X-Forwarded-Proto ${listener.tls ? 'https' : 'http'}`,
+    'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
+    'http-request set-header X-Forwarded-Port %[dst_port]',
+    'http-request del-header Forwarded',
+    'http-request del-header Keep-Alive',
+    'http-request del-header Proxy-Connection',
+    'http-request del-header Proxy-Authorization',
+    'http-request del-header TE',
+    'http-response del-header Keep-Alive',
+    'http-request set-header Connection upgrade if { req.hdr(upgrade) -m found }',
+    'http-request del-header Connection if ! { req.hdr(upgrade) -m found }',
+    ...canary('http-request'),
+  ]
+}
+
+const tcpRules = (table: RoutingTable): readonly string[] => [
+  `timeout client ${table.settings.limits.tunnelTimeoutMs}`,
+  `tcp-request content set-var(txn.port) fe_name,regsub(listener,port)`,
+  `tcp-request content set-var(txn.to) var(txn.port),map(${files.tcp})`,
+  ...canary('tcp-request content'),
+]
+
+/** By chance: a share of the requests, or of the TCP connections. */
+const canary = (rule: string): readonly string[] => [
+  `${rule} set-var(txn.share) var(txn.to),map(${files.canaries},0)`,
+  `${rule} set-var(txn.to) var(txn.to),regsub(^pool:,canary:) if { rand(10000),sub(txn.share) lt 0 }`,
+]
+
+function backend(pool: Pool, name: string, servers: readonly Server[]): string {
+  const lines = pool.protocol === 'tcp' ? ['timeout server 1h'] : httpBackend(pool)
+  return [
+    `backend ${name}`,
+    `  mode ${pool.protocol}`,
+    ...lines.map((line) => `  ${line}`),
+    ...servers.filter((each) => each.backend === name).map((each) => `  server ${each.name} ${each.address} ${each.keywords}`),
+    '',
+  ].join('\n')
+}
+
+/** A request is sent again only while all of it is still in memory; for `all` its body is waited for, up to one buffer. */
+function httpBackend(pool: Pool): readonly string[] {
+  return [
+    'retry-on conn-failure empty-response',
+    ...(pool.retry === 'all'
+      ? ['option http-buffer-request']
+      : ['http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }']),
+    ...[
+      [502, 'The service broke off.'],
+      [503, 'No instance of the service can be reached.'],
+      [504, 'The service did not answer in time.'],
+    ].map(([status, text]) => `http-error status ${status} content-type text/plain string "${text}\\n"`),
+  ]
+}
+
+/** Nobody comes here: it is where the digests of the certificates in force are remembered. */
+const memory = ['backend daruma', '  mode http', `  http-request deny if { path,map(${files.digests}) -m found }`, ''].join('\n')
