@@ -149,9 +149,20 @@ function contextOf(loaded: LoadedCompose, { all, enabled, leftOut }: Services, l
   }
 }
 
+/** The config's own reader looks for it, too, and would refuse what is written. */
+async function lookForDockerfile(draft: ServiceDraft): Promise<void> {
+  const { build, file = 'Dockerfile' } = (draft.written['image'] ?? {}) as { readonly build?: string; readonly file?: string }
+  const asked = draft.get('build')
+  if (build === undefined || asked === undefined) return
+  const path = `${build.replace(/\/$/, '')}/${file}`
+  const found = await draft.context.readFile({ kind: 'scalar', value: path, parts: null, at: asked.at }, false)
+  if (found === null) draft.note('build', asked.at, `there is no ${path}`, 'put it there before daruma plan, which looks into it')
+}
+
 async function carryService(name: string, service: Mapping, context: ProjectContext): Promise<FoundService> {
   const draft = new ServiceDraft(name, service, context)
   carryContainer(draft)
+  await lookForDockerfile(draft)
   await carryEnvironment(draft)
   carryVolumes(draft)
   carryPorts(draft)

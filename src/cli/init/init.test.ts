@@ -88,7 +88,7 @@ networks: { front: {} }
 `
 
 test('a Compose file is carried over as far as a config can say it; the rest is named, and no password is copied', async (t) => {
-  const directory = folder(t, { 'compose.yaml': compose })
+  const directory = folder(t, { 'compose.yaml': compose, Dockerfile: 'FROM scratch' })
   const services = await loadStarter(directory)
   const web = services.find(({ name }) => name === 'web')
   assert.deepEqual(brief(services), [
