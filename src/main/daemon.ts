@@ -27,6 +27,7 @@ import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { PageServer } from '../ports/page-server.ts'
 import { socketAddress } from '../protocol/socket.ts'
+import { createBalancers } from './balancers.ts'
 import { examineDaemon } from './examine.ts'
 
 /** Ended on request: nobody should start another. */
@@ -90,7 +91,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       runtime,
       net: createNet({ version }),
       commands: nodeCommandRunner,
-      balancers: null,
+      balancers: createBalancers({ stateDirectory: directory.path }),
       clock: nodeClock,
       random: nodeRandom,
       log,
