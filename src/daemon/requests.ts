@@ -189,7 +189,7 @@ function revisionIntent(
     kind: request.kind,
     by,
     revision,
-    involved: [...new Set(plan.steps.map((step) => step.service))],
+    involved: involvedIn(plan, wish.project),
     raise: restarts.filter((name) => hasGivenUp(world, name)),
     stop: [],
     start: [...world.stoppedByHand].filter(
@@ -198,6 +198,12 @@ function revisionIntent(
     writes: [],
     whenDurable: () => {},
   }
+}
+
+/** A change of the balancer is done when all that it serves is served as before. */
+function involvedIn({ steps }: Plan, { services }: Project): readonly ServiceName[] {
+  const served = services.filter(({ routes }) => routes.length > 0).map(({ name }) => name)
+  return [...new Set(steps.flatMap(({ service }) => (service === balancerName ? served : [service])))]
 }
 
 /** A slot whose work has ended (failed) or that crash-loops begins anew only under a new identity. */

@@ -137,6 +137,36 @@ describe('a plan', () => {
   })
 })
 
+describe('a change of the balancer', () => {
+  const project = projectOf([oneService()])
+  const changed: Project = {
+    ...project,
+    balancer: { ...balancer, httpPort: 8080, limits: { ...balancer.limits, bodyBytes: 1024 } },
+  }
+
+  it('is a step of its own, with what changes', () => {
+    assert.deepEqual(planOf(input({ desired: changed, recorded: project })).steps, [
+      {
+        kind: 'update',
+        service: '@balancer',
+        what: 'balancer',
+        reasons: [
+          { field: 'balancer.httpPort', from: '80', to: '8080', note: null },
+          { field: 'balancer.limits.bodySize', from: null, to: '1KiB', note: null },
+        ],
+        transition: 'open connections stay',
+        warning: null,
+      },
+    ])
+  })
+
+  it('is none where nothing is routed, and the other services stay unchanged', () => {
+    const silent = (one: Project): Project => ({ ...one, services: [{ ...oneService(), routes: [] }] })
+    assert.deepEqual(planOf(input({ desired: silent(changed), recorded: silent(project) })).steps, [])
+    assert.equal(planOf(input({ desired: changed, recorded: project })).unchanged, 1)
+  })
+})
+
 describe('the fingerprint', () => {
   const project = projectOf([oneService()])
   const fingerprint = (changes: Partial<PlanInput['recorded']>, observed: readonly InstanceStatus[]): string =>

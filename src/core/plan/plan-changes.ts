@@ -14,6 +14,7 @@ import { explainDifference, note } from './difference.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { Plan, Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
+import { planBalancer } from './plan-balancer.ts'
 import { shorten } from './show-fields.ts'
 import { describeRemoval, describeScale, describeTransition, fromTheNextRun, nameOfRoute, warnOfLoss } from './transition.ts'
 
@@ -44,7 +45,7 @@ export function planChanges(input: PlanInput): PlanOutcome {
     plan: {
       base: input.recorded?.revision ?? asRevisionNumber(0),
       fingerprint: fingerprintOf(input.recorded, input.observed),
-      steps: [...removals, ...changes],
+      steps: [...removals, ...planBalancer(input), ...changes],
       unchanged: desired.length - changes.length,
     },
   }
@@ -52,6 +53,8 @@ export function planChanges(input: PlanInput): PlanOutcome {
 
 interface World {
   readonly isDown: boolean
+  /** Nothing is wanted. */
+  readonly isEmpty: boolean
   readonly isRollback: boolean
   readonly desiredNames: ReadonlySet<ServiceName>
   /** Where something is reached afterwards. */
@@ -80,6 +83,7 @@ function worldOf({ desired, recorded, observed, isRollback }: PlanInput): World 
   }
   return {
     isDown: desired === null,
+    isEmpty: desired === null || desired.services.length === 0,
     isRollback,
     routes: new Set(desired?.services.flatMap((service) => service.routes.map(nameOfRoute))),
     desiredNames: new Set(desired?.services.map((service) => service.name)),
@@ -110,8 +114,8 @@ function removal(service: Service, world: World): Step {
     what: describeScale(service),
     reasons: [note(world.isDown ? 'everything goes down' : 'left the config')],
     transition: describeRemoval(service),
-    // After `down` nothing is reached at all: only what stays is worth a word.
-    warning: warnOfLoss(world.isDown ? { ...service, routes: [] } : service, null, world.routes),
+    // Where all goes nothing is reached at all: only what stays is worth a word.
+    warning: warnOfLoss(world.isEmpty ? { ...service, routes: [] } : service, null, world.routes),
   }
 }
 
