@@ -6,7 +6,8 @@
 import { Option } from 'commander'
 
 import { flagsOf } from './program.ts'
-import { commands, type CommandSpec, type FlagSpec } from './tree.ts'
+import type { CommandSpec, FlagSpec } from './command-spec.ts'
+import { commands } from './tree.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
 export type Shell = (typeof shells)[number]

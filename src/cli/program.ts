@@ -6,10 +6,11 @@
 import { Command, CommanderError, Option } from 'commander'
 
 import { DarumaError } from '../ports/error.ts'
+import type { CommandSpec, FlagSpec } from './command-spec.ts'
 import type { Context } from './context.ts'
 import { Invocation } from './invocation.ts'
 import { renderError } from './render/failure.ts'
-import { commands, commonExits, type CommandSpec, type FlagSpec, globalFlags } from './tree.ts'
+import { commands, commonExits, globalFlags } from './tree.ts'
 
 /** Runs one command line; every error is printed and becomes an exit code. */
 export async function runCommandLine(context: Context, words: readonly string[]): Promise<number> {

@@ -1,6 +1,7 @@
 /** `docs/reference/commands.md`, from the command tree. A test fails when the file is not what this gives. */
 
-import { commands, commonExits, type CommandSpec, type ExitSpec, type FlagSpec, globalFlags } from './tree.ts'
+import type { CommandSpec, ExitSpec, FlagSpec } from './command-spec.ts'
+import { commands, commonExits, globalFlags } from './tree.ts'
 
 export function renderReference(): string {
   const shown = commands.filter((spec) => spec.isHidden !== true)
