@@ -28,7 +28,7 @@ export const codeFolders: readonly string[] = ['src', 'test', 'scripts', 'bench'
 
 /** Every TypeScript file of the project, declarations aside. */
 export function codeFiles(): readonly string[] {
-  return codeFolders.flatMap((folder) => filesBelow(folder, (name) => name.endsWith('.ts') && !name.endsWith('.d.ts')))
+  return codeFolders.flatMap((folder) => filesBelow(folder, (name) => /\.tsx?$/.test(name) && !name.endsWith('.d.ts')))
 }
 
 function entriesOf(folder: string) {

@@ -57,7 +57,10 @@ export function readOpenMetrics(text: string): ReadonlyMap<string, Family> {
     const family = open === null ? undefined : families.get(open)
     if (open === null || family === undefined || point.name !== `${open}${suffixOf[family.type]}`)
       return fail(`does not belong to the family ${open}`)
-    const key = `${point.name} ${JSON.stringify([...point.labels].toSorted())}`
+    const key = `${point.name} ${[...point.labels]
+      .map((pair) => JSON.stringify(pair))
+      .toSorted()
+      .join()}`
     if (seen.has(key)) fail('comes a second time')
     seen.add(key)
     if (family.type === 'counter' && !(point.value >= 0)) fail('is a counter below zero')

@@ -38,7 +38,7 @@ export function blindness(seen: number, onDisk: number): readonly Violation[] {
 
 function countOnDisk(): number {
   const found = globSync(
-    codeFolders.map((folder) => `${folder}/**/*.ts`),
+    codeFolders.map((folder) => `${folder}/**/*.{ts,tsx}`),
     { cwd: root },
   )
   return found.filter((path) => !path.endsWith('.d.ts') && !path.includes('node_modules/')).length

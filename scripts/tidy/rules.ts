@@ -36,7 +36,7 @@ const drawers = new Set(['util', 'utils', 'helper', 'helpers', 'common', 'manage
 function nameProblems(path: string): readonly string[] {
   const problems: string[] = []
   const name = path.slice(path.lastIndexOf('/') + 1)
-  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|contract|config))?\.ts$/.test(name)) problems.push('is not named in kebab-case')
+  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|contract|config))?\.tsx?$/.test(name)) problems.push('is not named in kebab-case')
   for (const word of path.split(/[/.-]/)) if (drawers.has(word)) problems.push(`is named "${word}", which says nothing`)
   return problems
 }
@@ -49,7 +49,7 @@ function importProblems(source: Source, known: ReadonlySet<string>): readonly st
   const problems: string[] = []
   for (const { specifier, isTypeOnly } of source.imports) {
     const target = resolveImport(source.path, specifier)
-    if (target !== null && target.endsWith('.ts') && !known.has(target)) problems.push(`imports ${target}, which does not exist`)
+    if (target !== null && /\.tsx?$/.test(target) && !known.has(target)) problems.push(`imports ${target}, which does not exist`)
     if (!inHouse || isTest(source.path)) continue
     const problem = target === null ? forbiddenPackage(source.path, specifier) : forbidden(source.path, target, isTypeOnly)
     if (problem !== null) problems.push(problem)

@@ -1,6 +1,5 @@
 /** What is looked at from outside: the page's overview, its plots, and the metrics. It reads the daemon and changes nothing in it. */
 
-import { routeUrl } from '../core/balance/route-url.ts'
 import type { ServiceName } from '../core/model/id.ts'
 import type { Project, Service } from '../core/model/service.ts'
 import type { PoolCounters } from '../ports/balancer.ts'
@@ -51,9 +50,9 @@ export class Looker {
     }
   }
 
-  async series(since: number, instancesOf: readonly string[]): Promise<SeriesAnswer> {
+  async series(since: number, named: readonly string[]): Promise<SeriesAnswer> {
     await this.#series.look()
-    return this.#series.read(since, instancesOf)
+    return this.#series.read(since, named)
   }
 
   async metrics(): Promise<{ readonly contentType: string; readonly text: string }> {
@@ -74,7 +73,6 @@ export class Looker {
     return project.services.map((service) => ({
       service: service.name,
       runs: daemon.redact(describeProgram(service)),
-      routes: service.routes.map((route) => routeUrl(route, project.balancer)),
       schedule: service.scale.kind === 'schedule' ? service.scale.schedule : null,
       traffic: this.#series.trafficOf(service.name),
     }))

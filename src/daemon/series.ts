@@ -93,14 +93,15 @@ export class Series {
     return this.#trafficNow.get(service) ?? null
   }
 
-  /** Samples above `since`: those of every service, and those of the instances of the named ones. */
-  read(since: number, instancesOf: readonly string[]): SeriesAnswer {
+  /** Samples above `since`: of every service, or of the named ones and their instances. */
+  read(since: number, named: readonly string[]): SeriesAnswer {
     const { clock, startedAt } = this.#tools
     const first = Math.max(this.#first, since + 1)
     const last = this.#number
-    const wanted = new Set(instancesOf)
+    const wanted = new Set(named)
     const services: Record<string, ServiceSeries> = {}
     for (const [name, rings] of this.#services) {
+      if (wanted.size > 0 && !wanted.has(name)) continue
       const traffic = this.#traffic.get(name)
       services[name] = {
         ...readAll(rings, first, last),

@@ -117,7 +117,14 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       return openPage({ ...options, routes, folder: join(import.meta.dirname, '../../dist/dashboard'), log })
     },
   }
-  const looker = new Looker({ daemon, runtime, clock: nodeClock, version, host: hostname(), readTraffic: async () => null })
+  const looker = new Looker({
+    daemon,
+    runtime,
+    clock: nodeClock,
+    version,
+    host: hostname(),
+    readTraffic: async () => (await daemon.traffic.observe())?.pools ?? null,
+  })
   const page = new PageDoor({ server: pageServer, directory, clock: nodeClock, random: nodeRandom, log })
   const routes = makeRoutes({
     daemon,

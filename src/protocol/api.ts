@@ -19,7 +19,7 @@
  * | POST /v1/exec | {@link ExecRequest} → {@link ExecAnswer} |
  * | GET /v1/doctor | → {@link DoctorAnswer} |
  * | GET /v1/overview | → {@link OverviewAnswer}: status, and what the page shows beside it |
- * | GET /v1/series?since=N&service=S | → {@link SeriesAnswer}; `service` (may repeat) adds the lines of its instances |
+ * | GET /v1/series?since=N&service=S | → {@link SeriesAnswer}: of all services, or of those named (`service` may repeat) with their instances |
  * | GET /v1/metrics | → OpenMetrics 1.0, as text |
  * | POST /v1/page | {@link PageRequest} → {@link PageAnswer}; opens the page on loopback, where every GET above is answered too, to the token |
  * | POST /v1/daemon/stop | → {} ; the daemon ends, instances run on |
@@ -210,7 +210,7 @@ export interface OverviewAnswer extends StatusAnswer {
   readonly at: string
   readonly version: string
   readonly host: string
-  /** In the order of `services`. */
+  /** Of the config's services, in their order. */
   readonly details: readonly ServiceDetail[]
 }
 
@@ -218,8 +218,6 @@ export interface ServiceDetail {
   readonly service: string
   /** The image, or the command on one line. */
   readonly runs: string
-  /** Where requests for it arrive: `https://shop.example.com/api`, `tcp://127.0.0.1:5432`. */
-  readonly routes: readonly string[]
   readonly schedule: { readonly cron: string; readonly timezone: string } | null
   /** Null where it has no route, or nobody has looked before. */
   readonly traffic: {

@@ -5,7 +5,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openLab, type Lab } from './lab.ts'
 
-const settings = ['tsconfig.base.json', 'src/tsconfig.json', 'src/core/tsconfig.json', 'scripts/build.ts', 'scripts/tree.ts']
+const settings = [
+  'tsconfig.base.json',
+  'src/tsconfig.json',
+  'src/core/tsconfig.json',
+  'scripts/build.ts',
+  'scripts/build-dashboard.ts',
+  'scripts/tree.ts',
+]
 
 const sources = {
   'package.json': '{ "type": "module" }',

@@ -1,0 +1,129 @@
+/** The frame around every view: the bar, the way past it, what is said about the connection, and the keys. */
+
+import type { JSX } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { Bar } from './bar.tsx'
+import { EventsView } from './events-view.tsx'
+import { Help } from './help.tsx'
+import { useKeys } from './keys.ts'
+import { OverviewView } from './overview-view.tsx'
+import { addressOf, readPlace, type Place } from './place.ts'
+import { RevisionView } from './revision-view.tsx'
+import { RevisionsView } from './revisions-view.tsx'
+import { ServiceView } from './service-view.tsx'
+import { Notice } from './notice.tsx'
+import { useLive, useLiveSource } from './use-live.ts'
+
+export function App(): JSX.Element {
+  const live = useLiveSource()
+  const { connection, overview } = useLive()
+  const place = usePlace()
+  const [isHelpOpen, setHelpOpen] = useState(false)
+  const main = useRef<HTMLElement>(null)
+  useKeys({ onHelp: () => setHelpOpen(true) })
+  const focused = place.kind === 'service' ? place.name : null
+  useEffect(() => live.focus(focused), [live, focused])
+  useTitle(place, overview?.project ?? null)
+  useFocusOnMove(main, addressOf(place))
+
+  return (
+    <>
+      <a
+        class="skip"
+        href={addressOf(place)}
+        onClick={(event) => {
+          event.preventDefault()
+          main.current?.focus()
+        }}
+      >
+        Skip to the content
+      </a>
+      <Bar place={place} onHelp={() => setHelpOpen(true)} />
+      <main class={connection.kind === 'lost' ? 'view stale' : 'view'} ref={main} tabIndex={-1} id="main">
+        {connection.kind === 'denied' ? (
+          <Denied message={connection.message} />
+        ) : overview === null ? (
+          <p class="quiet">{connection.kind === 'lost' ? 'The daemon does not answer. Trying again…' : 'Asking the daemon…'}</p>
+        ) : (
+          <View place={place} key={addressOf(place)} />
+        )}
+      </main>
+      {overview !== null && connection.kind !== 'denied' && (
+        <footer class="foot">
+          <span>This page only looks. Changes are made with the daruma command.</span>
+          <span>
+            daruma {overview.version} on {overview.host}, daemon pid {overview.daemon.pid}
+          </span>
+        </footer>
+      )}
+      <Notice />
+      <Help isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />
+    </>
+  )
+}
+
+function View({ place }: { readonly place: Place }): JSX.Element {
+  switch (place.kind) {
+    case 'overview':
+      return <OverviewView />
+    case 'service':
+      return <ServiceView name={place.name} />
+    case 'events':
+      return <EventsView service={place.service} />
+    case 'revisions':
+      return <RevisionsView />
+    case 'revision':
+      return <RevisionView number={place.number} />
+  }
+}
+
+function Denied({ message }: { readonly message: string }): JSX.Element {
+  return (
+    <section class="denied">
+      <h1>This page needs its link</h1>
+      <p>{message}</p>
+      <p>
+        Run <code>daruma ui</code> on this machine and open what it prints: the link holds a token that lets this tab look.
+      </p>
+    </section>
+  )
+}
+
+function usePlace(): Place {
+  const [place, setPlace] = useState(() => readPlace(location.hash))
+  useEffect(() => {
+    const move = (): void => setPlace(readPlace(location.hash))
+    addEventListener('hashchange', move)
+    return () => removeEventListener('hashchange', move)
+  }, [])
+  return place
+}
+
+const titles: Readonly<Record<Place['kind'], string>> = {
+  overview: 'Services',
+  service: '',
+  events: 'Events',
+  revisions: 'Revisions',
+  revision: 'Revision',
+}
+
+function useTitle(place: Place, project: string | null): void {
+  const subject =
+    place.kind === 'service' ? place.name : place.kind === 'revision' ? `Revision ${place.number}` : titles[place.kind]
+  useEffect(() => {
+    document.title = [subject, project, 'Daruma'].filter((part) => part !== null && part !== '').join(' · ')
+  }, [subject, project])
+}
+
+/** Who moves by keyboard or hears the page begins at the top of the new view, as after a page load. */
+function useFocusOnMove(main: { readonly current: HTMLElement | null }, address: string): void {
+  const isFirst = useRef(true)
+  useEffect(() => {
+    if (isFirst.current) {
+      isFirst.current = false
+      return
+    }
+    scrollTo(0, 0)
+    main.current?.focus({ preventScroll: true })
+  }, [main, address])
+}

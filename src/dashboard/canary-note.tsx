@@ -1,0 +1,18 @@
+/** How a new revision that is being tried out stands. */
+
+import type { JSX } from 'preact'
+import type { ServiceStatus } from '../protocol/api.ts'
+import { formatDuration, plural } from './format.ts'
+
+type Canary = NonNullable<ServiceStatus['canary']>
+
+export function CanaryNote({ canary }: { readonly canary: Canary }): JSX.Element {
+  const { share, forMs, heldMs, requests, failed } = canary
+  const percent = Number((share * 100).toPrecision(2))
+  return (
+    <span class="reason tone-busy">
+      canary: {percent} % of requests, {formatDuration(heldMs)} of {formatDuration(forMs)}; {plural(requests, 'request')},{' '}
+      {failed} failed
+    </span>
+  )
+}

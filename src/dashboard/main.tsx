@@ -1,0 +1,25 @@
+/** Where the page begins: the token is taken, the looking starts, the first drawing is made. */
+
+import { render } from 'preact'
+import { App } from './app.tsx'
+import { takeToken } from './daemon-client.ts'
+import { Live } from './live.ts'
+import { LiveContext } from './use-live.ts'
+
+takeToken()
+const live = new Live()
+// The link of a second `daruma ui`, opened in this very tab.
+addEventListener('hashchange', () => {
+  if (takeToken()) live.again()
+})
+const page = document.getElementById('page')
+if (page !== null) {
+  page.replaceChildren()
+  render(
+    <LiveContext.Provider value={live}>
+      <App />
+    </LiveContext.Provider>,
+    page,
+  )
+}
+live.begin()

@@ -1,0 +1,22 @@
+/** The page's knowledge for the parts that draw it. */
+
+import { createContext } from 'preact'
+import { useContext, useEffect, useState } from 'preact/hooks'
+import type { Context } from 'preact'
+import type { Live, Snapshot } from './live.ts'
+
+export const LiveContext: Context<Live | null> = createContext<Live | null>(null)
+
+export function useLiveSource(): Live {
+  const live = useContext(LiveContext)
+  if (live === null) throw new Error('nobody provides the live knowledge')
+  return live
+}
+
+/** Draws anew whenever something has changed. */
+export function useLive(): Snapshot {
+  const live = useLiveSource()
+  const [snapshot, setSnapshot] = useState(live.snapshot)
+  useEffect(() => live.subscribe(() => setSnapshot(live.snapshot)), [live])
+  return snapshot
+}
