@@ -5,8 +5,11 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect as http2Connect } from 'node:http2'
 import { request, Agent } from 'node:http'
 import { connect } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -31,7 +34,8 @@ import {
 import { startLoad } from '../../test/support/keep-alive-load.ts'
 import { until } from '../../test/processes.ts'
 import { asServiceName } from '../core/model/id.ts'
-import type { Rule } from '../core/balance/table.ts'
+import { selfSigned } from '../host/self-signed.ts'
+import type { Certificate, Rule } from '../core/balance/table.ts'
 import { DarumaError } from './error.ts'
 
 export function testBalancerContract(name: string, make: MakeBalancer): void {
@@ -41,6 +45,7 @@ export function testBalancerContract(name: string, make: MakeBalancer): void {
     changes(make)
     failures(make)
     forwarding(make)
+    secure(make)
     tunnels(make)
     strangers(make)
   })
@@ -574,6 +579,139 @@ function forwarding(make: MakeBalancer): void {
     )
   })
 }
+
+function secure(make: MakeBalancer): void {
+  it('shows the certificate of the name that is asked for, the first to others; all of them change while connections go on', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    const certificate = (names: readonly string[], digest: string): Certificate => {
+      const file = bed.file(`${names[0]?.replace('*', '_')}.pem`)
+      writeFileSync(file, selfSigned(names, Date.now()), { mode: 0o600 })
+      return { file, digest, names }
+    }
+    const wanted = (certificates: readonly Certificate[]): ReturnType<typeof table> =>
+      table([listener(port, { tls: true })], [pool([upstream.upstream])], { certificates })
+    const [a, b, wild] = [
+      certificate(['a.test'], '1'),
+      certificate(['b.test', 'www.b.test'], '1'),
+      certificate(['*.c.test'], '1'),
+    ]
+    await bed.start(wanted([a, b]))
+    assert.deepEqual(
+      [
+        await shownFor(port, 'a.test'),
+        await shownFor(port, 'www.b.test'),
+        await shownFor(port, 'x.c.test'),
+        await shownFor(port, ''),
+      ],
+      ['DNS:a.test', 'DNS:b.test, DNS:www.b.test', 'DNS:a.test', 'DNS:a.test'],
+    )
+    const kept = tlsConnect({
+      port,
+      host: '127.0.0.1',
+      servername: 'a.test',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1'],
+    })
+    kept.on('error', () => undefined)
+    await once(kept, 'secureConnect')
+    const ask = async (): Promise<string> => {
+      const answered = once(kept, 'data')
+      kept.write('GET /secure HTTP/1.1\r\nHost: a.test\r\n\r\n')
+      return String((await answered)[0])
+    }
+    assert.equal(statusOf(await ask()), 200)
+    assert.equal(upstream.requests[0]?.headers['x-forwarded-proto'], 'https')
+    const before = await fingerprintFor(port, 'a.test')
+    await bed.balancer.apply(wanted([certificate(['a.test'], '2'), b, wild]))
+    assert.notEqual(await fingerprintFor(port, 'a.test'), before, 'renewed')
+    assert.equal(await shownFor(port, 'x.c.test'), 'DNS:*.c.test')
+    await bed.balancer.apply(wanted([b, wild]))
+    assert.deepEqual(
+      [await shownFor(port, 'a.test'), await shownFor(port, '')],
+      ['DNS:b.test, DNS:www.b.test', 'DNS:b.test, DNS:www.b.test'],
+    )
+    assert.equal(statusOf(await ask()), 200, 'the connection of before goes on')
+    kept.destroy()
+  })
+
+  it('speaks HTTP/2 to who can, or says by ALPN that it does not; a WebSocket goes over TLS', async () => {
+    await using bed = openBed(make)
+    const [port, file] = [await bed.freePort(), bed.file('a.pem')]
+    writeFileSync(file, selfSigned(['a.test'], Date.now()), { mode: 0o600 })
+    const echo = await echoServer(bed)
+    await bed.start(
+      table([listener(port, { tls: true })], [pool([echo.upstream])], {
+        certificates: [{ file, digest: '1', names: ['a.test'] }],
+      }),
+    )
+    const socket = tlsConnect({
+      port,
+      host: '127.0.0.1',
+      servername: 'a.test',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2', 'http/1.1'],
+    })
+    await once(socket, 'secureConnect')
+    const protocol = socket.alpnProtocol
+    assert.ok(protocol === 'h2' || protocol === 'http/1.1', String(protocol))
+    if (protocol === 'h2') {
+      const session = http2Connect(`https://a.test:${port}`, { createConnection: () => socket })
+      const stream = session.request({ ':path': '/second' })
+      stream.resume()
+      const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
+      assert.equal(headers[':status'], 200)
+      const closed = once(session, 'close')
+      session.close()
+      await closed
+    } else socket.destroy()
+    const webSocket = new WebSocket(`wss://127.0.0.1:${port}/`, { rejectUnauthorized: false })
+    await once(webSocket, 'open')
+    const heard = once(webSocket, 'message')
+    webSocket.send('over TLS')
+    assert.equal(String((await heard)[0]), 'over TLS')
+    webSocket.terminate()
+  })
+
+  it('a certificate that cannot be used is refused by name, and what was in force stays', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    const [good, other, mixed, broken] = ['good', 'other', 'mixed', 'broken'].map((name) => bed.file(`${name}.pem`)) as [
+      string,
+      string,
+      string,
+      string,
+    ]
+    writeFileSync(good, selfSigned(['a.test'], Date.now()), { mode: 0o600 })
+    writeFileSync(other, selfSigned(['a.test'], Date.now()), { mode: 0o600 })
+    const [certificate = ''] = readFileSync(good, 'utf8').split('-----BEGIN PRIVATE KEY')
+    const key = readFileSync(other, 'utf8').split('-----BEGIN PRIVATE KEY')[1]
+    writeFileSync(mixed, `${certificate}-----BEGIN PRIVATE KEY${key}`)
+    writeFileSync(broken, 'no certificate')
+    const wanted = (file: string): ReturnType<typeof table> =>
+      table([listener(port, { tls: true })], [pool([upstream.upstream])], {
+        certificates: [{ file, digest: file, names: ['a.test'] }],
+      })
+    await bed.start(wanted(good))
+    for (const file of [mixed, broken, bed.file('nowhere.pem')]) {
+      const refusal = (error: unknown): boolean => hasCode('E_BALANCER_CONFIG')(error) && (error as Error).message.includes(file)
+      await assert.rejects(bed.balancer.prepare(wanted(file)), refusal)
+      await assert.rejects(bed.balancer.apply(wanted(file)), refusal)
+    }
+    assert.equal(await shownFor(port, 'a.test'), 'DNS:a.test')
+  })
+}
+
+async function handshake(port: number, servername: string): Promise<{ readonly names: string; readonly fingerprint: string }> {
+  const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...(servername === '' ? {} : { servername }) })
+  await once(socket, 'secureConnect')
+  const { subjectaltname = '', fingerprint256 } = socket.getPeerCertificate()
+  socket.destroy()
+  return { names: subjectaltname, fingerprint: fingerprint256 }
+}
+
+const shownFor = async (port: number, name: string): Promise<string> => (await handshake(port, name)).names
+const fingerprintFor = async (port: number, name: string): Promise<string> => (await handshake(port, name)).fingerprint
 
 function tunnels(make: MakeBalancer): void {
   it('a WebSocket goes through, and survives changes of the table, also of listeners', async () => {
