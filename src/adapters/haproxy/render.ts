@@ -116,7 +116,7 @@ function defaultsSection({ settings: { limits } }: RoutingTable): string {
 function frontend(table: RoutingTable, listener: Listener, context: RenderContext): string {
   const lines =
     listener.protocol === 'tcp'
-      ? tcpRules(table)
+      ? tcpRules()
       : [...refusals(table), ...challenges(listener), ...routing(listener), ...forwarding(listener)]
   return [
     `frontend listener:${listener.port}`,
@@ -226,8 +226,7 @@ function forwarding(listener: Listener): readonly string[] {
   ]
 }
 
-const tcpRules = (table: RoutingTable): readonly string[] => [
-  `timeout client ${table.settings.limits.tunnelTimeoutMs}`,
+const tcpRules = (): readonly string[] => [
   `tcp-request content set-var(txn.port) fe_name,regsub(listener,port)`,
   `tcp-request content set-var(txn.to) var(txn.port),map(${files.tcp})`,
   ...canary('tcp-request content'),
@@ -240,7 +239,7 @@ const canary = (rule: string): readonly string[] => [
 ]
 
 function backend(pool: Pool, name: string, servers: readonly Server[]): string {
-  const lines = pool.protocol === 'tcp' ? ['timeout server 1h'] : httpBackend(pool)
+  const lines = pool.protocol === 'tcp' ? [] : httpBackend(pool)
   return [
     `backend ${name}`,
     `  mode ${pool.protocol}`,
