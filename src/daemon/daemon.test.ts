@@ -58,7 +58,7 @@ test('a daemon of this version takes over from the first one without touching wh
   await machine.run(5000)
   assert.deepEqual(running(machine), before)
   assert.equal(machine.daemon!.world.target?.project.services.length, 2)
-  const { plan } = machine.daemon!.plan({ project: machine.daemon!.world.project!, secrets: {}, isRollback: false })
+  const { plan } = await machine.daemon!.plan({ project: machine.daemon!.world.project!, secrets: {}, isRollback: false })
   assert.deepEqual(plan.steps, [])
   await up(machine, [{ ...web, scale: { kind: 'replicas', count: 3 } }, aService('worker', 'serve')])
   const after = running(machine)

@@ -7,7 +7,6 @@
 import { balancerName } from '../core/balance/balancer-service.ts'
 import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import type { InstanceSpec } from '../core/instance/slot.ts'
-import { launchWords } from '../core/model/shell-command.ts'
 import type { Balancers } from '../ports/balancers.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
@@ -16,17 +15,17 @@ import { DarumaError } from '../ports/error.ts'
 import type { Log } from '../ports/log.ts'
 import type { Net } from '../ports/net.ts'
 import type { Random } from '../ports/random.ts'
-import type { Runtime, RuntimeEvent, StartOrder } from '../ports/runtime.ts'
+import type { Images } from '../ports/images.ts'
+import type { Runtime, RuntimeEvent } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
-import { composeEnvironment } from './environment.ts'
 import type { DaemonEnd, DaemonFacts } from './daemon-facts.ts'
 import { EventLog } from './event-log.ts'
 import { reportFailure } from './failure-report.ts'
 import { adopt, loadWanted } from './load.ts'
-import type { StartNote } from './load.ts'
 import { History } from './history.ts'
+import { makeOrder } from './start-order.ts'
 import { Operations } from './operations.ts'
 import { Pauses } from './pauses.ts'
 import { PortAllotment } from './port-allotment.ts'
@@ -46,6 +45,7 @@ export interface DaemonPorts {
   readonly directory: StateDirectory
   readonly store: Store
   readonly runtime: Runtime
+  readonly images: Images
   readonly net: Net
   readonly commands: CommandRunner
   /** Null where no service can have a route, as in tests of the rest. */
@@ -138,7 +138,7 @@ export class Daemon {
           }),
         acquirePort: (slot, spec) => this.#acquirePort(slot, spec),
         portOf: (slot) => this.#allotment.portOf(slot),
-        order: (start) => this.#order(start),
+        order: (start) => makeOrder({ world, directory, runtime: ports.runtime, secrets: this.#secrets, facts }, start),
       },
     })
     this.operations = new Operations({
@@ -146,6 +146,8 @@ export class Daemon {
       store,
       clock,
       checkpoint: ports.checkpoint,
+      images: ports.images,
+      passwordFor: (service) => this.#secrets.registryPasswordFor(service),
       reconciler: () => this.#reconciler,
       newId: () => random.hex(6),
       tell: (kind, message, cause) => this.events.tell({ kind, slot: null, epoch: null, message, cause }),
@@ -213,6 +215,15 @@ export class Daemon {
     this.#ended(reason)
   }
 
+  /** The container engine has gone, for the reason given, or (null) is back. What it runs is not given up for that. */
+  noteEngine(fault: string | null): void {
+    if ((fault === null) === (this.world.engineFault === null)) return
+    this.world.engineFault = fault
+    if (fault === null) this.#tell('engine-back', 'the container engine answers again', null)
+    else this.#tell('engine-away', 'the container engine does not answer; what it ran counts as running', fault)
+    this.#reconciler.nudge()
+  }
+
   /** Somebody talks to the daemon. */
   noteCall(): void {
     this.#busyAtMs = this.#ports.clock.now()
@@ -229,7 +240,7 @@ export class Daemon {
         pid: this.#facts.pid,
         startedAt: this.#startedAt,
         memoryBytes: this.#facts.memoryBytes(),
-        condition: world.condition,
+        condition: world.condition ?? world.engineFault,
       },
       operation: this.operations.current,
       services: this.#status.services(),
@@ -240,14 +251,16 @@ export class Daemon {
     }
   }
 
-  plan(request: PlanRequest): PlanAnswer {
+  plan(request: PlanRequest): Promise<PlanAnswer> {
     return answerPlan(this.#requestTools(), request)
   }
 
   async operate(request: OperationRequest): Promise<OperationAnswer> {
     const begun = await this.operations.begin(() => intentOf(this.#requestTools(), request))
     if (begun !== null && request.by.file !== null) {
-      const origin = { file: request.by.file, stage: this.world.project?.stage ?? null, project: this.world.project?.name ?? '' }
+      // The revision asked for may still wait for its images.
+      const project = request.kind === 'apply' ? request.project : this.world.project
+      const origin = { file: request.by.file, stage: project?.stage ?? null, project: project?.name ?? '' }
       await this.#ports.directory.writeFile('origin.json', `${JSON.stringify(origin)}\n`).catch(() => undefined)
     }
     if (begun === null) return { id: '', revision: this.world.applied, unchanged: true }
@@ -278,6 +291,7 @@ export class Daemon {
       clock: this.#ports.clock,
       observe: () => this.#status.instances(false).filter(({ service }) => service !== balancerName),
       limits: () => this.#ports.runtime.guarantees().limits,
+      engineFault: () => this.#ports.images.findFault(),
       loadRevision: (number) => this.#revisions.load(number),
     }
   }
@@ -305,39 +319,6 @@ export class Daemon {
     const answer = await this.#allotment.acquire(slot, spec.service.port)
     if (answer.kind === 'port') this.#reconciler.notePort(slot, answer.port)
     return answer
-  }
-
-  async #order(start: { slot: SlotId; epoch: Epoch; spec: InstanceSpec; port: number | null }): Promise<StartOrder> {
-    const { slot, epoch, spec, port } = start
-    const { service } = spec
-    const { directory, runtime } = this.#ports
-    const volumes: Record<string, string> = {}
-    for (const { name } of service.volumes) volumes[name] = await directory.ensureVolume(name, service.user)
-    await runtime.setLogBound(slot, service.logs.maxBytes)
-    const note: StartNote = { revision: spec.revision, generation: spec.generation, service, port }
-    return {
-      slot,
-      epoch,
-      command: launchWords(service.command, service.stop.signal),
-      directory: service.directory,
-      environment: composeEnvironment({
-        spec,
-        slot,
-        epoch,
-        port,
-        project: this.world.project?.name ?? '',
-        stage: this.world.project?.stage ?? null,
-        host: this.#facts.host,
-        home: this.#facts.home(service.user),
-        nodeDirectory: this.#facts.nodeDirectory,
-        secrets: this.#secrets.valuesFor(service),
-        volumes,
-      }),
-      user: service.user,
-      limits: service.limits,
-      volumes: service.volumes,
-      note: JSON.stringify(note),
-    }
   }
 
   #beat(): void {

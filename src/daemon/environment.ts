@@ -25,10 +25,8 @@ export interface EnvironmentInput {
 export function composeEnvironment(input: EnvironmentInput): Readonly<Record<string, string>> {
   const { spec, slot, epoch, port, volumes } = input
   return {
-    PATH: `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:${input.nodeDirectory}`,
-    LANG: 'C.UTF-8',
-    HOME: input.home,
-    ...(spec.service.user === null ? {} : { USER: spec.service.user, LOGNAME: spec.service.user }),
+    // What an image says of its own PATH and HOME stays: this host's would be wrong inside.
+    ...(spec.service.container === null ? hostEnvironment(input) : {}),
     ...spec.service.environment,
     ...input.secrets,
     ...(port === null ? {} : { PORT: String(port) }),
@@ -40,6 +38,16 @@ export function composeEnvironment(input: EnvironmentInput): Readonly<Record<str
     DARUMA_HOST: input.host,
     DARUMA_REVISION: String(spec.revision),
     ...(input.stage === null ? {} : { DARUMA_STAGE: input.stage }),
+  }
+}
+
+function hostEnvironment({ spec, nodeDirectory, home }: EnvironmentInput): Readonly<Record<string, string>> {
+  const { user } = spec.service
+  return {
+    PATH: `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:${nodeDirectory}`,
+    LANG: 'C.UTF-8',
+    HOME: home,
+    ...(user === null ? {} : { USER: user, LOGNAME: user }),
   }
 }
 

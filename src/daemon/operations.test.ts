@@ -4,7 +4,7 @@ import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
 import { SimulatedClock } from '../sim/clock.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { Operations } from './operations.ts'
-import type { Intent } from './operations.ts'
+import type { Intent } from './intent.ts'
 import { keys, put } from './records.ts'
 import type { OperationRecord } from './records.ts'
 import { World } from './world.ts'
@@ -45,6 +45,8 @@ test('an operation that is recorded is not overwritten, whoever recorded it, and
     reconciler: () => assert.fail('nothing has changed'),
     clock: new SimulatedClock(),
     checkpoint: null,
+    images: { ensure: async () => {}, examine: async () => null, findFault: async () => null },
+    passwordFor: () => null,
     newId: () => 'second',
     tell: () => {},
     report: () => assert.fail('nothing has failed'),

@@ -5,11 +5,13 @@
  */
 
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
+import { asServiceName } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import type { BalancerObservation } from '../ports/balancer.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
+import type { Images } from '../ports/images.ts'
 import type { Operation as Write, Store } from '../ports/store.ts'
 import type { Failure, OperationLine, OperationRequest, OperationView, Requester } from '../protocol/api.ts'
 import { Judge } from './judge.ts'
@@ -17,29 +19,19 @@ import type { Reconciler } from './reconciler.ts'
 import { keys, put, readRecord, remove } from './records.ts'
 import type { OperationRecord, RevisionRecord, TrialRecord } from './records.ts'
 import { Trials, trialLookMs } from './trials.ts'
+import type { Intent } from './intent.ts'
+import { describeOperation, overridesOf, requesterOf, titleOf, viewOf } from './operation-words.ts'
+import { persist } from './persist.ts'
+import { prepareImages, servicesOfImages } from './prepare-images.ts'
+import { maxLines, say, type Watched } from './watched-operation.ts'
 import type { World } from './world.ts'
-
-/** What an operation does to the wanted world; made by `requests.ts` from what was asked. */
-export interface Intent {
-  readonly kind: OperationRequest['kind']
-  readonly by: Requester
-  /** The revision to make true; null where only operator overrides change. */
-  readonly revision: RevisionRecord | null
-  readonly involved: readonly ServiceName[]
-  /** Services that start anew though their config is the same. */
-  readonly raise: readonly ServiceName[]
-  readonly stop: readonly ServiceName[]
-  readonly start: readonly ServiceName[]
-  /** Secret values and the like that must be durable with it. */
-  readonly writes: readonly Write[]
-  /** Called once they are. */
-  readonly whenDurable: () => void
-}
 
 export interface OperationsOptions {
   readonly world: World
   readonly store: Store
   readonly reconciler: () => Reconciler
+  readonly images: Images
+  readonly passwordFor: (service: Service) => string | null
   readonly clock: Clock
   readonly checkpoint: Checkpoint
   readonly newId: () => string
@@ -60,16 +52,7 @@ export interface OperationsOptions {
   readonly onEnd: () => Promise<void>
 }
 
-/** An operation's lines are kept for late watchers, within reason. */
-const maxLines = 2000
 const maxEnded = 20
-
-interface Watched {
-  readonly record: OperationRecord
-  readonly lines: OperationLine[]
-  readonly followers: Set<(line: OperationLine) => void>
-  readonly startedMs: number
-}
 
 export class Operations {
   readonly #options: OperationsOptions
@@ -77,6 +60,7 @@ export class Operations {
   #current: Watched | null = null
   #isAccepting = false
   #isJudging = false
+  #isClosed = false
   readonly #ended = new Map<string, Watched>()
   readonly #judge: Judge
   readonly #said = new Map<ServiceName, string>()
@@ -119,15 +103,17 @@ export class Operations {
     const record = await readRecord<OperationRecord>(this.#options.store, keys.operation)
     if (record === null) return
     const number = record.state === 'rolling-back' ? record.base : record.target
-    this.#world.target = await this.#options.loadRevision(number)
+    const revision = await this.#options.loadRevision(number)
     this.#current = this.#watched(record)
     this.#options.tell('operation-started', `${titleOf(record)} is carried on`, 'the daemon began anew')
+    if (record.state === 'preparing' && revision !== null) return void this.#prepare(this.#current, revision)
+    this.#world.target = revision
     this.judge()
   }
 
   /** Looks how far the operation is. Called after every look of the reconciler. */
   judge(): void {
-    if (this.#current === null || this.#isJudging) return
+    if (this.#current === null || this.#isJudging || this.#current.record.state === 'preparing') return
     this.#isJudging = true
     this.#judgeAll(this.#current)
       .catch((error: unknown) => this.#retryLater(error))
@@ -154,12 +140,13 @@ export class Operations {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#timer?.cancel()
   }
 
   #refuseIfBusy(): void {
     if (this.#current === null && !this.#isAccepting) return
-    const who = this.#current === null ? 'another request' : describe(this.#current.record)
+    const who = this.#current === null ? 'another request' : describeOperation(this.#current.record)
     throw new DarumaError('E_OPERATION_BUSY', `Another operation is under way: ${who}.`, {
       hint: 'Wait for its end with --wait, or watch it with daruma status.',
     })
@@ -168,24 +155,24 @@ export class Operations {
   async #accept(intent: Intent): Promise<{ readonly id: string; readonly revision: number }> {
     const { store, checkpoint, clock, newId } = this.#options
     const target = intent.revision?.number ?? this.#world.applied
+    const isPrepared = intent.revision === null || servicesOfImages(intent.revision, intent.involved).length === 0
     const record: OperationRecord = {
       id: newId(),
       kind: intent.kind,
       by: intent.by,
       startedAt: clock.wallTime(),
-      state: 'running',
+      state: isPrepared ? 'running' : 'preparing',
       base: this.#world.applied,
       target,
       involved: intent.involved,
       started: intent.start,
+      raised: Object.fromEntries(intent.raise.map((name) => [name, this.#world.generationOf(name) + 1])),
     }
-    const raised = new Map(intent.raise.map((name) => [name, this.#world.generationOf(name) + 1]))
     const writes: Write[] = [
       ...intent.writes,
       put(keys.operation, record),
-      ...[...raised].map(([name, generation]) => put(keys.generation(name), generation)),
+      ...(isPrepared ? overridesOf(record) : []),
       ...intent.stop.map((name) => put(keys.stopped(name), true)),
-      ...intent.start.map((name) => remove(keys.stopped(name))),
     ]
     if (intent.revision !== null)
       writes.push(put(keys.revision(target), intent.revision), put(keys.fate(target), { state: 'pending' }))
@@ -195,18 +182,65 @@ export class Operations {
     if (!succeeded) throw new DarumaError('E_OPERATION_BUSY', 'Another operation is recorded as under way.')
     if (checkpoint !== null) await checkpoint('daemon.operation-committed')
     intent.whenDurable()
-    for (const [name, generation] of raised) this.#world.generations.set(name, generation)
-    for (const name of intent.stop) this.#world.stoppedByHand.add(name)
-    for (const name of intent.start) this.#world.stoppedByHand.delete(name)
-    if (intent.revision !== null) {
-      this.#world.target = intent.revision
-      this.#world.unrecorded.clear()
-      this.#world.lastRevision = Math.max(this.#world.lastRevision, target)
-    }
+    this.#world.lastRevision = Math.max(this.#world.lastRevision, target)
     this.#current = this.#watched(record)
     this.#options.tell('operation-started', `${titleOf(record)} begins`, requesterOf(record))
-    this.#options.reconciler().nudge()
+    for (const name of intent.stop) this.#world.stoppedByHand.add(name)
+    if (isPrepared) this.#rollOut(record, intent.revision)
+    else if (intent.revision !== null) void this.#prepare(this.#current, intent.revision)
     return { id: record.id, revision: target }
+  }
+
+  /** From here on the daemon makes it true. */
+  #rollOut(record: OperationRecord, revision: RevisionRecord | null): void {
+    for (const [name, generation] of Object.entries(record.raised ?? {}))
+      this.#world.generations.set(asServiceName(name), generation)
+    for (const name of record.started ?? []) this.#world.stoppedByHand.delete(name)
+    if (revision !== null) {
+      this.#world.target = revision
+      this.#world.unrecorded.clear()
+    }
+    this.#options.reconciler().nudge()
+  }
+
+  /**
+   * Brings the images here while the base still runs untouched. That it is done is written down before the first move: a daemon that
+   * carries the operation on then knows whether it may have moved anything. Never rejects.
+   */
+  async #prepare(watched: Watched, revision: RevisionRecord): Promise<void> {
+    const { images, checkpoint } = this.#options
+    const { record } = watched
+    const failure = await prepareImages({
+      images,
+      services: servicesOfImages(revision, record.involved),
+      project: revision.project.name,
+      passwordFor: this.#options.passwordFor,
+      say: (service, message) => say(watched, { kind: 'progress', service, slot: null, message, ready: 0, wanted: 0 }),
+    })
+    if (this.#isClosed) return
+    if (checkpoint !== null) await checkpoint('daemon.images-prepared')
+    if (failure !== null) return this.#persist(() => this.#refuse(watched, failure))
+    const next: OperationRecord = { ...record, state: 'running' }
+    await this.#persist(async () => {
+      await this.#options.store.transact({ then: [put(keys.operation, next), ...overridesOf(next)] })
+      this.#current = { ...watched, record: next }
+      this.#rollOut(next, revision)
+    })
+  }
+
+  /** Nothing was touched, so nothing is taken back. */
+  async #refuse(
+    watched: Watched,
+    { service, message }: { readonly service: ServiceName; readonly message: string },
+  ): Promise<void> {
+    const failure = await this.#options.report(service, null, message)
+    await this.#options.store.transact({ then: [put(keys.fate(watched.record.target), { state: 'failed' })] })
+    await this.#end(watched, { state: 'failed', cause: failure.message, failure })
+  }
+
+  #persist(write: () => Promise<void>): Promise<void> {
+    const onTrouble = (message: string): void => void (this.#world.condition = message)
+    return persist({ write, clock: this.#options.clock, isClosed: () => this.#isClosed, onTrouble })
   }
 
   #watched(record: OperationRecord): Watched {
@@ -263,12 +297,7 @@ export class Operations {
     if (verdict === null && this.#said.get(name) === undefined && watched.lines.length > maxLines) return
     this.#said.set(name, message)
     const { ready, wanted } = verdict ?? { ready: 0, wanted: 0 }
-    this.#say(watched, { kind: 'progress', service: name, slot: null, message, ready, wanted })
-  }
-
-  #say(watched: Watched, line: OperationLine): void {
-    if (watched.lines.length < maxLines || line.kind !== 'progress') watched.lines.push(line)
-    for (const follower of watched.followers) follower(line)
+    say(watched, { kind: 'progress', service: name, slot: null, message, ready, wanted })
   }
 
   async #fail(
@@ -287,7 +316,7 @@ export class Operations {
     const writes: Write[] = [put(keys.operation, next), put(keys.fate(record.target), { state: 'failed' })]
     await this.#options.store.transact({ then: [...writes, ...stopped.map((service) => put(keys.stopped(service), true))] })
     // Said once it is written down: a full disk makes us come here again and again.
-    this.#say(watched, { kind: 'failure', failure })
+    say(watched, { kind: 'failure', failure })
     this.#world.target = base
     for (const service of stopped) this.#world.stoppedByHand.add(service)
     this.#judge.forget()
@@ -329,8 +358,8 @@ export class Operations {
     const kind = rolledBack ? 'rolled-back' : how.state === 'succeeded' ? 'operation-succeeded' : 'operation-failed'
     this.#options.tell(kind, rolledBack ? `back at revision ${record.base}` : `${titleOf(record)} has ${how.state}`, how.cause)
     const durationMs = Math.round(clock.now() - watched.startedMs)
-    if (how.failure !== null) this.#say(watched, { kind: 'failure', failure: how.failure })
-    this.#say(watched, { kind: 'end', state: how.state, rolledBack, revision: this.#world.applied, durationMs })
+    if (how.failure !== null) say(watched, { kind: 'failure', failure: how.failure })
+    say(watched, { kind: 'end', state: how.state, rolledBack, revision: this.#world.applied, durationMs })
     this.#ended.set(record.id, watched)
     for (const old of [...this.#ended.keys()].slice(0, -maxEnded)) this.#ended.delete(old)
   }
@@ -344,27 +373,5 @@ export class Operations {
   #wakeIn(delayMs: number): void {
     this.#timer?.cancel()
     if (Number.isFinite(delayMs)) this.#timer = this.#options.clock.after(delayMs + 1, () => this.judge())
-  }
-}
-
-function titleOf(record: OperationRecord): string {
-  return record.target === record.base ? record.kind : `${record.kind} to revision ${record.target}`
-}
-
-const requesterOf = (record: OperationRecord): string =>
-  `daruma ${record.by.command}, by ${record.by.user} (pid ${record.by.pid})`
-
-function describe(record: OperationRecord): string {
-  return `${titleOf(record)}: ${requesterOf(record)}, since ${record.startedAt}`
-}
-
-function viewOf(record: OperationRecord): OperationView {
-  return {
-    id: record.id,
-    kind: record.kind,
-    revision: record.target,
-    by: record.by,
-    startedAt: record.startedAt,
-    state: record.state,
   }
 }

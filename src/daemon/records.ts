@@ -72,7 +72,8 @@ export interface OperationRecord {
   readonly kind: OperationRequest['kind']
   readonly by: Requester
   readonly startedAt: string
-  readonly state: 'running' | 'rolling-back'
+  /** `preparing`: its images are being brought here, and nothing of the base has been touched. */
+  readonly state: 'preparing' | 'running' | 'rolling-back'
   readonly base: RevisionNumber
   readonly target: RevisionNumber
   /** The services whose settling it waits for. */
@@ -81,6 +82,8 @@ export interface OperationRecord {
   readonly started?: readonly ServiceName[]
   /** By service: a new revision that is tried out first. */
   readonly trials?: Readonly<Record<string, TrialRecord>>
+  /** Generations that are raised once it is prepared. */
+  readonly raised?: Readonly<Record<string, number>>
 }
 
 export interface TrialRecord {

@@ -15,8 +15,9 @@ import type { Project, Service } from '../core/model/service.ts'
 import type { InstanceStatus } from '../core/model/status.ts'
 import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
+import { engineAway } from '../ports/images.ts'
 import type { OperationRequest, PlanAnswer, PlanRequest, Requester } from '../protocol/api.ts'
-import type { Intent } from './operations.ts'
+import type { Intent } from './intent.ts'
 import type { RevisionRecord } from './records.ts'
 import type { SecretStore } from './secrets.ts'
 import type { World } from './world.ts'
@@ -28,6 +29,8 @@ export interface RequestTools {
   readonly observe: () => readonly InstanceStatus[]
   /** What this host can limit. */
   readonly limits: () => readonly ('cpu' | 'memory' | 'pids')[]
+  /** Why no container can be started here; null when one can. */
+  readonly engineFault: () => Promise<string | null>
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
 }
 
@@ -46,9 +49,10 @@ export function recordedOf(world: World): Recorded | null {
 }
 
 /** The plan for a project, without doing anything. Throws `E_PLAN_PROTECTED` where a protected service would be removed. */
-export function answerPlan(tools: RequestTools, request: PlanRequest): PlanAnswer {
+export async function answerPlan(tools: RequestTools, request: PlanRequest): Promise<PlanAnswer> {
   const { project } = tools.secrets.seal(request.project, request.secrets)
   refuseImpossibleLimits(tools, project)
+  await refuseWithoutEngine(tools, project)
   return { project, plan: planFor(tools, project, request.isRollback) }
 }
 
@@ -65,9 +69,17 @@ function refuseImpossibleLimits(tools: RequestTools, project: Project): void {
   }
 }
 
+/** Before anything is given up for it: without an engine nothing of an image can start. */
+async function refuseWithoutEngine(tools: RequestTools, project: Project): Promise<void> {
+  const service = project.services.find(({ container }) => container !== null)
+  const fault = service === undefined ? null : await tools.engineFault()
+  if (service !== undefined && fault !== null) throw engineAway(service.name, fault)
+}
+
 export async function intentOf(tools: RequestTools, request: OperationRequest): Promise<Intent | null> {
   switch (request.kind) {
     case 'apply':
+      await refuseWithoutEngine(tools, request.project)
       return applyIntent(tools, request)
     case 'rollback':
       return rollbackIntent(tools, request)

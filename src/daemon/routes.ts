@@ -51,7 +51,7 @@ function table(tools: RouteTools): readonly Route[] {
   return [
     { method: 'GET', path: '/v1/version', handle: () => json({ api: apiVersion, ...tools.about } satisfies VersionAnswer) },
     { method: 'GET', path: '/v1/status', handle: () => json(daemon.status()) },
-    { method: 'POST', path: '/v1/plan', handle: ({ body }) => json(daemon.plan(planRequest(body, 'request'))) },
+    { method: 'POST', path: '/v1/plan', handle: async ({ body }) => json(await daemon.plan(planRequest(body, 'request'))) },
     {
       method: 'POST',
       path: '/v1/operations',

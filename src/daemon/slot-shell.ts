@@ -169,13 +169,15 @@ export class SlotShell {
 export function toObstacle(refusal: StartRefusal): StartObstacle {
   switch (refusal.kind) {
     case 'occupied': {
-      const who = refusal.holders.map(({ pid, command }) => `pid ${pid} (${command})`).join(', ')
+      const who = refusal.holders.map(({ pid, command }) => (pid === 0 ? command : `pid ${pid} (${command})`)).join(', ')
       return { kind: 'occupied', message: `held by ${who === '' ? 'a process that could not be named' : who}` }
     }
     case 'superseded':
       return refusal
     case 'no-space':
       return { kind: 'no-space', message: `waits for space on the disk (${refusal.message})` }
+    case 'engine-away':
+      return { kind: 'engine-away', message: `waits for the container engine (${refusal.message})` }
     case 'failed':
       return { kind: 'not-startable', message: refusal.message }
   }

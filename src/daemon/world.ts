@@ -51,6 +51,8 @@ export class World {
   isOnTrial: (name: ServiceName) => boolean = () => false
   /** Whether a service rests between two batches of its rollout. */
   isPausing: (view: ServiceView) => boolean = () => false
+  /** Why the container engine does not answer, while it does not. */
+  engineFault: string | null = null
 
   get project(): Project | null {
     return this.target?.project ?? null

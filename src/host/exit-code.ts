@@ -18,3 +18,11 @@ const signalNames: ReadonlyMap<number, string> = new Map(
     .toReversed()
     .map(([name, number]) => [number, name]),
 )
+
+/** The line that `exit` holds: as a shell counts, or a word where no number is known. */
+export function renderExit(exit: Exit): string {
+  if (exit.kind === 'code') return `code ${exit.code}`
+  if (exit.kind !== 'signal') return exit.kind
+  const number = (constants.signals as Readonly<Record<string, number>>)[exit.signal]
+  return number === undefined ? 'unknown' : `code ${128 + number}`
+}

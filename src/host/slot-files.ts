@@ -25,7 +25,7 @@ import { type Epoch, type SlotId, asEpoch, asServiceName, parseSlotId, slotId } 
 import type { Exit } from '../core/model/status.ts'
 import { observeBootId, parseProcessStat } from './process-stat.ts'
 import { isMissing } from './errno.ts'
-import { explainExitCode } from './exit-code.ts'
+import { explainExitCode, renderExit } from './exit-code.ts'
 
 /** Enough for the longest line that a keeper writes: /proc/PID/stat has 52 numbers. */
 export const reservedBytes: number = 1024
@@ -176,7 +176,9 @@ export function readBeginning(directory: string): Beginning {
 
 /** How the command ended, or null while (or because) its keeper has not written it. */
 export function readExit(directory: string): Exit | null {
-  const match = /^code (\d+)$/.exec(readReserved(join(directory, 'exit')) ?? '')
+  const line = readReserved(join(directory, 'exit')) ?? ''
+  if (line === 'oom' || line === 'unknown') return { kind: line }
+  const match = /^code (\d+)$/.exec(line)
   return match === null ? null : explainExitCode(Number(match[1]))
 }
 
@@ -228,5 +230,23 @@ function readIfThere(path: string): string | null {
   } catch (error) {
     if (isMissing(error)) return null
     throw error
+  }
+}
+
+/** What a keeper writes for a process, the daemon writes for a container: in place, into the space that was reserved. */
+export function writeBeginning(directory: string, statLine: string): void {
+  overwrite(join(directory, 'started'), statLine)
+}
+
+export function writeExit(directory: string, exit: Exit): void {
+  overwrite(join(directory, 'exit'), renderExit(exit))
+}
+
+function overwrite(path: string, text: string): void {
+  const descriptor = openSync(path, 'r+')
+  try {
+    writeSync(descriptor, `${text}\n`, 0)
+  } finally {
+    closeSync(descriptor)
   }
 }

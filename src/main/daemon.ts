@@ -22,12 +22,14 @@ import { serve } from '../adapters/http/socket.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import { Looker } from '../daemon/looker.ts'
 import { PageDoor } from '../daemon/page-door.ts'
+import { MixedRuntime } from '../daemon/mixed-runtime.ts'
 import { makeRoutes } from '../daemon/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { PageServer } from '../ports/page-server.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { createBalancers } from './balancers.ts'
+import { assembleContainers } from './containers.ts'
 import { examineDaemon } from './examine.ts'
 
 /** Ended on request: nobody should start another. */
@@ -73,22 +75,32 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   await using store = await openSqliteStore({ file: databaseFile })
   const opened = await inodeOf(databaseFile)
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
-  await using runtime = await createProcessRuntime({
+  const processes = await createProcessRuntime({
     stateDirectory: directory.path,
     stateId: directory.stateId,
     scripts,
     checkpoint,
     log,
   })
+  const containers = assembleContainers({
+    stateDirectory: directory.path,
+    stateId: directory.stateId,
+    checkpoint,
+    log,
+    onEngine: (fault) => daemon.noteEngine(fault),
+    wantsContainers: () => daemon.world.project?.services.some(({ container }) => container !== null) ?? false,
+  })
+  await using runtime = new MixedRuntime({ processes, ...containers })
   // The very file that this process was started with, so that a daemon run from its sources is restarted from its sources.
   const entry = process.argv[1] ?? fileURLToPath(new URL('./cli.js', import.meta.url))
   const companions = createCompanions({ state: directory.path, node: process.execPath, entry, scripts })
   const runs = readSupervisor(directory.path)
-  const daemon = new Daemon(
+  const daemon: Daemon = new Daemon(
     {
       directory,
       store,
       runtime,
+      images: containers.images,
       net: createNet({ version }),
       commands: nodeCommandRunner,
       balancers: createBalancers({ stateDirectory: directory.path }),

@@ -9,7 +9,7 @@
  */
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import type { Limits, SignalName, VolumeMount } from '../core/model/service.ts'
+import type { Container, Limits, SignalName, VolumeMount } from '../core/model/service.ts'
 import type { Exit } from '../core/model/status.ts'
 
 export interface InstanceRef {
@@ -26,17 +26,36 @@ export interface StartOrder extends InstanceRef {
   readonly user: string | null
   readonly limits: Limits
   readonly volumes: readonly VolumeMount[]
+  /** Null for a process of this host. */
+  readonly container: ContainerOrder | null
   /** Kept beside the instance, so that a daemon with an older database can still tell what runs. Opaque to the runtime; JSON. */
   readonly note: string
 }
+
+/** What a container needs beyond a process. `directory` is then where it begins inside; empty for the image's own. */
+export interface ContainerOrder {
+  readonly container: Container
+  /** Names the image of an archive or a build. */
+  readonly project: string
+  /** The registry's password in clear, should the image have to be fetched again. */
+  readonly password: string | null
+  /** The slot's port on loopback of this host; null: it publishes none. */
+  readonly port: number | null
+}
+
+/** Where a volume without a place of its own is found inside a container. */
+export const containerVolumes = '/volumes'
 
 /** Why a start did not happen. `occupied` names who is in the way; nothing was run in any of these cases. */
 export type StartRefusal =
   | { readonly kind: 'occupied'; readonly holders: readonly ProcessIdentity[] }
   | { readonly kind: 'superseded'; readonly by: Epoch }
   | { readonly kind: 'no-space'; readonly message: string }
+  /** The container engine does not answer; it is tried again until it does. */
+  | { readonly kind: 'engine-away'; readonly message: string }
   | { readonly kind: 'failed'; readonly message: string }
 
+/** Who is in the way; `pid` is 0 where it is no process: a container that only has the name. */
 export interface ProcessIdentity {
   readonly pid: number
   readonly command: string
@@ -114,6 +133,8 @@ export interface Runtime extends AsyncDisposable {
   signal(instance: InstanceRef, signal: SignalName): Promise<void>
   /** Ends every process of the epoch and waits until none is left; rejects with `E_RUNTIME_UNKILLABLE` after `limitMs`. */
   kill(instance: InstanceRef, limitMs: number): Promise<void>
+  /** Whether anything of the slot may still run or come, asked of the cheapest witness there is. What is over is closed for good. */
+  isOccupied(slot: SlotId): Promise<boolean>
   /** Who holds the slot's lock or sits in its cgroups now. */
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]>
   usage(instance: InstanceRef): Usage | null

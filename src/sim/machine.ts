@@ -167,6 +167,17 @@ export class SimulatedMachine {
         },
         store: this.#mortalStore(pass),
         runtime: createSimulatedRuntime(this.kernel, pass),
+        images: {
+          ensure: async ({ container }, say) => {
+            await pass()
+            say('pulling')
+            await pass()
+            if (container.image.from === 'registry' && container.image.reference === 'nowhere')
+              throw new DarumaError('E_IMAGE_UNKNOWN', 'there is no such image')
+          },
+          examine: async () => null,
+          findFault: async () => null,
+        },
         net: {
           isPortFree: async () => {
             await pass()

@@ -64,6 +64,10 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
         })
       } else kernel.kill(found)
     },
+    async isOccupied(slot) {
+      await pass()
+      return kernel.of(slot).some((instance) => instance.state !== 'gone' && !kernel.close(instance))
+    },
     async holders() {
       return []
     },

@@ -79,6 +79,7 @@ export class RuntimeBed {
       user: null,
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
+      container: null,
       note: `{"epoch":${epoch}}`,
       ...more,
     }

@@ -31,7 +31,7 @@ import { discoverSlots } from './discover.ts'
 import { hasCode } from '../../host/errno.ts'
 import { type Enclosure } from './enclosure.ts'
 import { planExec } from './exec.ts'
-import { Gate } from './gate.ts'
+import { Gate } from '../../host/gate.ts'
 import { hastenJoins } from './hasten-joins.ts'
 import { observeHolders } from './holders.ts'
 import { findFault, findUser, renderLaunch } from './launch.ts'
@@ -197,6 +197,10 @@ class ProcessRuntime implements Runtime {
     throw new DarumaError('E_RUNTIME_UNKILLABLE', `${instance.slot} did not end within ${limitMs} ms of SIGKILL: ${names}`, {
       hint: 'a process in an uninterruptible call (a hanging disk or network mount) ends when that call does',
     })
+  }
+
+  async isOccupied(slot: SlotId): Promise<boolean> {
+    return this.#isOccupied(slot)
   }
 
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {

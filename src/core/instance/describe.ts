@@ -90,7 +90,7 @@ function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState
   if (slot.outcome !== null && slot.outcome.identity === spec.identity)
     return { state: slot.outcome.kind, reason: slot.lastFailure }
   if (slot.obstacle !== null) {
-    const state = slot.obstacle.kind === 'occupied' || slot.obstacle.kind === 'port-taken' ? 'blocked' : 'pending'
+    const state = slot.obstacle.kind === 'no-space' || slot.obstacle.kind === 'not-startable' ? 'pending' : 'blocked'
     return { state, reason: slot.obstacle.message }
   }
   if (!isGateOpen(slot)) return { state: 'pending', reason: slot.gate.because }

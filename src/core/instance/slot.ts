@@ -67,6 +67,7 @@ export type Obstacle =
   | { readonly kind: 'occupied'; readonly message: string }
   | { readonly kind: 'port-taken'; readonly message: string }
   | { readonly kind: 'no-space'; readonly message: string }
+  | { readonly kind: 'engine-away'; readonly message: string }
   | { readonly kind: 'not-startable'; readonly message: string }
 
 /** How the work of a slot came to its own end: nothing is started again under this identity. */

@@ -39,6 +39,8 @@ export type EventKind =
   | 'rolled-back'
   | 'assigned'
   | 'retired'
+  | 'engine-away'
+  | 'engine-back'
   | 'supervisor-restarted'
   | 'database-replaced'
 

@@ -1,0 +1,144 @@
+/**
+ * Takes a container's output into the slot's own log, where `logs`, its bound and the next daemon find it. The engine keeps its copy
+ * until the container is removed, so whatever happens in between (this daemon's death, the engine's) is caught up with from
+ * the cursor. A stream that breaks off is opened again; the last lines are taken before the container goes.
+ */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import type { Epoch } from '../../core/model/id.ts'
+import type { SlotPaths } from '../../host/slot-files.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Engine } from './engine.ts'
+import { isStatus } from './errors.ts'
+import { CursorCounter, readCursor, sinceOf, writeCursor } from './log-cursor.ts'
+import { FrameReader } from './log-frames.ts'
+
+export interface ContainerLogOptions {
+  readonly engine: Engine
+  readonly containerId: string
+  readonly epoch: Epoch
+  readonly paths: SlotPaths
+  readonly log: Log
+}
+
+const retryMs = 250
+
+export class ContainerLog {
+  readonly #options: ContainerLogOptions
+  #stream: Readable | null = null
+  #isClosed = false
+  #hasEnded = false
+  #following: Promise<void> | null = null
+  #counter = new CursorCounter('')
+  #hasBegun = false
+
+  constructor(options: ContainerLogOptions) {
+    this.#options = options
+  }
+
+  /** Follows until the container has ended or {@link close}. Never rejects. */
+  follow(): void {
+    this.#following ??= this.#follow()
+  }
+
+  /** Everything that the container has written is in the log when this resolves true; false when that took longer than the limit. */
+  async drain(limitMs: number): Promise<boolean> {
+    this.follow()
+    const abort = new AbortController()
+    const late = sleep(limitMs, false, { signal: abort.signal, ref: false }).catch(() => false)
+    const isDone = await Promise.race([(this.#following ?? Promise.resolve()).then(() => this.#hasEnded), late])
+    abort.abort()
+    return isDone
+  }
+
+  /** Takes nothing more; the cursor stays for whoever comes next. */
+  close(): void {
+    this.#isClosed = true
+    this.#stream?.destroy()
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#isClosed && !this.#hasEnded) {
+      try {
+        await this.#takeOnce()
+      } catch (error) {
+        if (this.#isClosed) return
+        const { engine, log } = this.#options
+        // Removed, or about to be: what it had written by then is all.
+        if (isStatus(error, 404, 409)) this.#hasEnded = true
+        else if (engine.fault === null) log.write('warn', 'the output of a container could not be read', { error: String(error) })
+        await sleep(retryMs, undefined, { ref: false })
+        await engine.whenBack()
+      }
+    }
+  }
+
+  /** One stream from the cursor to its end. The engine ends it when the container has ended and all was told. */
+  async #takeOnce(): Promise<void> {
+    const { engine, containerId, epoch, paths } = this.#options
+    const cursor = readCursor(paths.logCursor, epoch)
+    const file = await open(paths.log, 'a', 0o600)
+    try {
+      // Written by a daemon that died before it could note it: the engine will tell it again.
+      if (cursor !== null) await truncateTo(file, cursor.logBytes)
+      else if (!this.#hasBegun) this.#noteBeginning((await file.stat()).size)
+      this.#hasBegun = true
+      const anchor = cursor?.anchor ?? ''
+      const since = sinceOf(anchor)
+      const moment = since === undefined ? {} : { since }
+      const stream = (await engine.open((docker) =>
+        docker.getContainer(containerId).logs({ follow: true, stdout: true, stderr: true, timestamps: true, ...moment }),
+      )) as Readable
+      this.#stream = stream
+      if (this.#isClosed) stream.destroy()
+      this.#counter = new CursorCounter(anchor)
+      let skip = cursor?.taken ?? 0
+      const frames = new FrameReader()
+      for await (const piece of stream) {
+        const fresh: Buffer[] = []
+        for (const { at, bytes } of frames.push(piece as Buffer)) {
+          this.#counter.take(at)
+          if (skip > 0) skip -= 1
+          else fresh.push(bytes)
+        }
+        if (fresh.length > 0) await this.#append(file, Buffer.concat(fresh))
+      }
+      // A stream that breaks off ends too, without an error: only the engine can say whether that was all.
+      this.#hasEnded = await this.#isOver()
+      if (!this.#hasEnded) await sleep(retryMs, undefined, { ref: false })
+    } finally {
+      this.#stream = null
+      await file.close()
+    }
+  }
+
+  async #isOver(): Promise<boolean> {
+    const { engine, containerId } = this.#options
+    if (this.#isClosed) return false
+    const state = await engine.ask(
+      'inspect',
+      (docker, abortSignal) => docker.getContainer(containerId).inspect({ abortSignal }),
+      engine.limits.askMs,
+    )
+    return !state.State.Running
+  }
+
+  async #append(file: FileHandle, bytes: Buffer): Promise<void> {
+    await file.appendFile(bytes)
+    const { size } = await file.stat()
+    writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, ...this.#counter.position, logBytes: size })
+  }
+
+  /** Before the first entry: so that what a daemon writes and dies over is cut off by the next, and not written twice. */
+  #noteBeginning(size: number): void {
+    writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, anchor: '', taken: 0, logBytes: size })
+  }
+}
+
+async function truncateTo(file: FileHandle, bytes: number): Promise<void> {
+  const { size } = await file.stat()
+  if (size > bytes) await file.truncate(bytes)
+}

@@ -1,0 +1,163 @@
+/**
+ * What a new daemon finds of containers. The engine is asked before the disk is believed. A container that was created and never started
+ * is removed, since nobody is left who would start it; one that has ended is taken in with its last lines and its exit code. While
+ * the engine is away nothing is known, so every epoch whose end is not recorded counts as running.
+ */
+
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
+import { hasCode } from '../../host/errno.ts'
+import { isAlive, observeBootId } from '../../host/process-stat.ts'
+import {
+  type Beginning,
+  epochDirectory,
+  newestStarted,
+  parseSlotName,
+  readBeginning,
+  readEpochNote,
+  readExit,
+  slotPaths,
+} from '../../host/slot-files.ts'
+import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
+import { type ContainerLife, inspectContainer, removeContainer } from './container-life.ts'
+import type { Engine } from './engine.ts'
+import { EngineSilent } from './errors.ts'
+import { type Found, labels, parseOwner } from './parse.ts'
+
+export interface DiscoverOptions {
+  readonly engine: Engine
+  readonly stateDirectory: string
+  readonly stateId: string
+  readonly makeLife: (instance: InstanceRef, containerId: string | null) => ContainerLife
+}
+
+/** What ended while no daemon looked is taken in before anything else begins; a daemon that hangs here would help nobody. */
+const takeInLimitMs = 20_000
+
+export async function discoverContainers(options: DiscoverOptions): Promise<Discovery> {
+  const recorded = findRecorded(options.stateDirectory)
+  const listed = await listOwn(options).catch((error: unknown) => {
+    if (error instanceof EngineSilent) return null
+    throw error
+  })
+  const occupants: Occupant[] = []
+  const lastEpochs = new Map<SlotId, Epoch>()
+  const found = new Set<string>()
+  await Promise.all(
+    (listed ?? []).map(async (id) => {
+      const container = await inspectContainer(options.engine, id).catch(() => null)
+      const owner = container === null ? null : parseOwner(container.labels, options.stateId)
+      if (container === null || owner === null) return
+      if (owner.epoch > (lastEpochs.get(owner.slot) ?? 0)) lastEpochs.set(owner.slot, owner.epoch)
+      found.add(`${owner.slot} ${owner.epoch}`)
+      const occupant = await takeIn(options, owner, container)
+      if (occupant !== null) occupants.push(occupant)
+    }),
+  )
+  for (const { slot, epoch } of recorded) {
+    if (found.has(`${slot} ${epoch}`)) continue
+    occupants.push(believeFiles(options, { slot, epoch }, listed !== null))
+  }
+  return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), lastEpochs }
+}
+
+async function listOwn({ engine, stateId }: DiscoverOptions): Promise<readonly string[]> {
+  const fault = await engine.connect()
+  if (fault !== null) throw new EngineSilent(fault)
+  const filters = { label: [`${labels.state}=${stateId}`] }
+  const listed = await engine.ask('list', (docker) => docker.listContainers({ all: true, filters }), engine.limits.askMs)
+  return listed.map(({ Id }) => Id)
+}
+
+/** Null for one that has never run. */
+async function takeIn(
+  options: DiscoverOptions,
+  { slot, epoch, note }: InstanceRef & { readonly note: string | null },
+  container: Found,
+): Promise<Occupant | null> {
+  const instance = { slot, epoch }
+  if (container.state === 'created') {
+    const isGone = await removeContainer(options.engine, container.id, 'may run').then(
+      () => true,
+      () => false,
+    )
+    if (isGone) return null
+  }
+  const directory = epochDirectory(slotPaths(options.stateDirectory, slot), epoch)
+  const life = options.makeLife(instance, container.id)
+  life.adopt(container, readBeginning(directory))
+  if (container.state === 'ended') {
+    life.mute()
+    life.look()
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, takeInLimitMs)
+    await Promise.race([life.over, late])
+    clearTimeout(timer)
+  }
+  const state = container.state === 'ended' ? 'gone' : 'running'
+  return describe(instance, state, note, {
+    beginning: life.beginning ?? readBeginning(directory),
+    exit: container.exit,
+  })
+}
+
+/** The engine has no container for it, or does not answer. */
+function believeFiles(
+  { engine, stateDirectory, makeLife }: DiscoverOptions,
+  instance: InstanceRef,
+  hasAnswered: boolean,
+): Occupant {
+  const directory = epochDirectory(slotPaths(stateDirectory, instance.slot), instance.epoch)
+  const { note = null, container = '', bootId = '' } = readEpochNote(directory) ?? {}
+  const beginning = readBeginning(directory)
+  const exit = readExit(directory)
+  const isItsEngine = hasAnswered && (container === '' || container === engine.info?.identity)
+  // Another engine knows nothing of it. But a container whose first process is dead is dead, and only we would have started it again.
+  const hasLived = beginning.kind === 'started' && beginning.startTicks > 0
+  const isDead = hasAnswered && hasLived && (bootId !== observeBootId() || !isAlive(beginning))
+  if (exit !== null || isItsEngine || isDead)
+    return describe(instance, 'gone', note, { beginning, exit: exit ?? { kind: 'unknown' } })
+  makeLife(instance, null).adopt(null, beginning)
+  return describe(instance, 'running', note, { beginning, exit: null })
+}
+
+function describe(
+  instance: InstanceRef,
+  state: Occupant['state'],
+  note: string | null,
+  known: { readonly beginning: Beginning; readonly exit: Occupant['exit'] },
+): Occupant {
+  const beginning = known.beginning.kind === 'started' ? known.beginning : null
+  return {
+    ...instance,
+    state,
+    pid: state === 'running' ? (beginning?.pid ?? null) : null,
+    startTicks: beginning?.startTicks ?? null,
+    startedAt: beginning?.startedAt ?? null,
+    exit: known.exit,
+    note,
+  }
+}
+
+/** By the slots' own files: each slot whose newest epoch was a container. */
+export function findRecorded(stateDirectory: string): readonly InstanceRef[] {
+  return slotNames(stateDirectory).flatMap((name) => {
+    const slot = parseSlotName(name)
+    if (slot === null) return []
+    const paths = slotPaths(stateDirectory, slot)
+    const epoch = newestStarted(paths)
+    if (epoch === null || readEpochNote(epochDirectory(paths, epoch))?.container === undefined) return []
+    return [{ slot, epoch: asEpoch(epoch) }]
+  })
+}
+
+function slotNames(stateDirectory: string): readonly string[] {
+  try {
+    return readdirSync(join(stateDirectory, 'slots'))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  }
+}

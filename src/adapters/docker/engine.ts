@@ -1,0 +1,221 @@
+/**
+ * The connection to the engine: each question with a limit, and one word for all of them when it is away. `dockerode` is loaded with the
+ * first question, since it is large and most machines have no container. An answer that does not come proves nothing about what
+ * was asked: whoever asked must look again when the engine is back.
+ */
+
+import { existsSync } from 'node:fs'
+import type Docker from 'dockerode'
+
+import type { Log } from '../../ports/log.ts'
+import type { EngineFacts } from '../../ports/images.ts'
+import { EngineSilent, isUnreachable, reasonOf } from './errors.ts'
+import { findSockets } from './sockets.ts'
+
+export interface Limits {
+  /** How long the engine may take for a small question; a frozen one is found out by this. */
+  readonly askMs: number
+  /** For what makes it work: create, start, remove. Dozens at once on a slow disk take their time. */
+  readonly workMs: number
+  /** How often an engine that is away is tried. */
+  readonly retryMs: number
+  /** The net under its event stream. */
+  readonly pollMs: number
+}
+
+export const usualLimits: Limits = { askMs: 5000, workMs: 30_000, retryMs: 500, pollMs: 5000 }
+
+export interface EngineOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly limits: Limits
+  readonly log: Log
+}
+
+export interface EngineInfo extends EngineFacts {
+  /** Names this engine's own storage: another one knows nothing of our containers. */
+  readonly identity: string
+  readonly hasInit: boolean
+  readonly architecture: string
+}
+
+type Ask<Answer> = (docker: Docker, signal: AbortSignal) => Promise<Answer>
+
+export class Engine {
+  readonly limits: Limits
+  readonly #options: EngineOptions
+  #docker: Docker | null = null
+  #info: EngineInfo | null = null
+  #fault: string | null = null
+  #onChange: (fault: string | null) => void = () => {}
+  #retry: NodeJS.Timeout | null = null
+  #isClosed = false
+  #waiting: (() => void)[] = []
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+    this.limits = options.limits
+  }
+
+  /** Why it is away; null while it answers. */
+  get fault(): string | null {
+    return this.#fault
+  }
+
+  get info(): EngineInfo | null {
+    return this.#info
+  }
+
+  /** From now on whoever listens is told once when it goes and once when it is back. */
+  listen(onChange: (fault: string | null) => void): void {
+    this.#onChange = onChange
+  }
+
+  /** Null when the engine answers; else the reason, as a sentence. */
+  async connect(): Promise<string | null> {
+    try {
+      await this.ask('info', (docker) => this.#readInfo(docker), this.limits.askMs)
+      return null
+    } catch (error) {
+      return this.#fault ?? reasonOf(error)
+    }
+  }
+
+  /** Asks with a limit. Rejects with {@link EngineSilent} when there is no answer, and with the engine's own error when it refuses. */
+  async ask<Answer>(what: string, question: Ask<Answer>, limitMs: number): Promise<Answer> {
+    if (this.#isClosed) throw new EngineSilent('this daemon is ending')
+    const abort = new AbortController()
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(() => reject(new EngineSilent(`no answer to "${what}" within ${limitMs / 1000} s`)), limitMs)
+    try {
+      const docker = await this.#connected()
+      const answer = await Promise.race([question(docker, abort.signal), late])
+      this.#noteBack()
+      return answer
+    } catch (error) {
+      if (error instanceof EngineSilent || isUnreachable(error)) throw this.#noteAway(error)
+      throw error
+    } finally {
+      clearTimeout(timer)
+      late.catch(() => {})
+      abort.abort()
+    }
+  }
+
+  /** Begins something that may take as long as it likes (a pull, a log, a start); only its beginning is not awaited for ever by anybody. */
+  async open<Answer>(question: (docker: Docker) => Promise<Answer>): Promise<Answer> {
+    try {
+      return await question(await this.#connected())
+    } catch (error) {
+      if (error instanceof EngineSilent || isUnreachable(error)) throw this.#noteAway(error)
+      throw error
+    }
+  }
+
+  /** At once while it answers; also when this daemon ends. */
+  async whenBack(): Promise<void> {
+    if (this.#fault !== null && !this.#isClosed) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const resolve of this.#waiting.splice(0)) resolve()
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#onChange = () => {}
+  }
+
+  async #connected(): Promise<Docker> {
+    if (this.#docker !== null) return this.#docker
+    const sockets = findSockets(this.#options.environment)
+    if (sockets.kind === 'unusable') throw new EngineSilent(sockets.reason)
+    const present = sockets.paths.filter(existsSync)
+    const [first] = present
+    if (first === undefined) throw new EngineSilent(`there is no ${sockets.paths.join(' and no ')}`)
+    const { default: Client } = await import('dockerode')
+    for (const socketPath of present) {
+      const docker = new Client({ socketPath, headers: { Connection: 'close' } })
+      // A socket may have been left by an engine that was removed: then the other one is asked.
+      if (present.length > 1 && !(await answers(docker, this.limits.askMs))) continue
+      this.#docker = docker
+      this.#options.log.write('info', `containers are run by the engine at ${socketPath}`)
+      return docker
+    }
+    throw new EngineSilent(`nobody answers at ${present.join(' or ')}`)
+  }
+
+  async #readInfo(docker: Docker): Promise<void> {
+    const [info, version] = (await Promise.all([docker.info(), docker.version()])) as [RawInfo, RawVersion]
+    const isPodman = version.Components?.some(({ Name }) => /podman/i.test(Name)) ?? false
+    const initCommit = info.InitCommit?.ID ?? ''
+    this.#info = {
+      name: isPodman ? 'podman' : 'docker',
+      version: version.Version,
+      socket: (docker.modem as unknown as { readonly socketPath: string }).socketPath,
+      storage: info.Driver,
+      cgroups: `${info.CgroupDriver ?? 'unknown'}, version ${info.CgroupVersion ?? '1'}`,
+      liveRestore: isPodman ? null : (info.LiveRestoreEnabled ?? false),
+      // Podman draws a new id for each answer.
+      identity: `${isPodman ? 'podman' : info.ID} ${info.DockerRootDir}`,
+      hasInit: !isPodman && (info.InitBinary ?? '') !== '' && initCommit !== 'N/A',
+      architecture: normaliseArchitecture(info.Architecture),
+    }
+  }
+
+  #noteAway(error: unknown): EngineSilent {
+    const said = reasonOf(error)
+    const silent = error instanceof EngineSilent ? error : new EngineSilent(said, { cause: error })
+    if (this.#isClosed) return silent
+    if (this.#fault === null) {
+      this.#fault = said
+      this.#onChange(said)
+    }
+    this.#retry ??= setTimeout(() => this.#tryAgain(), this.limits.retryMs)
+    this.#retry.unref()
+    return silent
+  }
+
+  #tryAgain(): void {
+    this.#retry = null
+    this.connect().catch(() => {})
+  }
+
+  #noteBack(): void {
+    if (this.#fault === null || this.#isClosed) return
+    this.#fault = null
+    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#onChange(null)
+  }
+}
+
+async function answers(docker: Docker, limitMs: number): Promise<boolean> {
+  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), limitMs).unref())
+  return Promise.race([
+    docker.ping().then(
+      () => true,
+      () => false,
+    ),
+    late,
+  ])
+}
+
+/** What `uname` calls them, in the words that images use (GOARCH). */
+function normaliseArchitecture(name: string): string {
+  const names: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64', armv7l: 'arm', armv6l: 'arm', i686: '386' }
+  return names[name] ?? name
+}
+
+interface RawInfo {
+  readonly ID: string
+  readonly Driver: string
+  readonly CgroupDriver?: string
+  readonly CgroupVersion?: string
+  readonly LiveRestoreEnabled?: boolean
+  readonly InitBinary?: string
+  readonly InitCommit?: { readonly ID?: string }
+  readonly Architecture: string
+  readonly DockerRootDir: string
+}
+
+interface RawVersion {
+  readonly Version: string
+  readonly Components?: readonly { readonly Name: string }[]
+}

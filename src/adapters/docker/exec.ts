@@ -1,0 +1,50 @@
+/** How to run something inside a container: through the engine's own client, which a machine with the engine has. */
+
+import { accessSync, constants } from 'node:fs'
+import { join } from 'node:path'
+
+import { DarumaError } from '../../ports/error.ts'
+import type { ExecPlan } from '../../ports/runtime.ts'
+import type { EngineInfo } from './engine.ts'
+
+/** Throws `E_RUNTIME_NOT_RUNNING` and `E_ENGINE_CLIENT`. */
+export function planExec(options: {
+  readonly slot: string
+  readonly containerId: string | null
+  readonly info: EngineInfo | null
+  readonly command: readonly string[]
+}): ExecPlan {
+  const { slot, containerId, info, command } = options
+  if (containerId === null || info === null)
+    throw new DarumaError('E_RUNTIME_NOT_RUNNING', `${slot} is not running, so nothing can be run inside it`)
+  // Podman's own client speaks with its engine only when told to; Docker's speaks the same language.
+  const docker = findProgram('docker')
+  const podman = findProgram('podman')
+  const host = `unix://${info.socket}`
+  const environment = { PATH: programPath }
+  if (docker !== null && (info.name === 'docker' || podman === null))
+    return { command: [docker, '--host', host, 'exec', '--interactive', containerId, ...command], environment }
+  if (podman !== null)
+    return { command: [podman, '--remote', '--url', host, 'exec', '--interactive', containerId, ...command], environment }
+  throw new DarumaError(
+    'E_ENGINE_CLIENT',
+    `${slot} is a container, and neither docker nor podman is installed to run something in it`,
+    {
+      hint: 'Install the client: apt install docker.io (or docker-cli), or podman.',
+    },
+  )
+}
+
+const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+function findProgram(name: string): string | null {
+  for (const directory of programPath.split(':')) {
+    try {
+      accessSync(join(directory, name), constants.X_OK)
+      return join(directory, name)
+    } catch {
+      continue
+    }
+  }
+  return null
+}

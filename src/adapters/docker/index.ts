@@ -1,0 +1,365 @@
+/**
+ * The {@link Runtime} on containers of this host's engine, and the {@link Images} that they are started from. The engine's unique name is
+ * the slot's lock; labels say whose container it is. The order of effects in `start` is the promise "never twice": the epoch file first,
+ * then a container that holds the name and runs nothing, and only then its start, asked for by its id. Whoever wants the name must
+ * have removed the container, and a removed one cannot be started by any request that is still under way.
+ */
+
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { type SlotId, asEpoch } from '../../core/model/id.ts'
+import { hasCode } from '../../host/errno.ts'
+import { Gate } from '../../host/gate.ts'
+import { isAlive, observeBootId } from '../../host/process-stat.ts'
+import {
+  commitEpoch,
+  ensureSlot,
+  epochDirectory,
+  listEpochs,
+  makeEpochDirectory,
+  pruneEpochs,
+  readBeginning,
+  readEpochNote,
+  readNumber,
+  slotPaths,
+  writeEpochFiles,
+} from '../../host/slot-files.ts'
+import { readSlotLog } from '../../host/slot-log.ts'
+import type { Checkpoint } from '../../ports/checkpoint.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { Images } from '../../ports/images.ts'
+import type { Log } from '../../ports/log.ts'
+import type {
+  Discovery,
+  ExecPlan,
+  Guarantees,
+  InstanceRef,
+  ProcessIdentity,
+  Runtime,
+  RuntimeEvent,
+  StartOrder,
+  StartRefusal,
+  Usage,
+} from '../../ports/runtime.ts'
+import { ContainerLife, inspectContainer, removeContainer } from './container-life.ts'
+import { createContainer, describeForeign } from './create-container.ts'
+import { discoverContainers } from './discover.ts'
+import { Engine, type Limits, usualLimits } from './engine.ts'
+import { EngineSilent, reasonOf } from './errors.ts'
+import { EventStream } from './event-stream.ts'
+import { planExec } from './exec.ts'
+import { createImages } from './images.ts'
+import { type EngineEvent, labels, parseOwner } from './parse.ts'
+import { type ContainerStart, containerName } from './render.ts'
+import { prepareVolumes } from './volumes.ts'
+
+export interface DockerOptions {
+  readonly stateDirectory: string
+  /** Lower-case hex; part of every container's name. */
+  readonly stateId: string
+  /** Only DOCKER_HOST is read. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly checkpoint: Checkpoint
+  readonly log: Log
+  /** The engine has gone, for this reason, or (null) is back: once each. */
+  readonly onEngine: (fault: string | null) => void
+  readonly limits?: Partial<Limits>
+}
+
+export interface Containers {
+  readonly runtime: Runtime
+  readonly images: Images
+}
+
+/** Asks nothing of anybody yet: the engine may be away. */
+export function createContainers(options: DockerOptions): Containers {
+  const { environment, log } = options
+  const engine = new Engine({ environment, log, limits: { ...usualLimits, ...options.limits } })
+  const images = createImages(engine)
+  return { runtime: new DockerRuntime(options, engine, images), images }
+}
+
+/** The engine works on some at once and queues the rest; more only make each of them later. */
+const maxParallelStarts = 8
+
+class DockerRuntime implements Runtime {
+  readonly #options: DockerOptions
+  readonly #engine: Engine
+  readonly #images: Images
+  readonly #lives = new Map<string, ContainerLife>()
+  readonly #starts = new Gate(maxParallelStarts)
+  readonly #events: EventStream
+  #emit: (event: RuntimeEvent) => void = () => {}
+  #poll: NodeJS.Timeout | null = null
+  #isPolling = false
+
+  constructor(options: DockerOptions, engine: Engine, images: Images) {
+    this.#options = options
+    this.#engine = engine
+    this.#images = images
+    this.#events = new EventStream({
+      engine,
+      stateId: options.stateId,
+      onEvent: (event) => this.#take(event),
+      onReconnect: () => this.#lookAtAll(),
+    })
+    engine.listen((fault) => {
+      options.onEngine(fault)
+      if (fault === null) this.#lookAtAll()
+    })
+  }
+
+  async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
+    this.#emit = onEvent
+    mkdirSync(join(this.#options.stateDirectory, 'slots'), { recursive: true, mode: 0o700 })
+    const found = await discoverContainers({
+      engine: this.#engine,
+      stateDirectory: this.#options.stateDirectory,
+      stateId: this.#options.stateId,
+      makeLife: (instance, containerId) => this.#makeLife(instance, containerId, true),
+    })
+    void this.#events.run()
+    this.#poll ??= setInterval(() => void this.#pollOnce(), this.#engine.limits.pollMs)
+    this.#poll.unref()
+    return found
+  }
+
+  start(order: StartOrder): Promise<StartRefusal | null> {
+    const { container } = order
+    if (container === null) return Promise.resolve({ kind: 'failed', message: 'the order is for a process' })
+    return this.#starts.run(async () => {
+      const undo: (() => void)[] = []
+      const refusal = await this.#start({ ...order, container }, undo).catch((error: unknown) =>
+        explainStartFailure(error, order),
+      )
+      if (refusal !== null) for (const step of undo.toReversed()) step()
+      return refusal
+    })
+  }
+
+  async #start(order: ContainerStart, undo: (() => void)[]): Promise<StartRefusal | null> {
+    if (this.#engine.info === null || this.#engine.fault !== null) {
+      const fault = await this.#engine.connect()
+      if (fault !== null) return { kind: 'engine-away', message: fault }
+    }
+    const paths = this.#paths(order.slot)
+    ensureSlot(paths)
+    const last = readNumber(paths.epoch) ?? listEpochs(paths).at(-1) ?? 0
+    if (last >= order.epoch) return { kind: 'superseded', by: asEpoch(last) }
+    if (this.#livesIn(order.slot)) return { kind: 'occupied', holders: await this.holders(order.slot) }
+    if (!makeEpochDirectory(paths, order.epoch)) return { kind: 'superseded', by: order.epoch }
+    const directory = epochDirectory(paths, order.epoch)
+    undo.push(() => rmSync(directory, { recursive: true, force: true }))
+    await this.#reach('container.directory-made')
+
+    const { directory: inside, user, note } = order
+    writeEpochFiles(directory, { directory: inside, user, namespaces: true, note, container: this.#engine.info?.identity ?? '' })
+    prepareVolumes(this.#options.stateDirectory, order)
+    await this.#reach('container.note-written')
+    await commitEpoch(paths, order.epoch)
+    await this.#reach('container.epoch-committed')
+
+    const created = await createContainer(
+      {
+        engine: this.#engine,
+        images: this.#images,
+        stateId: this.#options.stateId,
+        stateDirectory: this.#options.stateDirectory,
+        reach: (checkpoint) => this.#reach(checkpoint),
+      },
+      order,
+    )
+    if ('refusal' in created) return created.refusal
+    await this.#reach('container.created')
+    const life = this.#makeLife(order, created.id, false)
+    const error = await life.start()
+    if (error !== null) {
+      await life.abandon().catch((failure: unknown) => this.#warn('a container that did not start could not be removed', failure))
+      return { kind: 'failed', message: `${order.slot}: ${reasonOf(error)}` }
+    }
+    undo.length = 0
+    await this.#reach('container.started')
+    return null
+  }
+
+  async signal(instance: InstanceRef, signal: Parameters<Runtime['signal']>[1]): Promise<void> {
+    const life = this.#lives.get(keyOf(instance))
+    if (life?.beginning !== null) await life?.signal(signal)
+  }
+
+  async kill(instance: InstanceRef, limitMs: number): Promise<void> {
+    const life = this.#lives.get(keyOf(instance))
+    if (life === undefined) return
+    life.end()
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const timer = setTimeout(() => resolve(false), limitMs)
+    void life.over.then(() => resolve(true))
+    const isOver = await promise
+    clearTimeout(timer)
+    if (isOver) return
+    const { fault } = this.#engine
+    const why = fault === null ? 'its processes do not end, or the engine does not remove it' : `the engine is away: ${fault}`
+    throw new DarumaError('E_RUNTIME_UNKILLABLE', `the container of ${instance.slot} was not gone within ${limitMs} ms: ${why}`, {
+      hint: 'nothing else is started in its place until the engine says that it is gone',
+    })
+  }
+
+  async isOccupied(slot: SlotId): Promise<boolean> {
+    if (this.#livesIn(slot)) return true
+    const found = await inspectContainer(this.#engine, containerName(this.#options.stateId, slot))
+    if (found === null) return false
+    const owner = parseOwner(found.labels, this.#options.stateId)
+    // A foreign container that only has the name is in nobody's way but a container's.
+    if (owner === null || owner.slot !== slot) return false
+    if (found.state === 'running') return true
+    await removeContainer(this.#engine, found.id, found.state === 'ended' ? 'has ended' : 'may run')
+    return false
+  }
+
+  async holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
+    const found = await inspectContainer(this.#engine, containerName(this.#options.stateId, slot)).catch(() => null)
+    if (found === null) {
+      return this.#livesIn(slot) ? [{ pid: 0, command: 'a container that the engine does not tell of now' }] : []
+    }
+    const owner = parseOwner(found.labels, this.#options.stateId)
+    if (owner === null || owner.slot !== slot) return [describeForeign(found)]
+    return [{ pid: found.pid, command: `container ${found.name} of epoch ${owner.epoch}` }]
+  }
+
+  usage(instance: InstanceRef): Usage | null {
+    return this.#lives.get(keyOf(instance))?.usage ?? null
+  }
+
+  async exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan> {
+    const life = this.#lives.get(keyOf(instance))
+    const containerId = life?.beginning == null ? null : life.containerId
+    return planExec({ slot: instance.slot, containerId, info: this.#engine.info, command })
+  }
+
+  readLog(...[slot, from, maxBytes]: Parameters<Runtime['readLog']>): ReturnType<Runtime['readLog']> {
+    return readSlotLog(this.#paths(slot), from, maxBytes)
+  }
+
+  /** The slot's directory is shared with processes, whose runtime keeps its bound. */
+  async setLogBound(): Promise<void> {}
+
+  /** Only what an engine keeps of it; files are forgotten by whoever shares them. */
+  async forget(slot: SlotId): Promise<void> {
+    if (await this.isOccupied(slot))
+      throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} cannot be forgotten: its container still runs`)
+  }
+
+  guarantees(): Guarantees {
+    const limits = ['cpu', 'memory', 'pids'] as const
+    return { killing: 'engine', namespaces: true, lock: true, limits, strict: { possible: true, because: null }, weaker: [] }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#poll !== null) clearInterval(this.#poll)
+    this.#events.close()
+    for (const life of this.#lives.values()) life.detach()
+    this.#lives.clear()
+    this.#emit = () => {}
+    this.#engine.close()
+  }
+
+  #makeLife(instance: InstanceRef, containerId: string | null, isAdopted: boolean): ContainerLife {
+    const { slot, epoch } = instance
+    const paths = this.#paths(slot)
+    const key = keyOf(instance)
+    const life = new ContainerLife({
+      instance: { slot, epoch },
+      paths,
+      engine: this.#engine,
+      containerId,
+      isAdopted,
+      find: () => this.#findContainer(instance),
+      doubt: () => (containerId === null ? this.#doubtOf(instance) : null),
+      reach: (checkpoint) => this.#reach(checkpoint),
+      cleanUp: () => {
+        this.#lives.delete(key)
+        const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
+        pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
+      },
+      emit: (event) => this.#emit(event),
+      log: this.#options.log,
+    })
+    this.#lives.set(key, life)
+    return life
+  }
+
+  async #findContainer({ slot, epoch }: InstanceRef): Promise<string | null> {
+    const found = await inspectContainer(this.#engine, containerName(this.#options.stateId, slot))
+    const owner = found === null ? null : parseOwner(found.labels, this.#options.stateId)
+    return owner?.slot === slot && owner.epoch === epoch ? (found?.id ?? null) : null
+  }
+
+  /** Another engine than the one that it was started by cannot say that it is gone; that its first process is dead, the kernel can. */
+  #doubtOf({ slot, epoch }: InstanceRef): string | null {
+    const directory = epochDirectory(this.#paths(slot), epoch)
+    const { container = '', bootId = '' } = readEpochNote(directory) ?? {}
+    const beginning = readBeginning(directory)
+    const isDead = beginning.kind === 'started' && (bootId !== observeBootId() || !isAlive(beginning))
+    if (container === '' || container === this.#engine.info?.identity || isDead) return null
+    return 'it was started by another engine'
+  }
+
+  #take(event: EngineEvent): void {
+    for (const life of this.#lives.values()) {
+      if (life.containerId !== event.id) continue
+      if (event.action === 'die') life.noteDeath(event.exitCode)
+      else life.look()
+    }
+  }
+
+  /** One question for all: only those that are not where they should be are looked at more closely. */
+  async #pollOnce(): Promise<void> {
+    if (this.#isPolling || this.#engine.fault !== null) return
+    this.#isPolling = true
+    try {
+      const filters = { label: [`${labels.state}=${this.#options.stateId}`] }
+      const listed = await this.#engine.ask(
+        'list',
+        (docker) => docker.listContainers({ all: true, filters }),
+        this.#engine.limits.askMs,
+      )
+      const running = new Set(listed.filter(({ State }) => State === 'running').map(({ Id }) => Id))
+      for (const life of this.#lives.values())
+        if (life.beginning === null || life.isEnding || !running.has(life.containerId ?? '')) life.look()
+    } catch {
+      // Away, which the engine itself has told; all are looked at when it is back.
+    } finally {
+      this.#isPolling = false
+    }
+  }
+
+  #lookAtAll(): void {
+    for (const life of this.#lives.values()) life.look()
+  }
+
+  #livesIn(slot: SlotId): boolean {
+    return [...this.#lives.values()].some(({ instance }) => instance.slot === slot)
+  }
+
+  #paths(slot: SlotId): ReturnType<typeof slotPaths> {
+    return slotPaths(this.#options.stateDirectory, slot)
+  }
+
+  async #reach(name: string): Promise<void> {
+    if (this.#options.checkpoint !== null) await this.#options.checkpoint(name)
+  }
+
+  #warn(message: string, error: unknown): void {
+    this.#options.log.write('warn', message, { error: String(error) })
+  }
+}
+
+const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`
+
+function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
+  if (error instanceof EngineSilent) return { kind: 'engine-away', message: error.message }
+  const message = error instanceof DarumaError ? `${error.message} (${error.code})` : `${order.slot}: ${reasonOf(error)}`
+  const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') || /no space left on device/.test(message)
+  return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }
+}

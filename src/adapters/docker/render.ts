@@ -1,0 +1,109 @@
+/** From a start order to what the engine is asked to create: pure. Everything that an engine could do by itself is turned off. */
+
+import type Docker from 'dockerode'
+
+import type { SlotId } from '../../core/model/id.ts'
+import type { Container, ImageSource } from '../../core/model/service.ts'
+import { isWaitingShell } from '../../core/model/shell-command.ts'
+import { type ContainerOrder, type StartOrder, containerVolumes } from '../../ports/runtime.ts'
+import { labels } from './parse.ts'
+
+/** The name is the lock: an engine gives it to one container at a time. */
+export function containerName(stateId: string, slot: SlotId): string {
+  return `daruma-${stateId}-${slot.replace('/', '.').replaceAll(/[^a-zA-Z0-9_.-]/g, '_')}`
+}
+
+/** What the engine calls the image. One that we bring here ourselves is called by its content, so that another content is another image. */
+export function imageName(image: ImageSource, project: string, service: string): string {
+  if (image.from === 'registry') return image.reference
+  return `daruma/${project}-${service}:${(image.digest ?? 'unknown').replace(/^sha256:/, '').slice(0, 12)}`
+}
+
+export type ContainerStart = StartOrder & { readonly container: ContainerOrder }
+
+export interface CreateInput {
+  readonly order: ContainerStart
+  readonly stateId: string
+  readonly stateDirectory: string
+  readonly image: string
+  readonly logBytes: number
+  readonly engine: { readonly name: 'docker' | 'podman'; readonly hasInit: boolean }
+}
+
+export function renderCreate(input: CreateInput): Docker.ContainerCreateOptions {
+  const { order, stateId, engine } = input
+  const { container, port } = order.container
+  const inside = container.network === 'bridge' && port !== null ? (container.port ?? port) : null
+  return {
+    name: containerName(stateId, order.slot),
+    Image: input.image,
+    ...(order.command.length === 0 ? {} : { Cmd: [...order.command] }),
+    ...(order.directory === '' ? {} : { WorkingDir: order.directory }),
+    ...(order.user === null ? {} : { User: order.user }),
+    Env: Object.entries({ ...order.environment, ...initEnvironment(order, engine) }).map(([name, value]) => `${name}=${value}`),
+    Labels: {
+      [labels.state]: stateId,
+      [labels.slot]: order.slot,
+      [labels.epoch]: `${order.epoch}`,
+      [labels.note]: order.note,
+    },
+    // Health is asked by us, and nobody should act on two opinions.
+    Healthcheck: { Test: ['NONE'] },
+    Tty: false,
+    OpenStdin: false,
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    ...(inside === null ? {} : { ExposedPorts: { [`${inside}/tcp`]: {} } }),
+    HostConfig: {
+      // We alone decide what is started, after a reboot too.
+      RestartPolicy: { Name: 'no' },
+      AutoRemove: false,
+      NetworkMode: container.network,
+      ...(inside === null ? {} : { PortBindings: { [`${inside}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: `${port}` }] } }),
+      ...(container.network === 'bridge' ? { ExtraHosts: ['host.docker.internal:host-gateway'] } : {}),
+      Mounts: order.volumes.map(({ name, target }) => ({
+        Type: 'bind',
+        Source: `${input.stateDirectory}/volumes/${name}`,
+        Target: target ?? `${containerVolumes}/${name}`,
+      })),
+      LogConfig: renderLog(input),
+      Init: engine.hasInit,
+      ...renderConfinement(container),
+      ...renderLimits(order),
+    },
+  }
+}
+
+function renderConfinement(container: Container): Partial<Docker.HostConfig> {
+  return {
+    CapDrop: ['ALL'],
+    CapAdd: [...container.capabilities],
+    SecurityOpt: ['no-new-privileges'],
+    ReadonlyRootfs: container.readOnly,
+    // A program that can write nowhere at all seldom starts.
+    ...(container.readOnly ? { Tmpfs: { '/tmp': '', '/run': '' } } : {}),
+  }
+}
+
+function renderLimits({ limits }: StartOrder): Partial<Docker.HostConfig> {
+  const { cpuCores, memoryBytes, pids } = limits
+  return {
+    ...(cpuCores === null ? {} : { NanoCpus: Math.round(cpuCores * 1e9) }),
+    // Swap would turn "out of memory" into "hangs for minutes", so it is not added to the limit.
+    ...(memoryBytes === null ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
+    ...(pids === null ? {} : { PidsLimit: pids }),
+  }
+}
+
+/** The engine's own copy only bridges the time in which no daemon takes it in; the slot's log is the one that is kept. */
+function renderLog({ engine, logBytes }: CreateInput): NonNullable<Docker.HostConfig['LogConfig']> {
+  const kib = Math.ceil(Math.min(Math.max(logBytes, 256 * 1024), 16 * 1024 * 1024) / 1024)
+  const size = { 'max-size': `${kib}k` }
+  return { Type: 'json-file', Config: engine.name === 'podman' ? size : { ...size, 'max-file': '2' } }
+}
+
+/** A shell that waits does not hand its signal on; the little init in front of it can reach both (tini(1), TINI_KILL_PROCESS_GROUP). */
+function initEnvironment(order: StartOrder, engine: { readonly hasInit: boolean }): Readonly<Record<string, string>> {
+  return engine.hasInit && isWaitingShell(order.command) ? { TINI_KILL_PROCESS_GROUP: '1' } : {}
+}

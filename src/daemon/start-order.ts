@@ -1,0 +1,78 @@
+/** From what a slot shall run to everything that the runtime needs to start it: environment, volumes, secrets, and the note beside it. */
+
+import type { InstanceSpec } from '../core/instance/slot.ts'
+import type { Epoch, SlotId } from '../core/model/id.ts'
+import { launchWords } from '../core/model/shell-command.ts'
+import { containerVolumes, type Runtime, type StartOrder } from '../ports/runtime.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
+import { composeEnvironment } from './environment.ts'
+import type { StartNote } from './load.ts'
+import type { SecretStore } from './secrets.ts'
+import type { World } from './world.ts'
+
+export interface OrderTools {
+  readonly world: World
+  readonly directory: StateDirectory
+  readonly runtime: Runtime
+  readonly secrets: SecretStore
+  readonly facts: {
+    readonly host: string
+    readonly home: (user: string | null) => string
+    readonly nodeDirectory: string
+  }
+}
+
+export interface WantedStart {
+  readonly slot: SlotId
+  readonly epoch: Epoch
+  readonly spec: InstanceSpec
+  readonly port: number | null
+}
+
+/** May throw an operating error: a secret whose value is not known, a volume that cannot be made. */
+export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<StartOrder> {
+  const { slot, epoch, spec, port } = start
+  const { service } = spec
+  const { directory, runtime, world, secrets, facts } = tools
+  const volumes: Record<string, string> = {}
+  for (const { name, target } of service.volumes) {
+    // An image has users of its own; its volumes are given to them by whoever starts it.
+    const path = await directory.ensureVolume(name, service.container === null ? service.user : null)
+    volumes[name] = service.container === null ? path : (target ?? `${containerVolumes}/${name}`)
+  }
+  await runtime.setLogBound(slot, service.logs.maxBytes)
+  const note: StartNote = { revision: spec.revision, generation: spec.generation, service, port }
+  return {
+    slot,
+    epoch,
+    command: launchWords(service.command, service.stop.signal),
+    directory: service.directory,
+    environment: composeEnvironment({
+      spec,
+      slot,
+      epoch,
+      // Inside a network of its own a program listens where its image says.
+      port: port !== null && service.container?.network === 'bridge' ? (service.container.port ?? port) : port,
+      project: world.project?.name ?? '',
+      stage: world.project?.stage ?? null,
+      host: facts.host,
+      home: facts.home(service.user),
+      nodeDirectory: facts.nodeDirectory,
+      secrets: secrets.valuesFor(service),
+      volumes,
+    }),
+    user: service.user,
+    limits: service.limits,
+    volumes: service.volumes,
+    container:
+      service.container === null
+        ? null
+        : {
+            container: service.container,
+            project: world.project?.name ?? '',
+            password: secrets.registryPasswordFor(service),
+            port,
+          },
+    note: JSON.stringify(note),
+  }
+}

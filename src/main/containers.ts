@@ -1,0 +1,53 @@
+/**
+ * What containers need, loaded when something needs it: a daemon that keeps fifty processes must not pay for an engine's client. What
+ * asks for it is a service with an image, a slot that has held a container, or an engine that holds one of ours.
+ */
+
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type { Containers, DockerOptions } from '../adapters/docker/index.ts'
+import type { MixedRuntimeOptions } from '../daemon/mixed-runtime.ts'
+import { epochDirectory, newestStarted, parseSlotName, readEpochNote, slotPaths } from '../host/slot-files.ts'
+import type { Images } from '../ports/images.ts'
+
+export interface AssembledContainers extends Omit<MixedRuntimeOptions, 'processes'> {
+  readonly images: Images
+}
+
+/** A frozen engine must not keep a daemon from getting up that may have nothing to do with it. */
+const askLimitMs = 1000
+
+export function assembleContainers(
+  options: Omit<DockerOptions, 'environment'> & { readonly wantsContainers: () => boolean },
+): AssembledContainers {
+  const environment = process.env
+  let loaded: Promise<Containers> | null = null
+  const load = (): Promise<Containers> => {
+    loaded ??= import('../adapters/docker/index.ts').then(({ createContainers }) => createContainers({ ...options, environment }))
+    return loaded
+  }
+  return {
+    loadContainers: async () => (await load()).runtime,
+    hasContainers: async () => {
+      if (options.wantsContainers() || hasHeldContainers(options.stateDirectory)) return true
+      const { hasLabelledContainers } = await import('../adapters/docker/sockets.ts')
+      return hasLabelledContainers({ environment, label: `daruma.state=${options.stateId}`, limitMs: askLimitMs })
+    },
+    images: {
+      ensure: async (request, onProgress) => (await load()).images.ensure(request, onProgress),
+      examine: async () => (await load()).images.examine(),
+      findFault: async () => (await load()).images.findFault(),
+    },
+  }
+}
+
+function hasHeldContainers(stateDirectory: string): boolean {
+  return readdirSync(join(stateDirectory, 'slots')).some((name) => {
+    const slot = parseSlotName(name)
+    if (slot === null) return false
+    const paths = slotPaths(stateDirectory, slot)
+    const epoch = newestStarted(paths)
+    return epoch !== null && readEpochNote(epochDirectory(paths, epoch))?.container !== undefined
+  })
+}
