@@ -37,7 +37,7 @@ export function normaliseContainer(
     }
     return null
   }
-  checkOrigin(written, written.image, at, problems)
+  checkOrigin(written, { image: written.image, isWhole: context.isWhole }, at, problems)
   const { containerPort: port = null, network = 'bridge', registry } = written
   if (port !== null && network !== 'bridge') {
     const why =
@@ -83,7 +83,12 @@ export function checkNetwork(container: Container, port: PortRequest, at: Place,
 }
 
 /** `pull` and `registry` are about what comes from a registry; what a build begins with may come from one, too. */
-function checkOrigin({ pull, registry }: WrittenService, image: WrittenImage, at: Place, problems: ProblemList): void {
+function checkOrigin(
+  { pull, registry }: WrittenService,
+  { image, isWhole }: { readonly image: WrittenImage; readonly isWhole: boolean },
+  at: Place,
+  problems: ProblemList,
+): void {
   const what = image.from === 'archive' ? 'an archive' : 'a build'
   if (pull !== undefined && image.from !== 'registry') {
     const message = `${what} is not pulled: it is taken anew when its content changes`
@@ -93,7 +98,7 @@ function checkOrigin({ pull, registry }: WrittenService, image: WrittenImage, at
   const place: Place = { up: at, key: 'registry' }
   if (image.from === 'archive') {
     problems.add('E_CONFIG_CONFLICT', place, 'an archive comes from no registry', { allowed: 'no registry' })
-  } else if (registry.username === undefined || registry.password === undefined) {
+  } else if (isWhole && (registry.username === undefined || registry.password === undefined)) {
     const missing = registry.username === undefined ? 'username' : 'password'
     problems.add('E_CONFIG_REQUIRED', place, `the registry has no ${missing}`, {
       allowed: "{ username: 'shop', password: secret('REGISTRY_PASSWORD') }",

@@ -11,6 +11,8 @@ export interface RouteContext {
   readonly scale: Scale
   readonly port: PortRequest
   readonly acme: BalancerSettings['acme']
+  /** False when something of the service was refused: what is missing may be just that. */
+  readonly isWhole: boolean
 }
 
 /** `at` is the service's place. */
@@ -44,7 +46,7 @@ function normaliseRoute(written: WrittenRoute, context: RouteContext, at: Place,
   if ((domain === undefined) === (port === undefined)) {
     const message = domain === undefined ? 'nothing says which requests come here' : 'domain and port stand side by side'
     const code = domain === undefined ? 'E_CONFIG_REQUIRED' : 'E_CONFIG_CONFLICT'
-    problems.add(code, at, message, { allowed: 'exactly one of domain, port' })
+    if (domain !== undefined || context.isWhole) problems.add(code, at, message, { allowed: 'exactly one of domain, port' })
     return null
   }
   if (domain !== undefined && protocol === 'tcp') {

@@ -22,8 +22,14 @@ export interface WallTime {
 
 const kinds = ['replicas', 'singleton', 'job', 'schedule'] as const
 
-/** `wallTime` null: expressions and time zones are taken as they are. */
-export function normaliseScale(written: WrittenService, wallTime: WallTime | null, at: Place, problems: ProblemList): Scale {
+export interface ScaleContext {
+  /** Null: expressions and time zones are taken as they are. */
+  readonly wallTime: WallTime | null
+  /** False when something of the service was refused: what is missing may be just that. */
+  readonly isWhole: boolean
+}
+
+export function normaliseScale(written: WrittenService, context: ScaleContext, at: Place, problems: ProblemList): Scale {
   const said = kinds.filter((kind) => written[kind] !== undefined)
   if (said.length > 1) {
     const last = said.at(-1)!
@@ -37,15 +43,21 @@ export function normaliseScale(written: WrittenService, wallTime: WallTime | nul
   }
   if (written.singleton === true) return { kind: 'singleton' }
   if (written.job === true) return { kind: 'job' }
-  if (written.schedule !== undefined) return { kind: 'schedule', schedule: normaliseSchedule(written, wallTime, at, problems) }
+  if (written.schedule !== undefined) return { kind: 'schedule', schedule: normaliseSchedule(written, context, at, problems) }
   return { kind: 'replicas', count: written.replicas ?? 1 }
 }
 
-function normaliseSchedule(written: WrittenService, wallTime: WallTime | null, at: Place, problems: ProblemList): Schedule {
+function normaliseSchedule(
+  written: WrittenService,
+  { wallTime, isWhole }: ScaleContext,
+  at: Place,
+  problems: ProblemList,
+): Schedule {
   const { cron, timezone, timeout, ...said } = written.schedule ?? {}
   const before = problems.count
   const place: Place = { up: at, key: 'schedule' }
-  if (cron === undefined) problems.add('E_CONFIG_REQUIRED', place, 'the schedule has no cron expression', { allowed: cronNoun })
+  if (cron === undefined && isWhole)
+    problems.add('E_CONFIG_REQUIRED', place, 'the schedule has no cron expression', { allowed: cronNoun })
   if (timezone !== undefined && written.timezone !== undefined) {
     problems.add('E_CONFIG_CONFLICT', { up: at, key: 'timezone' }, 'the time zone is said twice', {
       allowed: 'timezone beside schedule, or in it',
@@ -58,7 +70,7 @@ function normaliseSchedule(written: WrittenService, wallTime: WallTime | null, a
     timezone: timezone ?? written.timezone ?? defaults.schedule.timezone,
     timeoutMs: timeout ?? defaults.schedule.timeoutMs,
   }
-  if (problems.count > before || wallTime === null) return schedule
+  if (problems.count > before || cron === undefined || wallTime === null) return schedule
   const isShort = written.timezone !== undefined
   const timezonePlace: Place = isShort ? { up: at, key: 'timezone' } : { up: place, key: 'timezone' }
   if (!wallTime.isTimezone(schedule.timezone)) refuseTimezone(schedule.timezone, wallTime.timezones(), timezonePlace, problems)

@@ -65,7 +65,7 @@ export function normaliseService(
       allowed: "command: 'node server.js', or image: 'docker.io/library/redis:7'",
     })
   }
-  const scale = normaliseScale(written, context.wallTime, at, problems)
+  const scale = normaliseScale(written, { wallTime: context.wallTime, isWhole }, at, problems)
   const container = normaliseContainer(written, { ...context, isWhole }, at, problems)
   const port = written.port ?? defaultPort(scale, container)
   if (container !== null) checkNetwork(container, port, at, problems)
@@ -73,7 +73,7 @@ export function normaliseService(
   checkPort(port, scale, at, problems)
   const routes = normaliseRoutes(
     written.route ?? [],
-    { directory: context.directory, scale, port, acme: context.acme },
+    { directory: context.directory, scale, port, acme: context.acme, isWhole },
     at,
     problems,
   )
@@ -115,7 +115,7 @@ export function normaliseService(
       gracePeriodMs: written.stop?.gracePeriod ?? defaults.gracePeriodMs,
     },
     restart: normaliseRestart(written, scale, at, problems),
-    update: normaliseUpdate(written.update, { scale, port, volumes, routes }, at, problems),
+    update: normaliseUpdate(written.update, { scale, port, volumes, routes, isWhole }, at, problems),
     guarantee: written.guarantee ?? defaults.guarantee(scale.kind),
     protect: written.protect ?? false,
     logs: { maxBytes: written.logs?.maxSize ?? defaults.logBytes },

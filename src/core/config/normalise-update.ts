@@ -39,6 +39,8 @@ interface Replaced {
   readonly port: PortRequest
   readonly volumes: readonly VolumeMount[]
   readonly routes: readonly Route[]
+  /** False when something of the service was refused: what is missing may be just that. */
+  readonly isWhole: boolean
 }
 
 export function normaliseUpdate(
@@ -110,7 +112,7 @@ function checkPace(
 
 function normaliseCanary(
   { share, for: forMs, errorRate }: NonNullable<WrittenUpdate['canary']>,
-  { scale, routes, order }: Replaced & { readonly order: UpdatePolicy['order'] },
+  { scale, routes, order, isWhole }: Replaced & { readonly order: UpdatePolicy['order'] },
   at: Place,
   problems: ProblemList,
 ): Canary | null {
@@ -121,7 +123,7 @@ function normaliseCanary(
       ? `a ${scale.kind} is never there twice`
       : order !== 'start-first'
         ? "with 'stop-first' the old and the new are not there together"
-        : isByHttp
+        : isByHttp || !isWhole
           ? null
           : 'no requests come through a route by HTTP'
   if (lacks !== null) {
@@ -131,7 +133,8 @@ function normaliseCanary(
   }
   if (share === undefined || forMs === undefined) {
     const missing = share === undefined ? 'share' : 'for'
-    problems.add('E_CONFIG_REQUIRED', place, `the canary has no ${missing}`, { allowed: "{ share: 0.05, for: '2m' }" })
+    if (isWhole)
+      problems.add('E_CONFIG_REQUIRED', place, `the canary has no ${missing}`, { allowed: "{ share: 0.05, for: '2m' }" })
     return null
   }
   return { share, forMs, errorRate: errorRate ?? defaults.canaryErrorRate }

@@ -116,18 +116,19 @@ export function share(bounds: { readonly from: number; readonly to: number }): R
     accepts: `a share from ${bounds.from} to ${bounds.to}, such as 0.05 for 5 %`,
     read(value, at, problems) {
       if (typeof value === 'number' && isShare(value)) return value
-      const percent =
-        typeof value === 'number'
-          ? value
-          : typeof value === 'string'
-            ? Number(/^(\d{1,3}(?:\.\d{1,6})?) ?%?$/.exec(value)?.[1])
-            : NaN
-      const meant = isShare(percent / 100) ? String(percent / 100) : null
+      const meant = likelyShare(value)
+      const suggestion = meant !== null && isShare(meant) ? String(meant) : null
       return typeof value === 'number'
-        ? refuseValue(value, this.accepts, at, problems, meant)
-        : refuseType(value, this.accepts, at, problems, meant)
+        ? refuseValue(value, this.accepts, at, problems, suggestion)
+        : refuseType(value, this.accepts, at, problems, suggestion)
     },
   }
+}
+
+/** People write percent: `5`, `'5%'`. */
+function likelyShare(value: unknown): number | null {
+  const percent = typeof value === 'string' ? Number(/^(\d{1,3}(?:\.\d{1,3})?) ?%?$/.exec(value)?.[1]) : value
+  return typeof percent === 'number' && percent >= 1 ? Math.round(percent * 1000) / 100_000 : null
 }
 
 /** Bounds are in milliseconds. `to` is by default the longest time that a timer holds. */
