@@ -44,14 +44,14 @@ export interface SlotPaths {
   readonly logCursor: string
 }
 
-/** `web/0` ↔ `web.0`: no service's name holds a dot. */
+/** `web/0` ↔ `web.0`, `@balancer/0` ↔ `@balancer.0`: no service's name holds a dot, and only the daemon's own begin with `@`. */
 export function slotName(slot: SlotId): string {
   const { service, index } = parseSlotId(slot)
   return `${service}.${index}`
 }
 
 export function parseSlotName(name: string): SlotId | null {
-  const match = /^([a-z][a-z0-9-]*)\.(\d+)$/.exec(name)
+  const match = /^(@?[a-z][a-z0-9-]*)\.(\d+)$/.exec(name)
   return match === null ? null : slotId(asServiceName(match[1] ?? ''), Number(match[2]))
 }
 
