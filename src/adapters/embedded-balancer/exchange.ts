@@ -3,7 +3,7 @@
  * have been executed is sent again only where HTTP or the config says that it may be, and never after a byte of an answer was passed on.
  */
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { shortBody, type ClientConnection, type Occupant } from './client.ts'
 import { findDestination, type Destination } from './destination.ts'
@@ -18,6 +18,7 @@ const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 const mostTries = 3
 /** Before the same upstream is tried again: it may be starting. */
 const samePauseMs = 100
+const onePieceBytes = 16 * 1024
 
 type Controller = Dispatcher.DispatchController & { readonly rawHeaders?: unknown; readonly rawTrailers?: unknown }
 
@@ -33,6 +34,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
   #connection: Connection | null = null
   #controller: Controller | null = null
   #status = 0
+  /** Bytes of the answer's body, as they were announced; -1 when not, or when some have come. */
+  #missing = -1
   #isOver = false
   /** The upstream broke in the middle of its answer. */
   #isCut = false
@@ -69,15 +72,22 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     if (this.#isOver) controller.abort(new Error('the client is gone'))
   }
 
-  onResponseStart(controller: Controller, status: number, _headers: unknown, text?: string): void {
+  onResponseStart(controller: Controller, status: number, headers: IncomingHttpHeaders, text?: string): void {
     if (status < 200 || this.#isOver) return
     this.#status = status
+    this.#missing = Number(headers['content-length'] ?? -1)
     this.#upstream?.answered(status, performance.now())
     if (this.#client.isLeaving) this.#response.shouldKeepAlive = false
     this.#response.writeHead(status, text ?? '', answerHeaders(controller.rawHeaders as Buffer[]))
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
+    // An answer that came in one piece leaves in one piece, with its head: as text of the same bytes, Node writes both at once.
+    if (chunk.length === this.#missing && chunk.length <= onePieceBytes) {
+      this.#response.end(chunk.toString('latin1'), 'latin1')
+      return
+    }
+    this.#missing = -1
     if (this.#response.write(chunk)) return
     controller.pause()
     this.#response.once('drain', () => controller.resume())
@@ -87,7 +97,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     const trailers = controller.rawTrailers as Buffer[] | undefined
     if (trailers !== undefined && trailers.length > 0) this.#response.addTrailers(pairs(answerHeaders(trailers)))
     this.#release(true)
-    this.#response.end()
+    if (!this.#response.writableEnded) this.#response.end()
     if (this.#body instanceof RequestBody && !this.request.complete) this.#body.discard()
   }
 

@@ -98,8 +98,10 @@ const kept: ReadonlySet<string> = new Set([
 ])
 
 /** `Connection: close, X-This` says that X-This is for us only. */
-export function dropNominated(headers: string[], nominated: string): void {
-  for (const token of nominated.toLowerCase().split(',')) {
+function dropNominated(headers: string[], nominated: string): void {
+  const lower = nominated.toLowerCase()
+  if (lower === 'keep-alive' || lower === 'close') return
+  for (const token of lower.split(',')) {
     const name = token.trim()
     if (name === 'close' || name === 'keep-alive' || name === 'upgrade' || kept.has(name)) continue
     for (let index = headers.length - 2; index >= 0; index -= 2)

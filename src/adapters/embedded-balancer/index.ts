@@ -22,8 +22,8 @@ export interface EmbeddedBalancerOptions {
   readonly entry?: string
 }
 
-/** The young half of the heap: smaller than Node's own, which lets it grow to more memory than the whole promise is. */
-const youngMegabytes = 4
+/** The young half of the heap: Node's own may grow to more memory than the whole promise is. */
+const youngMegabytes = 1
 /** The daemon asks every second or so: who has not answered by then is as good as away. */
 const answerMs = 10_000
 
@@ -33,7 +33,8 @@ export function createEmbeddedBalancer(options: EmbeddedBalancerOptions): Balanc
   const program: BalancerProgram = {
     command: [options.node, `--max-semi-space-size=${youngMegabytes}`, entry, directory],
     directory,
-    environment: {},
+    // Each thread's own arena of the C library would keep some megabytes for ever.
+    environment: { MALLOC_ARENA_MAX: '1' },
   }
   // The last one asked for is the last one written and sent.
   let last: Promise<unknown> = Promise.resolve()
