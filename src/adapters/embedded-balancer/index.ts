@@ -36,6 +36,7 @@ export function createEmbeddedBalancer(options: EmbeddedBalancerOptions): Balanc
     // Each thread's own arena of the C library would keep some megabytes for ever.
     environment: { MALLOC_ARENA_MAX: '1' },
   }
+  const check = certificateCheck()
   // The last one asked for is the last one written and sent.
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -47,11 +48,16 @@ export function createEmbeddedBalancer(options: EmbeddedBalancerOptions): Balanc
     kind: 'embedded',
     prepare: (table) =>
       inTurn(async () => {
-        await checkCertificates(table)
+        await check(table)
         await writeTable(directory, table)
         return program
       }),
-    apply: (table) => inTurn(() => apply(directory, table)),
+    apply: (table) =>
+      inTurn(async () => {
+        // Before anything is written or told: what is in force stays.
+        await check(table)
+        await apply(directory, table)
+      }),
     observe: async () => observation((await ask(directory, 'GET', '/counters')) as Counters),
   }
 }
@@ -68,16 +74,21 @@ function defaultEntry(): string {
   return fileURLToPath(new URL(`../../main/balancer${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
 }
 
-/** The TLS of it is loaded only where there are certificates. */
-async function checkCertificates(table: RoutingTable): Promise<void> {
-  if (table.certificates.length === 0) return
-  const { loadContext } = await import('./certificates.ts')
-  for (const { file } of table.certificates) {
-    try {
-      loadContext(file)
-    } catch (error) {
-      throw unusableCertificate(`${file}: ${(error as Error).message}`)
+/** Looks at each certificate once, and loads what knows about TLS only where there is one. */
+function certificateCheck(): (table: RoutingTable) => Promise<void> {
+  let checked: ReadonlySet<string> = new Set()
+  return async ({ certificates }) => {
+    const wanted = new Set(certificates.map(({ file, digest }) => `${digest} ${file}`))
+    for (const { file, digest } of certificates) {
+      if (checked.has(`${digest} ${file}`)) continue
+      const { loadContext } = await import('./certificates.ts')
+      try {
+        loadContext(file)
+      } catch (error) {
+        throw unusableCertificate(`${file}: ${(error as Error).message}`)
+      }
     }
+    checked = wanted
   }
 }
 

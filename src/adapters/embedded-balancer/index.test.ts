@@ -1,0 +1,6 @@
+import { testBalancerContract } from '../../ports/balancer.contract.ts'
+import { createEmbeddedBalancer } from './index.ts'
+
+testBalancerContract('The embedded balancer', (stateDirectory) =>
+  createEmbeddedBalancer({ stateDirectory, node: process.execPath }),
+)
