@@ -1,5 +1,43 @@
 /** What a daemon is told about itself and its host, and how it ends. */
 
+import type { Balancers } from '../ports/balancers.ts'
+import type { Checkpoint } from '../ports/checkpoint.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { CommandRunner } from '../ports/command.ts'
+import type { Cron } from '../ports/cron.ts'
+import type { Images } from '../ports/images.ts'
+import type { Log } from '../ports/log.ts'
+import type { Net } from '../ports/net.ts'
+import type { Random } from '../ports/random.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
+import type { Store } from '../ports/store.ts'
+
+export interface DaemonPorts {
+  readonly directory: StateDirectory
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly images: Images
+  readonly net: Net
+  readonly commands: CommandRunner
+  /** Null where no service can have a route, as in tests of the rest. */
+  readonly balancers: Balancers | null
+  readonly clock: Clock
+  /** Loaded when the first schedule is there. */
+  readonly cron: () => Promise<Cron>
+  readonly random: Random
+  readonly log: Log
+  readonly checkpoint: Checkpoint
+  readonly companions: {
+    /** Restarts the supervisor and the groomer where they have died; names those it restarted. */
+    ensure(): Promise<readonly string[]>
+    /** Tells them that this daemon's end is wanted. */
+    stop(): Promise<void>
+  }
+  /** Whether the database behind the store is still the file that was opened. */
+  readonly isStoreReplaced: () => Promise<boolean>
+}
+
 export interface DaemonFacts {
   readonly pid: number
   readonly version: string

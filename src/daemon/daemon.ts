@@ -5,27 +5,22 @@
  */
 
 import { balancerName } from '../core/balance/balancer-service.ts'
-import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import { isRunSlot } from '../core/model/id.ts'
 import type { InstanceSpec } from '../core/instance/slot.ts'
-import type { Balancers } from '../ports/balancers.ts'
-import type { Checkpoint } from '../ports/checkpoint.ts'
-import type { Clock, Timer } from '../ports/clock.ts'
-import type { CommandRunner } from '../ports/command.ts'
+import type { Story } from '../core/model/event.ts'
+import type { Timer } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { Log } from '../ports/log.ts'
-import type { Net } from '../ports/net.ts'
-import type { Random } from '../ports/random.ts'
-import type { Images } from '../ports/images.ts'
-import type { Runtime, RuntimeEvent } from '../ports/runtime.ts'
-import type { StateDirectory } from '../ports/state-directory.ts'
-import type { Store } from '../ports/store.ts'
+import type { RuntimeEvent } from '../ports/runtime.ts'
 import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
-import type { DaemonEnd, DaemonFacts } from './daemon-facts.ts'
+import { Clockwork } from './clockwork.ts'
+import type { DaemonEnd, DaemonFacts, DaemonPorts } from './daemon-facts.ts'
 import { EventLog } from './event-log.ts'
 import { reportFailure } from './failure-report.ts'
 import { adopt, loadWanted } from './load.ts'
 import { History } from './history.ts'
 import { makeOrder } from './start-order.ts'
+import type { WantedStart } from './start-order.ts'
 import { Operations } from './operations.ts'
 import { Pauses } from './pauses.ts'
 import { PortAllotment } from './port-allotment.ts'
@@ -40,29 +35,6 @@ import type { SlotShell } from './slot-shell.ts'
 import { StatusReader } from './status.ts'
 import { Traffic } from './traffic.ts'
 import { World } from './world.ts'
-
-export interface DaemonPorts {
-  readonly directory: StateDirectory
-  readonly store: Store
-  readonly runtime: Runtime
-  readonly images: Images
-  readonly net: Net
-  readonly commands: CommandRunner
-  /** Null where no service can have a route, as in tests of the rest. */
-  readonly balancers: Balancers | null
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-  readonly checkpoint: Checkpoint
-  readonly companions: {
-    /** Restarts the supervisor and the groomer where they have died; names those it restarted. */
-    ensure(): Promise<readonly string[]>
-    /** Tells them that this daemon's end is wanted. */
-    stop(): Promise<void>
-  }
-  /** Whether the database behind the store is still the file that was opened. */
-  readonly isStoreReplaced: () => Promise<boolean>
-}
 
 /** Every look costs little; this is the net under the nudges, and how soon a lost companion or database is noticed. */
 const pulseMs = 1000
@@ -81,6 +53,7 @@ export class Daemon {
   readonly history: History
   readonly traffic: Traffic
   readonly #pauses: Pauses
+  readonly clockwork: Clockwork
   readonly #secrets: SecretStore
   readonly #allotment: PortAllotment
   readonly #reconciler: Reconciler
@@ -118,28 +91,42 @@ export class Daemon {
     })
     world.traffic = this.traffic
     this.#pauses = new Pauses(clock, () => this.#reconciler.nudge())
+    const tools = {
+      ...ports,
+      tell: (story: Story) =>
+        this.events.tell({
+          ...story,
+          message: this.#secrets.redact(story.message),
+          cause: story.cause === null ? null : this.#secrets.redact(story.cause),
+        }),
+      acquirePort: (slot: SlotId, spec: InstanceSpec) => this.#acquirePort(slot, spec),
+      portOf: (slot: SlotId) => this.#allotment.portOf(slot),
+      order: (start: WantedStart) =>
+        makeOrder({ world, directory, runtime: ports.runtime, secrets: this.#secrets, facts }, start),
+    }
+    const flushStory = (): Promise<void> => this.events.flush()
     this.#reconciler = new Reconciler({
       world,
       store,
       checkpoint: ports.checkpoint,
       onChange: () => {
         this.traffic.note()
+        this.clockwork.noteWorld()
         this.operations.judge()
       },
       onSlotChange: () => this.traffic.note(),
-      flushStory: () => this.events.flush(),
-      tools: {
-        ...ports,
-        tell: (story) =>
-          this.events.tell({
-            ...story,
-            message: this.#secrets.redact(story.message),
-            cause: story.cause === null ? null : this.#secrets.redact(story.cause),
-          }),
-        acquirePort: (slot, spec) => this.#acquirePort(slot, spec),
-        portOf: (slot) => this.#allotment.portOf(slot),
-        order: (start) => makeOrder({ world, directory, runtime: ports.runtime, secrets: this.#secrets, facts }, start),
-      },
+      flushStory,
+      tools,
+    })
+    this.clockwork = new Clockwork({
+      ...ports,
+      world,
+      tools,
+      flushStory,
+      ports: this.#allotment,
+      loadRevision: (number) => this.#revisions.load(number),
+      nudgeWorld: () => this.#reconciler.nudge(),
+      onStoreLost: () => this.#ended({ kind: 'broken', message: 'the run ledger cannot be written' }),
     })
     this.operations = new Operations({
       world,
@@ -161,7 +148,7 @@ export class Daemon {
     })
     world.isOnTrial = (name) => this.operations.trials.isOnTrial(name)
     world.isPausing = (view) => this.#pauses.isPausing(view)
-    this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler })
+    this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler, clockwork: this.clockwork })
     this.#status = new StatusReader({
       ...ports,
       world,
@@ -190,6 +177,7 @@ export class Daemon {
     // A disk that is full after a reboot must not keep the daemon from getting up: then the next one tells of the reboot again.
     if (lastBoot !== directory.bootId) await store.transact({ then: [put('boot', directory.bootId)] }).catch(ignoreFullDisk)
     await adopt(tools, this.#reconciler, records, discovery)
+    await this.clockwork.load(discovery)
     await this.operations.resume()
     const early = this.#early ?? []
     this.#early = null
@@ -197,6 +185,7 @@ export class Daemon {
     this.#busyAtMs = this.#ports.clock.now()
     this.traffic.begin()
     this.#reconciler.begin()
+    this.clockwork.begin()
     this.#beat()
   }
 
@@ -209,6 +198,7 @@ export class Daemon {
     this.operations.close()
     this.traffic.close()
     this.#pauses.close()
+    await this.clockwork.close()
     await this.#reconciler.close()
     this.#tell('daemon-stopped', 'instances run on', reason.message)
     await this.events.flush()
@@ -289,7 +279,8 @@ export class Daemon {
       world: this.world,
       secrets: this.#secrets,
       clock: this.#ports.clock,
-      observe: () => this.#status.instances(false).filter(({ service }) => service !== balancerName),
+      // Runs come and go by themselves: no plan is out of date for them.
+      observe: () => this.#status.instances(false).filter(({ service, slot }) => service !== balancerName && !isRunSlot(slot)),
       limits: () => this.#ports.runtime.guarantees().limits,
       engineFault: () => this.#ports.images.findFault(),
       loadRevision: (number) => this.#revisions.load(number),
@@ -345,6 +336,7 @@ export class Daemon {
     }
     // First, so that no trouble with anything below takes the net from under the nudges.
     this.#reconciler.nudge()
+    this.clockwork.nudge()
     void this.events.flush()
     for (const companion of await this.#ports.companions.ensure()) {
       this.#tell('supervisor-restarted', `${companion} was started again`, 'it had died')

@@ -5,6 +5,7 @@
 
 import type { ServiceName } from '../core/model/id.ts'
 import type { Operation as Write, Store } from '../ports/store.ts'
+import type { Clockwork } from './clockwork.ts'
 import type { Reconciler } from './reconciler.ts'
 import { keys, listRecords, readRecord, readRevision, remove } from './records.ts'
 import type { FateRecord, RevisionRecord } from './records.ts'
@@ -21,6 +22,7 @@ export interface HistoryOptions {
   readonly world: World
   readonly secrets: SecretStore
   readonly reconciler: Reconciler
+  readonly clockwork: Pick<Clockwork, 'usedRevisions' | 'forgetUnnamed'>
 }
 
 export class History {
@@ -48,9 +50,13 @@ export class History {
 
   /** Forgets the oldest with their secrets; what applies, and what a slot still runs by, is kept whatever its age. */
   async prune(): Promise<void> {
-    const { store, world, secrets, reconciler } = this.#options
+    const { store, world, secrets, reconciler, clockwork } = this.#options
     const numbers = (await this.#fates()).map(([number]) => number)
-    const used = new Set<number>([world.applied, ...[...world.records.values()].map(({ revision }) => revision ?? 0)])
+    const used = new Set<number>([
+      world.applied,
+      ...clockwork.usedRevisions(),
+      ...[...world.records.values()].map(({ revision }) => revision ?? 0),
+    ])
     const dropped = numbers.filter((number, index) => index >= maxRevisions && !used.has(number)).slice(-maxDropped)
     if (dropped.length === 0) return
     const services = new Set<ServiceName>()
@@ -63,6 +69,7 @@ export class History {
     const writes: Write[] = dropped.flatMap((number) => [remove(keys.revision(number)), remove(keys.fate(number))])
     await store.transact({ then: [...writes, ...secrets.forget(digests)] })
     await reconciler.forgetUnnamed(services)
+    await clockwork.forgetUnnamed(services)
   }
 
   #read(number: number): Promise<RevisionRecord | null> {

@@ -89,7 +89,7 @@ export class Judge {
 
   #slotsByService(): ReadonlyMap<ServiceName, readonly SlotProgress[]> {
     const slots = new Map<ServiceName, SlotProgress[]>()
-    for (const shell of this.#world.shells.values()) {
+    for (const shell of this.#world.countedShells()) {
       const { service } = parseSlotId(shell.id)
       const list = slots.get(service) ?? []
       slots.set(service, list)

@@ -7,7 +7,7 @@
 import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
-import { asEpoch, asRevisionNumber, asServiceName, claimOfEpoch, parseSlotId } from '../core/model/id.ts'
+import { asEpoch, asRevisionNumber, asServiceName, claimOfEpoch, isRunSlot, parseSlotId } from '../core/model/id.ts'
 import { completeService } from '../core/model/complete.ts'
 import type { RecordedService } from '../core/model/complete.ts'
 import type { Service } from '../core/model/service.ts'
@@ -107,6 +107,8 @@ export async function adopt(
   }
   const bySlot = new Map(records.map((record) => [record.slot, record]))
   for (const slot of new Set([...bySlot.keys(), ...latest.keys()])) {
+    // The clockwork's own; it asks the run ledger.
+    if (isRunSlot(slot)) continue
     await adoptSlot(tools, reconciler, slot, bySlot.get(slot) ?? null, latest.get(slot) ?? null)
   }
 }
@@ -174,7 +176,8 @@ async function noteFinishedJob(tools: LoadTools, spec: InstanceSpec, slot: SlotI
   })
 }
 
-function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
+/** Of each slot what counts most: what runs, else the newest that has ended. */
+export function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
   const latest = new Map<SlotId, Occupant>()
   for (const occupant of discovery.occupants) {
     const other = latest.get(occupant.slot)
@@ -188,7 +191,7 @@ function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
 
 const rank = (occupant: Occupant): number => (occupant.state === 'running' ? 1 : 0)
 
-function readNote(occupant: Occupant): StartNote | null {
+export function readNote(occupant: Occupant): StartNote | null {
   if (occupant.note === null) return null
   try {
     const note = JSON.parse(occupant.note) as Omit<StartNote, 'service'> & { readonly service: RecordedService }
@@ -198,7 +201,7 @@ function readNote(occupant: Occupant): StartNote | null {
   }
 }
 
-function specOfNote(note: StartNote): InstanceSpec {
+export function specOfNote(note: StartNote): InstanceSpec {
   const { service, generation, revision } = note
   return { service, generation, revision, identity: processIdentity(service, generation) }
 }

@@ -8,7 +8,7 @@ import { balancerName } from '../core/balance/balancer-service.ts'
 import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
 import { newSlot } from '../core/instance/slot.ts'
 import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
-import { parseSlotId, slotId } from '../core/model/id.ts'
+import { isRunSlot, parseSlotId, slotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { mayEmpty, mayReplace, startGate } from '../core/rollout/order.ts'
 import type { Gate, ServiceView, ServiceViews } from '../core/rollout/order.ts'
@@ -310,6 +310,8 @@ export class Reconciler {
   async forgetUnnamed(named: ReadonlySet<ServiceName>): Promise<void> {
     for (const shell of this.#world.shells.values()) {
       const { service } = parseSlotId(shell.id)
+      // The clockwork forgets its own.
+      if (isRunSlot(shell.id)) continue
       const isIdle = shell.slot.goal.kind === 'rest' && shell.slot.occupancy.kind === 'vacant'
       if (named.has(service) || !isIdle) continue
       await this.#store.transact({

@@ -32,6 +32,8 @@ export const keys = {
   generation: (service: ServiceName): string => `generation/${service}`,
   stopped: (service: ServiceName): string => `stopped/${service}`,
   event: (number: number): string => `event/${padded(number)}`,
+  schedule: (service: ServiceName): string => `schedule/${service}`,
+  run: (slot: SlotId): string => `run/${slot}`,
   secret: (digest: string): string => `secret/${digest}`,
 } as const
 

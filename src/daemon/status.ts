@@ -133,7 +133,7 @@ export class StatusReader {
 function bySlot(a: SlotShell, b: SlotShell): number {
   const left = parseSlotId(a.id)
   const right = parseSlotId(b.id)
-  return compare(left.service, right.service) || left.index - right.index
+  return compare(left.service, right.service) || left.index - right.index || (a.id < b.id ? -1 : 1)
 }
 
 const compare = (a: ServiceName, b: ServiceName): number => (a < b ? -1 : a > b ? 1 : 0)

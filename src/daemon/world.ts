@@ -7,7 +7,7 @@
 import { balancerName } from '../core/balance/balancer-service.ts'
 import type { Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
-import { asRevisionNumber, parseSlotId } from '../core/model/id.ts'
+import { asRevisionNumber, isRunSlot, parseSlotId } from '../core/model/id.ts'
 import type { Project, Service } from '../core/model/service.ts'
 import { processIdentity } from '../core/model/service.ts'
 import type { ServiceView } from '../core/rollout/order.ts'
@@ -59,7 +59,7 @@ export class World {
   }
 
   serviceOf(name: ServiceName): Service | null {
-    return this.project?.services.find((service) => service.name === name) ?? null
+    return this.#services().get(name) ?? null
   }
 
   generationOf(name: ServiceName): number {
@@ -83,7 +83,7 @@ export class World {
 
   views(): ReadonlyMap<ServiceName, ServiceView> {
     const slots = new Map<ServiceName, SlotView[]>()
-    for (const shell of this.shells.values()) {
+    for (const shell of this.countedShells()) {
       const { service, index } = parseSlotId(shell.id)
       const list = slots.get(service) ?? []
       list.push(this.#viewOf(shell, index))
@@ -95,6 +95,17 @@ export class World {
       views.set(name, { name, wanted, slots: slots.get(name) ?? [], isJobDone: this.isJobDone(name, wanted) })
     }
     return views
+  }
+
+  /**
+   * The slots that a change is made of. The runs of a schedule are none: no rollout gives them a place, and no change waits for them, unless
+   * their service is leaving; then it has left when they have.
+   */
+  countedShells(): readonly SlotShell[] {
+    return [...this.shells.values()].filter(({ id, slot }) => {
+      if (!isRunSlot(id)) return true
+      return slot.occupancy.kind !== 'vacant' && this.wantedOf(parseSlotId(id).service) === null
+    })
   }
 
   isJobDone(name: ServiceName, wanted: Wanted | null): boolean {
@@ -170,7 +181,8 @@ export class World {
 
   #viewOf(shell: SlotShell, index: number): SlotView {
     const { goal, occupancy, outcome } = shell.slot
-    const goalIdentity = goal.kind === 'run' ? goal.spec.identity : null
+    // What a run shall do is the clockwork's business: here it is only something that is still there.
+    const goalIdentity = goal.kind === 'run' && !isRunSlot(shell.id) ? goal.spec.identity : null
     const isRight = occupancy.kind === 'live' && occupancy.spec.identity === goalIdentity
     return {
       index,

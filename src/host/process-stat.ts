@@ -51,6 +51,15 @@ export function isAlive(identity: { readonly pid: number; readonly startTicks: n
   return stat !== null && stat.startTicks === identity.startTicks && stat.state !== 'Z' && stat.state !== 'X'
 }
 
+/** Milliseconds since the kernel's clock showed `startTicks` (1/100 s since boot, suspend included); 0 where there is no /proc. */
+export function ageOf(startTicks: number): number {
+  try {
+    return Math.max(0, Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000 - startTicks * 10)
+  } catch {
+    return 0
+  }
+}
+
 /** New with every boot of the kernel; empty where there is no /proc. */
 export function observeBootId(): string {
   try {

@@ -19,9 +19,9 @@ import {
   writeSync,
 } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
-import { type Epoch, type SlotId, asEpoch, asServiceName, parseSlotId, slotId } from '../core/model/id.ts'
+import { type Epoch, type SlotId, asEpoch, asServiceName, isRunSlot, runSlotId, slotId } from '../core/model/id.ts'
 import type { Exit } from '../core/model/status.ts'
 import { observeBootId, parseProcessStat } from './process-stat.ts'
 import { isMissing } from './errno.ts'
@@ -44,15 +44,20 @@ export interface SlotPaths {
   readonly logCursor: string
 }
 
-/** `web/0` ↔ `web.0`, `@balancer/0` ↔ `@balancer.0`: no service's name holds a dot, and only the daemon's own begin with `@`. */
+/**
+ * `web/0` ↔ `web.0`, `report/2026-11-22T03:00:00Z` ↔ `report.2026-11-22T03:00:00Z`, `@balancer/0` ↔ `@balancer.0`: no service's name holds a
+ * dot, and only the daemon's own begin with `@`.
+ */
 export function slotName(slot: SlotId): string {
-  const { service, index } = parseSlotId(slot)
-  return `${service}.${index}`
+  return slot.replace('/', '.')
 }
 
+const slotNamePattern = /^(@?[a-z][a-z0-9-]*)\.(\d+|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z)$/
+
 export function parseSlotName(name: string): SlotId | null {
-  const match = /^(@?[a-z][a-z0-9-]*)\.(\d+)$/.exec(name)
-  return match === null ? null : slotId(asServiceName(match[1] ?? ''), Number(match[2]))
+  const [, service, place] = slotNamePattern.exec(name) ?? []
+  if (service === undefined || place === undefined) return null
+  return place.endsWith('Z') ? runSlotId(asServiceName(service), place) : slotId(asServiceName(service), Number(place))
 }
 
 export function slotPaths(stateDirectory: string, slot: SlotId): SlotPaths {
@@ -205,8 +210,13 @@ export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => bo
   }
 }
 
-/** What a slot leaves when nobody wants it any more. `epoch` and `lock` stay: the memory of the last epoch, and what a late keeper asks. */
+/**
+ * What a slot leaves when nobody wants it any more. `epoch` and `lock` stay: the memory of the last epoch, and what a late keeper asks.
+ * Of a run nothing stays: there is a new slot with every tick, the ledger's watermark remembers it, and a late keeper finds no lock.
+ */
 export function removeSlotFiles(paths: SlotPaths): void {
+  const slot = parseSlotName(basename(paths.directory))
+  if (slot !== null && isRunSlot(slot)) return rmSync(paths.directory, { recursive: true, force: true })
   for (const epoch of listEpochs(paths)) rmSync(epochDirectory(paths, epoch), { recursive: true, force: true })
   for (const path of [paths.logBound, paths.logHead, paths.log, paths.logCursor]) rmSync(path, { force: true })
 }

@@ -105,6 +105,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       commands: nodeCommandRunner,
       balancers: createBalancers({ stateDirectory: directory.path }),
       clock: nodeClock,
+      cron: async () => (await import('../adapters/croner/index.ts')).cronerCron,
       random: nodeRandom,
       log,
       checkpoint,

@@ -1,4 +1,4 @@
-/** Time for deciding and time for people, kept apart: no decision may use {@link Clock.wallTime}. */
+/** Time for deciding and time for people, kept apart: no decision may use {@link Clock.wallTime}, but which tick of a schedule is due. */
 export interface Clock {
   /** Milliseconds on a monotonic clock with an arbitrary origin; unharmed by changes of the time of day. */
   now(): number

@@ -84,12 +84,18 @@ export interface Occupant extends InstanceRef {
   readonly startedAt: string | null
   readonly exit: Exit | null
   readonly note: string | null
+  /** Of what runs: how long it has lived, by a clock that nobody sets. Absent where that is not known. */
+  readonly ageMs?: number
+  /** Whether its files were written since this machine was booted: only then does a beginning that was not noted mean that there was none. */
+  readonly isOfThisBoot?: boolean
 }
 
 export interface Discovery {
   readonly occupants: readonly Occupant[]
   /** By slot: the largest epoch ever started, by slot files and live cgroups; a new one must be above it. */
   readonly lastEpochs: ReadonlyMap<SlotId, Epoch>
+  /** By slot: the largest epoch whose start was committed; one above it was given up before anything could run. Absent: `lastEpochs`. */
+  readonly committed?: ReadonlyMap<SlotId, Epoch>
 }
 
 export interface Usage {
@@ -143,7 +149,10 @@ export interface Runtime extends AsyncDisposable {
   readLog(slot: SlotId, from: { readonly offset: number } | { readonly lines: number }, maxBytes: number): Promise<LogChunk>
   /** The upper bound of bytes a slot's log keeps; enforced also while no daemon runs. */
   setLogBound(slot: SlotId, maxBytes: number): Promise<void>
-  /** Forgets a slot that is vacant and no longer wanted: directory, log and cgroup. Its last epoch is remembered. */
+  /**
+   * Forgets a slot that is vacant and no longer wanted: directory, log and cgroup. Its last epoch is remembered; of a run's slot nothing
+   * is, because the ledger's watermark remembers its tick.
+   */
   forget(slot: SlotId): Promise<void>
   guarantees(): Guarantees
 }

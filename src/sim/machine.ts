@@ -5,6 +5,7 @@
  */
 
 import { balancer, updatePace } from '../core/config/defaults.ts'
+import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
@@ -192,6 +193,7 @@ export class SimulatedMachine {
         commands: { run: async () => ({ code: 0, output: '' }) },
         balancers: { choose: () => 'embedded', open: async () => this.balancer.handle(pass) },
         clock,
+        cron: async () => cronerCron,
         random: this.random,
         log: { write: (level, message) => void this.log.push(`${level} ${message}`) },
         checkpoint: null,

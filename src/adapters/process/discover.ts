@@ -9,6 +9,7 @@
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
+import { ageOf, observeBootId } from '../../host/process-stat.ts'
 import { settleExit } from './life.ts'
 import type { Site } from './site.ts'
 import {
@@ -25,19 +26,21 @@ import {
 export function discoverSlots(site: Site, adopt: (instance: InstanceRef, enclosure: Enclosure) => void): Discovery {
   const occupants: Occupant[] = []
   const lastEpochs = new Map<SlotId, Epoch>()
+  const committed = new Map<SlotId, Epoch>()
   for (const slot of new Set([...site.slotsOnDisk(), ...site.slotsInKernel()])) {
     const found = discoverSlot(site, slot, adopt)
     occupants.push(...found.occupants)
     if (found.last > 0) lastEpochs.set(slot, asEpoch(found.last))
+    if (found.committed > 0) committed.set(slot, asEpoch(found.committed))
   }
-  return { occupants, lastEpochs }
+  return { occupants, lastEpochs, committed }
 }
 
 function discoverSlot(
   site: Site,
   slot: SlotId,
   adopt: (instance: InstanceRef, enclosure: Enclosure) => void,
-): { readonly occupants: readonly Occupant[]; readonly last: number } {
+): { readonly occupants: readonly Occupant[]; readonly last: number; readonly committed: number } {
   const paths = site.paths(slot)
   const onDisk = listEpochs(paths)
   const inKernel = site.epochsInKernel(slot)
@@ -63,13 +66,15 @@ function discoverSlot(
   if (newest !== null && isOurs && !running.some((occupant) => occupant.epoch === newest)) {
     occupants.push(describe(site, { slot, epoch: newest }, 'gone', oomKills.get(newest)))
   }
-  return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), last: Math.max(committed, 0, ...onDisk, ...inKernel) }
+  const last = Math.max(committed, 0, ...onDisk, ...inKernel)
+  return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), last, committed: Math.max(committed, 0) }
 }
 
 function describe(site: Site, instance: InstanceRef, state: Occupant['state'], oomKills: number = 0): Occupant {
   const directory = epochDirectory(site.paths(instance.slot), instance.epoch)
   const beginning = readBeginning(directory)
   const hasStarted = beginning.kind === 'started'
+  const note = readEpochNote(directory)
   return {
     ...instance,
     state,
@@ -77,6 +82,8 @@ function describe(site: Site, instance: InstanceRef, state: Occupant['state'], o
     startTicks: hasStarted ? beginning.startTicks : null,
     startedAt: hasStarted ? beginning.startedAt : null,
     exit: state === 'gone' ? settleExit({ recorded: readExit(directory), oomKills, wasKilled: false }) : null,
-    note: readEpochNote(directory)?.note ?? null,
+    note: note?.note ?? null,
+    isOfThisBoot: note?.bootId === observeBootId(),
+    ...(hasStarted && state === 'running' ? { ageMs: ageOf(beginning.startTicks) } : {}),
   }
 }

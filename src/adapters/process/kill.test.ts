@@ -73,9 +73,13 @@ for (const force of ways) {
     const started = await bed.run(1, ['sleep', '1000'])
     await bed.reopen({ force })
     const { pid, startTicks, startedAt } = started
+    const ageMs = bed.discovery.occupants[0]?.ageMs
+    assert.ok(ageMs !== undefined && ageMs >= 0 && ageMs < 60_000, `it is ${ageMs} ms old`)
+    const found = { pid, startTicks, startedAt, exit: null, note: '{"epoch":1}', ageMs, isOfThisBoot: true }
     assert.deepEqual(bed.discovery, {
-      occupants: [{ ...instance(1), state: 'running', pid, startTicks, startedAt, exit: null, note: '{"epoch":1}' }],
+      occupants: [{ ...instance(1), state: 'running', ...found }],
       lastEpochs: new Map([[web, 1]]),
+      committed: new Map([[web, 1]]),
     })
     await bed.runtime.signal(instance(1), 'SIGTERM')
     assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'signal', signal: 'SIGTERM' })

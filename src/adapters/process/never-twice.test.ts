@@ -168,7 +168,7 @@ test('an epoch is never used twice, nor one below it, whatever became of its fil
   assert.deepEqual(await bed.runtime.start(bed.order(5, ['true'])), { kind: 'superseded', by: 5 as Epoch })
   await bed.runtime.forget(web)
   await bed.reopen()
-  assert.deepEqual(bed.discovery, { occupants: [], lastEpochs: new Map([[web, 5]]) })
+  assert.deepEqual(bed.discovery, { occupants: [], lastEpochs: new Map([[web, 5]]), committed: new Map([[web, 5]]) })
   assert.deepEqual(await bed.runtime.start(bed.order(5, ['true'])), { kind: 'superseded', by: 5 as Epoch })
   await bed.run(6, ['true'])
 })
@@ -203,10 +203,12 @@ test(
     const { pid } = await bed.run(9, ['sleep', '1000'])
     renameSync(bed.path('slots', 'web.0'), bed.path('elsewhere'))
     await bed.reopen()
-    const nothing = { pid: null, startTicks: null, startedAt: null, exit: null, note: null }
+    const nothing = { pid: null, startTicks: null, startedAt: null, exit: null, note: null, isOfThisBoot: false }
     assert.deepEqual(bed.discovery, {
       occupants: [{ ...instance(9), state: 'running', ...nothing }],
       lastEpochs: new Map([[web, 9]]),
+      // Nothing on disk says so any more; the kernel does.
+      committed: new Map(),
     })
     assert.equal((await bed.runtime.start(bed.order(10, ['true'])))?.kind, 'occupied')
     await bed.runtime.kill(instance(9), 5000)

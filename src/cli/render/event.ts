@@ -67,6 +67,8 @@ const uneasy: ReadonlySet<EventKind> = new Set([
   'rolling-back',
   'rolled-back',
   'supervisor-restarted',
+  'skipped',
+  'clock-stepped',
 ])
 
 const good: ReadonlySet<EventKind> = new Set([

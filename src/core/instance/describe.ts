@@ -2,6 +2,7 @@
  * A slot in the words of `status`. Derived each time and never stored, so that the words cannot disagree with the state.
  */
 
+import { comesToAnEnd } from '../model/service.ts'
 import type { HealthState, SlotState } from '../model/status.ts'
 import { hasProbes, lastDetail } from './health.ts'
 import type { Ending, InstanceSpec, Slot, Starting } from './slot.ts'
@@ -31,9 +32,9 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
         reason: at.stuck ?? (at.drain === null ? at.cause : `draining${tellUnderWay(at.drain.underWay)}`),
       }
     case 'live': {
-      const { health: probes, scale } = at.spec.service
+      const { health: probes } = at.spec.service
       const { isReady, isUp } = at.health
-      const hasCome = isReady || isUp || scale.kind === 'job'
+      const hasCome = isReady || isUp || comesToAnEnd(at.spec.service)
       const state: SlotState = hasCome ? 'running' : isCrashLooping(slot, at.spec) ? 'crash-looping' : 'starting'
       const health: HealthState = !hasProbes(probes) ? 'none' : isReady ? 'healthy' : isUp ? 'unhealthy' : 'starting'
       return { state, health, isReady, reason: isReady ? null : (lastDetail(probes, at.health) ?? slot.lastFailure) }

@@ -6,6 +6,7 @@
 
 import type { Epoch } from '../model/id.ts'
 import { asEpoch, composeEpoch } from '../model/id.ts'
+import { comesToAnEnd } from '../model/service.ts'
 import type { Exit } from '../model/status.ts'
 import { explainExit, tellExit } from '../model/status.ts'
 import { backoffMs, countFailure } from './backoff.ts'
@@ -156,7 +157,7 @@ function takeRefused(slot: Slot, refusal: StartObstacle, at: Moment, actions: Sl
   const startsUnderIdentity = { ...slot.startsUnderIdentity, count: Math.max(0, slot.startsUnderIdentity.count - 1) }
   const restarts = Math.max(0, startsUnderIdentity.count - 1)
   const vacant = { ...slot, occupancy: { kind: 'vacant' }, startsUnderIdentity, restarts } as const
-  if (refusal.kind === 'superseded') return { ...vacant, lastEpoch: maxEpoch(slot.lastEpoch, refusal.by) }
+  if (refusal.kind === 'superseded') return superseded(vacant, refusal.by)
   const isNews = slot.obstacle?.kind !== refusal.kind || slot.obstacle.message !== refusal.message
   if (refusal.kind === 'not-startable') {
     const policy = slot.goal.kind === 'run' ? slot.goal.spec.service.restart : null
@@ -167,6 +168,19 @@ function takeRefused(slot: Slot, refusal: StartObstacle, at: Moment, actions: Sl
   }
   if (isNews) tell(actions, refusal.kind === 'no-space' ? 'disk-full' : 'blocked', epoch, refusal.message, null)
   return { ...vacant, obstacle: refusal, notBeforeMs: at.nowMs + obstacleRetryMs }
+}
+
+/** Somebody has started a later epoch here. A run that ever began is not begun again: what became of it is not known, and that is its outcome. */
+function superseded(slot: Slot, by: Epoch): Slot {
+  const lastEpoch = maxEpoch(slot.lastEpoch, by)
+  if (slot.goal.kind !== 'run' || slot.goal.spec.service.scale.kind !== 'schedule') return { ...slot, lastEpoch }
+  const { identity } = slot.goal.spec
+  return {
+    ...slot,
+    lastEpoch,
+    outcome: { kind: 'failed', identity, exit: { kind: 'unknown' } },
+    lastFailure: 'it had begun before',
+  }
 }
 
 function takeProbed(slot: Slot, event: Extract<SlotEvent, { kind: 'probed' }>, nowMs: number, actions: SlotAction[]): Slot {
@@ -211,7 +225,7 @@ function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Sl
   tell(actions, 'exited', was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
   const isWanted = slot.goal.kind === 'run' && slot.goal.spec.identity === ended.spec.identity
   if (!isWanted) return vacant
-  return ended.spec.service.scale.kind === 'job' || !restartsAfter(ended.spec, exit, was.kind === 'ending')
+  return comesToAnEnd(ended.spec.service) || !restartsAfter(ended.spec, exit, was.kind === 'ending')
     ? endOfWork(vacant, ended, { exit, cause, ...at }, actions)
     : failed(vacant, ended, { cause, ...at }, actions)
 }
@@ -302,8 +316,7 @@ function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): 
   const { health, update } = at.spec.service
   if (!at.health.isUp && !hasProbes(health) && nowMs >= at.sinceMs + update.minReadyMs) {
     const isUp = { ...at.health, isUp: true, isReady: true, provenAtMs: nowMs }
-    if (at.spec.service.scale.kind !== 'job')
-      tell(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
+    if (!comesToAnEnd(at.spec.service)) tell(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
     return { ...slot, occupancy: { ...at, health: isUp }, lastFailure: null }
   }
   if (!at.health.isUp && hasProbes(health) && nowMs >= at.sinceMs + health.startPeriodMs) {

@@ -43,6 +43,10 @@ export type EventKind =
   | 'engine-back'
   | 'supervisor-restarted'
   | 'database-replaced'
+  /** A tick of a schedule started nothing, or a run that waited never began. */
+  | 'skipped'
+  /** The clock on the wall was set, or the machine slept. */
+  | 'clock-stepped'
 
 /** What a decision says happened; the shell adds number and time. */
 export interface Story {

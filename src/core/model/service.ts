@@ -254,6 +254,9 @@ export function slotCount(service: Service): number {
   return service.scale.kind === 'schedule' ? 0 : 1
 }
 
+/** A job, or a run of a schedule: it is not kept alive, its end is its purpose. */
+export const comesToAnEnd = ({ scale }: Service): boolean => scale.kind === 'job' || scale.kind === 'schedule'
+
 /**
  * The fields whose change needs a new process; the others (probes, policies, dependencies, the number of replicas) take effect on
  * the running one. `generation` is raised by `restart`. Two services with equal text here may share a running instance.

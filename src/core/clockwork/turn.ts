@@ -1,0 +1,75 @@
+/**
+ * One turn of one schedule's clockwork: `(ledger, what there is, wall time) → ledger`. It takes no hint of what changed: a run that ended,
+ * a tick that is due, a deploy, a clock that was set are all seen by looking. What differs in the ledger that comes back is written down
+ * first, and only then done.
+ */
+
+import type { Schedule } from '../model/service.ts'
+import type { RevisionNumber } from '../model/id.ts'
+import { cancelQueued } from './admit.ts'
+import { anchored, takeDueTicks } from './due.ts'
+import { activeRun, withRun } from './ledger.ts'
+import type { Ledger, Run } from './ledger.ts'
+import type { Ticks } from './spans.ts'
+
+/** `paused`: stopped by hand; what passes meanwhile is missed. `gone`: not in the config; what passes meanwhile is nothing to it. */
+export type Presence =
+  | { readonly kind: 'active'; readonly schedule: Schedule; readonly ticks: Ticks; readonly revision: RevisionNumber }
+  | { readonly kind: 'paused' | 'gone'; readonly because: string }
+  /** A database that has never seen a revision: what runs is left alone. */
+  | { readonly kind: 'unknown' }
+
+export interface TurnInput {
+  readonly ledger: Ledger
+  readonly presence: Presence
+  readonly wallMs: number
+  /** Runs that pause before another attempt, and may now make it. */
+  readonly isRested: (run: Run) => boolean
+}
+
+export function turn({ ledger, presence, wallMs, isRested }: TurnInput): Ledger {
+  switch (presence.kind) {
+    case 'unknown':
+      return ledger
+    case 'paused':
+      return endAll(ledger, presence.because)
+    case 'gone': {
+      const ended = endAll(ledger, presence.because)
+      return ended.isRetired ? ended : { ...ended, isRetired: true }
+    }
+    case 'active': {
+      const { schedule, ticks, revision } = presence
+      const due = takeDueTicks(anchored(ledger, schedule, wallMs), schedule, ticks, wallMs)
+      return startNext(resume(due, isRested), revision)
+    }
+  }
+}
+
+function endAll(ledger: Ledger, because: string): Ledger {
+  let next = ledger
+  for (const run of ledger.runs) {
+    if (run.phase === 'queued') next = cancelQueued(next, run, { kind: 'missed', because })
+    if (run.phase === 'under-way' && run.ask === null) next = withRun(next, { ...run, ask: { kind: 'stopped', because } })
+    if (run.phase === 'pausing') next = withRun(next, { ...run, phase: 'ended' })
+  }
+  return next
+}
+
+/** A pausing run that is to give way ends where it stands: nothing of it runs. */
+function resume(ledger: Ledger, isRested: (run: Run) => boolean): Ledger {
+  const run = ledger.runs.find((each) => each.phase === 'pausing')
+  if (run === undefined) return ledger
+  if (run.ask !== null) {
+    const end = { kind: run.ask.kind, exit: run.end?.exit ?? null, message: run.ask.because }
+    return withRun(ledger, { ...run, phase: 'ended', end })
+  }
+  if (!isRested(run)) return ledger
+  return withRun(ledger, { ...run, phase: 'under-way', attempt: run.attempt + 1, endedAt: null, durationMs: null, end: null })
+}
+
+/** At most one run of a schedule is under way, whatever its overlap says: `queue` waits for it, `replace` for its end. */
+function startNext(ledger: Ledger, revision: RevisionNumber): Ledger {
+  if (activeRun(ledger) !== null) return ledger
+  const next = ledger.runs.find((run) => run.phase === 'queued')
+  return next === undefined ? ledger : withRun(ledger, { ...next, phase: 'under-way', attempt: 1, revision })
+}

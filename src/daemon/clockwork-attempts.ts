@@ -1,0 +1,114 @@
+/** The attempt of a run that is under way: how it ended, whether it takes too long, and how long the run rests before the next one. */
+
+import type { Ledger, Run } from '../core/clockwork/ledger.ts'
+import { activeRun, withRun } from '../core/clockwork/ledger.ts'
+import { settleAttempt } from '../core/clockwork/settle.ts'
+import type { AttemptEnd } from '../core/clockwork/settle.ts'
+import { backoffMs } from '../core/instance/backoff.ts'
+import type { SlotId } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { slotOf } from './clockwork-book.ts'
+import type { Book } from './clockwork-book.ts'
+import type { RunShells } from './clockwork-runs.ts'
+import type { World } from './world.ts'
+
+export interface AttemptsTools {
+  readonly runs: RunShells
+  readonly world: World
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class Attempts {
+  readonly #tools: AttemptsTools
+  /** Of attempts that have no shell: how they ended all the same. */
+  readonly #fates = new Map<SlotId, AttemptEnd>()
+  readonly #restUntilMs = new Map<SlotId, number>()
+
+  constructor(tools: AttemptsTools) {
+    this.#tools = tools
+  }
+
+  /** Says how an attempt ended that no shell will tell of. */
+  doom(slot: SlotId, end: AttemptEnd): void {
+    this.#fates.set(slot, end)
+  }
+
+  isDoomed(slot: SlotId): boolean {
+    return this.#fates.has(slot)
+  }
+
+  forget(slot: SlotId, isRunOver: boolean): void {
+    this.#fates.delete(slot)
+    if (isRunOver) this.#restUntilMs.delete(slot)
+  }
+
+  /** The ledger with the end of the attempt taken in, or with the wish that it end because its time is up. */
+  take({ service, ledger, presence }: Book, nowMs: number): Ledger {
+    const run = ledger.runs.find((each) => each.phase === 'under-way')
+    if (run === undefined) return ledger
+    const { runs, world, clock } = this.#tools
+    const slot = slotOf(service, run)
+    const attempt = this.#endOf(slot, run, nowMs)
+    if (attempt !== null) {
+      const own = runs.specOf(slot)?.service ?? world.serviceOf(service)
+      const schedule = presence.kind === 'active' && own?.scale.kind === 'schedule' ? own.scale.schedule : null
+      const begun = { ...run, startedAt: runs.startedAt(slot) ?? run.startedAt }
+      const settled = settleAttempt({ run: begun, attempt, schedule, wallTime: clock.wallTime() })
+      if (settled.phase === 'pausing' && own !== null) this.#restUntilMs.set(slot, nowMs + this.#restMs(own, run))
+      return withRun(ledger, settled)
+    }
+    if (run.ask !== null || !this.#isOverdue(slot, nowMs)) return ledger
+    const because = `it took longer than ${(this.#timeoutMs(slot) ?? 0) / 1000} s`
+    return withRun(ledger, { ...run, ask: { kind: 'timed-out', because } })
+  }
+
+  /** Whether the run that is there waits for nothing but this look. */
+  isDue({ service, ledger }: Book, nowMs: number): boolean {
+    const run = activeRun(ledger)
+    if (run === null) return false
+    const slot = slotOf(service, run)
+    return run.phase === 'pausing' ? this.isRested(slot, nowMs) : run.ask === null && this.#isOverdue(slot, nowMs)
+  }
+
+  isRested(slot: SlotId, nowMs: number): boolean {
+    return nowMs >= (this.#restUntilMs.get(slot) ?? 0)
+  }
+
+  /** How long until {@link isDue} may become true by itself. */
+  untilDueMs({ service, ledger }: Book, nowMs: number): number {
+    const run = activeRun(ledger)
+    if (run === null) return Number.POSITIVE_INFINITY
+    const slot = slotOf(service, run)
+    if (run.phase === 'pausing') return (this.#restUntilMs.get(slot) ?? 0) - nowMs
+    const limitMs = run.ask === null ? this.#timeoutMs(slot) : null
+    const livedMs = limitMs === null ? null : this.#tools.runs.livedMs(slot, nowMs)
+    return limitMs === null || livedMs === null ? Number.POSITIVE_INFINITY : limitMs - livedMs
+  }
+
+  #endOf(slot: SlotId, run: Run, nowMs: number): AttemptEnd | null {
+    const fate = this.#fates.get(slot)
+    if (fate !== undefined) return fate
+    const { runs } = this.#tools
+    // Recorded, and asked to end before anything was done for it.
+    if (!runs.has(slot) && run.ask !== null) return { kind: 'not-begun', message: run.ask.because }
+    return runs.endOf(slot, nowMs)
+  }
+
+  #isOverdue(slot: SlotId, nowMs: number): boolean {
+    const limitMs = this.#timeoutMs(slot)
+    return limitMs !== null && (this.#tools.runs.livedMs(slot, nowMs) ?? 0) >= limitMs
+  }
+
+  #timeoutMs(slot: SlotId): number | null {
+    const scale = this.#tools.runs.specOf(slot)?.service.scale
+    return scale?.kind === 'schedule' ? scale.schedule.timeoutMs : null
+  }
+
+  #restMs({ restart }: Service, run: Run): number {
+    const jitter = this.#tools.random.fraction()
+    return backoffMs({ ...restart, budget: Number.POSITIVE_INFINITY }, run.attempt + 1, jitter)
+  }
+}

@@ -1,0 +1,70 @@
+/** One schedule in the daemon's memory: its ledger as it is and as it was last written, and what must be written to make the two equal. */
+
+import { anchored, nextTickMs } from '../core/clockwork/due.ts'
+import { formatInstant } from '../core/clockwork/instant.ts'
+import type { Ledger, Run } from '../core/clockwork/ledger.ts'
+import type { Presence } from '../core/clockwork/turn.ts'
+import type { ServiceName, SlotId } from '../core/model/id.ts'
+import { runSlotId } from '../core/model/id.ts'
+import type { Compare, Operation } from '../ports/store.ts'
+import { keys, put } from './records.ts'
+
+export interface Book {
+  readonly service: ServiceName
+  ledger: Ledger
+  /** Null: nothing of it is in the store yet. */
+  written: Ledger | null
+  presence: Presence
+  /** The next tick that may start, by the wall; null when none comes. */
+  nextMs: number | null
+  /** Something has happened that its next turn must see. */
+  isStirred: boolean
+  /** Why its expression cannot be used here (a timezone that this Node does not know); null when it can. */
+  fault: string | null
+  /** By the monotonic clock: when what can wait was last written. */
+  writtenAtMs: number
+}
+
+/** The ledger without its runs, each of which is a record of its own. */
+export type ScheduleRecord = Omit<Ledger, 'service' | 'runs'>
+
+export const slotOf = (service: ServiceName, run: Pick<Run, 'tickMs'>): SlotId => runSlotId(service, formatInstant(run.tickMs))
+
+/** The next tick that may start; null while the schedule is not in force. */
+export function nextOf({ ledger, presence }: Book, wallMs: number): number | null {
+  if (presence.kind !== 'active') return null
+  return nextTickMs(anchored(ledger, presence.schedule, wallMs), presence.ticks)
+}
+
+export interface Draft {
+  readonly compare: readonly Compare[]
+  readonly writes: readonly Operation[]
+}
+
+/** A schedule whose ticks only pass by, skipped one after the other, is written that seldom. */
+const lazyWriteMs = 10_000
+
+/** What must be durable before anything of `after` is acted upon; null when nothing must. */
+export function draft(book: Book, after: Ledger, nowMs: number): Draft | null {
+  const { service, written } = book
+  const before = new Map(written?.runs.map((run) => [run.number, run]))
+  const changed = after.runs.filter((run) => before.get(run.number) !== run)
+  const mustWrite = written === null || changed.length > 0 || hasMoved(written, after)
+  const mayWrite = written !== after && nowMs - book.writtenAtMs >= lazyWriteMs
+  if (!mustWrite && !mayWrite) return null
+  const { service: _service, runs: _runs, ...record } = after
+  const fresh = changed.filter((run) => !before.has(run.number))
+  return {
+    // The tick's record is its claim: whoever else has made it, has the tick.
+    compare: fresh.map((run) => ({ key: keys.run(slotOf(service, run)), modified: 0 })),
+    writes: [
+      put(keys.schedule(service), record satisfies ScheduleRecord),
+      ...changed.map((run) => put(keys.run(slotOf(service, run)), run)),
+    ],
+  }
+}
+
+/** Whether forgetting it would change which ticks are owed. Ticks that were skipped may be forgotten: they never began. */
+function hasMoved(before: Ledger, after: Ledger): boolean {
+  return before.timetable !== after.timetable || before.isRetired !== after.isRetired || after.anchorMs < before.anchorMs
+}

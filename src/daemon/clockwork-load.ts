@@ -1,0 +1,159 @@
+/**
+ * The ledgers as a new daemon finds them: what the database says, the watermark file beside it, and the slots themselves, which are
+ * believed before either. A database that is older than what happened (a restored copy) has not heard of runs that began; the epoch file of
+ * each is the last witness, and what ever began is not begun again.
+ */
+
+import { cover, unite } from '../core/clockwork/spans.ts'
+import type { Span } from '../core/clockwork/spans.ts'
+import { parseInstant } from '../core/clockwork/instant.ts'
+import { newLedger, withRun } from '../core/clockwork/ledger.ts'
+import type { Ledger, Run } from '../core/clockwork/ledger.ts'
+import type { Epoch, SlotId } from '../core/model/id.ts'
+import { asRevisionNumber, asServiceName, isRunSlot, parseSlotId, tickOf } from '../core/model/id.ts'
+import type { ServiceName } from '../core/model/id.ts'
+import type { Discovery, Occupant } from '../ports/runtime.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
+import type { Store } from '../ports/store.ts'
+import type { ScheduleRecord } from './clockwork-book.ts'
+import { latestBySlot, readNote } from './load.ts'
+import { listRecords } from './records.ts'
+
+/** Spans by service, outside the database: a database that is put back must not forget the ticks whose slots were forgotten. */
+export const watermarkFile: string = 'ticks.json'
+
+export type Watermarks = Readonly<Record<string, readonly Span[]>>
+
+export interface FoundRun {
+  readonly service: ServiceName
+  readonly slot: SlotId
+  readonly number: number
+  readonly occupant: Occupant
+}
+
+export interface LoadedLedgers {
+  readonly ledgers: ReadonlyMap<ServiceName, Ledger>
+  /** As the store has them. */
+  readonly written: ReadonlyMap<ServiceName, Ledger>
+  /** What must be taken over or taken in by a shell. */
+  readonly found: readonly FoundRun[]
+  /** What began, and left no trace of its end: by slot, the epoch. */
+  readonly lost: ReadonlyMap<SlotId, Epoch>
+}
+
+export interface LoadLedgersTools {
+  readonly store: Store
+  readonly directory: StateDirectory
+  readonly wallMs: number
+}
+
+export async function loadLedgers(tools: LoadLedgersTools, discovery: Discovery): Promise<LoadedLedgers> {
+  const written = await readLedgers(tools.store)
+  const ledgers = new Map(written)
+  const marks = await readWatermarks(tools.directory)
+  for (const [name, spans] of Object.entries(marks)) {
+    const service = asServiceName(name)
+    const ledger = ledgers.get(service) ?? newLedger(service, '', tools.wallMs)
+    ledgers.set(service, { ...ledger, covered: unite(ledger.covered, spans) })
+  }
+  const found: FoundRun[] = []
+  const lost = new Map<SlotId, Epoch>()
+  const latest = latestBySlot(discovery)
+  const slots = new Set([...discovery.lastEpochs.keys(), ...latest.keys()].filter(isRunSlot))
+  for (const slot of [...slots].toSorted(byName)) {
+    const { service } = parseSlotId(slot)
+    const ledger = ledgers.get(service) ?? newLedger(service, '', tools.wallMs)
+    const committed = (discovery.committed ?? discovery.lastEpochs).get(slot) ?? null
+    const witnessed = witness(ledger, slot, latest.get(slot) ?? null, committed)
+    if (witnessed === null) continue
+    ledgers.set(service, witnessed.ledger)
+    if (witnessed.occupant === null) lost.set(slot, witnessed.epoch)
+    else found.push({ service, slot, number: witnessed.number, occupant: witnessed.occupant })
+  }
+  return { ledgers, written, found, lost }
+}
+
+const byName = (left: string, right: string): number => (left < right ? -1 : 1)
+
+async function readLedgers(store: Store): Promise<ReadonlyMap<ServiceName, Ledger>> {
+  const runs = new Map<ServiceName, Run[]>()
+  for (const { key, record } of await listRecords<Run>(store, 'run/')) {
+    const { service } = parseSlotId(key.slice('run/'.length) as SlotId)
+    const list = runs.get(service)
+    if (list === undefined) runs.set(service, [record])
+    else list.push(record)
+  }
+  const ledgers = new Map<ServiceName, Ledger>()
+  for (const { key, record } of await listRecords<ScheduleRecord>(store, 'schedule/')) {
+    const service = asServiceName(key.slice('schedule/'.length))
+    const own = (runs.get(service) ?? []).toSorted((a, b) => a.number - b.number)
+    ledgers.set(service, { ...record, service, runs: own })
+  }
+  return ledgers
+}
+
+export async function readWatermarks(directory: StateDirectory): Promise<Watermarks> {
+  const text = await directory.readFile(watermarkFile)
+  if (text === null) return {}
+  try {
+    return JSON.parse(text) as Watermarks
+  } catch {
+    return {}
+  }
+}
+
+interface Witnessed {
+  readonly ledger: Ledger
+  readonly number: number
+  readonly epoch: Epoch
+  /** Null: nothing is there to take over, and nothing tells how it ended. */
+  readonly occupant: Occupant | null
+}
+
+/** What the run's slot shows that the ledger does not know; null when that is nothing. */
+function witness(ledger: Ledger, slot: SlotId, occupant: Occupant | null, committed: Epoch | null): Witnessed | null {
+  const tickMs = parseInstant(tickOf(slot))
+  const known = ledger.runs.find((run) => run.tickMs === tickMs) ?? null
+  const epoch = occupant?.epoch ?? committed
+  const isRunning = occupant?.state === 'running'
+  if (epoch === null || epoch <= (known?.afterEpoch ?? 0) || (known?.phase === 'ended' && !isRunning)) return null
+  const hasBegun = occupant !== null && (isRunning || occupant.startedAt !== null)
+  // Nothing of it ran, and nothing ever will: as if it had not been tried. After a reboot that cannot be told: the note of a beginning may be lost.
+  if (!hasBegun && occupant?.isOfThisBoot === true) return null
+  const [withIt, run] = known === null ? enter(ledger, slot, tickMs, occupant) : [ledger, known]
+  const begun: Run = {
+    ...run,
+    phase: 'under-way',
+    attempt: Math.max(1, run.attempt),
+    revision: revisionOf(run, occupant),
+    endedAt: null,
+    end: null,
+  }
+  return { ledger: withRun(withIt, begun), number: run.number, epoch, occupant: hasBegun ? occupant : null }
+}
+
+/** A run that the database has never heard of. */
+function enter(ledger: Ledger, slot: SlotId, tickMs: number, occupant: Occupant | null): readonly [Ledger, Run] {
+  const isByHand = tickOf(slot).includes('.')
+  const run: Run = {
+    number: ledger.lastNumber + 1,
+    tickMs,
+    by: isByHand ? 'hand' : 'schedule',
+    isLate: false,
+    phase: 'under-way',
+    attempt: 1,
+    afterEpoch: null,
+    revision: asRevisionNumber(0),
+    ask: null,
+    startedAt: occupant?.startedAt ?? null,
+    endedAt: null,
+    durationMs: null,
+    end: null,
+  }
+  const covered = isByHand ? ledger.covered : cover(ledger.covered, tickMs, null)
+  return [{ ...ledger, covered, lastNumber: run.number, runs: [...ledger.runs, run] }, run]
+}
+
+function revisionOf(run: Run, occupant: Occupant | null): Run['revision'] {
+  return run.revision > 0 ? run.revision : ((occupant === null ? null : readNote(occupant)?.revision) ?? run.revision)
+}

@@ -1,0 +1,66 @@
+/** What should be of each schedule, by the target revision and by what operators did; looked up anew only when one of them has changed. */
+
+import type { Ticks } from '../core/clockwork/spans.ts'
+import type { Schedule, Service } from '../core/model/service.ts'
+import type { Cron } from '../ports/cron.ts'
+import type { Book } from './clockwork-book.ts'
+import type { World } from './world.ts'
+
+const noTicks: Ticks = { next: () => null, last: () => null }
+
+export class Presences {
+  readonly #world: World
+  readonly #load: () => Promise<Cron>
+  #cron: Cron | null = null
+  #target: unknown = null
+  #stopped = ''
+
+  constructor(world: World, load: () => Promise<Cron>) {
+    this.#world = world
+    this.#load = load
+  }
+
+  /** Whether what should be is another than at the last refresh. */
+  isNew(): boolean {
+    return this.#world.target !== this.#target || this.#stoppedText() !== this.#stopped
+  }
+
+  /** The services that are schedules now. */
+  async refresh(): Promise<readonly Service[]> {
+    this.#target = this.#world.target
+    this.#stopped = this.#stoppedText()
+    const schedules = (this.#world.project?.services ?? []).filter(({ scale }) => scale.kind === 'schedule')
+    if (schedules.length > 0) this.#cron ??= await this.#load()
+    return schedules
+  }
+
+  apply(book: Book): void {
+    const { target, applied, stoppedByHand } = this.#world
+    book.fault = null
+    if (target === null) {
+      book.presence = applied === 0 ? { kind: 'unknown' } : { kind: 'gone', because: 'nothing is applied' }
+      return
+    }
+    const service = this.#world.serviceOf(book.service)
+    if (service?.scale.kind !== 'schedule') {
+      book.presence = { kind: 'gone', because: target.cause === 'down' ? 'taken down' : 'it is not in the config any more' }
+    } else if (stoppedByHand.has(book.service)) {
+      book.presence = { kind: 'paused', because: 'stopped by hand' }
+    } else {
+      const { schedule } = service.scale
+      book.presence = { kind: 'active', schedule, ticks: this.#ticksOf(book, schedule), revision: target.number }
+    }
+  }
+
+  /** An expression that this daemon cannot use (written by another version, a timezone that is gone) has no ticks, and says why. */
+  #ticksOf(book: Book, { cron, timezone }: Schedule): Ticks {
+    const tool = this.#cron
+    book.fault = tool?.findFault(cron, timezone) ?? null
+    if (tool === null || book.fault !== null) return noTicks
+    return { next: (afterMs) => tool.next(cron, timezone, afterMs), last: (window) => tool.last(cron, timezone, window) }
+  }
+
+  #stoppedText(): string {
+    return [...this.#world.stoppedByHand].join(' ')
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Forgets old runs: slot directory, log, epoch file, record. The order is the promise: first the watermark is made durable outside the
+ * database, so that a database that is put back cannot start what nothing else remembers any more.
+ */
+
+import type { Run } from '../core/clockwork/ledger.ts'
+import { unite } from '../core/clockwork/spans.ts'
+import type { SlotId } from '../core/model/id.ts'
+import type { Checkpoint } from '../ports/checkpoint.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
+import { maxTransactionOperations } from '../ports/store.ts'
+import type { Operation, Store } from '../ports/store.ts'
+import { slotOf } from './clockwork-book.ts'
+import type { Book } from './clockwork-book.ts'
+import { readWatermarks, watermarkFile } from './clockwork-load.ts'
+import { keys, remove } from './records.ts'
+import type { SlotTools } from './slot-shell.ts'
+import type { World } from './world.ts'
+
+export interface PruneTools {
+  readonly directory: StateDirectory
+  readonly store: Store
+  readonly world: World
+  readonly checkpoint: Checkpoint
+  readonly tools: Pick<SlotTools, 'runtime' | 'log'>
+}
+
+export interface Surplus {
+  readonly book: Book
+  readonly runs: readonly Run[]
+}
+
+/** One look forgets so many; the rest is for the next ones, which come by themselves. */
+const maxAtOnce = 250
+
+export async function prune(
+  prunes: PruneTools,
+  surplus: readonly Surplus[],
+  how: { readonly isForgotten: boolean },
+): Promise<void> {
+  const { checkpoint } = prunes
+  const chosen = atMost(surplus, maxAtOnce)
+  await writeWatermarks(prunes, chosen, how.isForgotten)
+  if (checkpoint !== null) await checkpoint('clockwork.watermark-written')
+  const writes: Operation[] = []
+  for (const { book, runs } of chosen) {
+    const forgotten = new Set<Run>()
+    for (const run of runs) {
+      const slot = slotOf(book.service, run)
+      if (!(await forgetSlot(prunes, slot))) continue
+      forgotten.add(run)
+      writes.push(remove(keys.run(slot)))
+    }
+    book.ledger = { ...book.ledger, runs: book.ledger.runs.filter((run) => !forgotten.has(run)) }
+    if (book.written !== null) book.written = { ...book.written, runs: book.written.runs.filter((run) => !forgotten.has(run)) }
+    if (how.isForgotten) writes.push(remove(keys.schedule(book.service)))
+  }
+  if (checkpoint !== null) await checkpoint('clockwork.slots-forgotten')
+  for (let from = 0; from < writes.length; from += maxTransactionOperations)
+    await prunes.store.transact({ then: writes.slice(from, from + maxTransactionOperations) })
+}
+
+function atMost(surplus: readonly Surplus[], limit: number): readonly Surplus[] {
+  const chosen: Surplus[] = []
+  let left = limit
+  for (const { book, runs } of surplus) {
+    if (left <= 0) break
+    chosen.push({ book, runs: runs.slice(0, left) })
+    left -= runs.length
+  }
+  return chosen
+}
+
+async function writeWatermarks({ directory }: PruneTools, surplus: readonly Surplus[], isForgotten: boolean): Promise<void> {
+  const marks = { ...(await readWatermarks(directory)) }
+  for (const { book } of surplus) {
+    if (isForgotten) delete marks[book.service]
+    else marks[book.service] = unite(marks[book.service] ?? [], book.ledger.covered)
+  }
+  await directory.writeFile(watermarkFile, `${JSON.stringify(marks)}\n`)
+}
+
+/** Something that the kernel will not let go of keeps its slot, and is tried again. */
+async function forgetSlot({ tools, world }: PruneTools, slot: SlotId): Promise<boolean> {
+  try {
+    await tools.runtime.forget(slot)
+  } catch (error) {
+    tools.log.write('warn', `${slot} could not be forgotten: ${String(error)}`)
+    return false
+  }
+  world.lastEpochs.delete(slot)
+  return true
+}
