@@ -5,7 +5,23 @@ import { isPlainObject } from '../../core/config/reader.ts'
 import type { Cron } from '../../ports/cron.ts'
 
 export function wallTimeBy(cron: Cron): WallTime {
-  return { findFault: cron.findFault.bind(cron), isTimezone, timezones: () => Intl.supportedValuesOf('timeZone') }
+  // Thousands of services share a handful of expressions, and each costs a walk through the calendar.
+  const faults = new Map<string, string | null>()
+  const zones = new Map<string, boolean>()
+  return {
+    findFault(expression, timezone) {
+      return remembered(faults, `${timezone} ${expression}`, () => cron.findFault(expression, timezone))
+    },
+    isTimezone: (name) => remembered(zones, name, () => isTimezone(name)),
+    timezones: () => Intl.supportedValuesOf('timeZone'),
+  }
+}
+
+function remembered<Value>(known: Map<string, Value>, key: string, find: () => Value): Value {
+  if (known.has(key)) return known.get(key) as Value
+  const value = find()
+  known.set(key, value)
+  return value
 }
 
 /** Aliases and `UTC` are known to `Intl`, but not all are in its list. Its offsets (`+02:00`) know no summer time: the reader lets none pass. */

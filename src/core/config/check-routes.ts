@@ -75,7 +75,7 @@ function checkPorts(
   },
   problems: ProblemList,
 ): void {
-  const onPort = new Map<number, Owned[]>()
+  const onPort = new Map<number, Map<string, Owned>>()
   for (const one of routes) {
     const { to, path } = one.route
     if (to.kind !== 'port') continue
@@ -87,12 +87,12 @@ function checkPorts(
       duplicatePort(to.port, `the balancer as its ${key}`, `the route of ${one.owner}`, one.at, problems)
     }
     const before = onPort.get(to.port)
-    const first = before?.[0]
-    if (before === undefined || first === undefined) {
-      onPort.set(to.port, [one])
+    if (before === undefined) {
+      onPort.set(to.port, new Map([[path, one]]))
       continue
     }
-    const same = before.find(({ route }) => route.path === path)
+    const [first = one] = before.values()
+    const same = before.get(path)
     if (to.protocol === 'tcp' || (first.route.to.kind === 'port' && first.route.to.protocol === 'tcp')) {
       duplicatePort(to.port, `the route of ${first.owner}`, `the route of ${one.owner}`, one.at, problems)
     } else if (same !== undefined) {
@@ -103,7 +103,7 @@ function checkPorts(
         allowed: 'the same tls and proxyProtocol.accept for all routes of a port',
       })
     }
-    before.push(one)
+    if (same === undefined) before.set(path, one)
   }
 }
 
