@@ -6,14 +6,16 @@ import type { ProcessId } from '../test/processes.ts'
 export interface Row {
   readonly name: string
   readonly value: number
-  readonly unit: 'ms' | 'MB' | '%'
-  /** What we want to stay below; null for a peer's row and for what is only told. */
+  readonly unit: 'ms' | 'MB' | '%' | 'requests' | 'requests/s' | 'runs' | 'kB' | 's'
+  /** What we want to stay below, or as `goal` says; null for a peer's row and for what is only told. */
   readonly target: number | null
   readonly met: boolean | null
   /** The peer, whose own value is in its own row. */
   readonly against: string | null
   /** The peer's value by ours: above 1 we are better. */
   readonly ratio: number | null
+  /** `below` where nothing is said. */
+  readonly goal?: 'below' | 'at least' | 'at most'
 }
 
 export interface Sample {
@@ -43,6 +45,20 @@ export function compare(name: string, unit: Row['unit'], target: number | null, 
       ratio: null,
     })),
   ]
+}
+
+/** One value of ours that has no peer. */
+export function tellOne(
+  name: string,
+  value: number,
+  unit: Row['unit'],
+  aim: { readonly target: number; readonly goal: NonNullable<Row['goal']> } | null,
+): Row {
+  const row = { name, value, unit, against: null, ratio: null } as const
+  if (aim === null) return { ...row, target: null, met: null }
+  const { target, goal } = aim
+  const met = goal === 'below' ? value < target : goal === 'at most' ? value <= target : value >= target
+  return { ...row, target, met, goal }
 }
 
 /** `percent` of the values are at or below it: nearest rank. */
