@@ -283,6 +283,7 @@ export class Daemon {
       observe: () => this.#status.instances(false).filter(({ service, slot }) => service !== balancerName && !isRunSlot(slot)),
       limits: () => this.#ports.runtime.guarantees().limits,
       engineFault: () => this.#ports.images.findFault(),
+      balancerFor: (project) => this.traffic.kindFor(project),
       loadRevision: (number) => this.#revisions.load(number),
     }
   }

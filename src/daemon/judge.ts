@@ -3,6 +3,7 @@
  * between batches, a canary) has none either.
  */
 
+import { balancerName } from '../core/balance/balancer-service.ts'
 import type { ServiceName } from '../core/model/id.ts'
 import { parseSlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
@@ -22,6 +23,9 @@ export interface JudgeOptions {
   /** Whether a new revision of the service is only being tried out. */
   readonly isTriedOut: (name: ServiceName) => boolean
 }
+
+/** Its files are written within moments, or somebody says why not. */
+const balancerLimitMs = 60_000
 
 export class Judge {
   readonly #options: JudgeOptions
@@ -68,7 +72,7 @@ export class Judge {
         trouble !== null
           ? { kind: 'failed', slot: null, message: trouble }
           : view === undefined
-            ? { kind: 'done' }
+            ? this.#unseen(name, nowMs)
             : judgeOne(view, isWaiting)
       verdicts.set(name, verdict)
       if (view !== undefined && isWaiting && verdict.kind === 'moving') waiting.push(view)
@@ -77,6 +81,16 @@ export class Judge {
     if (moving === waiting.length) for (const view of waiting) verdicts.set(view.name, judgeOne(view, false))
     for (const [name, verdict] of verdicts) if (verdict.kind === 'moving') this.#progress.set(name, verdict.progress)
     return verdicts
+  }
+
+  /** Nothing of it is there. The balancer is on its way for as long as there are routes: it comes with its first table. */
+  #unseen(name: ServiceName, nowMs: number): ProgressVerdict {
+    const isComing = name === balancerName && this.#world.project?.services.some(({ routes }) => routes.length > 0) === true
+    if (!isComing) return { kind: 'done' }
+    const progress = this.#progress.get(name) ?? { mark: '', ready: 0, sinceMs: nowMs }
+    const deadlineMs = progress.sinceMs + balancerLimitMs
+    if (nowMs < deadlineMs) return { kind: 'moving', progress, deadlineMs, ready: 0, wanted: 1 }
+    return { kind: 'failed', slot: null, message: `the balancer was not there within ${balancerLimitMs / 1000} s` }
   }
 
   #isWaiting(view: ServiceView, views: ServiceViews): boolean {

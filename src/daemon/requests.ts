@@ -13,6 +13,7 @@ import type { Plan } from '../core/plan/plan.ts'
 import type { Recorded } from '../core/plan/recorded.ts'
 import type { Project, Service } from '../core/model/service.ts'
 import type { InstanceStatus } from '../core/model/status.ts'
+import type { BalancerKind } from '../ports/balancers.ts'
 import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
 import { engineAway } from '../ports/images.ts'
@@ -31,6 +32,8 @@ export interface RequestTools {
   readonly limits: () => readonly ('cpu' | 'memory' | 'pids')[]
   /** Why no container can be started here; null when one can. */
   readonly engineFault: () => Promise<string | null>
+  /** Which balancer the project's routes would have. Throws `E_BALANCER_MISSING` where it asks for one that is not here. */
+  readonly balancerFor: (project: Project) => { readonly balancer?: BalancerKind }
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
 }
 
@@ -282,7 +285,13 @@ function unknownService(world: World, name: string): DarumaError {
 }
 
 function planFor(tools: RequestTools, project: Project, isRollback: boolean): Plan {
-  const outcome = planChanges({ desired: project, recorded: recordedOf(tools.world), observed: tools.observe(), isRollback })
+  const outcome = planChanges({
+    desired: project,
+    recorded: recordedOf(tools.world),
+    observed: tools.observe(),
+    isRollback,
+    ...tools.balancerFor(project),
+  })
   if ('plan' in outcome) return outcome.plan
   const [first] = outcome.problems
   throw new DarumaError(

@@ -14,7 +14,7 @@ import { upstreamId } from '../core/balance/table.ts'
 import { balancer as defaultSettings } from '../core/config/defaults.ts'
 import type { Story } from '../core/model/event.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import type { BalancerSettings, Service } from '../core/model/service.ts'
+import type { BalancerSettings, Project, Service } from '../core/model/service.ts'
 import { processIdentity } from '../core/model/service.ts'
 import type { Wanted } from '../core/rollout/rollout.ts'
 import type { Balancer, BalancerObservation } from '../ports/balancer.ts'
@@ -128,8 +128,11 @@ export class Traffic {
     return ports.some((port) => named.has(String(port))) ? this.#trouble.message : null
   }
 
-  get kind(): BalancerKind | null {
-    return this.#balancer?.kind ?? null
+  /** Which program the routes of the project would have. What runs stays what it is, unless another one is asked for by name. */
+  kindFor({ services, balancer: { program } }: Project): { readonly balancer?: BalancerKind } {
+    const { balancers } = this.#options
+    if (balancers === null || services.every(({ routes }) => routes.length === 0)) return {}
+    return { balancer: (program === 'auto' ? this.#presentKind() : null) ?? balancers.choose(program) }
   }
 
   /** Whether new requests go to this epoch of the slot. */

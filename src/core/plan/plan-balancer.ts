@@ -6,12 +6,20 @@
 import { balancerName } from '../balance/balancer-service.ts'
 import { formatDuration, formatSize } from '../model/quantity.ts'
 import type { BalancerSettings, Project } from '../model/service.ts'
+import { note } from './difference.ts'
 import type { Reason, Step } from './plan.ts'
 import type { PlanInput } from './plan-changes.ts'
 
-/** Nothing where no route was and none will be: then no balancer runs. */
-export function planBalancer({ desired, recorded }: PlanInput): readonly Step[] {
-  if (desired === null || recorded === null || !hasRoutes(desired) || !hasRoutes(recorded.project)) return []
+/** It comes with the first route and goes with the last. */
+export function planBalancer({ desired, recorded, balancer }: PlanInput): readonly Step[] {
+  const [had, has] = [hasRoutes(recorded?.project ?? null), hasRoutes(desired)]
+  const what = balancer === undefined ? 'balancer' : titles[balancer]
+  const line = { service: balancerName, transition: null, warning: null }
+  if (had && !has) return [{ ...line, kind: 'remove', what: 'balancer', reasons: [note('no route is left')] }]
+  if (desired === null || recorded === null || !had) {
+    if (desired === null || !has) return []
+    return [{ ...line, kind: 'create', what, reasons: [note(`listens at ${listPorts(desired)}`)] }]
+  }
   const before = fieldsOf(recorded.project.balancer)
   const after = fieldsOf(desired.balancer)
   const reasons = Object.keys(after)
@@ -23,7 +31,20 @@ export function planBalancer({ desired, recorded }: PlanInput): readonly Step[] 
   return [{ kind: 'update', service: balancerName, what: 'balancer', reasons, transition, warning: null }]
 }
 
-const hasRoutes = ({ services }: Project): boolean => services.some(({ routes }) => routes.length > 0)
+const titles = { haproxy: 'HAProxy', embedded: 'the embedded balancer' } as const
+
+const hasRoutes = (project: Project | null): boolean => project?.services.some(({ routes }) => routes.length > 0) === true
+
+function listPorts({ balancer, services }: Project): string {
+  const ports = services.flatMap(({ routes }) =>
+    routes.flatMap(({ to, tls }) => {
+      if (to.kind === 'port') return [to.port]
+      return tls.kind === 'none' ? [balancer.httpPort] : [balancer.httpPort, balancer.httpsPort]
+    }),
+  )
+  const sorted = [...new Set(ports)].toSorted((a, b) => a - b)
+  return `${sorted.length === 1 ? 'port' : 'ports'} ${sorted.join(', ')}`
+}
 
 function fieldsOf({ limits, acme, ...settings }: BalancerSettings): Readonly<Record<string, string | null>> {
   return {

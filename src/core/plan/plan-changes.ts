@@ -26,6 +26,8 @@ export interface PlanInput {
   readonly observed: readonly InstanceStatus[]
   /** On the way back to an older revision (also when scaling): jobs do not run. */
   readonly isRollback: boolean
+  /** Which program the balancer is, or will be; nothing where nobody can tell. */
+  readonly balancer?: 'haproxy' | 'embedded'
 }
 
 export type PlanOutcome = { readonly plan: Plan } | { readonly problems: readonly Problem[] }
