@@ -12,7 +12,7 @@ export interface Row {
   readonly met: boolean | null
   /** The peer, whose own value is in its own row. */
   readonly against: string | null
-  /** The peer's value by ours: above 1 we are better. */
+  /** The peer's value by ours (of a rate: ours by the peer's): above 1 we are better. */
   readonly ratio: number | null
   /** `below` where nothing is said. */
   readonly goal?: 'below' | 'at least' | 'at most'
@@ -25,26 +25,36 @@ export interface Sample {
 
 /** Our row with each peer's beside it; the first sample is ours. */
 export function compare(name: string, unit: Row['unit'], target: number | null, samples: readonly Sample[]): Row[] {
+  return sideBySide(name, unit, samples, (value) => ({ target, met: target === null ? null : value < target }))
+}
+
+/** The same for what should be large, requests a second. The target is the share of the first peer's rate that ours must reach. */
+export function compareRates(name: string, share: number | null, samples: readonly Sample[]): Row[] {
+  const peer = samples[1]?.value
+  const target = share === null || peer === undefined ? null : share * peer
+  return sideBySide(name, 'requests/s', samples, (value) => ({
+    target,
+    met: target === null ? null : value >= target,
+    ...(target === null ? {} : { goal: 'at least' as const }),
+  }))
+}
+
+function sideBySide(
+  name: string,
+  unit: Row['unit'],
+  samples: readonly Sample[],
+  judge: (value: number) => Pick<Row, 'target' | 'met' | 'goal'>,
+): Row[] {
   const [ours, ...peers] = samples
   if (ours === undefined) throw new Error(`${name} was not measured`)
-  const met = target === null ? null : ours.value < target
-  const base = { name, value: ours.value, unit, target, met }
+  const base = { name, value: ours.value, unit, ...judge(ours.value) }
+  const ratio = (value: number): number => (unit === 'requests/s' ? ours.value / value : value / ours.value)
   const own: Row[] =
     peers.length === 0
       ? [{ ...base, against: null, ratio: null }]
-      : peers.map(({ who, value }) => ({ ...base, against: who, ratio: value / ours.value }))
-  return [
-    ...own,
-    ...peers.map(({ who, value }): Row => ({
-      name: `${name} (${who})`,
-      value,
-      unit,
-      target: null,
-      met: null,
-      against: null,
-      ratio: null,
-    })),
-  ]
+      : peers.map(({ who, value }) => ({ ...base, against: who, ratio: ratio(value) }))
+  const theirs = { unit, target: null, met: null, against: null, ratio: null }
+  return [...own, ...peers.map(({ who, value }): Row => ({ ...theirs, name: `${name} (${who})`, value }))]
 }
 
 /** One value of ours that has no peer. */

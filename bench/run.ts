@@ -19,6 +19,10 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       what: 'memory, and CPU over 60 s, with 50 idle programs',
       load: async () => (await import('./idle.ts')).idle,
     },
+    'balancer-embedded': {
+      what: 'requests a second through the embedded balancer, beside a minimal proxy of node:http and Caddy; its memory',
+      load: async () => (await import('./balancer-embedded.ts')).balancerEmbedded,
+    },
     noop: {
       what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
       load: async () => (await import('./noop.ts')).noop,
@@ -57,7 +61,9 @@ function table(rows: readonly Row[]): string {
   const cells = rows.map((row) => [
     row.name,
     `${round(row.value)} ${row.unit}`,
-    row.target === null ? '' : `${signs[row.goal ?? 'below']} ${row.target} ${row.unit}`,
+    row.target === null
+      ? ''
+      : `${signs[row.goal ?? 'below']} ${Number.isInteger(row.target) ? row.target : round(row.target)} ${row.unit}`,
     row.met === null ? '' : row.met ? 'met' : 'MISSED',
     row.ratio === null ? '' : `${round(row.ratio)}x ${row.ratio >= 1 ? 'better than' : 'of'} ${row.against}`,
   ])
@@ -71,6 +77,6 @@ function round(value: number): string {
 
 function describeAll(): string {
   return Object.entries(benches)
-    .map(([name, { what }]) => `  ${name.padEnd(8)} ${what}`)
+    .map(([name, { what }]) => `  ${name.padEnd(18)} ${what}`)
     .join('\n')
 }

@@ -22,8 +22,11 @@ export interface EmbeddedBalancerOptions {
   readonly entry?: string
 }
 
-/** The young half of the heap: Node's own may grow to more memory than the whole promise is. */
-const youngMegabytes = 1
+/**
+ * For less memory: a small young half of the heap, because Node's own may grow to more than the whole promise is; and no compiler beside the
+ * program, whose jobs pile up on a machine that has no core for it.
+ */
+const nodeOptions = ['--max-semi-space-size=1', '--no-concurrent-recompilation'] as const
 /** The daemon asks every second or so: who has not answered by then is as good as away. */
 const answerMs = 10_000
 
@@ -31,7 +34,7 @@ export function createEmbeddedBalancer(options: EmbeddedBalancerOptions): Balanc
   const directory = join(options.stateDirectory, 'balancer')
   const entry = options.entry ?? defaultEntry()
   const program: BalancerProgram = {
-    command: [options.node, `--max-semi-space-size=${youngMegabytes}`, entry, directory],
+    command: [options.node, ...nodeOptions, entry, directory],
     directory,
     // Each thread's own arena of the C library would keep some megabytes for ever.
     environment: { MALLOC_ARENA_MAX: '1' },
