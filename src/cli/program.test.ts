@@ -23,6 +23,7 @@ const status: StatusAnswer = {
       guarantee: 'strict',
       stoppedByHand: false,
       routes: [],
+      gap: null,
       canary: null,
     },
   ],

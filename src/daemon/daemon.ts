@@ -18,6 +18,7 @@ import type { DaemonEnd, DaemonFacts, DaemonPorts } from './daemon-facts.ts'
 import { EventLog } from './event-log.ts'
 import { reportFailure } from './failure-report.ts'
 import { adopt, loadWanted } from './load.ts'
+import { Gaps } from './gaps.ts'
 import { History } from './history.ts'
 import { makeOrder } from './start-order.ts'
 import type { WantedStart } from './start-order.ts'
@@ -81,12 +82,16 @@ export class Daemon {
     this.#revisions = new Revisions(store)
     this.#secrets = new SecretStore(store, random)
     this.#allotment = new PortAllotment(ports.net, Number.parseInt(directory.stateId.slice(0, 8), 16))
+    const gaps = new Gaps({ world, clock, onGap: (gap) => this.#tellGap(gap) })
     this.traffic = new Traffic({
       ...ports,
       world,
       portOf: (slot) => this.#allotment.portOf(slot),
       tell: (story) => this.events.tell(story),
-      onChange: () => this.#reconciler.nudge(),
+      onChange: () => {
+        gaps.noteAll()
+        this.#reconciler.nudge()
+      },
       certificates: () => ({ held: [], challenges: {} }),
     })
     world.traffic = this.traffic
@@ -111,10 +116,14 @@ export class Daemon {
       checkpoint: ports.checkpoint,
       onChange: () => {
         this.traffic.note()
+        gaps.noteAll()
         this.clockwork.noteWorld()
         this.operations.judge()
       },
-      onSlotChange: () => this.traffic.note(),
+      onSlotChange: (slot) => {
+        this.traffic.note()
+        gaps.note(slot)
+      },
       flushStory,
       tools,
     })
@@ -154,6 +163,7 @@ export class Daemon {
       world,
       portOf: (shell) => this.#allotment.portOf(shell.id),
       canaryOf: (name) => this.operations.trials.statusOf(name),
+      gapOf: (name) => gaps.of(name),
     })
   }
 
@@ -361,6 +371,13 @@ export class Daemon {
     const isVacant = [...world.shells.values()].every(({ slot }) => slot.occupancy.kind === 'vacant')
     if (!isIdle || !isVacant) this.#busyAtMs = this.#ports.clock.now()
     return this.#facts.isOnDemand && this.#ports.clock.now() - this.#busyAtMs >= idleLimitMs
+  }
+
+  #tellGap({ shell, gapMs, cause }: { readonly shell: SlotShell; readonly gapMs: number; readonly cause: string }): void {
+    const at = shell.slot.occupancy
+    const epoch = at.kind === 'vacant' ? null : at.epoch
+    this.events.tell({ kind: 'replaced', slot: shell.id, epoch, message: `gap ${gapMs} ms`, cause })
+    this.operations.noteGap(shell.id, gapMs)
   }
 
   #tell(kind: Parameters<EventLog['tell']>[0]['kind'], message: string, cause: string | null): void {

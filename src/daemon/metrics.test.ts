@@ -24,6 +24,7 @@ const status: StatusAnswer = {
       guarantee: 'available',
       stoppedByHand: false,
       routes: [],
+      gap: null,
       canary: null,
     },
   ],

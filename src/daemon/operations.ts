@@ -4,8 +4,8 @@
  * fails, a change of revision is rolled back as a whole, and the operation fails with the reason where it happened.
  */
 
-import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
-import { asServiceName } from '../core/model/id.ts'
+import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import { asServiceName, parseSlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import type { BalancerObservation } from '../ports/balancer.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
@@ -65,6 +65,7 @@ export class Operations {
   readonly #judge: Judge
   readonly #said = new Map<ServiceName, string>()
   readonly trials: Trials
+  readonly #gapMs = new Map<ServiceName, number>()
   #timer: Timer | null = null
 
   constructor(options: OperationsOptions) {
@@ -120,6 +121,15 @@ export class Operations {
       .finally(() => {
         this.#isJudging = false
       })
+  }
+
+  /** How long nobody was there when this slot's instance was replaced: said now, and the worst of them once more at the end. */
+  noteGap(slot: SlotId, gapMs: number): void {
+    const watched = this.#current
+    if (watched === null) return
+    const { service } = parseSlotId(slot)
+    this.#gapMs.set(service, Math.max(gapMs, this.#gapMs.get(service) ?? 0))
+    say(watched, { kind: 'progress', service, slot, message: `gap ${gapMs} ms`, ready: 0, wanted: 0 })
   }
 
   isKnown(id: string): boolean {
@@ -246,6 +256,7 @@ export class Operations {
   #watched(record: OperationRecord): Watched {
     this.#judge.forget()
     this.#said.clear()
+    this.#gapMs.clear()
     this.trials.restore(record.trials ?? {})
     return { record, lines: [], followers: new Set(), startedMs: this.#options.clock.now() }
   }
@@ -284,7 +295,9 @@ export class Operations {
 
   #wordForDone(record: OperationRecord, name: ServiceName): string {
     if (this.#world.wantedOf(name) === null) return 'ended'
-    return record.state === 'rolling-back' ? `back on revision ${record.base}` : 'done'
+    const gapMs = this.#gapMs.get(name)
+    const gap = gapMs === undefined ? '' : `, gap ${gapMs} ms`
+    return `${record.state === 'rolling-back' ? `back on revision ${record.base}` : 'done'}${gap}`
   }
 
   #sayProgress(

@@ -7,7 +7,7 @@ import { asRevisionNumber, parseSlotId } from '../core/model/id.ts'
 import { slotCount } from '../core/model/service.ts'
 import type { Service } from '../core/model/service.ts'
 import { hasProbes } from '../core/instance/health.ts'
-import type { CanaryStatus, InstanceStatus, ServiceStatus } from '../core/model/status.ts'
+import type { CanaryStatus, GapStatus, InstanceStatus, ServiceStatus } from '../core/model/status.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Runtime, Usage } from '../ports/runtime.ts'
 import type { SlotShell } from './slot-shell.ts'
@@ -28,6 +28,7 @@ export interface StatusReaderOptions {
   readonly clock: Clock
   readonly portOf: (shell: SlotShell) => number | null
   readonly canaryOf: (name: ServiceName) => CanaryStatus | null
+  readonly gapOf: (name: ServiceName) => GapStatus | null
 }
 
 export class StatusReader {
@@ -36,10 +37,12 @@ export class StatusReader {
   readonly #clock: Clock
   readonly #portOf: (shell: SlotShell) => number | null
   readonly #canaryOf: (name: ServiceName) => CanaryStatus | null
+  readonly #gapOf: (name: ServiceName) => GapStatus | null
   readonly #samples = new Map<string, UsageSample>()
 
   constructor(options: StatusReaderOptions) {
     this.#canaryOf = options.canaryOf
+    this.#gapOf = options.gapOf
     this.#world = options.world
     this.#runtime = options.runtime
     this.#clock = options.clock
@@ -65,6 +68,7 @@ export class StatusReader {
         guarantee: service.guarantee,
         stoppedByHand: this.#world.stoppedByHand.has(service.name),
         routes: this.#world.project === null ? [] : routesOf(service, this.#world.project.balancer),
+        gap: this.#gapOf(service.name),
         canary: this.#canaryOf(service.name),
       }
     })

@@ -188,3 +188,36 @@ test('a service with routes that goes is drained, and its balancer with it when 
   assert.ok(await machine.runUntil(() => machine.kernel.running().length === 1, 60_000))
   assert.deepEqual(machine.kernel.violations, [])
 })
+
+test('the gap of what is replaced in place is measured, told in the operation, the story and the status', async () => {
+  const machine = new SimulatedMachine(8)
+  machine.kernel.isCalm = true
+  const services = (version: string): readonly Service[] => [
+    web(`serve ${version}`, 1, { scale: { kind: 'singleton' }, update: { ...web('', 1).update, order: 'stop-first' } }),
+    aService('worker', `serve ${version}`),
+  ]
+  await up(machine, services('v1'))
+  assert.equal(machine.daemon?.status().services[0]?.gap, null)
+  assert.equal(await machine.apply(services('v2')), null)
+  const lines: string[] = []
+  const { daemon } = machine
+  daemon?.operations.follow(daemon.operations.current?.id ?? '', (line) => {
+    if (line.kind === 'progress' && line.message.includes('gap')) lines.push(`${line.slot ?? line.service}: ${line.message}`)
+  })
+  let awayMs = 0
+  let beforeMs = machine.clock.now()
+  machine.watch = () => {
+    if (machine.balancer.serving('web').length === 0) awayMs += machine.clock.now() - beforeMs
+    beforeMs = machine.clock.now()
+  }
+  assert.ok(await machine.settle(60_000))
+  const [first, second] = machine.daemon?.status().services ?? []
+  const webMs = first?.gap?.lastMs ?? 0
+  assert.ok(webMs > 0 && Math.abs(webMs - awayMs) <= 100, `told ${webMs} ms, ${awayMs} ms were seen`)
+  // Without a route it is away from its end until its successor is ready.
+  assert.ok((second?.gap?.lastMs ?? 0) >= 100, JSON.stringify(second?.gap))
+  const expected = ['web/0', 'web', 'worker/0', 'worker']
+  assert.deepEqual(lines.map((line) => line.split(':')[0]).toSorted(), expected.toSorted())
+  const told = (await daemon?.events.read(0, 1000))?.filter(({ kind }) => kind === 'replaced').map(({ slot }) => slot)
+  assert.deepEqual(told?.toSorted(), ['web/0', 'worker/0'])
+})

@@ -40,6 +40,7 @@ const service = (fields: Partial<ServiceStatus>): ServiceStatus => ({
   guarantee: 'strict',
   stoppedByHand: false,
   routes: [],
+  gap: null,
   canary: null,
   ...fields,
 })
@@ -129,4 +130,22 @@ test('a service in good health has no line under it', () => {
     { palette: noColour, columns: Infinity, nowMs },
   )
   assert.equal(lines.length, 6)
+})
+
+test('a service tells where it is reached, what is only tried out, and how long a change took it away', () => {
+  const canary = { share: 0.05, forMs: 120_000, heldMs: 33_400, ready: 1, requests: 1203, failed: 2 }
+  const services = [
+    service({ routes: [{ url: 'https://shop.example/api' }], canary }),
+    service({ service: worker, kind: 'singleton', desired: 1, ready: 1, gap: { lastMs: 412, worstMs: 900 } }),
+  ]
+  const instances = [instance({}), instance({ service: worker, slot: slotId(worker, 0) })]
+  const lines = renderStatus({ ...status, services, instances }, { palette: noColour, columns: 120, nowMs })
+  assert.deepEqual(
+    lines.map((line) => line.trim()).filter((line) => /^[→└]/.test(line)),
+    [
+      '→ https://shop.example/api',
+      '└ canary: 1 ready, 5 % of requests, 33 of 120 s, 1203 requests, 2 failed',
+      '└ gap 412 ms at the last change, 900 ms at worst',
+    ],
+  )
 })

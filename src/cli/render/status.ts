@@ -3,7 +3,7 @@
  * stands under the row that needs one.
  */
 
-import type { InstanceStatus, HealthState, SlotState } from '../../core/model/status.ts'
+import type { CanaryStatus, GapStatus, HealthState, InstanceStatus, SlotState } from '../../core/model/status.ts'
 import type { OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
 import type { Paint, Palette } from '../colour.ts'
 import { formatAge, formatBytes, formatCores } from './quantity.ts'
@@ -96,6 +96,7 @@ function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view
   const isRunning = instance.pid !== null
   const byHand = first?.stoppedByHand === true ? `stopped by hand: daruma start ${first.service}` : null
   const reason = instance.reason ?? byHand
+  const facts = first === null ? [] : factsOf(first, palette)
   return {
     cells: [
       first === null ? '' : palette.bold(instance.service),
@@ -111,9 +112,29 @@ function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view
       instance.port === null ? '-' : String(instance.port),
       instance.provenAt === null ? '-' : `${formatAge(instance.provenAt, nowMs)} ago`,
     ],
-    notes: reason === null ? [] : [note(reason, palette)],
+    notes: [...(reason === null ? [] : [note(reason, palette)]), ...facts],
   }
 }
+
+/** What is worth a line of its own: where the service is reached, what of it is only tried out, how long a change took it away. */
+function factsOf(service: ServiceStatus, palette: Palette): string[] {
+  // A daemon of the version before tells none of this.
+  const { routes = [], canary = null, gap = null } = service
+  return [
+    ...routes.map(({ url }) => palette.dim(`→ ${sanitise(url, false)}`)),
+    ...(canary === null ? [] : [palette.cyan(`└ ${describeCanary(canary)}`)]),
+    ...(gap === null ? [] : [palette.dim(`└ ${describeGap(gap)}`)]),
+  ]
+}
+
+function describeCanary({ share, ready, heldMs, forMs, requests, failed }: CanaryStatus): string {
+  const part = `${Number((share * 100).toFixed(1))} % of requests`
+  const time = `${Math.floor(heldMs / 1000)} of ${Math.round(forMs / 1000)} s`
+  return `canary: ${ready} ready, ${part}, ${time}, ${requests} requests, ${failed} failed`
+}
+
+const describeGap = ({ lastMs, worstMs }: GapStatus): string =>
+  lastMs === worstMs ? `gap ${lastMs} ms at the last change` : `gap ${lastMs} ms at the last change, ${worstMs} ms at worst`
 
 const note = (text: string, palette: Palette): string => palette.yellow(`└ ${sanitise(text, false)}`)
 

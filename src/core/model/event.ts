@@ -37,6 +37,7 @@ export type EventKind =
   | 'operation-failed'
   | 'rolling-back'
   | 'rolled-back'
+  | 'replaced'
   | 'assigned'
   | 'retired'
   | 'engine-away'

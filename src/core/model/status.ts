@@ -63,6 +63,12 @@ export interface CanaryStatus {
   readonly failed: number
 }
 
+/** How long nobody was there when an instance was replaced in place; since the daemon began. */
+export interface GapStatus {
+  readonly lastMs: number
+  readonly worstMs: number
+}
+
 export interface RouteStatus {
   /** Where it is reached: `https://shop.example.com/api`, `http://:8080/`, `tcp://:5432`. */
   readonly url: string
@@ -76,6 +82,8 @@ export interface ServiceStatus {
   readonly guarantee: 'strict' | 'available'
   readonly stoppedByHand: boolean
   readonly routes: readonly RouteStatus[]
+  /** Null where nothing was replaced in place yet. */
+  readonly gap: GapStatus | null
   /** Null while nothing is tried out. */
   readonly canary: CanaryStatus | null
 }
