@@ -1,6 +1,6 @@
 /** What may be written for `balancer`. The sentences are those of `docs/reference/config.md`. */
 
-import type { Duration, Size } from './service.ts'
+import type { Duration, Size } from './quantity.ts'
 
 export interface Balancer {
   /**

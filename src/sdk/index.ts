@@ -12,7 +12,8 @@ export type { ProxyProtocol, Route, TlsFiles } from './route.ts'
 export type { Schedule } from './schedule.ts'
 export type { Secret } from './secret.ts'
 export { secret } from './secret.ts'
-export type { Canary, Command, Duration, Environment, Health, Probe, Restart, Service, Size, Stop, Update } from './service.ts'
+export type { Duration, Size } from './quantity.ts'
+export type { Canary, Command, Environment, Health, Probe, Restart, Service, Stop, Update } from './service.ts'
 
 /**
  * Declares a project: an object, or a function of the stage that returns one.

@@ -1,6 +1,6 @@
 /** What may be written for `schedule`. The sentences are those of `docs/reference/config.md`. */
 
-import type { Duration } from './service.ts'
+import type { Duration } from './quantity.ts'
 
 export interface Schedule {
   /** When it runs. Default: required. */

@@ -1,6 +1,6 @@
 /** What the config's schedules are judged by: a cron library, and the time zones that this Node knows. */
 
-import type { WallTime } from '../../core/config/normalise-schedule.ts'
+import type { WallTime } from '../../core/config/config-context.ts'
 import { isPlainObject } from '../../core/config/reader.ts'
 import type { Cron } from '../../ports/cron.ts'
 

@@ -24,7 +24,7 @@ test('an image alone is enough: its own command, directory and user, and a port 
 test('every key of an image at its fullest reaches the normal form, without root', () => {
   const service = serviceOf(
     {
-      image: 'registry.example.com:5000/team/app:1.2@sha256:' + 'a'.repeat(64),
+      image: 'images.example.com:5000/team/app:1.2@sha256:' + 'a'.repeat(64),
       command: ['serve', '--fast'],
       singleton: true,
       pull: 'always',
@@ -47,7 +47,7 @@ test('every key of an image at its fullest reaches the normal form, without root
     { container, command, directory, user, volumes, limits, check: health.readiness?.check },
     {
       container: {
-        image: { from: 'registry', reference: 'registry.example.com:5000/team/app:1.2@sha256:' + 'a'.repeat(64) },
+        image: { from: 'registry', reference: 'images.example.com:5000/team/app:1.2@sha256:' + 'a'.repeat(64) },
         pull: 'always',
         registry: {
           username: 'shop',
@@ -120,7 +120,7 @@ test('references as Docker writes them are taken, and others are not', () => {
     const [line = '', ...more] = refusalsOf({ services: { web: { image } } })
     assert.deepEqual(more, [])
     assert.match(line, /^E_CONFIG_VALUE web\.image: .* is not accepted here \| a reference such as/)
-    assert.ok(line!.endsWith(`| ${suggestion}`), line)
+    assert.ok(line.endsWith(`| ${suggestion}`), line)
   }
 })
 

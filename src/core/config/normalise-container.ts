@@ -2,7 +2,7 @@
 
 import type { Container, ImageSource, PortRequest } from '../model/service.ts'
 import type { WrittenImage } from './container-keys.ts'
-import type { ConfigContext } from './normalise-service.ts'
+import type { ConfigContext } from './config-context.ts'
 import type { Place, ProblemList } from './problem-list.ts'
 import { resolvePath } from './resolve-path.ts'
 import type { WrittenService } from './service-keys.ts'

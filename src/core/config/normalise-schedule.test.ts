@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { projectOf, refusalsOf, serviceOf } from '../../../test/support/config-bed.ts'
 import { schedule } from './defaults.ts'
-import type { WallTime } from './normalise-schedule.ts'
+import type { WallTime } from './config-context.ts'
 
 /** Knows three time zones, and that nothing fires on the 30th of February; the real one is held by the tests of the loader. */
 const wallTime: WallTime = {

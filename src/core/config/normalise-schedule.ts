@@ -4,21 +4,13 @@
  */
 
 import type { Scale, Schedule } from '../model/service.ts'
+import type { WallTime } from './config-context.ts'
 import * as defaults from './defaults.ts'
 import { nearest } from './nearest.ts'
 import type { Place, ProblemList } from './problem-list.ts'
 import { cronNoun } from './schedule-keys.ts'
 import type { WrittenService } from './service-keys.ts'
 import { quote } from './show.ts'
-
-/** What is known of wall time: `ports/cron.ts` and the time zones of this machine. */
-export interface WallTime {
-  /** Why the expression cannot be used in the time zone, or never fires, as a sentence that names it; null when it can. */
-  readonly findFault: (cron: string, timezone: string) => string | null
-  /** Aliases (`Asia/Calcutta`) are time zones too. */
-  readonly isTimezone: (name: string) => boolean
-  readonly timezones: () => readonly string[]
-}
 
 const kinds = ['replicas', 'singleton', 'job', 'schedule'] as const
 

@@ -15,28 +15,18 @@ import type {
   Service,
   VolumeMount,
 } from '../model/service.ts'
+import type { ConfigContext } from './config-context.ts'
 import * as defaults from './defaults.ts'
 import { checkNetwork, normaliseContainer } from './normalise-container.ts'
 import { normaliseHealth } from './normalise-health.ts'
 import { normaliseRoutes } from './normalise-routes.ts'
-import { normaliseScale, type WallTime } from './normalise-schedule.ts'
+import { normaliseScale } from './normalise-schedule.ts'
 import { normaliseRestart, normaliseUpdate } from './normalise-update.ts'
 import type { Place, ProblemList } from './problem-list.ts'
 import { resolvePath } from './resolve-path.ts'
 import { readService, type WrittenService } from './service-keys.ts'
 import { quote } from './show.ts'
 import type { WrittenDependency } from './value-readers.ts'
-
-export interface ConfigContext {
-  /** Absolute folder of the config file. */
-  readonly directory: string
-  readonly stage: string | null
-  /** Whether Daruma runs as root. */
-  readonly root: boolean
-  readonly hostMemoryBytes: number
-  /** Null where no schedule is to be judged. */
-  readonly wallTime: WallTime | null
-}
 
 /** A service without its dependencies, whose conditions depend on the others. `isSound` is false when a problem was reported. */
 export interface Draft {

@@ -50,7 +50,6 @@ const domain: Reader<string> = {
     if (typeof value !== 'string') return refuseType(value, domainNoun, at, problems)
     const lower = value.toLowerCase()
     if (isDomain(lower)) return lower
-    // oxlint-disable-next-line no-control-regex -- All of ASCII is meant.
     if (!/^[\u0000-\u007f]*$/.test(value)) {
       problems.add('E_CONFIG_VALUE', at, `${quote(value)} has letters that are not ASCII`, {
         allowed: "the name as it stands in DNS (punycode), such as 'xn--bcher-kva.example' for bücher.example",

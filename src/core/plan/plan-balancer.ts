@@ -8,10 +8,17 @@ import { formatDuration, formatSize } from '../model/quantity.ts'
 import type { BalancerSettings, Project } from '../model/service.ts'
 import { note } from './difference.ts'
 import type { Reason, Step } from './plan.ts'
-import type { PlanInput } from './plan-changes.ts'
+import type { Recorded } from './recorded.ts'
+
+interface BalancerInput {
+  readonly desired: Project | null
+  readonly recorded: Recorded | null
+  /** Which program the balancer is, or will be; nothing where nobody can tell. */
+  readonly balancer?: 'haproxy' | 'embedded'
+}
 
 /** It comes with the first route and goes with the last. */
-export function planBalancer({ desired, recorded, balancer }: PlanInput): readonly Step[] {
+export function planBalancer({ desired, recorded, balancer }: BalancerInput): readonly Step[] {
   const [had, has] = [hasRoutes(recorded?.project ?? null), hasRoutes(desired)]
   const what = balancer === undefined ? 'balancer' : titles[balancer]
   const line = { service: balancerName, transition: null, warning: null }
