@@ -15,6 +15,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -244,8 +245,11 @@ function readIfThere(path: string): string | null {
 }
 
 /** What a keeper writes for a process, the daemon writes for a container: in place, into the space that was reserved. */
-export function writeBeginning(directory: string, statLine: string): void {
-  overwrite(join(directory, 'started'), statLine)
+export function writeBeginning(directory: string, statLine: string, startedAt: string): void {
+  const path = join(directory, 'started')
+  overwrite(path, statLine)
+  // The file's time is the time of the start, as it is where the keeper writes it.
+  utimesSync(path, new Date(startedAt), new Date(startedAt))
 }
 
 export function writeExit(directory: string, exit: Exit): void {

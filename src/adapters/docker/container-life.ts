@@ -217,7 +217,8 @@ export class ContainerLife {
     this.#beginning = { kind: 'started', pid, startTicks, startedAt: found.startedAt }
     // Fields that we do not know are 0: only the pid and the start time are ever read.
     const line = `${pid} (container) S ${Array.from({ length: 18 }, () => '0').join(' ')} ${startTicks} 0`
-    this.#write(() => writeBeginning(this.#directory, line))
+    const { startedAt } = found
+    this.#write(() => writeBeginning(this.#directory, line, startedAt))
     if (isNews) this.#emit({ kind: 'started', ...this.instance, pid, startTicks, startedAt: found.startedAt })
   }
 

@@ -1,0 +1,154 @@
+/** The runtime of containers on a state directory of its own and a {@link LabEngine}; events are kept whole and in order. */
+
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+import { type Containers, createContainers, type DockerOptions } from '../../src/adapters/docker/index.ts'
+import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
+import type { Container } from '../../src/core/model/service.ts'
+import type { Checkpoint } from '../../src/ports/checkpoint.ts'
+import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
+import { makeWorkshop } from '../clean-up.ts'
+import { until } from '../processes.ts'
+import type { LabEngine } from './lab-engine.ts'
+
+export const web: SlotId = slotId(asServiceName('web'), 0)
+
+export const instance = (epoch: number, slot: SlotId = web): InstanceRef => ({ slot, epoch: asEpoch(epoch) })
+
+export const aContainer = (over: Partial<Container> = {}): Container => ({
+  image: { from: 'registry', reference: 'bb:1' },
+  pull: 'missing',
+  registry: null,
+  port: null,
+  readOnly: false,
+  capabilities: [],
+  network: 'none',
+  ...over,
+})
+
+/** Short, so that a test of a frozen engine takes seconds. */
+const limits = { askMs: 1500, workMs: 4000, retryMs: 100, pollMs: 500 } as const
+
+export class ContainerBed {
+  readonly state: string
+  readonly stateId: string = randomBytes(8).toString('hex')
+  readonly events: RuntimeEvent[] = []
+  readonly faults: (string | null)[] = []
+  readonly warnings: string[] = []
+  readonly engine: LabEngine
+  containers!: Containers
+  discovery!: Discovery
+
+  private constructor(engine: LabEngine) {
+    this.engine = engine
+    this.state = join(makeWorkshop(), 'state')
+    mkdirSync(this.state)
+  }
+
+  static async open(t: TestContext, engine: LabEngine, options: Partial<DockerOptions> = {}): Promise<ContainerBed> {
+    const bed = new ContainerBed(engine)
+    t.after(() => bed.#destroy())
+    await bed.reopen(options)
+    return bed
+  }
+
+  get runtime(): Runtime {
+    return this.containers.runtime
+  }
+
+  /** What a new daemon does after the old one was killed: nothing is ended, everything is found again. */
+  async reopen(options: Partial<DockerOptions> = {}): Promise<void> {
+    await this.containers?.runtime[Symbol.asyncDispose]()
+    this.events.length = 0
+    this.faults.length = 0
+    this.containers = createContainers({
+      stateDirectory: this.state,
+      stateId: this.stateId,
+      environment: this.engine.environment,
+      checkpoint: null as Checkpoint,
+      log: { write: (_level, message, detail) => this.warnings.push(`${message} ${JSON.stringify(detail)}`) },
+      onEngine: (fault) => this.faults.push(fault),
+      limits,
+      ...options,
+    })
+    this.discovery = await this.runtime.discover((event) => this.events.push(event))
+  }
+
+  order(
+    epoch: number,
+    command: readonly string[],
+    more: Partial<StartOrder> & { readonly container?: StartOrder['container'] } = {},
+  ): StartOrder {
+    return {
+      ...instance(epoch),
+      command,
+      directory: '',
+      environment: { DARUMA_SLOT: more.slot ?? web, DARUMA_EPOCH: `${epoch}` },
+      user: null,
+      limits: { cpuCores: null, memoryBytes: null, pids: null },
+      volumes: [],
+      container: { container: aContainer(), project: 'test', password: null, port: null },
+      note: `{"epoch":${epoch}}`,
+      ...more,
+    }
+  }
+
+  async run(
+    epoch: number,
+    command: readonly string[],
+    more: Partial<StartOrder> = {},
+  ): Promise<Extract<RuntimeEvent, { kind: 'started' }>> {
+    const refusal = await this.runtime.start(this.order(epoch, command, more))
+    if (refusal !== null) throw new Error(`refused: ${JSON.stringify(refusal)}`)
+    return this.event('started', epoch, more.slot)
+  }
+
+  async event<Kind extends RuntimeEvent['kind']>(
+    kind: Kind,
+    epoch: number,
+    slot: SlotId = web,
+    limitMs: number = 20_000,
+  ): Promise<Extract<RuntimeEvent, { kind: Kind }>> {
+    const find = (): RuntimeEvent | undefined =>
+      this.events.find((event) => event.kind === kind && event.epoch === epoch && event.slot === slot)
+    try {
+      return (await until(`${kind} of epoch ${epoch}`, limitMs, () => find() ?? null)) as Extract<RuntimeEvent, { kind: Kind }>
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; seen: ${JSON.stringify(this.events)}\n${this.warnings.join('\n')}`, {
+        cause: error,
+      })
+    }
+  }
+
+  name(slot: SlotId = web): string {
+    return `daruma-${this.stateId}-${slot.replace('/', '.')}`
+  }
+
+  /** Of this state, in whatever condition. */
+  list(): readonly string[] {
+    return this.engine
+      .docker(
+        'ps',
+        '-a',
+        '--filter',
+        `label=daruma.state=${this.stateId}`,
+        '--format',
+        '{{.Names}} {{.Label "daruma.epoch"}} {{.State}}',
+      )
+      .split('\n')
+      .filter((line) => line !== '')
+  }
+
+  log(slot: SlotId = web): string {
+    return readFileSync(join(this.state, 'slots', slot.replace('/', '.'), 'log'), 'utf8')
+  }
+
+  async #destroy(): Promise<void> {
+    await this.containers?.runtime[Symbol.asyncDispose]()
+    if (!(await this.engine.ping())) return
+    for (const line of this.list()) this.engine.docker('rm', '-f', line.split(' ')[0] ?? '')
+  }
+}
