@@ -1,6 +1,7 @@
 /** What a daemon is told about itself and its host, and how it ends. */
 
 import type { Balancers } from '../ports/balancers.ts'
+import type { CertificateKeeper } from '../ports/certificates.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
@@ -22,6 +23,8 @@ export interface DaemonPorts {
   readonly commands: CommandRunner
   /** Null where no service can have a route, as in tests of the rest. */
   readonly balancers: Balancers | null
+  /** Null where no certificate is fetched, or joined from files. */
+  readonly certificates: CertificateKeeper | null
   readonly clock: Clock
   /** Loaded when the first schedule is there. */
   readonly cron: () => Promise<Cron>

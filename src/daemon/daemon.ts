@@ -92,7 +92,6 @@ export class Daemon {
         gaps.noteAll()
         this.#reconciler.nudge()
       },
-      certificates: () => ({ held: [], challenges: {} }),
     })
     world.traffic = this.traffic
     this.#pauses = new Pauses(clock, () => this.#reconciler.nudge())

@@ -25,6 +25,7 @@ export const keys = {
   claims: 'claims',
   traffic: 'traffic',
   secretKey: 'secret-key',
+  certificate: (domain: string): string => `certificate/${domain}`,
   revision: (number: number): string => `revision/${padded(number)}`,
   fate: (number: number): string => `fate/${padded(number)}`,
   slot: (slot: SlotId): string => `slot/${slot}`,

@@ -8,7 +8,7 @@
 
 import { balancerKindOf, balancerService, balancerSlot } from '../core/balance/balancer-service.ts'
 import { makeTable } from '../core/balance/make-table.ts'
-import type { HeldCertificate, RoutedService } from '../core/balance/make-table.ts'
+import type { RoutedService } from '../core/balance/make-table.ts'
 import type { RoutingTable, UpstreamId } from '../core/balance/table.ts'
 import { upstreamId } from '../core/balance/table.ts'
 import { balancer as defaultSettings } from '../core/config/defaults.ts'
@@ -19,11 +19,14 @@ import { processIdentity } from '../core/model/service.ts'
 import type { Wanted } from '../core/rollout/rollout.ts'
 import type { Balancer, BalancerObservation } from '../ports/balancer.ts'
 import type { BalancerKind, Balancers } from '../ports/balancers.ts'
+import type { CertificateKeeper } from '../ports/certificates.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Log } from '../ports/log.ts'
+import type { Random } from '../ports/random.ts'
 import type { Store } from '../ports/store.ts'
 import { carriersOf, drainingShells, isPresumed, routedServices } from './carriers.ts'
+import { Certificates } from './certificates.ts'
 import { keys, put, readRecord } from './records.ts'
 import type { TrafficRecord } from './records.ts'
 import type { SlotShell } from './slot-shell.ts'
@@ -39,11 +42,9 @@ export interface TrafficOptions {
   readonly tell: (story: Story) => void
   /** Something about what is in force has changed: slots may be ready, or in trouble, that were not. */
   readonly onChange: () => void
-  /** What there is to show; filled by whoever fetches certificates. */
-  readonly certificates: () => {
-    readonly held: readonly HeldCertificate[]
-    readonly challenges: Readonly<Record<string, string>>
-  }
+  /** Null where there are none: routes with TLS are then served without. */
+  readonly certificates: CertificateKeeper | null
+  readonly random: Random
 }
 
 /** Why the balancer does not do what the table says. */
@@ -63,6 +64,7 @@ const answerLimitMs = 20_000
 export class Traffic {
   readonly #options: TrafficOptions
   readonly #world: World
+  readonly #certificates: Certificates
   #balancer: Balancer | null = null
   #service: Service | null = null
   /** Whether there are routes; null until the first look. */
@@ -84,6 +86,7 @@ export class Traffic {
   constructor(options: TrafficOptions) {
     this.#options = options
     this.#world = options.world
+    this.#certificates = new Certificates({ ...options, project: () => options.world.project, traffic: this })
   }
 
   /** What an earlier daemon had put in force. */
@@ -171,6 +174,7 @@ export class Traffic {
 
   close(): void {
     this.#isClosed = true
+    this.#certificates.close()
     this.#timer?.cancel()
   }
 
@@ -200,6 +204,7 @@ export class Traffic {
   }
 
   async #look(): Promise<void> {
+    this.#certificates.note()
     const services = routedServices(this.#world)
     if (services.length === 0) return this.#leave()
     if (this.#options.balancers === null) throw new DarumaError('E_BALANCER_MISSING', 'This daemon has no balancer.')
@@ -216,7 +221,7 @@ export class Traffic {
   }
 
   #table(services: readonly RoutedService[]): RoutingTable {
-    const { held, challenges } = this.#options.certificates()
+    const { held, challenges } = this.#certificates
     const carriers = carriersOf(this.#world, { record: this.#record, portOf: this.#options.portOf })
     return makeTable({ settings: this.#settings(), services, carriers, certificates: held, challenges })
   }

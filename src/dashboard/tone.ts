@@ -45,6 +45,7 @@ const bad: ReadonlySet<string> = new Set<RecordedEvent['kind']>([
   'disk-full',
   'operation-failed',
   'database-replaced',
+  'certificate-failed',
 ])
 
 const uneasy: ReadonlySet<string> = new Set<RecordedEvent['kind']>([

@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createCertificateKeeper } from '../adapters/acme/index.ts'
 import { nodeClock } from '../adapters/node/clock.ts'
 import { nodeCommandRunner } from '../adapters/node/command.ts'
 import { stderrLog } from '../adapters/node/log.ts'
@@ -104,6 +105,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       net: createNet({ version }),
       commands: nodeCommandRunner,
       balancers: createBalancers({ stateDirectory: directory.path }),
+      certificates: createCertificateKeeper({ stateDirectory: directory.path, node: process.execPath }),
       clock: nodeClock,
       cron: async () => (await import('../adapters/croner/index.ts')).cronerCron,
       random: nodeRandom,

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect as http2Connect } from 'node:http2'
-import { request, Agent } from 'node:http'
+import { request, Agent, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { describe, it } from 'node:test'
@@ -98,7 +98,7 @@ function life(make: MakeBalancer): void {
     const ask = async (): Promise<{ readonly text: string; readonly localPort: number | undefined }> => {
       const sending = request({ host: '127.0.0.1', port, agent, headers: { host: 'a.test' } })
       sending.end()
-      const [response] = (await once(sending, 'response')) as [import('node:http').IncomingMessage]
+      const [response] = (await once(sending, 'response')) as [IncomingMessage]
       let text = ''
       for await (const chunk of response) text += String(chunk)
       return { text, localPort: sending.socket?.localPort }
@@ -291,7 +291,7 @@ function changes(make: MakeBalancer): void {
   it('fifty changes under load: no request fails, and each is executed exactly once', async () => {
     await using bed = openBed(make)
     const port = await bed.freePort()
-    const handler = (request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse): void => {
+    const handler = (request: IncomingMessage, response: ServerResponse): void => {
       const delay = Number(new URL(request.url ?? '/', 'http://a').searchParams.get('ms') ?? 0)
       setTimeout(() => response.end('done'), delay)
     }
@@ -749,7 +749,7 @@ function tunnels(make: MakeBalancer): void {
     await bed.start(simple(port, [makeUpstream(91, await bed.freePort())]))
     const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
     socket.on('error', () => undefined)
-    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, import('node:http').IncomingMessage]
+    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
     assert.ok(response.statusCode === 502 || response.statusCode === 503, String(response.statusCode))
     socket.terminate()
   })
@@ -787,7 +787,7 @@ async function echoServer(bed: Bed): Promise<TcpUpstream> {
   const sockets = new WebSocketServer({ noServer: true })
   return await bed.serve(undefined, (request, socket, head) =>
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      webSocket.on('message', (data) => webSocket.send(String(data as Buffer)))
+      webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }))
     }),
   )
 }

@@ -191,6 +191,7 @@ export class SimulatedMachine {
           },
         },
         commands: { run: async () => ({ code: 0, output: '' }) },
+        certificates: null,
         balancers: { choose: () => 'embedded', open: async () => this.balancer.handle(pass) },
         clock,
         cron: async () => cronerCron,

@@ -112,7 +112,7 @@ export function openBed(make: MakeBalancer): Bed {
       await once(server, 'close')
       return port
     },
-    async serve(handler = answerPlainly, onUpgrade = undefined) {
+    async serve(handler = answerPlainly, onUpgrade) {
       const executed: string[] = []
       const requests: IncomingMessage[] = []
       const server = createServer((request, response) => {

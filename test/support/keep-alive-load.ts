@@ -46,7 +46,7 @@ export function startLoad(options: {
       if (because !== null) failures.push({ id, method, because })
     })
     open.add(done)
-    void done.then(() => open.delete(done))
+    void done.finally(() => open.delete(done))
   }
 
   const loop = (async () => {

@@ -28,7 +28,8 @@ const answerLimitMs = 5000
 /** Rejects with `E_BALANCER_AWAY` where nobody listens or answers, at once or later. */
 export async function converse(directory: string): Promise<Conversation> {
   const socket = await open(directory)
-  let [text, failure] = ['', null as Error | null]
+  let text = ''
+  let failure: Error | null = null
   let heard: () => void = () => undefined
   let target = 'master'
   socket.setEncoding('utf8')
@@ -44,8 +45,12 @@ export async function converse(directory: string): Promise<Conversation> {
   socket.on('close', () => fail())
   await exchange('prompt\n', 1)
 
-  async function exchange(line: string, count: number): Promise<readonly string[]> {
+  function rethrow(): void {
     if (failure !== null) throw failure
+  }
+
+  async function exchange(line: string, count: number): Promise<readonly string[]> {
+    rethrow()
     text = ''
     socket.write(line)
     const deadline = setTimeout(() => fail(new Error(`no answer within ${answerLimitMs} ms`)), answerLimitMs)
@@ -53,7 +58,7 @@ export async function converse(directory: string): Promise<Conversation> {
       for (;;) {
         const answers = text.split(prompt(target))
         if (answers.length > count) return answers.slice(0, count).map((answer) => answer.replace(/^(?:\+ )+/, '').trim())
-        if (failure !== null) throw failure
+        rethrow()
         await new Promise<void>((resolve) => (heard = resolve))
       }
     } finally {

@@ -103,7 +103,9 @@ test('what is there as it should be needs no command; what is new comes before a
   )
   const changed = { servers: [back, ...servers.slice(2), leaves, drains], backends }
   assert.deepEqual(
-    admit(changed, wanted).map(({ command }) => String(command).split(' ').slice(0, 3).join(' ')),
+    admit(changed, wanted).map(({ command }) =>
+      (typeof command === 'string' ? command : command.line).split(' ').slice(0, 3).join(' '),
+    ),
     [
       `set server ${back.backend}/${back.name}`,
       `add server ${servers[1]!.backend}/${servers[1]!.name}`,

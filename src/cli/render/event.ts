@@ -54,6 +54,7 @@ const bad: ReadonlySet<EventKind> = new Set([
   'disk-full',
   'operation-failed',
   'database-replaced',
+  'certificate-failed',
 ])
 
 const uneasy: ReadonlySet<EventKind> = new Set([

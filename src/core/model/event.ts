@@ -48,6 +48,8 @@ export type EventKind =
   | 'skipped'
   /** The clock on the wall was set, or the machine slept. */
   | 'clock-stepped'
+  | 'certificate-fetched'
+  | 'certificate-failed'
 
 /** What a decision says happened; the shell adds number and time. */
 export interface Story {
