@@ -27,14 +27,18 @@ export function proposeConfig(found: Found, directory: string = '/'): string {
   return `${lines.join('\n')}\n`
 }
 
+const kindHint = "// replicas: 3,          or  singleton: true  or  job: true  or  schedule: '0 3 * * *'"
+
 /** Something that runs anywhere, to be replaced. */
 const example = [
   '    // Replace this by what you run: a string is run by sh, an array directly.',
   '    hello: {',
   "      command: 'while :; do date; sleep 5; done',",
-  '      // replicas: 3,          or  singleton: true  or  job: true',
+  `      ${kindHint}`,
+  "      // image: 'docker.io/library/redis:7',   a container; its command is its own",
   "      // environment: { LOG_LEVEL: 'info' },",
   "      // health: { http: '/healthz', interval: '1s' },   the port is in the variable PORT",
+  "      // route: 8080,          or  { domain: 'shop.example.com' }: requests from outside, to those that are ready",
   "      // memory: '256MiB',",
   '    },',
 ]
@@ -42,8 +46,8 @@ const example = [
 function renderService(service: Proposed): readonly string[] {
   const { written } = service
   const hints: string[] = []
-  const isKindSaid = ['replicas', 'singleton', 'job'].some((kind) => written[kind] !== undefined)
-  if (!isKindSaid) hints.push('      // replicas: 3,          or  singleton: true  or  job: true')
+  const isKindSaid = ['replicas', 'singleton', 'job', 'schedule'].some((kind) => written[kind] !== undefined)
+  if (!isKindSaid) hints.push(`      ${kindHint}`)
   if (written['health'] === undefined && /^(?:web|api|app|server|serve)\b/.test(service.name))
     hints.push("      // health: { http: '/healthz', interval: '1s' },")
   return [
