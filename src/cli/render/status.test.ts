@@ -132,6 +132,12 @@ test('a service in good health has no line under it', () => {
   assert.equal(lines.length, 6)
 })
 
+test('a schedule without a run is between runs, and not amiss', () => {
+  const services = [service({ service: report, kind: 'schedule', desired: 0, ready: 0 })]
+  const lines = renderStatus({ ...status, services, instances: [] }, { palette: noColour, columns: Infinity, nowMs })
+  assert.match(lines.at(-1)!, /^report +- +between runs$/)
+})
+
 test('a service tells where it is reached, what is only tried out, and how long a change took it away', () => {
   const canary = { share: 0.05, forMs: 120_000, heldMs: 33_400, ready: 1, requests: 1203, failed: 2 }
   const services = [

@@ -85,10 +85,15 @@ function serviceRows(service: ServiceStatus, instances: readonly InstanceStatus[
   const why = service.stoppedByHand ? [note(`stopped by hand: daruma start ${service.service}`, view.palette)] : []
   return [
     {
-      cells: [view.palette.bold(service.service), '-', view.palette.dim(service.stoppedByHand ? 'stopped' : 'no slot')],
+      cells: [view.palette.bold(service.service), '-', view.palette.dim(whyNoSlot(service))],
       notes: why,
     },
   ]
+}
+
+/** A schedule is all right without a slot: it has one while it runs. */
+function whyNoSlot({ stoppedByHand, kind }: ServiceStatus): string {
+  return stoppedByHand ? 'stopped' : kind === 'schedule' ? 'between runs' : 'no slot'
 }
 
 function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view: StatusView): Row {
