@@ -32,12 +32,12 @@ const pairMs = 1500
 
 export function useKeys({ onHelp }: { readonly onHelp: () => void }): void {
   useEffect(() => {
-    let wentAtMs = 0
+    let wentAtMs = Number.NEGATIVE_INFINITY
     const press = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || !areKeysOn()) return
       if (document.querySelector('dialog[open]') !== null) return
       const isPair = event.timeStamp - wentAtMs < pairMs
-      wentAtMs = event.key === 'g' ? event.timeStamp : 0
+      wentAtMs = event.key === 'g' ? event.timeStamp : Number.NEGATIVE_INFINITY
       const act = isPair ? places[event.key] : event.key === '?' ? onHelp : acts[event.key]
       if (act === undefined) return
       event.preventDefault()

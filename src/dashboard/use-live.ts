@@ -17,6 +17,10 @@ export function useLiveSource(): Live {
 export function useLive(): Snapshot {
   const live = useLiveSource()
   const [snapshot, setSnapshot] = useState(live.snapshot)
-  useEffect(() => live.subscribe(() => setSnapshot(live.snapshot)), [live])
+  useEffect(() => {
+    // Something may have come between the first drawing and this moment.
+    setSnapshot(live.snapshot)
+    return live.subscribe(() => setSnapshot(live.snapshot))
+  }, [live])
   return snapshot
 }
