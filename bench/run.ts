@@ -31,6 +31,10 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       what: 'open-loop load, 2,000 a second, 20 % POST, never sent twice, through 10 rolling updates of 3 replicas',
       load: async () => (await import('./rollout.ts')).rollout,
     },
+    dashboard: {
+      what: 'the page: its size, its first paint before a daemon with 50 services, what looking costs',
+      load: async () => (await import('./dashboard.ts')).dashboard,
+    },
   }
 
 const signs = { below: '<', 'at least': '>=', 'at most': '<=' } as const

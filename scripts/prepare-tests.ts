@@ -28,6 +28,11 @@ const needs: readonly Need[] = [
     isThere: () => existsSync('/usr/sbin/haproxy') || onPath('haproxy'),
     purpose: 'the tests of the balancer through HAProxy',
   },
+  {
+    debianPackage: 'chromium',
+    isThere: () => existsSync('/usr/bin/chromium'),
+    purpose: 'the tests of the page in a browser',
+  },
   { debianPackage: 'mount', isThere: () => onPath('mount'), purpose: 'the tests of a full disk' },
 ]
 

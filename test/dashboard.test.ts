@@ -1,6 +1,8 @@
 /** The page in a real Chromium, before a real daemon with a real project: what somebody who looks sees, and what they cannot do. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import type { PageAnswer } from '../src/protocol/api.ts'
@@ -18,10 +20,17 @@ describe('the page', { skip: noBrowser }, () => {
   let link: PageAnswer
   let tab: Watched
   let page: Page
+  let route: number
 
   before(async () => {
+    route = await freePort()
     await machine.up({
-      web: { command: [process.execPath, `${fixtures}/talker.mjs`], replicas: 2, health: { http: '/', interval: '500ms' } },
+      web: {
+        command: [process.execPath, `${fixtures}/talker.mjs`],
+        replicas: 2,
+        health: { http: '/', interval: '500ms' },
+        route: { port: route },
+      },
       [longName]: { command: ['sleep', '1000000'], singleton: true },
       done: { command: ['true'], job: true },
     })
@@ -89,7 +98,7 @@ describe('the page', { skip: noBrowser }, () => {
     const [status, text] = await ask('/metrics', bearer)
     assert.equal(status, 200)
     const up = readOpenMetrics(text).get('daruma_instance_up')
-    assert.equal(up?.samples.filter(({ value }) => value === 1).length, 3)
+    assert.equal(up?.samples.filter(({ value }) => value === 1).length, 4)
   })
 
   test('a second `daruma ui` prints the same link', async () => {
@@ -142,6 +151,26 @@ describe('the page', { skip: noBrowser }, () => {
     })
     await page.getByRole('log', { name: 'Events' }).getByText('ended by SIGKILL', { exact: true }).waitFor()
     assert.deepEqual(tab.complaints, [])
+  })
+
+  test('requests and failures are plotted as the balancer counts them', async () => {
+    await visit('#/services/web')
+    const requests = page.getByRole('img', { name: /^Requests over the last 10 minutes/ })
+    const most = async (what: string): Promise<number> =>
+      Number(new RegExp(`${what}: now [^,]+, at most ([\\d.]+)`).exec((await requests.getAttribute('aria-label')) ?? '')?.[1])
+    const end = performance.now() + 20_000
+    while (!((await most('requests')) > 1 && (await most('failed')) > 0.4)) {
+      assert.ok(performance.now() < end, (await requests.getAttribute('aria-label')) ?? '')
+      assert.equal((await fetch(`http://127.0.0.1:${route}/`)).status, 200)
+      assert.equal((await fetch(`http://127.0.0.1:${route}/bad`)).status, 500)
+      await page.waitForTimeout(100)
+    }
+    await page.getByRole('img', { name: /^Latency.*mean: now [\d.]+ ms/ }).waitFor()
+    await visit('#/')
+    await rowOf('web')
+      .getByRole('link', { name: `http://*:${route}` })
+      .waitFor()
+    await rowOf('@balancer').getByText('1 of 1 ready').waitFor()
   })
 
   test('a revision shows its plan, and what became of it', async () => {
@@ -245,7 +274,8 @@ describe('the page', { skip: noBrowser }, () => {
   })
 
   test('nothing moves in a page that is drawn', async () => {
-    const { page: fresh, close } = await openTab(browser)
+    const shifting = await openTab(browser)
+    const fresh = shifting.page
     await fresh.addInitScript(() => {
       const scope = globalThis as unknown as { shifts: number }
       scope.shifts = 0
@@ -258,7 +288,7 @@ describe('the page', { skip: noBrowser }, () => {
     await fresh.waitForTimeout(5000)
     const shifts = await fresh.evaluate(() => (globalThis as unknown as { shifts: number }).shifts)
     assert.ok(shifts < 0.1, `the shifts add up to ${shifts}`)
-    await close()
+    await shifting.close()
   })
 
   test('a daemon that dies is noticed and said; the next one is found by itself, and the story goes on', async () => {
@@ -300,3 +330,12 @@ describe('the page', { skip: noBrowser }, () => {
     await until('it asks again', 5000, () => asked > before)
   })
 })
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -177,7 +177,7 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       { command: 'daruma ui', meaning: 'print the link' },
       { command: 'daruma ui --open', meaning: 'and open it' },
-      { command: 'ssh -L 9000:127.0.0.1:9000 server daruma ui --port 9000', meaning: 'look at a server from here' },
+      { command: 'daruma ui --port 9000', meaning: 'on a server, behind `ssh -L 9000:127.0.0.1:9000 server`' },
     ],
     load: async () => (await import('./commands/ui.ts')).ui,
   },

@@ -11,8 +11,7 @@ export function CanaryNote({ canary }: { readonly canary: Canary }): JSX.Element
   const percent = Number((share * 100).toPrecision(2))
   return (
     <span class="reason tone-busy">
-      canary: {percent} % of requests, {formatDuration(heldMs)} of {formatDuration(forMs)}; {plural(requests, 'request')},{' '}
-      {failed} failed
+      canary: {percent} %, {formatDuration(forMs - heldMs)} left; {failed} of {plural(requests, 'request')} failed
     </span>
   )
 }

@@ -6,20 +6,25 @@ import type { ServiceStatus } from '../protocol/api.ts'
 export function Routes({ routes }: { readonly routes: ServiceStatus['routes'] }): JSX.Element {
   return (
     <>
-      {routes.map(({ url }) =>
-        /^https?:/.test(url) && !url.includes('*') ? (
-          <a class="route" key={url} href={linkOf(url)} target="_blank" rel="noreferrer" title={url}>
-            {url.replace(/\/$/, '')}
-          </a>
-        ) : (
+      {routes.map(({ url }) => {
+        const link = linkOf(url)
+        const text = url.replace(/\/$/, '')
+        return link === null ? (
           <span class="route" key={url} title={url}>
-            {url}
+            {text}
           </span>
-        ),
-      )}
+        ) : (
+          <a class="route" key={url} href={link} target="_blank" rel="noreferrer" title={url}>
+            {text}
+          </a>
+        )
+      })}
     </>
   )
 }
 
-/** `http://:8080/` is every address of the machine: the one that this page came from is among them. */
-const linkOf = (url: string): string => url.replace('://:', `://${location.hostname}:`)
+/** `http://*:8080/` is every address of the machine: the one that this page came from is among them. A name with a `*` is no address. */
+function linkOf(url: string): string | null {
+  const link = url.replace(/^(https?:\/\/)\*(?=[:/])/, `$1${location.hostname}`)
+  return /^https?:/.test(link) && !link.includes('*') ? link : null
+}

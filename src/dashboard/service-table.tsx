@@ -90,7 +90,7 @@ function ServiceRow(props: {
   const restarts = instances.reduce((sum, instance) => sum + instance.restarts, 0)
   const traffic = detail?.traffic ?? null
   return (
-    <tr role="row" class="service">
+    <tr role="row" class={instances.length === 0 ? 'service idle' : 'service'}>
       <th role="rowheader" scope="row" class="name">
         <span class="name-line">
           <a href={addressOf({ kind: 'service', name })} data-row title={name}>
