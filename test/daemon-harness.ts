@@ -48,6 +48,8 @@ export interface MachineOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** An existing directory for the state instead of a fresh one in the workshop. */
   readonly state?: string
+  /** What a config says beside its name and its services: `balancer`. */
+  readonly project?: Readonly<Record<string, unknown>>
 }
 
 export class Machine implements AsyncDisposable {
@@ -72,7 +74,9 @@ export class Machine implements AsyncDisposable {
 
   writeConfig(services: Services): void {
     const withWitness = Object.fromEntries(Object.entries(services).map(([name, service]) => [name, this.#watched(service)]))
-    this.writeConfigText(`export default define(${JSON.stringify({ name: 'test', services: withWitness }, null, 2)})`)
+    this.writeConfigText(
+      `export default define(${JSON.stringify({ name: 'test', ...this.#options.project, services: withWitness }, null, 2)})`,
+    )
   }
 
   writeConfigText(text: string): void {

@@ -34,13 +34,20 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
   const { seed, round, witness, driver, gates } = options
   const random = seededRandom(`${seed}/${round}`)
   const name = pick(random, Object.keys(scenarios))
-  const workload = workloadOf(round)
+  const workload = await workloadOf(round)
   const notes: string[] = []
   const beganAt = performance.now()
-  await using machine = new Machine({ witness, launcher: gates.launcher, environment: { DARUMA_CHECKPOINTS: driver.path } })
+  const { project } = workload
+  const environment = { DARUMA_CHECKPOINTS: driver.path }
+  await using machine = new Machine({ witness, launcher: gates.launcher, environment, project })
+  await witness.watch(machine.state, workload.name(''))
   try {
     await machine.up(workload.services('first'))
     await machine.waitUntilSettled()
+    for (const slot of workload.builtIn) {
+      const seen = workload.name(slot)
+      await witness.waitFor(seen, (live) => live.some((copy) => copy.slot === seen), 5000)
+    }
     const before = occupants(machine, workload)
     const note = (what: string): void => void notes.push(what)
     const scenario = scenarios[name]
@@ -51,9 +58,11 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
       (status) => isSettled(status) && missing(machine, workload, value).length === 0,
       settleLimitMs,
     )
+    await workload.prove(machine)
     if (mustBeAdopted)
       assert.deepEqual(occupants(machine, workload), before, 'an instance that nobody touched is another one now')
     assert.deepEqual(await violationsOf(witness), [])
+    await witness.examine()
   } catch (error) {
     await violationsOf(witness).catch(() => [])
     const how = `node test/faults/run.ts --seed ${seed} --round ${round}`
@@ -74,13 +83,11 @@ interface Occupant {
 
 /** From the kernel, not from the daemon: it is the daemon that is examined. */
 function occupants(machine: Machine, workload: Workload): readonly Occupant[] {
-  return Object.keys(workload.services('')).flatMap((service) =>
-    [0, 1, 2, 3, 4].flatMap((index) => {
-      const slot = `${service}/${index}`
-      const [process] = machine.find('instance', slot)
-      return process === undefined ? [] : [{ slot, epoch: environmentOf(process.pid)['DARUMA_EPOCH'], process }]
-    }),
-  )
+  const own = Object.keys(workload.services('')).flatMap((service) => [0, 1, 2, 3, 4].map((index) => `${service}/${index}`))
+  return [...own, ...workload.builtIn].flatMap((slot) => {
+    const [process] = machine.find('instance', slot)
+    return process === undefined ? [] : [{ slot, epoch: environmentOf(process.pid)['DARUMA_EPOCH'], process }]
+  })
 }
 
 /** Services with fewer running instances of the wanted value than were asked for. */
@@ -88,7 +95,9 @@ function missing(machine: Machine, workload: Workload, value: string): readonly 
   const running = occupants(machine, workload).filter(
     ({ process }) => identify(process.pid) !== null && environmentOf(process.pid)['VALUE'] === value,
   )
-  return Object.entries(workload.services(value)).flatMap(([service, { replicas }]) => {
+  return Object.entries(workload.services(value)).flatMap(([service, { replicas, schedule }]) => {
+    // The runs of a schedule come and go.
+    if (schedule !== undefined) return []
     const count = running.filter(({ slot }) => slot.startsWith(`${service}/`)).length
     return count === ((replicas as number | undefined) ?? 1) ? [] : [service]
   })

@@ -11,13 +11,13 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '50' },
     seed: { type: 'string' },
-    round: { type: 'string' },
+    round: { type: 'string', multiple: true },
     lanes: { type: 'string', default: '2' },
   },
 })
 const seed = values.seed ?? randomBytes(4).toString('hex')
 const count = Number(values.rounds)
-const rounds = values.round === undefined ? Array.from({ length: count }, (_, index) => index) : [Number(values.round)]
+const rounds = values.round === undefined ? Array.from({ length: count }, (_, index) => index) : values.round.map(Number)
 
 console.log(`seed ${seed}, ${rounds.length} rounds`)
 const beganAt = performance.now()

@@ -227,9 +227,9 @@ function draw(random: SeededRandom, roles: readonly Role[]): readonly Role[] {
 
 async function killAll({ machine, workload, note }: Field, victims: readonly Role[]): Promise<void> {
   note(`killing ${victims.join(' and ')}`)
-  const found = victims.flatMap((role) =>
-    machine.find(role, role === 'instance' || role === 'keeper' ? workload.target : undefined),
-  )
+  // Of a schedule the run that is under way falls, too.
+  const aim = workload.kind === 'scheduled' ? undefined : workload.target
+  const found = victims.flatMap((role) => machine.find(role, role === 'instance' || role === 'keeper' ? aim : undefined))
   for (const id of found) signalProcess(id, 'SIGKILL')
   await until('the killed are gone', 5000, () => found.every((id) => !isAlive(id)), 2)
 }

@@ -22,6 +22,10 @@ export interface Witness extends AsyncDisposable {
   history(): Promise<readonly Entry[]>
   /** Resolves with the live copies once they satisfy the predicate. */
   waitFor(description: string, predicate: (live: readonly Copy[]) => boolean, limitMs: number): Promise<readonly Copy[]>
+  /** Also the built-in services of that state directory from now on; they are reported as `<name>@balancer/0`. */
+  watch(state: string, name: string): Promise<void>
+  /** Shows it doubled copies now. Throws when it stays silent about them. */
+  examine(): Promise<void>
   /** Shows it the doubled copies once more and ends it. Throws when it stayed silent about them. */
   close(): Promise<void>
 }
@@ -35,7 +39,7 @@ export async function violationsOf(witness: Witness): Promise<readonly Violation
 }
 
 type Answer = Extract<Message, { readonly kind: 'answer' }>
-type Ask = Omit<Question, 'id'> & { readonly slot?: string }
+type Ask = Omit<Question, 'id'> & { readonly slot?: string; readonly state?: string; readonly name?: string }
 
 const answerLimitMs = 10_000
 
@@ -76,6 +80,8 @@ export async function startWitness(): Promise<Witness> {
         })
       }
     },
+    watch: async (state, name) => void (await ask({ ask: 'watch', state, name })),
+    examine: () => showDoubledCopies(port, ask),
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -14,6 +14,7 @@ export type Question = { readonly id: number } & (
   | { readonly ask: 'state' }
   | { readonly ask: 'absolve'; readonly slot: string }
   | { readonly ask: 'sweep' }
+  | { readonly ask: 'watch'; readonly state: string; readonly name: string }
 )
 
 export type Message =
@@ -52,6 +53,7 @@ server.listen(0, '127.0.0.1', () => {
   setInterval(sweepOnce, sweepEveryMs)
   process.on('message', (question: Question) => {
     if (question.ask === 'sweep') sweepOnce()
+    if (question.ask === 'watch') sweep.watch(question.state, question.name)
     const absolved = question.ask === 'absolve' ? ledger.absolve(question.slot) : []
     const state = { live: ledger.live(), violations: ledger.violations(), history: ledger.history() }
     tell({ kind: 'answer', id: question.id, ...state, absolved })

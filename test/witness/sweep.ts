@@ -14,12 +14,23 @@ const settledAfterTicks = 200
 export interface Sweep {
   /** Those of our copies that are alive now, one for each slot and epoch. */
   look(): readonly Copy[]
+  /** From now on also the built-in services (`@balancer`) of that state directory, which nobody can give the port to; `name` tells them apart. */
+  watch(state: string, name: string): void
 }
 
 /** Sees processes whose environment has `WITNESS_PORT` equal to `port`. */
 export function createSweep(port: number): Sweep {
   const strangers = new Set<string>()
   const ours = new Map<string, Copy>()
+  const watched = new Map<string, string>()
+
+  /** The name of the watched state whose built-in service this is. */
+  const watchedBy = (facts: ProcessFacts, slot: string): string | null => {
+    if (!slot.startsWith('@')) return null
+    const words = commandLine(facts.pid)
+    for (const [state, name] of watched) if (words.some((word) => word.includes(`${state}/`))) return name
+    return null
+  }
 
   const examine = (facts: ProcessFacts): Copy | null => {
     const name = `${facts.pid}/${facts.startTicks}`
@@ -29,11 +40,19 @@ export function createSweep(port: number): Sweep {
     if (environment['WITNESS_PORT'] === String(port) && slot !== null && !isCompanion(facts)) {
       return { slot, epoch: Number(environment['DARUMA_EPOCH']), kind: facts.name, process: facts, seenBy: 'sweep' }
     }
+    const builtIn = slot === null || isCompanion(facts) ? null : watchedBy(facts, slot)
+    if (slot !== null && builtIn !== null) {
+      const epoch = Number(environment['DARUMA_EPOCH'])
+      return { slot: `${builtIn}${slot}`, epoch, kind: facts.name, process: facts, seenBy: 'sweep' }
+    }
     if (facts.startTicks + settledAfterTicks < newestTicks()) strangers.add(name)
     return null
   }
 
   return {
+    watch(state, name) {
+      watched.set(state, name)
+    },
     look() {
       const found = new Map<string, Copy>()
       for (const copy of ours.values()) {
