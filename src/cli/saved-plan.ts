@@ -43,7 +43,7 @@ export function readPlan(path: string): SavedPlan {
   }
   if (
     value.format !== 'daruma-plan-1' ||
-    value.project === undefined ||
+    !Array.isArray(value.project?.services) ||
     value.plan === undefined ||
     value.state === undefined ||
     value.file === undefined

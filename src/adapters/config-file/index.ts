@@ -80,7 +80,8 @@ async function placeProblems(problems: readonly Problem[], file: string): Promis
     return { ...problem, file, line: place?.line ?? null, column: place?.column ?? null }
   })
   // Where a secret was expected, people have written its value: such a line is not shown again.
-  const delicate = new Set(placed.filter((problem) => problem.code === 'E_CONFIG_SECRET').map((problem) => problem.line))
+  const isDelicate = ({ code, path }: Problem): boolean => code === 'E_CONFIG_SECRET' || path.includes('registry')
+  const delicate = new Set(placed.filter(isDelicate).map((problem) => problem.line))
   return placed
     .map((problem) => ({
       ...problem,

@@ -441,3 +441,27 @@ test('the module hooks are gone after a load: this process cannot import daruma 
   assert.ok((await loadConfig({ file: null, stage: null, cwd: directory, loadCron: null })).ok)
   await assert.rejects(import(join(directory, 'other.ts')), { code: 'ERR_MODULE_NOT_FOUND' })
 })
+
+test('a line in which the password of a registry may stand is not shown again, whatever is wrong with it', async (t) => {
+  for (const registry of [
+    "{ username: 'me', pass: 'hunter2' }",
+    "'me:hunter2'",
+    "{ username: 'me:hunter2' }",
+    "{ password: 'hunter2' }",
+  ]) {
+    const directory = folder(t, {
+      'daruma.config.ts': lines(
+        'export default {',
+        "  name: 'shop',",
+        '  services: {',
+        "    web: { image: 'x',",
+        `      registry: ${registry} },`,
+        '  },',
+        '}',
+      ),
+    })
+    const text = await refusal(directory)
+    assert.match(text, /daruma\.config\.ts:5:\d+ {2}services\.web\.registry/)
+    assert.doesNotMatch(text, /hunter2/)
+  }
+})

@@ -7,7 +7,7 @@ import type { Container, SecretSource } from '../model/service.ts'
 import { type KeyTable, objectBy } from './key-table.ts'
 import { nearest } from './nearest.ts'
 import { boolean, isPlainObject, oneOf, type Reader, readItems, refuseType, refuseValue, text, wholeNumber } from './reader.ts'
-import { quote } from './show.ts'
+import { kindOf, quote } from './show.ts'
 import { secretSource } from './value-readers.ts'
 
 /** Paths as written: they become absolute, and are looked into, afterwards. */
@@ -117,9 +117,20 @@ function likelyImage(value: string): string | null {
   return tidy.length <= longestReference && reference.test(lower) ? quote(lower) : null
 }
 
+/** What is written here may be a password, or have one in it: it is never repeated. */
+const username: Reader<string> = {
+  accepts: 'the name of a user, without a password',
+  read(value, at, problems) {
+    if (typeof value === 'string' && /^[^\n:]{1,256}$/.test(value)) return value
+    const message = `${kindOf(value)} is not accepted here${typeof value === 'string' ? ' as it is written' : ''}`
+    problems.add('E_CONFIG_SECRET', at, message, { allowed: this.accepts })
+    return undefined
+  },
+}
+
 export const registryKeys: KeyTable<WrittenRegistry> = {
   username: {
-    reader: text('the name of a user', { longest: 256, pattern: /^[^\n:]+$/ }),
+    reader: username,
     default: 'required',
     prose: 'Who pulls.',
     example: "'shop'",
@@ -199,6 +210,18 @@ const capabilities: Reader<readonly string[]> = {
   },
 }
 
+const registryObject = objectBy('registry', registryKeys)
+
+const registry: Reader<WrittenRegistry> = {
+  accepts: registryObject.accepts,
+  read(value, at, problems) {
+    if (isPlainObject(value)) return registryObject.read(value, at, problems)
+    const allowed = "{ username: 'shop', password: secret('REGISTRY_PASSWORD') }"
+    problems.add('E_CONFIG_SECRET', at, `${kindOf(value)} is not accepted here`, { allowed })
+    return undefined
+  },
+}
+
 export const containerKeys: KeyTable<WrittenContainer> = {
   image: {
     reader: image,
@@ -219,7 +242,7 @@ export const containerKeys: KeyTable<WrittenContainer> = {
     example: "'always'",
   },
   registry: {
-    reader: objectBy('registry', registryKeys),
+    reader: registry,
     default: 'none: pulled without a name',
     prose: 'Who we are to a private registry.',
     example: "{ username: 'shop', password: secret('REGISTRY_PASSWORD') }",

@@ -188,6 +188,14 @@ const bad: Readonly<Record<string, readonly [object, ...string[]]>> = {
     { image: 'x', registry: { username: 'me', password: 'hunter2' } },
     "E_CONFIG_SECRET web.registry.password: a string is not a secret: secrets are named, never written | secret('NAME'), secret.file('path') or secret.command(['program', 'argument']) | null",
   ],
+  'a registry in which a password may be written, which is not repeated': [
+    { image: 'x', registry: 'me:hunter2' },
+    "E_CONFIG_SECRET web.registry: a string is not accepted here | { username: 'shop', password: secret('REGISTRY_PASSWORD') } | null",
+  ],
+  'a password beside the name of the user, which is not repeated': [
+    { image: 'x', registry: { username: 'me:hunter2', password: { from: 'environment', name: 'X' } } },
+    'E_CONFIG_SECRET web.registry.username: a string is not accepted here as it is written | the name of a user, without a password | null',
+  ],
   'a capability by its long name, and one that does not exist': [
     { image: 'x', capabilities: ['CAP_NET_ADMIN', 'FLY'] },
     "E_CONFIG_VALUE web.capabilities.0: 'CAP_NET_ADMIN' is not accepted here | the name of a capability such as 'NET_BIND_SERVICE' (capabilities(7), without CAP_) | 'NET_ADMIN'",

@@ -256,7 +256,7 @@ const bad: Readonly<Record<string, Bad>> = {
     services: { a: { ...a, route: '*.example.com' }, b: { ...b, route: 'localhost' } },
     says: [
       `E_CONFIG_CONFLICT a.route: a certificate for a wildcard is not given for an answer over HTTP (http-01) | ${filesHelp}`,
-      `E_CONFIG_CONFLICT b.route: no authority gives a certificate for localhost | ${filesHelp}`,
+      `E_CONFIG_CONFLICT b.route: no public authority gives a certificate for localhost | ${filesHelp}`,
     ],
   },
   'half a certificate, and a mere true': {
@@ -316,6 +316,12 @@ test('http routes of one port with other paths, and one domain with other paths,
     services.map(({ routes }) => routes.length),
     [2, 2, 1],
   )
+})
+
+test("an authority of one's own gives certificates for names of one label", () => {
+  const own = { acme: { directory: 'https://ca.internal/dir' } }
+  const { services } = projectOf({ balancer: own, services: { web: { command: 'x', route: 'intranet' } } })
+  assert.deepEqual(services[0]!.routes[0]!.tls, { kind: 'automatic' })
 })
 
 test('an ACME server of one machine may go without TLS', () => {

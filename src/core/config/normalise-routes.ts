@@ -1,6 +1,7 @@
 /** The routes of one service into normal form, and what they need of it. */
 
 import type { BalancerSettings, PortRequest, Route, Scale, Tls } from '../model/service.ts'
+import { acmeDirectory } from './defaults.ts'
 import type { Place, ProblemList } from './problem-list.ts'
 import { resolvePath } from './resolve-path.ts'
 import type { PlacedRoute, WrittenRoute } from './route-keys.ts'
@@ -92,11 +93,12 @@ function normaliseTls({ domain, tls }: WrittenRoute, context: RouteContext, at: 
     problems.add('E_CONFIG_CONFLICT', place, 'nothing says where automatic certificates come from', {
       allowed: "balancer: { acme: { email: 'ops@example.com' } } beside services",
     })
-  } else if (domain.startsWith('*.') || !domain.includes('.')) {
-    const why = domain.startsWith('*.')
-      ? 'a certificate for a wildcard is not given for an answer over HTTP (http-01)'
-      : `no authority gives a certificate for ${domain}`
+  } else if (domain.startsWith('*.')) {
+    const why = 'a certificate for a wildcard is not given for an answer over HTTP (http-01)'
     problems.add('E_CONFIG_CONFLICT', place, why, { allowed: files })
+  } else if (!domain.includes('.') && context.acme.directory === acmeDirectory) {
+    // An authority of one's own may well know the names of one's own network.
+    problems.add('E_CONFIG_CONFLICT', place, `no public authority gives a certificate for ${domain}`, { allowed: files })
   }
   return { kind: 'automatic' }
 }
