@@ -4,7 +4,7 @@
  * beside a newer epoch, as long as it runs nothing.
  */
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { allPids, commandLine, environmentOf, isAlive, processFacts, type ProcessFacts } from '../processes.ts'
 import type { Copy } from './ledger.ts'
 
@@ -27,8 +27,8 @@ export function createSweep(port: number): Sweep {
   /** The name of the watched state whose built-in service this is. */
   const watchedBy = (facts: ProcessFacts, slot: string): string | null => {
     if (!slot.startsWith('@')) return null
-    const words = commandLine(facts.pid)
-    for (const [state, name] of watched) if (words.some((word) => word.includes(`${state}/`))) return name
+    const signs = [workingDirectory(facts.pid), ...commandLine(facts.pid)]
+    for (const [state, name] of watched) if (signs.some((sign) => sign.includes(`${state}/`))) return name
     return null
   }
 
@@ -75,6 +75,14 @@ export function slotOf(environment: Readonly<Record<string, string | undefined>>
   const slot = environment['DARUMA_SLOT']
   if (slot === undefined || environment['DARUMA_EPOCH'] === undefined) return null
   return slot.includes('/') ? slot : `${environment['DARUMA_SERVICE'] ?? ''}/${slot}`
+}
+
+function workingDirectory(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return ''
+  }
 }
 
 const nameOf = (copy: Copy): string => `${copy.slot} ${copy.epoch}`
