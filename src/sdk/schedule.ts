@@ -6,8 +6,8 @@ export interface Schedule {
   /** When it runs. Default: required. */
   readonly cron: string
   /**
-   * The time zone that the expression is in. When clocks go forward, a tick in the hour that is left out comes right after it; when
-   * they go back, a tick in the hour that is there twice comes once. Default: `'UTC'`.
+   * The time zone that the expression is in. On the nights when clocks change, a time that is named runs once: in the hour that is
+   * left out at its end, in the one that comes twice the first time. What has a `*` or a step goes by what clocks show. Default: `'UTC'`.
    */
   readonly timezone?: string | undefined
   /** What happens with ticks that passed while nobody could run them: one run for the last of them, or none. Default: `'run-once'`. */

@@ -109,7 +109,7 @@ export interface Container {
   readonly image: Image
   /** In the place of the arguments of the image's entry point. */
   readonly command?: Command | undefined
-  /** When the image is pulled: if it is not here, at each `daruma up`, or never. Default: `'missing'`. */
+  /** When the image is pulled: if it is not here, with each change of the service, or never. Default: `'missing'`. */
   readonly pull?: 'missing' | 'always' | 'never' | undefined
   /** Who we are to a private registry. Default: none: pulled without a name. */
   readonly registry?: Registry | undefined
@@ -118,7 +118,7 @@ export interface Container {
    * host's loopback. Default: the port in `PORT`.
    */
   readonly containerPort?: number | undefined
-  /** Whether the container's files cannot be written, volumes and `/tmp` aside. Default: `false`. */
+  /** Whether the container's files cannot be written; volumes, `/tmp` and `/run` can. Default: `false`. */
   readonly readOnly?: boolean | undefined
   /** Capabilities given back to the container, which has none otherwise. Default: `[]`. */
   readonly capabilities?: readonly Capability[] | undefined

@@ -238,7 +238,7 @@ export const containerKeys: KeyTable<WrittenContainer> = {
       daily: 'always',
     }),
     default: "`'missing'`",
-    prose: 'When the image is pulled: if it is not here, at each `daruma up`, or never.',
+    prose: 'When the image is pulled: if it is not here, with each change of the service, or never.',
     example: "'always'",
   },
   registry: {
@@ -257,7 +257,7 @@ export const containerKeys: KeyTable<WrittenContainer> = {
   readOnly: {
     reader: boolean,
     default: '`false`',
-    prose: "Whether the container's files cannot be written, volumes and `/tmp` aside.",
+    prose: "Whether the container's files cannot be written; volumes, `/tmp` and `/run` can.",
     example: 'true',
   },
   capabilities: {

@@ -47,7 +47,7 @@ export const scheduleKeys: KeyTable<WrittenSchedule> = {
     reader: timezone,
     default: `\`'${defaults.schedule.timezone}'\``,
     prose:
-      'The time zone that the expression is in. When clocks go forward, a tick in the hour that is left out comes right after it; when they go back, a tick in the hour that is there twice comes once.',
+      'The time zone that the expression is in. On the nights when clocks change, a time that is named runs once: in the hour that is left out at its end, in the one that comes twice the first time. What has a `*` or a step goes by what clocks show.',
     example: "'Asia/Tokyo'",
   },
   missed: {
