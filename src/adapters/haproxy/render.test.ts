@@ -52,22 +52,31 @@ test('a table becomes the files that a person has read and approved', () => {
   assert.equal(text, readFileSync(golden, 'utf8'))
 })
 
-test('HAProxy itself finds nothing wrong with them', { skip: existsSync(haproxy) ? false : 'haproxy is not installed' }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'daruma-render-'))
-  try {
-    const rendered = renderFiles(render(full, { certificates, user: null, hasIpv6: false }))
-    for (const [file, content] of rendered) {
-      mkdirSync(dirname(join(folder, file)), { recursive: true })
-      writeFileSync(join(folder, file), content)
-    }
-    mkdirSync(join(folder, 'certificates'))
-    for (const { file } of certificates) writeFileSync(join(folder, file), selfSigned(['shop.test'], Date.now()))
-    const { status, stdout, stderr } = spawnSync(haproxy, ['-c', '-f', 'haproxy.cfg'], { cwd: folder, encoding: 'utf8' })
-    assert.deepEqual({ status, words: `${stdout}${stderr}`.trim() }, { status: 0, words: 'Configuration file is valid' })
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-})
+for (const [what, wanted] of [
+  ['everything', full],
+  ['what stays while all is taken down', { ...full, listeners: [] }],
+] as const) {
+  test(
+    `HAProxy itself finds nothing wrong with ${what}`,
+    { skip: existsSync(haproxy) ? false : 'haproxy is not installed' },
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), 'daruma-render-'))
+      try {
+        const rendered = renderFiles(render(wanted, { certificates, user: null, hasIpv6: false }))
+        for (const [file, content] of rendered) {
+          mkdirSync(dirname(join(folder, file)), { recursive: true })
+          writeFileSync(join(folder, file), content)
+        }
+        mkdirSync(join(folder, 'certificates'))
+        for (const { file } of certificates) writeFileSync(join(folder, file), selfSigned(['shop.test'], Date.now()))
+        const { status, stdout, stderr } = spawnSync(haproxy, ['-c', '-f', 'haproxy.cfg'], { cwd: folder, encoding: 'utf8' })
+        assert.deepEqual({ status, words: `${stdout}${stderr}`.trim() }, { status: 0, words: 'Configuration file is valid' })
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
+}
 
 test('upstreams, shares, challenges and rules are no part of the shape; listeners, pools and settings are', () => {
   const context = { certificates, user: null, hasIpv6: false }

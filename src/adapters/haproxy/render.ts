@@ -41,7 +41,7 @@ export function render(table: RoutingTable, context: RenderContext): Rendered {
   const body = (wanted: readonly Server[]): string =>
     [
       defaultsSection(table),
-      ...table.listeners.map((listener) => frontend(table, listener, context)),
+      ...(table.listeners.length === 0 ? [idle] : table.listeners.map((listener) => frontend(table, listener, context))),
       ...table.pools.flatMap((pool) => [
         backend(pool, mainBackend(pool.id), wanted),
         backend(pool, canaryBackend(pool.id), wanted),
@@ -69,6 +69,9 @@ export const crtListLine = ({ file, names }: LocalCertificate): string =>
   `${file} ${names.length === 0 ? 'certificate.invalid' : names.join(' ')}\n`
 
 const header = '# Written by daruma from its routing table; every change of that writes it anew.\n'
+
+/** HAProxy refuses a config that listens nowhere, and while everything is taken down that is what the table says. */
+const idle = ['frontend idle', '  mode tcp', '  bind unix@idle.sock mode 600', ''].join('\n')
 
 /** Room for what is added to the headers on their way: X-Forwarded-* and the like. */
 const rewriteBytes = 2048
