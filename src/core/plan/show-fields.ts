@@ -106,12 +106,15 @@ function showContainer({ image, pull, registry, port, readOnly, capabilities, ne
   ]
 }
 
+/** The digest comes before the paths, which are long and the same: what differs must be seen. */
 function showImage(image: ImageSource): string {
   if (image.from === 'registry') return image.reference
-  const where =
-    image.from === 'archive' ? `archive ${quote(image.path)}` : `built from ${quote(image.context)} by ${quote(image.file)}`
-  return image.digest === null ? where : `${where} (${image.digest.slice(0, 12)})`
+  const digest = showDigest(image.digest)
+  if (image.from === 'archive') return `archive${digest} ${quote(image.path)}`
+  return `build${digest} of ${quote(image.context)} by ${quote(image.file)}`
 }
+
+const showDigest = (digest: string | null): string => (digest === null ? '' : ` ${digest.slice(0, 12)}`)
 
 function showRoute({ to, path, tls, proxyProtocol, idempotent }: Route): readonly Field[] {
   const name = `route ${nameOfRoute({ to, path })}`
@@ -127,7 +130,7 @@ function showRoute({ to, path, tls, proxyProtocol, idempotent }: Route): readonl
 function showTls(tls: Tls): string {
   if (tls.kind === 'none') return ''
   if (tls.kind === 'automatic') return 'automatic TLS'
-  return `TLS by ${quote(tls.certificate)} and ${quote(tls.key)}${tls.digest === null ? '' : ` (${tls.digest.slice(0, 12)})`}`
+  return `TLS${showDigest(tls.digest)} by ${quote(tls.certificate)} and ${quote(tls.key)}`
 }
 
 /** A command that was written as a string is shown as one. */
