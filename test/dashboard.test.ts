@@ -312,7 +312,7 @@ describe('the page', { skip: noBrowser }, () => {
     assert.deepEqual(tab.complaints, [])
   })
 
-  test('a hidden tab asks nothing of the daemon', async () => {
+  test('a hidden tab has nothing measured for it', async () => {
     let asked = 0
     page.on('request', () => (asked += 1))
     await page.evaluate(() => {

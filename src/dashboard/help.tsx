@@ -11,15 +11,7 @@ export function Help({ isOpen, onClose }: { readonly isOpen: boolean; readonly o
     if (isOpen) dialog.current?.showModal()
   }, [isOpen])
   return (
-    <dialog
-      ref={dialog}
-      class="help"
-      aria-labelledby="help-title"
-      onClose={onClose}
-      onClick={(event) => {
-        if (event.target === dialog.current) dialog.current?.close()
-      }}
-    >
+    <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={onClose}>
       <div class="help-inner">
         <h2 id="help-title">Keyboard shortcuts</h2>
         <dl>

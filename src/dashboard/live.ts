@@ -1,6 +1,6 @@
 /**
  * What the page knows, kept fresh: a look at the daemon every two seconds, the story as a stream, and whether any of it can still be
- * believed. While nobody sees the tab nothing is asked: an open but hidden page costs the daemon nothing.
+ * believed. While nobody sees the tab nothing is measured for it: a hidden page only says now and then that it is still there.
  */
 
 import type { OperationLine, OverviewAnswer, RecordedEvent, SeriesAnswer } from '../protocol/api.ts'
@@ -12,6 +12,8 @@ const retryMs = 1000
 /** After an event: the operation that it belongs to has more of them. */
 const settleMs = 120
 const eventsKept = 1000
+/** Well below the time after which the daemon closes a page that nobody uses: an open tab is a use, also behind others. */
+const keepOpenMs = 5 * 60_000
 
 export type Connection =
   | { readonly kind: 'connecting' }
@@ -69,6 +71,9 @@ export class Live {
       if (document.hidden) this.#work.abort()
       else if (this.#work.signal.aborted) this.#run()
     })
+    setInterval(() => {
+      if (document.hidden) askDaemon('/v1/version', AbortSignal.timeout(retryMs)).catch(() => undefined)
+    }, keepOpenMs)
     this.#run()
   }
 

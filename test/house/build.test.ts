@@ -1,6 +1,6 @@
 /** The build, run on a small copy: what it makes, what it takes away, and that a second one does nothing. */
 import assert from 'node:assert/strict'
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openLab, type Lab } from './lab.ts'
@@ -85,4 +85,25 @@ test('a shell script that changed replaces its copy', () => {
   build(lab)
   assert.equal(statSync(join(lab.folder, 'dist/host/keeper.sh')).size, 19)
   assert.deepEqual(outputs(lab), complete)
+})
+
+test('the page is bundled without anything inlined, and made anew only when its sources have changed', () => {
+  using lab = openLab(settings)
+  const page = { 'src/dashboard/index.html': '<!doctype html><script type="module" src="./main.ts"></script>\n' }
+  lab.write({ ...sources, ...page, 'src/dashboard/main.ts': "document.title = 'one'\n" })
+  build(lab)
+  const made = (): readonly string[] => outputs(lab).filter((path) => path.startsWith('dist/dashboard/assets/'))
+  const [first] = made()
+  const html = readFileSync(join(lab.folder, 'dist/dashboard/index.html'), 'utf8')
+  assert.match(html, /<script type="module" crossorigin src="\.\/assets\/[^"]+\.js"><\/script>/)
+  assert.doesNotMatch(html, /<script[^>]*>[^<]|<style/)
+  const { mtimeMs } = statSync(join(lab.folder, first ?? ''))
+  build(lab)
+  assert.equal(statSync(join(lab.folder, first ?? '')).mtimeMs, mtimeMs)
+  lab.write({ 'src/dashboard/main.ts': "document.title = 'two'\n" })
+  build(lab)
+  assert.equal(made().length, 1)
+  assert.notEqual(made()[0], first)
+  lab.write({ 'src/dashboard/main.ts': 'this is no script\n' })
+  build(lab, 1)
 })

@@ -56,6 +56,7 @@ test('an import that goes up or sideways is refused, however it is written', () 
     'scripts/tree.ts': anything,
     'src/daemon/alarm.ts': `import '../main/daruma.ts'\n`,
     'src/main/daruma.ts': anything,
+    'src/dashboard/app.tsx': `import type { c } from '../protocol/api.ts'\nimport { d } from '../protocol/api.ts'\nimport './gone.tsx'\n`,
   })
   assert.deepEqual(verdict, [
     'src/core/model/id.ts imports src/ports/clock.ts: core stands below or beside ports',
@@ -67,6 +68,8 @@ test('an import that goes up or sideways is refused, however it is written', () 
     'src/host/table.ts imports src/ports/clock.ts: only types of ports may come here',
     'src/core/plan/plan.ts imports scripts/tree.ts, which is on no floor',
     'src/daemon/alarm.ts imports src/main/daruma.ts: daemon stands below or beside main',
+    'src/dashboard/app.tsx imports src/protocol/api.ts: only types of protocol may come here',
+    'src/dashboard/app.tsx imports src/dashboard/gone.tsx, which does not exist',
   ])
 })
 
