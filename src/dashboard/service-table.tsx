@@ -33,7 +33,7 @@ export function ServiceTable(props: {
   const hasTraffic = overview.services.some(({ routes }) => routes.length > 0)
   return (
     <>
-      <table role="table" class={hasTraffic ? 'grid services' : 'grid services no-traffic'}>
+      <table role="table" class={`grid services ${hasTraffic ? '' : 'no-traffic'} ${withInstances ? '' : 'collapsed'}`}>
         <thead role="rowgroup">
           <tr role="row">
             <th role="columnheader">Service</th>
