@@ -74,4 +74,53 @@ export const trafficMutations: readonly Mutation[] = [
 `,
     caughtBy: { file: histories, test: rollingUpdate },
   },
+  {
+    name: 'canary-is-never-judged',
+    rule: 'a canary whose requests fail more than its policy allows is taken back',
+    file: 'src/core/rollout/canary.ts',
+    find: `  if (isWorse && isCertain) {`,
+    replace: `  if (isWorse && isCertain && isOver) {`,
+    caughtBy: {
+      file: 'src/core/rollout/canary.test.ts',
+      test: 'it is taken back for failures beyond those of the old revision, with the numbers',
+    },
+  },
+  {
+    name: 'old-ones-leave-for-a-canary',
+    rule: 'a canary comes on top: nobody leaves for it',
+    file: 'src/core/rollout/rollout.ts',
+    find: `if (input.trial !== null && stale.length > 0) return tryOut`,
+    replace: `if (input.trial !== null && stale.length < 0) return tryOut`,
+    caughtBy: {
+      file: 'src/core/rollout/rollout.test.ts',
+      test: 'a canary comes on top and nobody leaves for it; promoted, it is one of the new ones',
+    },
+  },
+  {
+    name: 'canary-dies-unnoticed',
+    rule: 'a canary that ends is taken back at once',
+    file: 'src/daemon/trials.ts',
+    find: `if (broken !== null) return { kind: 'fail', message: broken }`,
+    replace: ``,
+    caughtBy: { file: 'src/sim/canary.test.ts', test: 'a canary that ends is taken back at once' },
+  },
+  {
+    name: 'promotion-is-forgotten',
+    rule: 'a trial survives the daemon: what was promoted stays so',
+    file: 'src/daemon/trials.ts',
+    find: `{ ...this.#recordOf(name), isPromoted: true }`,
+    replace: `this.#recordOf(name)`,
+    caughtBy: { file: 'src/sim/canary.test.ts', test: 'a person may promote it before its time' },
+  },
+  {
+    name: 'taken-port-is-ready',
+    rule: 'an operation whose route cannot be served fails by the name of the port',
+    file: 'src/daemon/judge.ts',
+    find: `this.#options.troubleOf(view.wanted.service) : null`,
+    replace: `null : null`,
+    caughtBy: {
+      file: histories,
+      test: 'a route whose port a stranger has fails the operation by name, and the world before it is in force again',
+    },
+  },
 ]
