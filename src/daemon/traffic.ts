@@ -25,6 +25,7 @@ import { DarumaError } from '../ports/error.ts'
 import type { Log } from '../ports/log.ts'
 import type { Random } from '../ports/random.ts'
 import type { Store } from '../ports/store.ts'
+import { within } from './answer-limit.ts'
 import { carriersOf, drainingShells, isPresumed, routedServices } from './carriers.ts'
 import { Certificates } from './certificates.ts'
 import { keys, put, readRecord } from './records.ts'
@@ -77,6 +78,7 @@ export class Traffic {
   #retryAtMs = 0
   #turn: Promise<unknown> = Promise.resolve()
   #hasBegun = false
+  #hasMet = false
   #isLooking = false
   #isDirty = false
   #isClosed = false
@@ -210,9 +212,10 @@ export class Traffic {
     if (this.#options.balancers === null) throw new DarumaError('E_BALANCER_MISSING', 'This daemon has no balancer.')
     this.#isNeeded = true
     const balancer = await this.#open(this.#options.balancers)
+    const at = this.#shell()?.slot.occupancy
+    if (at?.kind === 'live' && !this.#hasMet) await this.#meet(balancer)
     const table = this.#table(services)
     const text = JSON.stringify(table)
-    const at = this.#shell()?.slot.occupancy
     if (at?.kind !== 'live') return this.#prepare(balancer, table, text)
     if (this.#service === null) await this.#prepare(balancer, table, text)
     const isInForce = this.#inForce?.text === text && this.#inForce.epoch === at.epoch
@@ -263,9 +266,16 @@ export class Traffic {
     return spec === null ? null : balancerKindOf(spec.service)
   }
 
+  /** A balancer that was here before us may serve whom our record (a restored one, say) does not know. */
+  async #meet(balancer: Balancer): Promise<void> {
+    const { upstreams } = await this.#within(balancer.observe())
+    this.#hasMet = true
+    await this.#noteAsked([...upstreams.keys()])
+  }
+
   async #prepare(balancer: Balancer, table: RoutingTable, text: string): Promise<void> {
     if (this.#prepared !== text || this.#service === null) {
-      await this.#noteAsked(table)
+      await this.#noteAsked(recordOf(table).active)
       const program = await this.#within(balancer.prepare(table))
       this.#prepared = text
       this.#service = balancerService(balancer.kind, program)
@@ -278,7 +288,7 @@ export class Traffic {
 
   async #apply(balancer: Balancer, table: RoutingTable, text: string, epoch: Epoch): Promise<void> {
     this.#inForce = null
-    await this.#noteAsked(table)
+    await this.#noteAsked(recordOf(table).active)
     try {
       await this.#within(balancer.apply(table))
       this.#overcome()
@@ -301,10 +311,10 @@ export class Traffic {
   }
 
   /** Before it may get a request: whoever may have some must be let finish by the next daemon too. */
-  async #noteAsked(table: RoutingTable): Promise<void> {
+  async #noteAsked(ids: readonly UpstreamId[]): Promise<void> {
     const { active, draining, asked } = this.#record
     const known = new Set([...active, ...draining, ...asked])
-    const fresh = recordOf(table).active.filter((id) => !known.has(id))
+    const fresh = ids.filter((id) => !known.has(id))
     if (fresh.length > 0) await this.#writeDown({ active, draining, asked: [...asked, ...fresh] })
   }
 
@@ -379,14 +389,9 @@ export class Traffic {
     })
   }
 
-  async #within<Result>(answer: Promise<Result>): Promise<Result> {
-    let timer: Timer | null = null
-    const limit = new Promise<never>((_resolve, reject) => {
-      timer = this.#options.clock.after(answerLimitMs, () =>
-        reject(new DarumaError('E_BALANCER_AWAY', `The balancer has not answered for ${answerLimitMs / 1000} s.`)),
-      )
-    })
-    return Promise.race([answer, limit]).finally(() => timer?.cancel())
+  #within<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    const message = `The balancer has not answered for ${answerLimitMs / 1000} s.`
+    return within(this.#options.clock, answer, answerLimitMs, () => new DarumaError('E_BALANCER_AWAY', message))
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { RoutingTable, Upstream } from '../core/balance/table.ts'
+import { upstreamId } from '../core/balance/table.ts'
 import type { Service } from '../core/model/service.ts'
 import type { Balancer, BalancerObservation, UpstreamCounters } from '../ports/balancer.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -67,6 +68,7 @@ export class SimulatedBalancer {
         this.#files = table
         await pass()
         const process = this.#reached()
+        this.#forgetDropped(process, table)
         process.table = table
         await slow()
         if (this.#kernel.random.chance(this.lossRate)) throw away()
@@ -126,6 +128,13 @@ export class SimulatedBalancer {
     return this.#kernel.clock.now() < untilMs && this.#instanceOf(upstream) !== null
   }
 
+  /** Whoever is in the table no more may still have requests: they go on until they are done, or until he is asked to end. */
+  #forgetDropped(process: Process, table: RoutingTable): void {
+    const kept = new Set(table.pools.flatMap(({ upstreams }) => upstreams.map(({ id }) => id)))
+    for (const upstream of process.table.pools.flatMap(({ upstreams }) => upstreams))
+      if (!kept.has(upstream.id)) this.#underWay(process, { ...upstream, state: 'draining' })
+  }
+
   #instanceOf({ slot, epoch }: Upstream): Instance | null {
     return this.#kernel.of(slot).find(({ order, state }) => order.epoch === epoch && state === 'running') ?? null
   }
@@ -138,8 +147,11 @@ export class SimulatedBalancer {
     if (process === null || instance.wasSick || service.routes.length === 0) return
     const pools = process.table.pools.flatMap(({ upstreams }) => upstreams)
     const upstream = pools.find((one) => one.slot === slot && one.epoch === epoch)
-    if (upstream === undefined || !this.#underWay(process, upstream)) return
-    this.#kernel.violations.push(`${slot} was asked to end with requests under way (${upstream.state})`)
+    const isBusy =
+      upstream === undefined
+        ? (process.busyUntilMs.get(upstreamId(slot, epoch)) ?? 0) > this.#kernel.clock.now()
+        : this.#underWay(process, upstream)
+    if (isBusy) this.#kernel.violations.push(`${slot} was asked to end with requests under way (${upstream?.state ?? 'dropped'})`)
   }
 }
 

@@ -5,7 +5,8 @@
  */
 
 import { updatePace } from '../core/config/defaults.ts'
-import type { Service } from '../core/model/service.ts'
+import { balancerSlot } from '../core/balance/balancer-service.ts'
+import type { Route, Service } from '../core/model/service.ts'
 import { asServiceName } from '../core/model/id.ts'
 import type { Store } from '../ports/store.ts'
 import { SimulatedMachine, aService } from './machine.ts'
@@ -43,15 +44,19 @@ class History {
   /** Each apply has programs of its own, so that nothing completes twice by wish. */
   #version = 0
   #backup: Store | null = null
+  /** Half of all histories have a balancer, and with it the witness of cut requests. */
+  readonly #hasRoutes: boolean
 
   constructor(machine: SimulatedMachine) {
     this.#machine = machine
+    this.#hasRoutes = machine.random.chance(0.5)
   }
 
   async happen(): Promise<void> {
     const { random, kernel } = this.#machine
     const [wish, fault] = [random.fraction(), random.fraction()]
     this.#machine.deathRate = random.chance(0.3) ? 0.01 : 0
+    this.#machine.balancer.lossRate = random.chance(0.3) ? 0.2 : 0
     if (wish < 0.35) this.#note(await this.#machine.apply(this.#services(false), this.#secrets()))
     else if (wish < 0.65) this.#note(await this.#machine.ask(this.#wish()))
     const victims = kernel.running()
@@ -75,6 +80,7 @@ class History {
   async endWell(): Promise<void> {
     const { kernel } = this.#machine
     this.#machine.deathRate = 0
+    this.#machine.balancer.lossRate = 0
     kernel.isDiskFull = false
     kernel.isCalm = true
     await this.#machine.begin()
@@ -85,19 +91,30 @@ class History {
     const services = this.#services(true)
     this.#note(await this.#machine.apply(services, this.#secrets()))
     if (!(await this.#machine.settle(300_000))) this.complaints.push(`not settled: ${this.#picture()}`)
-    const wrong = kernel.running().filter(({ order }) => order.command.at(-1) !== `v${this.#version}`)
+    const programs = kernel.running().filter(({ order }) => order.slot !== balancerSlot)
+    const wrong = programs.filter(({ order }) => order.command.at(-1) !== `v${this.#version}`)
     for (const { order } of wrong) this.complaints.push(`${order.slot} still runs ${order.command.join(' ')}`)
     const expected = services.reduce(
       (sum, { scale }) => sum + (scale.kind === 'replicas' ? scale.count : scale.kind === 'job' ? 0 : 1),
       0,
     )
-    if (kernel.running().length !== expected)
-      this.complaints.push(`${kernel.running().length} run, ${expected} should: ${this.#picture()}`)
+    if (programs.length !== expected) this.complaints.push(`${programs.length} run, ${expected} should: ${this.#picture()}`)
+    await this.#machine.run(3000)
+    this.#compareRoutes()
     const before = this.#running()
     this.#machine.killDaemon()
     await this.#machine.settle(60_000)
     await this.#machine.run(5000)
     if (this.#running() !== before) this.complaints.push(`not adopted as it was: ${before} became ${this.#running()}`)
+  }
+
+  /** Who gets requests is exactly who runs and has a route. */
+  #compareRoutes(): void {
+    const web = this.#machine.kernel.running().filter(({ order }) => order.slot.startsWith('web/'))
+    const wanted = this.#hasRoutes ? web.map(({ order }) => `${order.slot}#${order.epoch} active`).toSorted() : []
+    const upstreams = this.#machine.balancer.table?.pools.flatMap((pool) => pool.upstreams) ?? []
+    const routed = upstreams.map(({ id, state }) => `${id} ${state}`).toSorted()
+    if (routed.join() !== wanted.join()) this.complaints.push(`routed: ${routed.join(', ')}, running: ${wanted.join(', ')}`)
   }
 
   #note(answer: string | null): void {
@@ -125,7 +142,17 @@ class History {
     const has = (probability: number): boolean => isSound || random.chance(probability)
     const web = aService('web', program('serve', ['crash', 'sick', 'deaf']), {
       scale: { kind: 'replicas', count: 1 + random.below(3) },
-      update: { order: random.pick(['start-first', 'stop-first']), deadlineMs: 15_000, minReadyMs: 100, ...updatePace },
+      update: {
+        ...updatePace,
+        order: random.pick(['start-first', 'stop-first']),
+        deadlineMs: 15_000,
+        minReadyMs: 100,
+        drainMs: 5000,
+        surge: 1 + random.below(2),
+        parallel: 1 + random.below(2),
+        canary: random.chance(0.2) ? { share: 0.2, forMs: 3000, errorRate: 0.1 } : null,
+      },
+      routes: this.#hasRoutes ? [route] : [],
       ...probed,
       after: has(0.5) ? [{ service: asServiceName('db'), condition: random.pick(['started', 'healthy']) }] : [],
     })
@@ -166,6 +193,13 @@ const probe = {
   timeoutMs: 1000,
   retries: 2,
 } as const
+const route: Route = {
+  to: { kind: 'domain', domain: 'shop.example' },
+  path: '/',
+  tls: { kind: 'none' },
+  proxyProtocol: { accept: false, send: false },
+  idempotent: false,
+}
 const probed: Pick<Service, 'health' | 'port'> = {
   port: { kind: 'auto' },
   health: { startup: null, readiness: probe, liveness: { ...probe, retries: 3 }, startPeriodMs: 4000 },
