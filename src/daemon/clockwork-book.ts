@@ -3,6 +3,7 @@
 import { anchored, nextTickMs } from '../core/clockwork/due.ts'
 import { formatInstant } from '../core/clockwork/instant.ts'
 import type { Ledger, Run } from '../core/clockwork/ledger.ts'
+import type { Span } from '../core/clockwork/spans.ts'
 import type { Presence } from '../core/clockwork/turn.ts'
 import type { ServiceName, SlotId } from '../core/model/id.ts'
 import { runSlotId } from '../core/model/id.ts'
@@ -14,6 +15,8 @@ export interface Book {
   ledger: Ledger
   /** Null: nothing of it is in the store yet. */
   written: Ledger | null
+  /** Ticks that are over and of which nothing else is left: beside the database, because one that is put back must not begin them again. */
+  forgotten: readonly Span[]
   presence: Presence
   /** The next tick that may start, by the wall; null when none comes. */
   nextMs: number | null

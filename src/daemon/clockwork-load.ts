@@ -4,7 +4,7 @@
  * each is the last witness, and what ever began is not begun again.
  */
 
-import { cover, unite } from '../core/clockwork/spans.ts'
+import { cover, isCovered, unite } from '../core/clockwork/spans.ts'
 import type { Span } from '../core/clockwork/spans.ts'
 import { parseInstant } from '../core/clockwork/instant.ts'
 import { newLedger, withRun } from '../core/clockwork/ledger.ts'
@@ -15,6 +15,7 @@ import type { ServiceName } from '../core/model/id.ts'
 import type { Discovery, Occupant } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
+import { slotOf } from './clockwork-book.ts'
 import type { ScheduleRecord } from './clockwork-book.ts'
 import { latestBySlot, readNote } from './load.ts'
 import { listRecords } from './records.ts'
@@ -35,6 +36,7 @@ export interface LoadedLedgers {
   readonly ledgers: ReadonlyMap<ServiceName, Ledger>
   /** As the store has them. */
   readonly written: ReadonlyMap<ServiceName, Ledger>
+  readonly forgotten: ReadonlyMap<ServiceName, readonly Span[]>
   /** What must be taken over or taken in by a shell. */
   readonly found: readonly FoundRun[]
   /** What began, and left no trace of its end: by slot, the epoch. */
@@ -48,17 +50,19 @@ export interface LoadLedgersTools {
 }
 
 export async function loadLedgers(tools: LoadLedgersTools, discovery: Discovery): Promise<LoadedLedgers> {
+  const latest = latestBySlot(discovery)
   const written = await readLedgers(tools.store)
   const ledgers = new Map(written)
   const marks = await readWatermarks(tools.directory)
+  const forgotten = new Map<ServiceName, readonly Span[]>()
   for (const [name, spans] of Object.entries(marks)) {
     const service = asServiceName(name)
     const ledger = ledgers.get(service) ?? newLedger(service, '', tools.wallMs)
-    ledgers.set(service, { ...ledger, covered: unite(ledger.covered, spans) })
+    ledgers.set(service, withoutForgotten(ledger, spans, new Set(latest.keys())))
+    forgotten.set(service, spans)
   }
   const found: FoundRun[] = []
   const lost = new Map<SlotId, Epoch>()
-  const latest = latestBySlot(discovery)
   const slots = new Set([...discovery.lastEpochs.keys(), ...latest.keys()].filter(isRunSlot))
   for (const slot of [...slots].toSorted(byName)) {
     const { service } = parseSlotId(slot)
@@ -70,7 +74,7 @@ export async function loadLedgers(tools: LoadLedgersTools, discovery: Discovery)
     if (witnessed.occupant === null) lost.set(slot, witnessed.epoch)
     else found.push({ service, slot, number: witnessed.number, occupant: witnessed.occupant })
   }
-  return { ledgers, written, found, lost }
+  return { ledgers, written, forgotten, found, lost }
 }
 
 const byName = (left: string, right: string): number => (left < right ? -1 : 1)
@@ -121,15 +125,27 @@ function witness(ledger: Ledger, slot: SlotId, occupant: Occupant | null, commit
   // Nothing of it ran, and nothing ever will: as if it had not been tried. After a reboot that cannot be told: the note of a beginning may be lost.
   if (!hasBegun && occupant?.isOfThisBoot === true) return null
   const [withIt, run] = known === null ? enter(ledger, slot, tickMs, occupant) : [ledger, known]
+  const note = occupant === null ? null : readNote(occupant)
   const begun: Run = {
     ...run,
     phase: 'under-way',
-    attempt: Math.max(1, run.attempt),
-    revision: revisionOf(run, occupant),
+    // The note beside the slot names the attempt too: an older database must not grant those that were made a second time.
+    attempt: Math.max(1, run.attempt, note?.generation ?? 0),
+    revision: run.revision > 0 ? run.revision : (note?.revision ?? run.revision),
     endedAt: null,
     end: null,
   }
   return { ledger: withRun(withIt, begun), number: run.number, epoch, occupant: hasBegun ? occupant : null }
+}
+
+/** A run that was over and forgotten when the database that is here now did not know of its end. */
+function withoutForgotten(ledger: Ledger, spans: readonly Span[], seen: ReadonlySet<SlotId>): Ledger {
+  const end = { kind: 'lost', exit: null, message: 'it was over before this database was put back' } as const
+  const runs = ledger.runs.map((run): Run => {
+    const isOver = run.phase !== 'ended' && isCovered(spans, run.tickMs) && !seen.has(slotOf(ledger.service, run))
+    return isOver ? { ...run, phase: 'ended', end } : run
+  })
+  return { ...ledger, covered: unite(ledger.covered, spans), runs }
 }
 
 /** A run that the database has never heard of. */
@@ -152,8 +168,4 @@ function enter(ledger: Ledger, slot: SlotId, tickMs: number, occupant: Occupant 
   }
   const covered = isByHand ? ledger.covered : cover(ledger.covered, tickMs, null)
   return [{ ...ledger, covered, lastNumber: run.number, runs: [...ledger.runs, run] }, run]
-}
-
-function revisionOf(run: Run, occupant: Occupant | null): Run['revision'] {
-  return run.revision > 0 ? run.revision : ((occupant === null ? null : readNote(occupant)?.revision) ?? run.revision)
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Run } from '../core/clockwork/ledger.ts'
-import { unite } from '../core/clockwork/spans.ts'
+import { unite, without } from '../core/clockwork/spans.ts'
 import type { SlotId } from '../core/model/id.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
@@ -71,11 +71,15 @@ function atMost(surplus: readonly Surplus[], limit: number): readonly Surplus[] 
   return chosen
 }
 
+/** Everything that was decided, but for what is still in the ledger; and of runs by hand those that go. */
 async function writeWatermarks({ directory }: PruneTools, surplus: readonly Surplus[], isForgotten: boolean): Promise<void> {
   const marks = { ...(await readWatermarks(directory)) }
-  for (const { book } of surplus) {
+  for (const { book, runs } of surplus) {
+    const kept = book.ledger.runs.filter((run) => !runs.includes(run)).map(({ tickMs }) => tickMs)
+    const byHand = runs.filter(({ by }) => by === 'hand').map(({ tickMs }) => ({ fromMs: tickMs, toMs: tickMs }))
+    book.forgotten = unite(book.forgotten, [...without(book.ledger.covered, kept), ...byHand])
     if (isForgotten) delete marks[book.service]
-    else marks[book.service] = unite(marks[book.service] ?? [], book.ledger.covered)
+    else marks[book.service] = book.forgotten
   }
   await directory.writeFile(watermarkFile, `${JSON.stringify(marks)}\n`)
 }

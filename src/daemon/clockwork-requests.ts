@@ -4,10 +4,11 @@ import { formatInstant } from '../core/clockwork/instant.ts'
 import { maxQueued } from '../core/clockwork/admit.ts'
 import type { Refusal } from '../core/clockwork/admit.ts'
 import type { Ledger, Run } from '../core/clockwork/ledger.ts'
+import { isCovered } from '../core/clockwork/spans.ts'
+import type { Span } from '../core/clockwork/spans.ts'
 import type { Presence } from '../core/clockwork/turn.ts'
 import type { ServiceName, SlotId } from '../core/model/id.ts'
 import { DarumaError } from '../ports/error.ts'
-import { slotOf } from './clockwork-book.ts'
 
 export interface RunRequest {
   readonly service: ServiceName
@@ -16,10 +17,13 @@ export interface RunRequest {
 }
 
 /** Never a whole second, so that it is no tick of the schedule; never a name that is or was taken. */
-export function handTick(ledger: Ledger, wallMs: number, isTaken: (slot: SlotId) => boolean): number {
-  const last = ledger.runs.findLast((run) => run.by === 'hand')?.tickMs ?? 0
-  let tickMs = Math.max(wallMs, last + 1)
-  while (tickMs % 1000 === 0 || isTaken(slotOf(ledger.service, { tickMs }))) tickMs += 1
+export function handTick(ledger: Ledger, forgotten: readonly Span[], wallMs: number): number {
+  const taken = new Set(ledger.runs.map((run) => run.tickMs))
+  let tickMs = wallMs
+  while (tickMs % 1000 === 0 || taken.has(tickMs) || isCovered(forgotten, tickMs)) {
+    const span = forgotten.find(({ fromMs, toMs }) => fromMs <= tickMs && tickMs <= toMs)
+    tickMs = Math.max(tickMs, span?.toMs ?? 0) + 1
+  }
   return tickMs
 }
 

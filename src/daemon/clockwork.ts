@@ -10,6 +10,7 @@ import { firstLedger } from '../core/clockwork/due.ts'
 import { parseInstant } from '../core/clockwork/instant.ts'
 import { surplusRuns } from '../core/clockwork/ledger.ts'
 import type { Ledger, Run } from '../core/clockwork/ledger.ts'
+import type { Span } from '../core/clockwork/spans.ts'
 import { turn } from '../core/clockwork/turn.ts'
 import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
@@ -101,8 +102,8 @@ export class Clockwork {
 
   async load(discovery: Discovery): Promise<void> {
     const { store, directory } = this.#options
-    const { ledgers, written, found, lost } = await loadLedgers({ store, directory, wallMs: this.#wallMs() }, discovery)
-    for (const [service, ledger] of ledgers) this.#open(service, ledger, written.get(service) ?? null)
+    const { ledgers, written, forgotten, found, lost } = await loadLedgers({ store, directory, wallMs: this.#wallMs() }, discovery)
+    for (const [service, ledger] of ledgers) this.#open(service, ledger, written.get(service) ?? null, forgotten.get(service))
     for (const [slot, epoch] of lost) this.#attempts.doom(slot, { kind: 'lost', epoch })
     for (const { service, slot, number, occupant } of found) {
       const run = ledgers.get(service)?.runs.find((each) => each.number === number)
@@ -225,7 +226,7 @@ export class Clockwork {
         request.refuse(refusalOf(service, presence) ?? new Error('refused'))
         continue
       }
-      const tickMs = handTick(after, wallMs, (slot) => this.#options.world.lastEpochs.has(slot))
+      const tickMs = handTick(after, book.forgotten, wallMs)
       const admission = admit(after, presence.schedule.overlap, { tickMs, by: 'hand', isLate: false })
       if (admission.refusal !== null) request.refuse(explainRefusal(service, admission.refusal))
       else accepted.push({ request, number: admission.ledger.lastNumber })
@@ -316,9 +317,9 @@ export class Clockwork {
     }
   }
 
-  #open(service: ServiceName, ledger: Ledger, written: Ledger | null): void {
-    const presence = { kind: 'unknown' } as const
-    this.#books.set(service, { service, ledger, written, presence, nextMs: null, isStirred: true, fault: null, writtenAtMs: 0 })
+  #open(service: ServiceName, ledger: Ledger, written: Ledger | null, forgotten: readonly Span[] = []): void {
+    const idle = { presence: { kind: 'unknown' }, nextMs: null, isStirred: true, fault: null, writtenAtMs: 0 } as const
+    this.#books.set(service, { service, ledger, written, forgotten, ...idle })
   }
 
   #noticeStep(wallMs: number, nowMs: number): void {

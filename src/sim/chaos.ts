@@ -7,7 +7,7 @@
 import { updatePace } from '../core/config/defaults.ts'
 import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { Route, Service } from '../core/model/service.ts'
-import { asServiceName } from '../core/model/id.ts'
+import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Store } from '../ports/store.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 
@@ -72,6 +72,7 @@ class History {
       // What the lost part of the story completed is known only as far as the slot's own files tell.
       kernel.completions.clear()
     }
+    if (random.chance(0.15)) this.#machine.clock.stepWall(random.pick([-1, 1]) * random.pick([700, 5000, 3_600_000, 3e11]))
     await this.#machine.run(random.below(random.chance(0.2) ? 30_000 : 1500))
     if (random.chance(0.6)) kernel.isDiskFull = false
     if (random.chance(0.7)) await this.#machine.begin()
@@ -91,16 +92,17 @@ class History {
     const services = this.#services(true)
     this.#note(await this.#machine.apply(services, this.#secrets()))
     if (!(await this.#machine.settle(300_000))) this.complaints.push(`not settled: ${this.#picture()}`)
-    const programs = kernel.running().filter(({ order }) => order.slot !== balancerSlot)
+    const programs = kernel.running().filter(({ order }) => order.slot !== balancerSlot && !isRunSlot(order.slot))
     const wrong = programs.filter(({ order }) => order.command.at(-1) !== `v${this.#version}`)
     for (const { order } of wrong) this.complaints.push(`${order.slot} still runs ${order.command.join(' ')}`)
     const expected = services.reduce(
-      (sum, { scale }) => sum + (scale.kind === 'replicas' ? scale.count : scale.kind === 'job' ? 0 : 1),
+      (sum, { scale }) => sum + (scale.kind === 'replicas' ? scale.count : scale.kind === 'job' || scale.kind === 'schedule' ? 0 : 1),
       0,
     )
     if (programs.length !== expected) this.complaints.push(`${programs.length} run, ${expected} should: ${this.#picture()}`)
     await this.#machine.run(3000)
     this.#compareRoutes()
+    await this.#seeTicks()
     const before = this.#running()
     this.#machine.killDaemon()
     await this.#machine.settle(60_000)
@@ -115,6 +117,13 @@ class History {
     const upstreams = this.#machine.balancer.table?.pools.flatMap((pool) => pool.upstreams) ?? []
     const routed = upstreams.map(({ id, state }) => `${id} ${state}`).toSorted()
     if (routed.join() !== wanted.join()) this.complaints.push(`routed: ${routed.join(', ')}, running: ${wanted.join(', ')}`)
+  /** The schedule is not silent, whatever its clock has been through: each tick of half a minute has its run, or has been skipped by its policy. */
+  async #seeTicks(): Promise<void> {
+    const { kernel } = this.#machine
+    const before = kernel.runsBegun.size
+    await this.#machine.run(30_000)
+    const count = kernel.runsBegun.size - before
+    if (count < 5 || count > 22) this.complaints.push(`${count} runs began in 30 s: ${JSON.stringify(this.#machine.daemon?.clockwork.books.get(asServiceName('tick'))?.ledger)}`)
   }
 
   #note(answer: string | null): void {
@@ -123,7 +132,7 @@ class History {
 
   #wish(): Parameters<SimulatedMachine['ask']>[0] {
     const { random } = this.#machine
-    const services = [random.pick(['web', 'worker', 'db', 'front'])]
+    const services = [random.pick(['web', 'worker', 'db', 'front', 'tick'])]
     const kind = random.pick(['restart', 'stop', 'start', 'scale', 'rollback', 'down'] as const)
     if (kind === 'scale') return { kind, service: 'web', replicas: random.below(4) }
     if (kind === 'rollback') return { kind, revision: 1 + random.below(6) }
@@ -167,12 +176,28 @@ class History {
     const front = aService('front', program('serve', ['crash']), {
       after: [{ service: asServiceName('web'), condition: 'started' }],
     })
-    return [web, migrate, worker, db, ...(has(0.6) ? [front] : [])]
+    const tick = aService('tick', program('work', ['fail', 'deaf']), {
+      scale: {
+        kind: 'schedule',
+        schedule: {
+          cron: isSound ? '*/2 * * * * *' : random.pick(['*/2 * * * * *', '*/3 * * * * *']),
+          timezone: 'Europe/Berlin',
+          missed: random.pick(['run-once', 'skip']),
+          overlap: random.pick(['forbid', 'queue', 'replace']),
+          timeoutMs: random.pick([1500, 4000]),
+          retries: isSound ? 0 : random.below(2),
+          retryLost: false,
+          keep: 2,
+        },
+      },
+    })
+    return [web, migrate, worker, db, ...(has(0.6) ? [front] : []), ...(has(0.8) ? [tick] : [])]
   }
 
   #running(): string {
     return this.#machine.kernel
       .running()
+      .filter(({ order }) => !isRunSlot(order.slot))
       .map(({ order, pid }) => `${order.slot} ${order.epoch} ${pid}`)
       .toSorted()
       .join(', ')

@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../ports/clock.ts'
 
 export class SimulatedClock implements Clock {
   #nowMs = 1_000_000
+  #stepMs = 0
   #timers: { readonly atMs: number; readonly run: () => void }[] = []
 
   now(): number {
@@ -18,7 +19,12 @@ export class SimulatedClock implements Clock {
   }
 
   wallTimeOf(momentMs: number): string {
-    return new Date(Date.UTC(2026, 0, 1) + momentMs).toISOString()
+    return new Date(Date.UTC(2026, 0, 1) + this.#stepMs + momentMs).toISOString()
+  }
+
+  /** Somebody sets the clock on the wall. */
+  stepWall(byMs: number): void {
+    this.#stepMs += byMs
   }
 
   after(delayMs: number, run: () => void): Timer {

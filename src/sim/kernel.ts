@@ -1,11 +1,11 @@
 /**
  * The simulated machine: what outlives every daemon. Programs are words: `serve` lives for ever, `crash` ends at once, `sick` never
- * answers a probe, `finish` completes, `fail` does not, `deaf` ignores every signal but SIGKILL. The kernel is also the witness: it
+ * answers a probe, `finish` completes, `work` does in its own time, `fail` does not, `deaf` ignores every signal but SIGKILL. The kernel is also the witness: it
  * writes down whatever breaks a promise, in the moment in which it breaks.
  */
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import { asEpoch, parseSlotId } from '../core/model/id.ts'
+import { asEpoch, isRunSlot, parseSlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import type { Exit } from '../core/model/status.ts'
 import type { RuntimeEvent, StartOrder } from '../ports/runtime.ts'
@@ -17,6 +17,7 @@ export interface Instance {
   readonly pid: number
   readonly startedAt: string
   readonly bornMs: number
+  readonly bootId: string
   state: 'keeper' | 'running' | 'gone'
   exit: Exit | null
   /** It lives and answers nobody. */
@@ -38,6 +39,10 @@ export class SimulatedKernel {
   readonly violations: string[] = []
   /** By job's command: how often it has completed. */
   readonly completions: Map<string, number> = new Map()
+  /** By slot of a run: how often its command came into being, for ever. */
+  readonly runsBegun: Map<SlotId, number> = new Map()
+  /** What was committed last in a slot, whether or not it came to a keeper. */
+  readonly committed: Map<SlotId, { readonly order: StartOrder; readonly bootId: string }> = new Map()
   isDiskFull = false
   /** No keeper stalls and no process sleeps without interruption any more. */
   isCalm = false
@@ -72,6 +77,7 @@ export class SimulatedKernel {
       pid: (this.#nextPid += 1),
       startedAt: this.clock.wallTime(),
       bornMs: this.clock.now(),
+      bootId: this.bootId,
       state: 'keeper',
       exit: null,
       isSick: order.command[0] === 'sick',
@@ -150,14 +156,24 @@ export class SimulatedKernel {
     for (const other of this.of(order.slot))
       if (other.order !== order && other.order.epoch >= order.epoch && other.state !== 'keeper')
         this.violations.push(`epoch ${order.epoch} of ${order.slot} came after ${other.order.epoch}`)
+    if (isRunSlot(order.slot)) this.#witnessRun(order)
     const word = order.command.join(' ')
     if (order.command[0] === 'finish' && (this.completions.get(word) ?? 0) > 0) this.violations.push(`"${word}" ran again`)
+  }
+
+  #witnessRun({ slot, note }: StartOrder): void {
+    const { scale } = (JSON.parse(note) as { readonly service: Service }).service
+    const times = (this.runsBegun.get(slot) ?? 0) + 1
+    this.runsBegun.set(slot, times)
+    const allowed = scale.kind === 'schedule' ? 1 + scale.schedule.retries : 1
+    if (times > allowed) this.violations.push(`the tick ${slot} ran ${times} times`)
   }
 
   #live(instance: Instance): void {
     const [word] = instance.order.command
     const lifeMs = 5 + this.random.below(40)
     if (word === 'crash' || word === 'fail') this.clock.after(lifeMs, () => this.#end(instance, { kind: 'code', code: 1 }))
+    if (word === 'work') this.clock.after(lifeMs + this.random.below(3000), () => this.#end(instance, { kind: 'code', code: 0 }))
     if (word === 'finish') this.clock.after(lifeMs, () => this.#end(instance, { kind: 'code', code: 0 }))
   }
 

@@ -7,7 +7,7 @@
 import { balancer, updatePace } from '../core/config/defaults.ts'
 import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
-import { asServiceName } from '../core/model/id.ts'
+import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -34,6 +34,8 @@ export class SimulatedMachine {
   /** Whether the next daemon takes the state for a copy whose original is lost. */
   isTakenOver: boolean = false
   readonly log: string[] = []
+  /** Of the state directory, beside the database. */
+  readonly files: Map<string, string> = new Map()
   #store: Store = createMemoryStore()
   #life: Life | null = null
   /** Probability of death at each await. */
@@ -158,8 +160,12 @@ export class SimulatedMachine {
           isLocked: true,
           isTakenOver: this.isTakenOver,
           pathOf: (name) => `/state/${name}`,
-          writeFile: pass,
-          readFile: async () => null,
+          writeFile: async (name, text) => {
+            await pass()
+            if (this.kernel.isDiskFull) throw new Error('no space')
+            this.files.set(name, text)
+          },
+          readFile: async (name) => this.files.get(name) ?? null,
           space: async () => ({ freeBytes: 1, totalBytes: 1 }),
           ensureVolume: async (name) => {
             await pass()
@@ -267,7 +273,7 @@ class Life {
 export function isSettled(daemon: Daemon): boolean {
   if (daemon.operations.current !== null) return false
   const { services, instances } = daemon.status()
-  const isCalm = instances.every(({ state }) => state === 'running' || state === 'completed' || state === 'failed')
+  const isCalm = instances.filter(({ slot }) => !isRunSlot(slot)).every(({ state }) => state === 'running' || state === 'completed' || state === 'failed')
   return isCalm && services.every(({ desired, ready }) => ready === desired)
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { asEpoch } from '../core/model/id.ts'
+import { isRunSlot } from '../core/model/id.ts'
 import type { SlotId } from '../core/model/id.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Discovery, InstanceRef, Occupant, Runtime, RuntimeEvent, StartOrder, StartRefusal } from '../ports/runtime.ts'
@@ -22,6 +23,7 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
     await pass()
     if (kernel.isDiskFull) return { kind: 'no-space', message: 'no space' }
     kernel.epochs.set(order.slot, order.epoch)
+    kernel.committed.set(order.slot, { order, bootId: kernel.bootId })
     await pass()
     kernel.spawn(order)
     return null
@@ -35,7 +37,7 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
         if (event.kind !== 'started') occupants.get(`${event.slot} ${event.epoch}`)?.()
       })
       const found: Occupant[] = []
-      for (const slot of kernel.instances.keys()) {
+      for (const slot of new Set([...kernel.instances.keys(), ...kernel.committed.keys()])) {
         const occupant = discoverSlot(kernel, slot)
         if (occupant !== null) found.push(occupant)
       }
@@ -86,6 +88,9 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
       await pass()
       if (kernel.of(slot).some(({ state }) => state === 'running')) throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} runs`)
       kernel.instances.delete(slot)
+      if (!isRunSlot(slot)) return
+      kernel.epochs.delete(slot)
+      kernel.committed.delete(slot)
     },
     guarantees: () => ({
       killing: 'v2',
@@ -105,6 +110,13 @@ function discoverSlot(kernel: SimulatedKernel, slot: SlotId): Occupant | null {
   for (const instance of all) kernel.close(instance)
   const running = all.find(({ state }) => state === 'running')
   const instance = running ?? all.at(-1)
+  const committed = kernel.committed.get(slot)
+  // Its daemon died before there was a keeper: the epoch's files are there, and say nothing.
+  if (running === undefined && committed !== undefined && committed.order.epoch > (instance?.order.epoch ?? 0)) {
+    const nothing = { pid: null, startTicks: null, startedAt: null, exit: { kind: 'unknown' } } as const
+    const isOfThisBoot = committed.bootId === kernel.bootId
+    return { slot, epoch: committed.order.epoch, state: 'gone', ...nothing, note: committed.order.note, isOfThisBoot }
+  }
   if (instance === undefined) return null
   const hasRun = instance.state === 'running' || instance.exit !== null || instance.hasBegun
   return {
@@ -116,5 +128,7 @@ function discoverSlot(kernel: SimulatedKernel, slot: SlotId): Occupant | null {
     startedAt: hasRun ? instance.startedAt : null,
     exit: running === undefined ? (instance.exit ?? { kind: 'unknown' }) : null,
     note: instance.order.note,
+    isOfThisBoot: instance.bootId === kernel.bootId,
+    ...(running === undefined ? {} : { ageMs: kernel.clock.now() - instance.bornMs }),
   }
 }

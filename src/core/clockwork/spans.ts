@@ -83,3 +83,19 @@ export function lastOpen(
   }
   return null
 }
+
+/** The spans without the instants: what lies between two of them is a span of its own. */
+export function without(spans: readonly Span[], instants: readonly number[]): readonly Span[] {
+  let left: readonly Span[] = spans
+  for (const instant of instants) {
+    left = left.flatMap((span) => {
+      if (instant < span.fromMs || instant > span.toMs) return [span]
+      const parts = [
+        { fromMs: span.fromMs, toMs: instant - 1 },
+        { fromMs: instant + 1, toMs: span.toMs },
+      ]
+      return parts.filter(({ fromMs, toMs }) => fromMs <= toMs)
+    })
+  }
+  return left
+}
