@@ -11,6 +11,7 @@ import type {
   ErrorAnswer,
   ExecAnswer,
   ExecRequest,
+  JobView,
   LogLine,
   OperationAnswer,
   OperationLine,
@@ -25,6 +26,8 @@ import type {
   RecordedEvent,
   RevisionSummary,
   RevisionView,
+  RunsAnswer,
+  RunView,
   StatusAnswer,
   VersionAnswer,
 } from '../protocol/api.ts'
@@ -100,6 +103,22 @@ export class Client {
   logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
     const text = queryText({ service: query.services, lines: query.lines, follow: query.follow })
     return this.#stream(`/v1/logs${text}`, signal)
+  }
+
+  jobs(): Promise<readonly JobView[]> {
+    return this.#call('GET', '/v1/jobs', undefined, quickLimitMs)
+  }
+
+  runs(job: string): Promise<RunsAnswer> {
+    return this.#call('GET', `/v1/jobs/${encodeURIComponent(job)}/runs`, undefined, quickLimitMs)
+  }
+
+  runJob(job: string): Promise<RunView> {
+    return this.#call('POST', `/v1/jobs/${encodeURIComponent(job)}/run`, {}, slowLimitMs)
+  }
+
+  followRun(job: string, tick: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    return this.#stream(`/v1/jobs/${encodeURIComponent(job)}/runs/${encodeURIComponent(tick)}/stream`, signal)
   }
 
   exec(body: ExecRequest): Promise<ExecAnswer> {

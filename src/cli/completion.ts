@@ -91,7 +91,7 @@ _daruma() {
       -*) ;;
       *)
         if [ -z "$command" ]; then command=\${COMP_WORDS[index]}
-        elif [ "$command" = daemon ]; then command="daemon \${COMP_WORDS[index]}"
+        elif [ "$command" = daemon ] || [ "$command" = job ]; then command="$command \${COMP_WORDS[index]}"
         fi ;;
     esac
   done
@@ -168,8 +168,8 @@ _daruma() {
   shift words
   (( CURRENT-- ))
   local command=$words[1]
-  if [[ $command == daemon ]] && (( CURRENT > 2 )); then
-    command="daemon $words[2]"
+  if [[ $command == daemon || $command == job ]] && (( CURRENT > 2 )); then
+    command="$command $words[2]"
     shift words
     (( CURRENT-- ))
   fi

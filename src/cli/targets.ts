@@ -12,7 +12,7 @@ export function namedTargets(status: StatusAnswer, invocation: Invocation): read
   const known = new Set([...services, ...slots])
   for (const name of named) {
     // A slot that is gone may still have a log and a story.
-    const service = name.replace(/\/\d+$/, '')
+    const service = name.replace(/\/[\d:.TZ-]+$/, '')
     if (!known.has(name) && !services.includes(service)) throw unknownService(service, services)
   }
   return [...new Set(named)]

@@ -6,6 +6,7 @@
 
 import type { ArgumentSpec, CommandSpec, ExitSpec, FlagSpec } from './command-spec.ts'
 import { daemonCommands } from './daemon-commands.ts'
+import { jobCommands } from './job-commands.ts'
 
 /** Understood by every command, before its name or after it. Where `logs` and `events` use -f themselves, only the long form is left. */
 export const globalFlags: readonly FlagSpec[] = [
@@ -272,6 +273,7 @@ export const commands: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/history.ts')).history,
   },
+  jobCommands,
   daemonCommands,
   {
     name: 'completion',

@@ -105,7 +105,7 @@ export class RunShells {
     const exit = outcome?.identity === kept.spec.identity ? outcome.exit : goal.kind === 'rest' ? lastExit : null
     if (exit !== null) {
       const isTimed = kept.isWhole && kept.liveSinceMs !== null
-      const durationMs = isTimed ? nowMs - (kept.liveSinceMs ?? 0) + kept.ageMs : null
+      const durationMs = isTimed ? Math.round(nowMs - (kept.liveSinceMs ?? 0) + kept.ageMs) : null
       return { kind: 'exit', exit, epoch: lastEpoch, durationMs }
     }
     if (goal.kind === 'rest') return { kind: 'not-begun', message: goal.because }

@@ -102,7 +102,10 @@ export class Clockwork {
 
   async load(discovery: Discovery): Promise<void> {
     const { store, directory } = this.#options
-    const { ledgers, written, forgotten, found, lost } = await loadLedgers({ store, directory, wallMs: this.#wallMs() }, discovery)
+    const { ledgers, written, forgotten, found, lost } = await loadLedgers(
+      { store, directory, wallMs: this.#wallMs() },
+      discovery,
+    )
     for (const [service, ledger] of ledgers) this.#open(service, ledger, written.get(service) ?? null, forgotten.get(service))
     for (const [slot, epoch] of lost) this.#attempts.doom(slot, { kind: 'lost', epoch })
     for (const { service, slot, number, occupant } of found) {

@@ -19,6 +19,7 @@ import type {
 } from '../protocol/api.ts'
 import { execRequest, operationRequest, pageRequest, planRequest, promoteRequest } from '../protocol/schema.ts'
 import type { Daemon } from './daemon.ts'
+import { findRun, isEndedRun, isKnownRun, lastRunSlot, listJobs, listRuns, runByHand } from './jobs.ts'
 import type { Looker } from './looker.ts'
 import type { PageDoor } from './page-door.ts'
 import type { FateRecord, RevisionRecord } from './records.ts'
@@ -64,6 +65,14 @@ function table(tools: RouteTools): readonly Route[] {
     { method: 'GET', path: '/v1/revisions/*', handle: (call) => showRevision(daemon, call) },
     { method: 'GET', path: '/v1/events', handle: (call) => followEvents(daemon, call) },
     { method: 'GET', path: '/v1/logs', handle: (call) => followLogs(tools, call) },
+    { method: 'GET', path: '/v1/jobs', handle: () => json(listJobs(daemon)) },
+    { method: 'GET', path: '/v1/jobs/*/runs', handle: ({ parameters }) => json(listRuns(daemon, parameters[0] ?? '')) },
+    {
+      method: 'POST',
+      path: '/v1/jobs/*/run',
+      handle: async ({ parameters }) => json(await runByHand(daemon, parameters[0] ?? '')),
+    },
+    { method: 'GET', path: '/v1/jobs/*/runs/*/stream', handle: (call) => followRun(tools, call) },
     { method: 'POST', path: '/v1/exec', handle: ({ body }) => planExec(tools, body) },
     { method: 'GET', path: '/v1/doctor', handle: async () => json(await tools.examine()) },
     { method: 'GET', path: '/v1/overview', handle: async () => json(await tools.looker.overview()) },
@@ -135,6 +144,27 @@ function followOperation(daemon: Daemon, call: Call): Answer {
   }
 }
 
+/** How often a run is looked at for those who wait for it. */
+const runPauseMs = 100
+
+function followRun({ daemon, clock }: RouteTools, { parameters: [name = '', tick = ''] }: Call): Answer {
+  findRun(daemon, name, tick)
+  return {
+    kind: 'lines',
+    async run(send, signal) {
+      let last = ''
+      while (!signal.aborted) {
+        const view = findRun(daemon, name, tick)
+        const text = JSON.stringify(view)
+        if (text !== last && !send(view)) return
+        last = text
+        if (view.endedAt !== null || view.state === 'cancelled') return
+        await pause(clock, runPauseMs, signal)
+      }
+    },
+  }
+}
+
 const maxEventsAtOnce = 5000
 
 function followEvents(daemon: Daemon, call: Call): Answer {
@@ -175,6 +205,7 @@ function followLogs(tools: RouteTools, call: Call): Answer {
     async run(send, signal) {
       const tails = new Map<string, LogTail>()
       let isFirst = true
+      let wasOver = false
       for (;;) {
         // Slots that an update brings in are followed as well.
         for (const shell of isFirst ? shells : chooseShells(tools.daemon, targets)) {
@@ -183,6 +214,10 @@ function followLogs(tools: RouteTools, call: Call): Answer {
         }
         isFirst = false
         if (signal.aborted || call.query.get('follow') !== '1') break
+        // Once more after the end of a run: its last lines came before it.
+        const isOver = targets.length > 0 && targets.every((target) => isEndedRun(tools.daemon, target))
+        if (isOver && wasOver) break
+        wasOver = isOver
         await pause(tools.clock, logPauseMs, signal)
       }
       for (const [slot, { rest }] of tails) if (rest !== '') sendLine(tools.daemon, slot, rest, send)
@@ -198,7 +233,7 @@ interface LogTail {
 
 async function readTail(
   tools: RouteTools,
-  shell: SlotShell,
+  shell: LogSource,
   tail: LogTail,
   how: { readonly lines: number; readonly send: (line: unknown) => boolean },
 ): Promise<LogTail> {
@@ -226,15 +261,21 @@ function sendLine(daemon: Daemon, slot: string, line: string, send: (line: unkno
   return send({ service, slot, line: daemon.redact(line) } satisfies LogLine)
 }
 
-function chooseShells(daemon: Daemon, targets: readonly string[]): readonly SlotShell[] {
+/** A run that has ended has no shell any more, and still a log. */
+type LogSource = Pick<SlotShell, 'id'>
+
+function chooseShells(daemon: Daemon, targets: readonly string[]): readonly LogSource[] {
   if (targets.length === 0) {
     const all = [...daemon.world.shells.values()]
     const wanted = all.filter(({ slot }) => slot.goal.kind === 'run' || slot.occupancy.kind !== 'vacant')
     // After a first revision that failed nothing is wanted, and its logs are just what a person looks for.
     return wanted.length > 0 ? wanted : all
   }
-  return targets.flatMap((target) => {
+  return targets.flatMap((target): readonly LogSource[] => {
+    if (isKnownRun(daemon, target)) return [{ id: target }]
     const shells = daemon.shellsFor(target)
+    const lastRun = shells.length === 0 ? lastRunSlot(daemon, asServiceName(target)) : null
+    if (lastRun !== null) return [{ id: lastRun }]
     if (shells.length === 0 && daemon.world.serviceOf(target as never) === null) throw unknown(target)
     return shells
   })

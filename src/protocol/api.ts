@@ -16,6 +16,10 @@
  * | GET /v1/revisions/N | → {@link RevisionView} |
  * | GET /v1/events?since=N&follow=1&limit=N | → NDJSON of RecordedEvent |
  * | GET /v1/logs?service=S&lines=N&follow=1 | → NDJSON of {@link LogLine}; `service` may repeat and may be a slot |
+ * | GET /v1/jobs | → {@link JobView}[]: schedules and jobs |
+ * | GET /v1/jobs/NAME/runs | → {@link RunsAnswer}, newest first, or `E_JOB_UNKNOWN` |
+ * | POST /v1/jobs/NAME/run | {} → {@link RunView}: a run by hand, or `E_JOB_UNKNOWN`, `E_JOB_STOPPED`, `E_JOB_NOT_REPEATABLE`, `E_RUN_UNDER_WAY`, `E_RUN_QUEUE_FULL` |
+ * | GET /v1/jobs/NAME/runs/TICK/stream | → NDJSON of {@link RunView} whenever it has changed, ends with the run, or `E_RUN_UNKNOWN` |
  * | POST /v1/exec | {@link ExecRequest} → {@link ExecAnswer} |
  * | GET /v1/doctor | → {@link DoctorAnswer} |
  * | GET /v1/overview | → {@link OverviewAnswer}: status, and what the page shows beside it |
@@ -28,8 +32,8 @@
  */
 
 import type { RecordedEvent } from '../core/model/event.ts'
-import type { Project } from '../core/model/service.ts'
-import type { InstanceStatus, ServiceStatus } from '../core/model/status.ts'
+import type { Project, Schedule } from '../core/model/service.ts'
+import type { Exit, InstanceStatus, ServiceStatus } from '../core/model/status.ts'
 import type { Plan } from '../core/plan/plan.ts'
 
 export const apiVersion: number = 1
@@ -174,6 +178,67 @@ export interface RevisionSummary {
 export interface RevisionView extends RevisionSummary {
   readonly project: Project
   readonly plan: Plan
+}
+
+/** A schedule, or a job. All instants are ISO 8601 UTC. */
+export interface JobView {
+  readonly service: string
+  readonly kind: 'schedule' | 'job'
+  readonly isStopped: boolean
+  /** Null for a job. */
+  readonly schedule: Schedule | null
+  /** The next tick; null for a job, a schedule that is stopped, or one without a further tick. */
+  readonly nextAt: string | null
+  /** Why the schedule cannot be followed on this machine: a timezone that its clock data do not have. */
+  readonly fault: string | null
+  readonly queued: number
+  readonly running: RunView | null
+  /** The last that has ended. */
+  readonly last: RunView | null
+}
+
+export interface RunView {
+  readonly service: string
+  readonly slot: string
+  /** `2026-11-22T03:00:00Z`; with milliseconds for a run by hand. Null for a job. */
+  readonly tick: string | null
+  readonly by: 'schedule' | 'hand'
+  /** Its tick was missed: it ran later. */
+  readonly isLate: boolean
+  /** `waiting`: between two attempts. `cancelled`: it never began. `lost`: it began, and nothing tells how it ended. */
+  readonly state:
+    | 'queued'
+    | 'starting'
+    | 'running'
+    | 'ending'
+    | 'waiting'
+    | 'succeeded'
+    | 'failed'
+    | 'timed-out'
+    | 'stopped'
+    | 'replaced'
+    | 'lost'
+    | 'cancelled'
+  /** From 1; 0 while it waits. */
+  readonly attempt: number
+  readonly startedAt: string | null
+  readonly endedAt: string | null
+  /** Of the last attempt; null where no daemon saw all of it. */
+  readonly durationMs: number | null
+  readonly exit: Exit | null
+  readonly message: string | null
+  readonly revision: number
+}
+
+export interface RunsAnswer {
+  readonly runs: readonly RunView[]
+  /** Ticks that started nothing, as series, newest first. `count` is null where they were not counted. */
+  readonly skips: readonly {
+    readonly from: string
+    readonly to: string
+    readonly count: number | null
+    readonly because: string
+  }[]
 }
 
 export interface LogLine {

@@ -96,7 +96,8 @@ class History {
     const wrong = programs.filter(({ order }) => order.command.at(-1) !== `v${this.#version}`)
     for (const { order } of wrong) this.complaints.push(`${order.slot} still runs ${order.command.join(' ')}`)
     const expected = services.reduce(
-      (sum, { scale }) => sum + (scale.kind === 'replicas' ? scale.count : scale.kind === 'job' || scale.kind === 'schedule' ? 0 : 1),
+      (sum, { scale }) =>
+        sum + (scale.kind === 'replicas' ? scale.count : scale.kind === 'job' || scale.kind === 'schedule' ? 0 : 1),
       0,
     )
     if (programs.length !== expected) this.complaints.push(`${programs.length} run, ${expected} should: ${this.#picture()}`)
@@ -123,7 +124,10 @@ class History {
     const before = kernel.runsBegun.size
     await this.#machine.run(30_000)
     const count = kernel.runsBegun.size - before
-    if (count < 5 || count > 22) this.complaints.push(`${count} runs began in 30 s: ${JSON.stringify(this.#machine.daemon?.clockwork.books.get(asServiceName('tick'))?.ledger)}`)
+    if (count < 5 || count > 22)
+      this.complaints.push(
+        `${count} runs began in 30 s: ${JSON.stringify(this.#machine.daemon?.clockwork.books.get(asServiceName('tick'))?.ledger)}`,
+      )
   }
 
   #note(answer: string | null): void {

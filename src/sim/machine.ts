@@ -273,7 +273,9 @@ class Life {
 export function isSettled(daemon: Daemon): boolean {
   if (daemon.operations.current !== null) return false
   const { services, instances } = daemon.status()
-  const isCalm = instances.filter(({ slot }) => !isRunSlot(slot)).every(({ state }) => state === 'running' || state === 'completed' || state === 'failed')
+  const isCalm = instances
+    .filter(({ slot }) => !isRunSlot(slot))
+    .every(({ state }) => state === 'running' || state === 'completed' || state === 'failed')
   return isCalm && services.every(({ desired, ready }) => ready === desired)
 }
 

@@ -1,0 +1,181 @@
+/** Schedules, jobs and their runs in the words of the API. It reads the ledgers and decides nothing. */
+
+import { formatInstant } from '../core/clockwork/instant.ts'
+import type { Run } from '../core/clockwork/ledger.ts'
+import { activeRun } from '../core/clockwork/ledger.ts'
+import type { ServiceName, SlotId } from '../core/model/id.ts'
+import { asServiceName, isRunSlot, parseSlotId, tickOf } from '../core/model/id.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { JobView, RunsAnswer, RunView } from '../protocol/api.ts'
+import { slotOf } from './clockwork-book.ts'
+import type { Book } from './clockwork-book.ts'
+import type { Daemon } from './daemon.ts'
+import type { SlotShell } from './slot-shell.ts'
+
+export function listJobs(daemon: Daemon): readonly JobView[] {
+  return jobNames(daemon).map((name) => viewJob(daemon, name))
+}
+
+/** Newest first. Throws `E_JOB_UNKNOWN`. */
+export function listRuns(daemon: Daemon, text: string): RunsAnswer {
+  const name = knownJob(daemon, text)
+  const book = daemon.clockwork.books.get(name)
+  if (book === undefined) return { runs: viewJobRuns(daemon, name), skips: [] }
+  const skips = book.ledger.skips.map(({ fromMs, toMs, count, because }) => ({
+    from: formatInstant(fromMs),
+    to: formatInstant(toMs),
+    count,
+    because,
+  }))
+  return { runs: book.ledger.runs.toReversed().map((run) => viewRun(daemon, book, run)), skips: skips.toReversed() }
+}
+
+export async function runByHand(daemon: Daemon, text: string): Promise<RunView> {
+  const name = knownJob(daemon, text)
+  const book = daemon.clockwork.books.get(name)
+  if (book === undefined) {
+    throw new DarumaError(
+      'E_JOB_NOT_REPEATABLE',
+      `${name} is a job: it runs once for each revision that changes it, never again.`,
+      {
+        hint: 'Only the runs of a schedule can be started by hand.',
+      },
+    )
+  }
+  const { run } = await daemon.clockwork.runByHand(name)
+  return viewRun(daemon, book, run)
+}
+
+/** The run as it is now. Throws `E_JOB_UNKNOWN`, `E_RUN_UNKNOWN`. */
+export function findRun(daemon: Daemon, text: string, tick: string): RunView {
+  const name = knownJob(daemon, text)
+  const found = listRuns(daemon, name).runs.find((run) => run.tick === tick)
+  if (found !== undefined) return found
+  throw new DarumaError('E_RUN_UNKNOWN', `There is no run ${tick} of ${name}.`, {
+    hint: `daruma job runs ${name} lists those that are kept.`,
+  })
+}
+
+/** Whether the slot is a run that the ledger knows, so that its log can be asked for though nothing is in it. */
+export function isKnownRun(daemon: Daemon, slot: string): slot is SlotId {
+  if (!isRunSlot(slot as SlotId)) return false
+  const { service } = parseSlotId(slot as SlotId)
+  return daemon.clockwork.books.get(service)?.ledger.runs.some((run) => slotOf(service, run) === slot) === true
+}
+
+/** Whether the target is a run, and nothing more will come of it. */
+export function isEndedRun(daemon: Daemon, target: string): boolean {
+  if (!isRunSlot(target as SlotId)) return false
+  const { service } = parseSlotId(target as SlotId)
+  const run = daemon.clockwork.books.get(service)?.ledger.runs.find((each) => slotOf(service, each) === target)
+  return run === undefined || run.phase === 'ended'
+}
+
+/** The newest run that has begun: what "the log of the schedule" means while nothing runs. */
+export function lastRunSlot(daemon: Daemon, service: ServiceName): SlotId | null {
+  const run = daemon.clockwork.books.get(service)?.ledger.runs.findLast(({ attempt }) => attempt > 0)
+  return run === undefined ? null : slotOf(service, run)
+}
+
+function jobNames(daemon: Daemon): readonly ServiceName[] {
+  const services = daemon.world.project?.services ?? []
+  return services.filter(({ scale }) => scale.kind === 'schedule' || scale.kind === 'job').map(({ name }) => name)
+}
+
+function knownJob(daemon: Daemon, text: string): ServiceName {
+  const names = jobNames(daemon)
+  const name = asServiceName(text)
+  if (names.includes(name)) return name
+  throw new DarumaError('E_JOB_UNKNOWN', `There is no schedule or job ${text}.`, {
+    hint: names.length === 0 ? 'The config has none.' : `There are: ${names.join(', ')}.`,
+  })
+}
+
+function viewJob(daemon: Daemon, name: ServiceName): JobView {
+  const service = daemon.world.serviceOf(name)
+  const book = daemon.clockwork.books.get(name)
+  const isStopped = daemon.world.stoppedByHand.has(name)
+  if (service?.scale.kind !== 'schedule' || book === undefined) {
+    const [last = null] = viewJobRuns(daemon, name)
+    const isRunning = last !== null && last.endedAt === null && last.startedAt !== null
+    const none = { schedule: null, nextAt: null, fault: null, queued: 0 }
+    return { service: name, kind: 'job', isStopped, ...none, running: isRunning ? last : null, last: isRunning ? null : last }
+  }
+  const active = activeRun(book.ledger)
+  const ended = book.ledger.runs.findLast((run) => run.phase === 'ended')
+  return {
+    service: name,
+    kind: 'schedule',
+    isStopped,
+    schedule: service.scale.schedule,
+    nextAt: book.nextMs === null || book.presence.kind !== 'active' ? null : formatInstant(book.nextMs),
+    fault: book.fault,
+    queued: book.ledger.runs.filter((run) => run.phase === 'queued').length,
+    running: active === null ? null : viewRun(daemon, book, active),
+    last: ended === undefined ? null : viewRun(daemon, book, ended),
+  }
+}
+
+function viewRun(daemon: Daemon, { service }: Book, run: Run): RunView {
+  const slot = slotOf(service, run)
+  const shell = daemon.world.shells.get(slot) ?? null
+  return {
+    service,
+    slot,
+    tick: tickOf(slot),
+    by: run.by,
+    isLate: run.isLate,
+    state:
+      run.phase === 'ended'
+        ? (run.end?.kind ?? 'lost')
+        : run.phase === 'under-way'
+          ? stateOf(shell)
+          : run.phase === 'queued'
+            ? 'queued'
+            : 'waiting',
+    attempt: run.attempt,
+    startedAt: daemon.clockwork.startedAt(slot) ?? run.startedAt,
+    endedAt: run.phase === 'ended' ? run.endedAt : null,
+    durationMs: run.durationMs,
+    exit: run.end?.exit ?? null,
+    message: run.end === null ? (shell?.describe().reason ?? null) : daemon.redact(run.end.message),
+    revision: run.revision,
+  }
+}
+
+function stateOf(shell: SlotShell | null): RunView['state'] {
+  switch (shell?.slot.occupancy.kind) {
+    case 'live':
+      return 'running'
+    case 'ending':
+      return 'ending'
+    case 'starting':
+    case 'vacant':
+    case undefined:
+      return 'starting'
+  }
+}
+
+/** A job has one run at a time to show: that of the revision that changed it last. */
+function viewJobRuns(daemon: Daemon, name: ServiceName): readonly RunView[] {
+  return daemon.world.shellsOf(name).map((shell): RunView => {
+    const { occupancy, outcome, restarts, lastExit, goal } = shell.slot
+    const { reason } = shell.describe()
+    const state = outcome === null ? stateOf(shell) : outcome.kind === 'completed' ? 'succeeded' : 'failed'
+    return {
+      service: name,
+      slot: shell.id,
+      tick: null,
+      by: 'schedule',
+      isLate: false,
+      state,
+      attempt: restarts + 1,
+      startedAt: occupancy.kind === 'live' || occupancy.kind === 'ending' ? occupancy.startedAt : null,
+      endedAt: null,
+      durationMs: null,
+      exit: outcome?.exit ?? lastExit,
+      message: reason === null ? null : daemon.redact(reason),
+      revision: goal.kind === 'run' ? goal.spec.revision : 0,
+    }
+  })
+}
