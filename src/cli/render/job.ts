@@ -27,7 +27,9 @@ export function renderJobs(jobs: readonly JobView[], { palette, columns, nowMs }
     ],
     notes: [
       ...(job.fault === null ? [] : [palette.red(`└ it cannot run: ${job.fault}`)]),
-      ...(job.last?.message == null || job.last.state === 'succeeded' ? [] : [`└ ${sanitise(job.last.message, false)}`]),
+      ...(job.last === null || job.last.message === null || job.last.state === 'succeeded'
+        ? []
+        : [`└ ${sanitise(job.last.message, false)}`]),
     ],
   }))
   return renderTable(
