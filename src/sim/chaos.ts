@@ -118,6 +118,8 @@ class History {
     const upstreams = this.#machine.balancer.table?.pools.flatMap((pool) => pool.upstreams) ?? []
     const routed = upstreams.map(({ id, state }) => `${id} ${state}`).toSorted()
     if (routed.join() !== wanted.join()) this.complaints.push(`routed: ${routed.join(', ')}, running: ${wanted.join(', ')}`)
+  }
+
   /** The schedule is not silent, whatever its clock has been through: each tick of half a minute has its run, or has been skipped by its policy. */
   async #seeTicks(): Promise<void> {
     const { kernel } = this.#machine
