@@ -33,6 +33,13 @@ const needs: readonly Need[] = [
     isThere: () => existsSync('/usr/bin/chromium'),
     purpose: 'the tests of the page in a browser',
   },
+  {
+    debianPackage: 'docker.io',
+    isThere: () => existsSync('/usr/sbin/dockerd') || onPath('dockerd'),
+    purpose: 'the tests of containers',
+  },
+  { debianPackage: 'busybox-static', isThere: () => existsSync('/bin/busybox'), purpose: 'the image of the tests of containers' },
+  { debianPackage: 'iproute2', isThere: () => onPath('ip'), purpose: 'the network of the engine under test' },
   { debianPackage: 'mount', isThere: () => onPath('mount'), purpose: 'the tests of a full disk' },
 ]
 

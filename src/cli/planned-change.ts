@@ -4,7 +4,9 @@
  */
 
 import type { PlanAnswer, SecretValues } from '../protocol/api.ts'
+import type { Project } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
+import { engineAway } from '../ports/images.ts'
 import type { Client } from './client.ts'
 import { connect } from './connect.ts'
 import type { Context } from './context.ts'
@@ -35,8 +37,16 @@ export async function makePlan(
   const client = await connect(context, state, 'if-used')
   if (client !== null && options.onIdle) await requireIdle(context, invocation, client)
   const { project, secrets } = await desiredProject(context, invocation, config, client)
+  if (client === null) await requireEngine(context, project)
   const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false })
   return { file: config.file, state, client, answer, secrets }
+}
+
+/** What the daemon would say, before one is started for it. */
+async function requireEngine(context: Context, project: Project): Promise<void> {
+  const service = project.services.find(({ container }) => container !== null)
+  const fault = service === undefined ? null : await context.tools.findEngineFault()
+  if (service !== undefined && fault !== null) throw engineAway(service.name, fault)
 }
 
 /** Planning against a world that somebody is changing right now misleads: waits with --wait, is refused with their name otherwise. */

@@ -19,6 +19,8 @@ export interface Tools {
   launchDaemon(options: { readonly state: string; readonly node: string; readonly entry: string }): Promise<void>
   /** Runs the daemon here until it is asked to end; resolves to the exit code. */
   runDaemon(options: { readonly state: string; readonly takeOver: boolean }): Promise<number>
+  /** Why no container can be started on this machine, as a sentence; null when an engine answers. */
+  findEngineFault(): Promise<string | null>
   /** What this machine can promise, looked at without a daemon. */
   inspectMachine(state: string): Promise<DoctorAnswer>
   /** Shows an address in the user's browser; resolves to whether there is something that can. */

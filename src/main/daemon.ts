@@ -146,7 +146,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     runtime,
     clock: nodeClock,
     about: { version, pid: process.pid, state: directory.path, runs },
-    examine: () => examineDaemon({ directory, runtime, daemon }),
+    examine: () => examineDaemon({ directory, runtime, daemon, images: containers.images }),
     stop: () => void daemon.stop({ kind: 'asked', message: 'asked by a command' }),
     looker,
     page,

@@ -2,6 +2,7 @@
 
 import { autoPorts } from '../daemon/port-allotment.ts'
 import type { Daemon } from '../daemon/daemon.ts'
+import type { Images } from '../ports/images.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { DoctorAnswer, Finding } from '../protocol/api.ts'
@@ -10,6 +11,7 @@ export async function examineDaemon(parts: {
   readonly directory: StateDirectory
   readonly runtime: Runtime
   readonly daemon: Daemon
+  readonly images: Images
 }): Promise<DoctorAnswer> {
   return {
     findings: [
@@ -18,6 +20,7 @@ export async function examineDaemon(parts: {
       ...runtimeFindings(parts.runtime),
       await diskFinding(parts.directory),
       portFinding(parts.daemon),
+      await engineFinding(parts.images, usesImages(parts.daemon)),
     ],
   }
 }
@@ -95,4 +98,33 @@ function portFinding(daemon: Daemon): Finding {
         message: `${blocked.slot}: ${blocked.reason ?? 'blocked'}`,
         hint: 'End what holds the port, or give the service another one.',
       }
+}
+
+const usesImages = ({ world }: Daemon): boolean => world.project?.services.some(({ container }) => container !== null) ?? false
+
+/** Also without a daemon. A machine without an engine lacks something only where an image is to run. */
+export async function engineFinding(images: Images, isNeeded: boolean): Promise<Finding> {
+  const facts = await images.examine()
+  if (facts !== null) {
+    const { version, socket, storage, cgroups, liveRestore } = facts
+    const restart =
+      liveRestore === null
+        ? 'containers outlive its service'
+        : liveRestore
+          ? 'containers outlive its restart (live-restore)'
+          : 'its restart ends the containers, which then get up again'
+    return {
+      name: 'containers',
+      state: 'good',
+      message: `${facts.name} ${version} at ${socket}: storage ${storage}, cgroups by ${cgroups}; ${restart}`,
+      hint: liveRestore === false ? 'With "live-restore": true in /etc/docker/daemon.json they run on.' : null,
+    }
+  }
+  const fault = (await images.findFault()) ?? 'none answers'
+  return {
+    name: 'containers',
+    state: isNeeded ? 'bad' : 'good',
+    message: isNeeded ? `no container engine: ${fault}` : `services of images cannot run here (${fault})`,
+    hint: 'apt install docker.io, or podman with its socket.',
+  }
 }

@@ -7,10 +7,19 @@ import { fileURLToPath } from 'node:url'
 import { stderrLog } from '../adapters/node/log.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
 import type { DoctorAnswer, Finding } from '../protocol/api.ts'
-import { runtimeFindings } from './examine.ts'
+import { createContainers } from '../adapters/docker/index.ts'
+import { engineFinding, runtimeFindings } from './examine.ts'
 
 export async function inspectMachine(state: string): Promise<DoctorAnswer> {
-  return { findings: [await kernelFinding(), await clockFinding(), ...(await guaranteeFindings()), await diskFinding(state)] }
+  return {
+    findings: [
+      await kernelFinding(),
+      await clockFinding(),
+      ...(await guaranteeFindings()),
+      await diskFinding(state),
+      await containerFinding(),
+    ],
+  }
 }
 
 async function kernelFinding(): Promise<Finding> {
@@ -53,6 +62,19 @@ async function guaranteeFindings(): Promise<readonly Finding[]> {
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
+}
+
+async function containerFinding(): Promise<Finding> {
+  const { images, runtime } = createContainers({
+    stateDirectory: '/',
+    stateId: 'd0c70400',
+    environment: process.env,
+    checkpoint: null,
+    log: { write: () => {} },
+    onEngine: () => {},
+  })
+  await using _ended = runtime
+  return engineFinding(images, false)
 }
 
 const lowDiskBytes = 64 * 2 ** 20

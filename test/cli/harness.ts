@@ -101,6 +101,7 @@ const absentTools: Tools = {
   launchDaemon: absent('launchDaemon'),
   runDaemon: absent('runDaemon'),
   inspectMachine: absent('inspectMachine'),
+  findEngineFault: async () => null,
   openBrowser: absent('openBrowser'),
   systemd: { isRunning: () => false, control: absent('systemctl'), unitDirectory: '/nowhere' },
 }

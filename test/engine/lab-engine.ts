@@ -89,12 +89,19 @@ export class LabEngine implements AsyncDisposable {
   /** Starts dockerd and waits until it answers. */
   async run(): Promise<void> {
     const log = openSync(join(this.folder, 'dockerd.log'), 'a')
-    const words = [
-      ...['--data-root', join(this.folder, 'data'), '--exec-root', join(this.folder, 'exec')],
-      ...['--pidfile', join(this.folder, 'dockerd.pid'), '-H', `unix://${this.socket}`],
-      ...['--iptables=false', '--ip6tables=false', '--bridge', this.#name, '--cgroup-parent', `/${this.#name}`],
-      ...['--exec-opt', 'native.cgroupdriver=cgroupfs', ...(this.#options.liveRestore === true ? ['--live-restore'] : [])],
-    ]
+    const flags = {
+      '--data-root': join(this.folder, 'data'),
+      '--exec-root': join(this.folder, 'exec'),
+      '--pidfile': join(this.folder, 'dockerd.pid'),
+      '--host': `unix://${this.socket}`,
+      '--iptables': 'false',
+      '--ip6tables': 'false',
+      '--bridge': this.#name,
+      '--cgroup-parent': `/${this.#name}`,
+      '--exec-opt': 'native.cgroupdriver=cgroupfs',
+      '--live-restore': `${this.#options.liveRestore === true}`,
+    }
+    const words = Object.entries(flags).map(([name, value]) => `${name}=${value}`)
     // What a killed one left behind would keep the next from starting.
     for (const file of ['dockerd.pid', 'exec/containerd/containerd.pid']) rmSync(join(this.folder, file), { force: true })
     const child = spawn('nsenter', ['--target', `${this.#holder.pid}`, '--mount', 'dockerd', ...words], {

@@ -16,7 +16,7 @@ import { type CgroupPaths, findProcessesOf, observeCgroups, observeUsage } from 
 import { ContainerLog } from './container-log.ts'
 import type { Engine } from './engine.ts'
 import { EngineSilent, isStatus, reasonOf } from './errors.ts'
-import { type Found, type RawInspect, parseExit, parseInspect } from './parse.ts'
+import { type Found, parseExit, parseInspect } from './parse.ts'
 
 export interface LifeOptions {
   readonly instance: InstanceRef
@@ -55,7 +55,7 @@ export class ContainerLife {
   #isOver = false
   #isDetached = false
   #isMuted = false
-  #looking: Promise<void> | null = null
+  #isLooking = false
   #isNudged = false
   /** Of the last `die` event, for a container that was removed before it could be asked. */
   #diedWith: number | null = null
@@ -120,8 +120,10 @@ export class ContainerLife {
   look(): void {
     if (this.#isOver || this.#isDetached) return
     this.#isNudged = true
-    this.#looking ??= this.#lookUntilQuiet().finally(() => {
-      this.#looking = null
+    if (this.#isLooking) return
+    this.#isLooking = true
+    void this.#lookUntilQuiet().finally(() => {
+      this.#isLooking = false
       if (this.#isNudged) this.look()
     })
   }
@@ -298,7 +300,7 @@ export async function inspectContainer(engine: Engine, idOrName: string): Promis
       (docker, abortSignal) => docker.getContainer(idOrName).inspect({ abortSignal }),
       engine.limits.askMs,
     )
-    return parseInspect(raw as RawInspect)
+    return parseInspect(raw)
   } catch (error) {
     if (isStatus(error, 404)) return null
     throw error

@@ -23,9 +23,8 @@ export function planExec(options: {
   const host = `unix://${info.socket}`
   const environment = { PATH: programPath }
   if (docker !== null && (info.name === 'docker' || podman === null))
-    return { command: [docker, '--host', host, 'exec', '--interactive', containerId, ...command], environment }
-  if (podman !== null)
-    return { command: [podman, '--remote', '--url', host, 'exec', '--interactive', containerId, ...command], environment }
+    return { command: ['/bin/sh', '-c', enter, docker, '--host', host, containerId, ...command], environment }
+  if (podman !== null) return { command: ['/bin/sh', '-c', enter, podman, '--url', host, containerId, ...command], environment }
   throw new DarumaError(
     'E_ENGINE_CLIENT',
     `${slot} is a container, and neither docker nor podman is installed to run something in it`,
@@ -34,6 +33,10 @@ export function planExec(options: {
     },
   )
 }
+
+/** Whether there is a terminal is known only where the command runs; a client that is told of one where there is none refuses. */
+const enter =
+  'flag=$1 host=$2; shift 2; tty=; [ -t 0 ] && [ -t 1 ] && tty=--tty; exec "$0" "$flag" "$host" exec --interactive $tty "$@"'
 
 const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 

@@ -233,7 +233,7 @@ class DockerRuntime implements Runtime {
 
   async exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan> {
     const life = this.#lives.get(keyOf(instance))
-    const containerId = life?.beginning == null ? null : life.containerId
+    const containerId = life === undefined || life.beginning === null ? null : life.containerId
     return planExec({ slot: instance.slot, containerId, info: this.#engine.info, command })
   }
 

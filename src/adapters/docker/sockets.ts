@@ -25,6 +25,18 @@ export function findSockets(environment: Readonly<Record<string, string | undefi
   }
 }
 
+const pingLimitMs = 5000
+
+/** Why no engine can be asked, as a sentence; null when one answers. */
+export async function findEngineFault(environment: Readonly<Record<string, string | undefined>>): Promise<string | null> {
+  const sockets = findSockets(environment)
+  if (sockets.kind === 'unusable') return sockets.reason
+  const present = sockets.paths.filter(existsSync)
+  if (present.length === 0) return `there is no ${sockets.paths.join(' and no ')}`
+  for (const socketPath of present) if ((await ask({ socketPath, path: '/_ping', limitMs: pingLimitMs })) !== null) return null
+  return `nobody answers at ${present.join(' or ')}`
+}
+
 /** False also where no engine answers in time: then nothing recorded here says that it should. */
 export async function hasLabelledContainers(options: {
   readonly environment: Readonly<Record<string, string | undefined>>
