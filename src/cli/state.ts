@@ -29,7 +29,7 @@ export interface StateDirectory {
 export async function resolveState(context: Context, invocation: Invocation): Promise<StateDirectory> {
   const known = await findKnownState(context, invocation)
   if (known !== null) return known
-  const { project } = await evaluateConfig(context, invocation)
+  const { project } = await evaluateConfig(context, invocation, 'leave')
   return stateOfProject(context, invocation, project)
 }
 
@@ -47,11 +47,18 @@ export interface Config {
   readonly project: Project
 }
 
-/** Throws `E_CONFIG_MISSING` where there is none, and `E_CONFIG` with every problem of one that is refused. */
-export async function evaluateConfig(context: Context, invocation: Invocation): Promise<Config> {
+/**
+ * Throws `E_CONFIG_MISSING` where there is none, and `E_CONFIG` with every problem of one that is refused. `files`: whether the
+ * certificates and images that it names are looked into; who only wants to know the project leaves them.
+ */
+export async function evaluateConfig(
+  context: Context,
+  invocation: Invocation,
+  files: 'read' | 'leave' = 'read',
+): Promise<Config> {
   const file = await configFile(context, invocation)
   if (file === null) throw explainMissingConfig(context)
-  const loaded = await context.tools.loadConfig({ file, stage: invocation.text('stage'), cwd: context.cwd })
+  const loaded = await context.tools.loadConfig({ file, stage: invocation.text('stage'), cwd: context.cwd, files })
   if (loaded.ok) return { file: loaded.file, project: loaded.project }
   const { renderProblems } = await import('../core/config/render-problems.ts')
   throw new DarumaError('E_CONFIG', renderProblems(loaded.problems))

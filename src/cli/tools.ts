@@ -12,7 +12,7 @@ export interface Tools {
   /** The config that a command in `cwd` means, absolute: `file` as given, else the nearest upwards. Null where there is none. */
   findConfig(options: { readonly file: string | null; readonly cwd: string }): Promise<string | null>
   /** Evaluates the config. Refusals are values, located in the file. */
-  loadConfig(options: { readonly file: string; readonly stage: string | null; readonly cwd: string }): Promise<LoadedConfig>
+  loadConfig(options: LoadConfigOptions): Promise<LoadedConfig>
   /** Reads every secret from its source. Problems name the secret, never a value. */
   resolveSecrets(project: Project, environment: Readonly<Record<string, string | undefined>>): Promise<ResolvedSecrets>
   /** Starts a detached, supervised daemon; resolves when it was spawned, not when it answers. */
@@ -26,6 +26,14 @@ export interface Tools {
   /** Shows an address in the user's browser; resolves to whether there is something that can. */
   openBrowser(url: string): Promise<boolean>
   readonly systemd: SystemdTools
+}
+
+export interface LoadConfigOptions {
+  readonly file: string
+  readonly stage: string | null
+  readonly cwd: string
+  /** Whether the files that it names are looked into, and their digests are in the project. */
+  readonly files: 'read' | 'leave'
 }
 
 export type LoadedConfig =

@@ -29,6 +29,8 @@ export interface LoadOptions {
   readonly file: string | null
   readonly stage: string | null
   readonly cwd: string
+  /** Whether the files that it names are looked into, so that their digests are in the project; by default they are. */
+  readonly files?: 'read' | 'leave'
   /** Loads the cron library, for a config with a schedule; null: expressions are not judged. */
   readonly loadCron: (() => Promise<Cron>) | null
 }
@@ -53,7 +55,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   })
   if (!normalised.ok) return { ok: false, file, problems: await placeProblems(normalised.problems, file) }
   const { project } = normalised
-  if (typeof project.balancer.acme?.caFile !== 'string' && !project.services.some(namesFiles)) return { ok: true, file, project }
+  const hasFiles = typeof project.balancer.acme?.caFile === 'string' || project.services.some(namesFiles)
+  if (!hasFiles || options.files === 'leave') return { ok: true, file, project }
   const { readFiles } = await import('./read-files.ts')
   const read = await readFiles(project, { written: value, nowMs: Date.now() })
   return read.ok

@@ -144,6 +144,17 @@ test('certificates that cannot be used are refused with their place', async (t) 
   )
 })
 
+test('who only wants to know the project has its files left alone', async (t) => {
+  const directory = folder(t, { 'daruma.config.ts': configOf({ a: "{ image: { archive: './none.tar' } }" }) })
+  const loaded = await loadConfig({ file: null, stage: null, cwd: directory, loadCron: null, files: 'leave' })
+  assert.ok(loaded.ok)
+  assert.deepEqual(loaded.project.services[0]!.container?.image, {
+    from: 'archive',
+    path: join(directory, 'none.tar'),
+    digest: null,
+  })
+})
+
 test('the authority of an ACME server is looked at before it is needed', async (t) => {
   const acme = " balancer: { acme: { caFile: './ca.pem' } },"
   const services = { a: "{ command: 'x', route: 'a.example.com' }" }
