@@ -43,6 +43,8 @@ export interface Bed extends AsyncDisposable {
   tcp(onConnection: (socket: Socket) => void): Promise<TcpUpstream>
   /** Kills the program as `kill -9` does, and waits until it is gone. */
   kill(): Promise<void>
+  /** Of the program's first process. */
+  pid(): number
   /** The file below the bed's folder, for whoever needs one. */
   file(name: string): string
 }
@@ -104,6 +106,7 @@ export function openBed(make: MakeBalancer): Bed {
       for (const { port } of table.listeners) await until(`port ${port} is open`, 5000, () => isOpen(port))
     },
     kill: end,
+    pid: () => child?.pid ?? 0,
     freePort: async () => {
       const server = createTcpServer().listen(0, '127.0.0.1')
       await once(server, 'listening')
