@@ -97,6 +97,16 @@ test('a slot starts nothing before its gate opens', () => {
   assert.equal(bench.epoch, composeEpoch({ claim: 1, start: 1 }))
 })
 
+test('what was at rest waits for its gate again, also with the spec that it had', () => {
+  const bench = new Bench()
+  bench.start()
+  bench.send({ kind: 'goal', goal: rest })
+  bench.gone({ kind: 'code', code: 0 })
+  assert.deepEqual(bench.send({ kind: 'goal', goal: run(spec()) }), [])
+  assert.deepEqual(bench.send({ kind: 'tick' }), [])
+  assert.equal(bench.send(openGate)[0]?.kind, 'start')
+})
+
 test('a killed instance is started again in the same step, with a larger epoch', () => {
   const bench = new Bench()
   const first = bench.start()

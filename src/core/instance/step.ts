@@ -80,7 +80,11 @@ function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction
 
 /** A new identity forgives the past: its failures were another program's. */
 function takeGoal(slot: Slot, goal: Slot['goal']): Slot {
-  if (goal.kind === 'rest') return { ...slot, goal, obstacle: null, outcome: null, lastFailure: null }
+  if (goal.kind === 'rest') {
+    // Whoever is wanted again after a rest is wanted for the first time: it waits for those that it comes after.
+    const gate = { open: false, because: 'waits for its first look' }
+    return { ...slot, goal, gate, ranIdentity: null, obstacle: null, outcome: null, lastFailure: null }
+  }
   const sameIdentity = slot.goal.kind === 'run' && slot.goal.spec.identity === goal.spec.identity
   const occupancy = withFreshPolicies(slot.occupancy, goal.spec)
   if (sameIdentity) return { ...slot, goal, occupancy }
