@@ -4,6 +4,13 @@ import test from 'node:test'
 import fc from 'fast-check'
 import type { Problem } from '../model/problem.ts'
 import type { Project, Service } from '../model/service.ts'
+import { balancerKeys } from './balancer-keys.ts'
+import { imageKeys, registryKeys } from './container-keys.ts'
+import { healthKeys } from './health-keys.ts'
+import { canaryKeys, updateKeys } from './policy-keys.ts'
+import { routeKeys } from './route-keys.ts'
+import { scheduleKeys } from './schedule-keys.ts'
+import { serviceKeys } from './service-keys.ts'
 import { type ConfigContext, mostServices, normaliseConfig } from './normalise.ts'
 
 const context: ConfigContext = { directory: '/srv/shop', stage: null, root: true, hostMemoryBytes: 8 * 1024 ** 3, wallTime: null }
@@ -623,25 +630,30 @@ test('no value whatsoever makes the normaliser throw, and every refusal has a co
     'name',
     'services',
     'web',
-    'command',
-    'replicas',
-    'health',
-    'http',
-    'environment',
-    'secrets',
-    'after',
-    'volumes',
-    'restart',
-    'stop',
-    'port',
     'from',
     '__proto__',
+    ...[serviceKeys, healthKeys, scheduleKeys, routeKeys, updateKeys, canaryKeys, imageKeys, registryKeys].flatMap((table) =>
+      Object.keys(table),
+    ),
   )
   const anything = fc.letrec<{ tree: unknown }>((tie) => ({
     tree: fc.oneof(
       { maxDepth: 5 },
       fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withNullPrototype: true, maxDepth: 2 }),
-      fc.constantFrom<unknown>('30s', 'web', true, 3, 'environment', ['web'], '/x', undefined, null),
+      fc.constantFrom<unknown>(
+        '30s',
+        'web',
+        true,
+        3,
+        'environment',
+        ['web'],
+        '/x',
+        undefined,
+        null,
+        'a.example.com',
+        '@daily',
+        0.1,
+      ),
       fc.array(tie('tree'), { maxLength: 3 }),
       fc.dictionary(key, tie('tree'), { maxKeys: 5 }),
     ),
@@ -649,6 +661,11 @@ test('no value whatsoever makes the normaliser throw, and every refusal has a co
   const config = fc.oneof(
     anything,
     fc.record({ name: fc.constant('shop'), services: fc.dictionary(fc.constantFrom('web', 'db'), fc.dictionary(key, anything)) }),
+    fc.record({
+      name: fc.constant('shop'),
+      services: fc.constant({ web: { command: 'x' } }),
+      balancer: fc.dictionary(fc.constantFrom(...Object.keys(balancerKeys)), anything),
+    }),
   )
   fc.assert(
     fc.property(config, (raw) => {
@@ -656,6 +673,6 @@ test('no value whatsoever makes the normaliser throw, and every refusal has a co
       if (answer.ok) assert.deepEqual(JSON.parse(JSON.stringify(answer.project)), answer.project)
       else for (const { code, message } of answer.problems) assert.match(`${code} ${message}`, /^E_CONFIG_[A-Z_]+ [^\n]+$/)
     }),
-    { numRuns: 500 },
+    { numRuns: 1000 },
   )
 })

@@ -27,7 +27,7 @@ export function describeTransition(before: Service, after: Service): string {
   }
   const gap = `about ${seconds(readyAfterMs(after))}${describeEnd(before)}`
   if (batches === 1) return `stop-first, gap ${gap}`
-  const atATime = Math.min(parallel, batches)
+  const atATime = Math.max(1, Math.min(parallel, batches - (after.update.minHealthy ?? 0)))
   const pace = atATime === 1 ? 'one by one' : `${atATime} at a time`
   return `stop-first, ${pace}${pause}, each with a gap of ${gap}`
 }
