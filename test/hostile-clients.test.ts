@@ -323,6 +323,8 @@ async function openScene(make: MakeBalancer): Promise<Scene> {
       await using load = await startLoad({ port, rate: 100, seconds: 0.5, connections: 10, timeoutMs: 8000 })
       const { failures }: LoadResult = await load.result
       assert.deepEqual(failures, [])
+      // What an exception in one request would leave there.
+      assert.doesNotMatch(bed.log(), /survived/)
     },
     [Symbol.asyncDispose]: () => bed[Symbol.asyncDispose](),
   }

@@ -40,7 +40,8 @@ export interface Bed extends AsyncDisposable {
   serve(handler?: Handler, onUpgrade?: OnUpgrade): Promise<TestUpstream>
   /** A process of its own, for what is done to processes. */
   program(index?: number): Promise<ProgramUpstream>
-  tcp(onConnection: (socket: Socket) => void): Promise<TcpUpstream>
+  /** With `isHalfOpen` it may still speak when the other side has said all. */
+  tcp(onConnection: (socket: Socket) => void, isHalfOpen?: boolean): Promise<TcpUpstream>
   /** Kills the program as `kill -9` does, and waits until it is gone. */
   kill(): Promise<void>
   /** Of the program's first process. */
@@ -167,9 +168,9 @@ export function openBed(make: MakeBalancer): Bed {
         executed: () => readFileSync(record, 'utf8').split('\n').filter(Boolean),
       }
     },
-    async tcp(onConnection) {
+    async tcp(onConnection, isHalfOpen = false) {
       const sockets = new Set<Socket>()
-      const server: TcpServer = createTcpServer((socket) => {
+      const server: TcpServer = createTcpServer({ allowHalfOpen: isHalfOpen }, (socket) => {
         sockets.add(socket)
         socket.on('error', () => undefined)
         socket.on('close', () => sockets.delete(socket))
