@@ -147,15 +147,15 @@ export class ContainerLife {
   }
 
   /** Stops watching and ends nothing. */
-  detach(): void {
+  async detach(): Promise<void> {
     this.#isDetached = true
-    this.#log?.close()
+    await this.#log?.close().catch(() => {})
   }
 
   /** It has never run and never will: removed without a word. */
   async abandon(): Promise<void> {
     this.#isOver = true
-    this.#log?.close()
+    void this.#log?.close().catch(() => {})
     try {
       if (this.#id !== null) await removeContainer(this.#options.engine, this.#id, 'may run')
     } finally {
@@ -270,7 +270,7 @@ export class ContainerLife {
 
   #close(): void {
     this.#isOver = true
-    this.#log?.close()
+    void this.#log?.close().catch(() => {})
     this.#options.cleanUp()
   }
 

@@ -34,6 +34,7 @@ export class ContainerLog {
   #following: Promise<void> | null = null
   #counter = new CursorCounter('')
   #hasBegun = false
+  #appending: Promise<void> = Promise.resolve()
 
   constructor(options: ContainerLogOptions) {
     this.#options = options
@@ -54,10 +55,11 @@ export class ContainerLog {
     return isDone
   }
 
-  /** Takes nothing more; the cursor stays for whoever comes next. */
-  close(): void {
+  /** Takes nothing more; the cursor stays for whoever comes next. Resolves when what was being written is noted. */
+  close(): Promise<void> {
     this.#isClosed = true
     this.#stream?.destroy()
+    return this.#appending
   }
 
   async #follow(): Promise<void> {
@@ -104,7 +106,9 @@ export class ContainerLog {
           if (skip > 0) skip -= 1
           else fresh.push(bytes)
         }
-        if (fresh.length > 0) await this.#append(file, Buffer.concat(fresh))
+        if (fresh.length === 0 || this.#isClosed) continue
+        this.#appending = this.#append(file, Buffer.concat(fresh))
+        await this.#appending
       }
       // A stream that breaks off ends too, without an error: only the engine can say whether that was all.
       this.#hasEnded = await this.#isOver()

@@ -258,7 +258,7 @@ class DockerRuntime implements Runtime {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#poll !== null) clearInterval(this.#poll)
     this.#events.close()
-    for (const life of this.#lives.values()) life.detach()
+    await Promise.all([...this.#lives.values()].map((life) => life.detach()))
     this.#lives.clear()
     this.#emit = () => {}
     this.#engine.close()

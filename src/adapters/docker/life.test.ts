@@ -132,6 +132,7 @@ describe('containers on a real engine', { skip: needsEngine }, () => {
       const seen = bed.log().split('\n').length
       await until('some lines more', 10_000, () => bed.log().split('\n').length > Math.min(seen + 50, 3000))
       // What a daemon wrote and could not note before it died.
+      await bed.runtime[Symbol.asyncDispose]()
       if (round % 2 === 1) writeFileSync(join(bed.state, 'slots', 'web.0', 'log'), 'torn', { flag: 'a' })
       await bed.reopen()
       const [occupant, ...others] = bed.discovery.occupants
