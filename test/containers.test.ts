@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { startCheckpointDriver } from './checkpoint-driver.ts'
 import { Machine, reporter } from './daemon-harness.ts'
+import { endContainers } from './engine/end-containers.ts'
 import { FakeRegistry } from './engine/fake-registry.ts'
 import { busyboxRoot, LabEngine, needsEngine } from './engine/lab-engine.ts'
 import { environmentOf, until } from './processes.ts'
@@ -23,15 +24,11 @@ describe('containers through the whole of it', { skip: needsEngine }, () => {
   const open = (more: Readonly<Record<string, string>> = {}): Machine =>
     new Machine({ environment: { ...engine.environment, ...more } })
 
-  /** Containers have no state directory in their command lines: they end with their engine's leave, before the machine's own clean-up. */
   async function withMachine(machine: Machine, use: (machine: Machine) => Promise<void>): Promise<void> {
     try {
       await use(machine)
     } finally {
-      await machine.killDaemonForGood().catch(() => {})
-      const ids = engine.docker('ps', '-aq').split('\n').filter(Boolean)
-      if (ids.length > 0) engine.docker('rm', '-f', ...ids)
-      await machine[Symbol.asyncDispose]()
+      await endContainers(engine, machine)
     }
   }
 
