@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import type { CheckpointDriver } from '../checkpoint-driver.ts'
 import { isSettled, Machine } from '../daemon-harness.ts'
+import type { LabEngine } from '../engine/lab-engine.ts'
 import type { GatedPackage } from '../keeper-gates.ts'
 import { environmentOf, identify, type ProcessId } from '../processes.ts'
 import { pick, seededRandom } from '../seeded-random.ts'
 import { violationsOf } from '../witness/index.ts'
 import type { Witness } from '../witness/index.ts'
-import { scenarios } from './scenarios.ts'
+import { scenarios, scenariosFor } from './scenarios.ts'
 import { workloadOf, type Workload } from './workload.ts'
 
 export interface RoundOptions {
@@ -17,6 +18,8 @@ export interface RoundOptions {
   readonly witness: Witness
   readonly driver: CheckpointDriver
   readonly gates: GatedPackage
+  /** An engine that runs nothing, for a round with containers. */
+  readonly engine: () => Promise<LabEngine>
 }
 
 export interface RoundReport {
@@ -33,26 +36,28 @@ const settleLimitMs = 45_000
 export async function playRound(options: RoundOptions): Promise<RoundReport> {
   const { seed, round, witness, driver, gates } = options
   const random = seededRandom(`${seed}/${round}`)
-  const name = pick(random, Object.keys(scenarios))
   const workload = await workloadOf(round)
+  const name = pick(random, scenariosFor(workload.kind))
   const notes: string[] = []
   const beganAt = performance.now()
   const { project } = workload
-  const environment = { DARUMA_CHECKPOINTS: driver.path }
+  const engine = workload.kind === 'containers' ? await options.engine() : null
+  const environment = { DARUMA_CHECKPOINTS: driver.path, ...engine?.environment }
   await using machine = new Machine({ witness, launcher: gates.launcher, environment, project })
   await witness.watch(machine.state, workload.name(''))
   try {
     await machine.up(workload.services('first'))
     await machine.waitUntilSettled()
-    for (const slot of workload.builtIn) {
-      const seen = workload.name(slot)
+    // Else its silence would prove nothing: whom the faults aim at, it has seen.
+    for (const slot of new Set([workload.target, ...workload.builtIn])) {
+      const seen = slot.startsWith('@') ? workload.name(slot) : slot
       await witness.waitFor(seen, (live) => live.some((copy) => copy.slot === seen), 5000)
     }
     const before = occupants(machine, workload)
     const note = (what: string): void => void notes.push(what)
     const scenario = scenarios[name]
     assert.ok(scenario !== undefined)
-    const { mustBeAdopted, value } = await scenario({ machine, workload, driver, gates, random, note })
+    const { mustBeAdopted, value } = await scenario({ machine, workload, driver, gates, engine, random, note })
     await machine.waitFor(
       'everything desired runs again',
       (status) => isSettled(status) && missing(machine, workload, value).length === 0,

@@ -10,16 +10,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CheckpointDriver } from '../checkpoint-driver.ts'
 import type { Machine } from '../daemon-harness.ts'
 import type { Role } from '../companions.ts'
+import type { LabEngine } from '../engine/lab-engine.ts'
 import type { GatedPackage } from '../keeper-gates.ts'
 import { isAlive, signalProcess, until } from '../processes.ts'
 import { pick, type SeededRandom } from '../seeded-random.ts'
-import type { Workload } from './workload.ts'
+import type { Workload, WorkloadKind } from './workload.ts'
 
 export interface Field {
   readonly machine: Machine
   readonly workload: Workload
   readonly driver: CheckpointDriver
   readonly gates: GatedPackage
+  /** Null where the workload has no containers. */
+  readonly engine: LabEngine | null
   readonly random: SeededRandom
   /** Told with a failure: what was done, in order. */
   readonly note: (what: string) => void
@@ -176,6 +179,35 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return finishChange(field)
   },
 
+  /** Killed, with somebody else perhaps, and started again by whoever looks after engines. */
+  'the engine falls': async (field) => {
+    const { engine, random, note } = field
+    if (engine === null) throw new Error('there is no engine')
+    await engine.kill()
+    note('the engine is killed')
+    if (random() < 0.7) await killAll(field, draw(random, ['instance', ...overhead]))
+    await sleep(random() * 1500)
+    await engine.run()
+    return { mustBeAdopted: false, value: 'first' }
+  },
+
+  /** What was asked of it while it stood still, it does when it wakes up, late. */
+  'the engine stands still': async (field) => {
+    const { engine, machine, workload, random, note } = field
+    if (engine === null) throw new Error('there is no engine')
+    engine.signal('SIGSTOP')
+    try {
+      await machine.kill('instance', workload.target)
+      note('the engine is stopped, and an instance killed')
+      await sleep(random() * 3000)
+      if (random() < 0.5) await killAll(field, draw(random, overhead))
+      await sleep(random() * 3000)
+    } finally {
+      engine.signal('SIGCONT')
+    }
+    return { mustBeAdopted: false, value: 'first' }
+  },
+
   /** Nobody is there when an instance ends: its exit code and its last lines must be told by whoever comes next. */
   'an end that nobody saw': async (field) => {
     const { machine, workload, random } = field
@@ -206,6 +238,15 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await machine.up(workload.services('first'))
     return { mustBeAdopted: true, value: 'first' }
   },
+}
+
+/** A container has no keeper, and only a container has an engine. */
+const ofKeepers = ['kill at a line of the keeper', 'kill while an end is recorded']
+const ofEngines = ['the engine falls', 'the engine stands still']
+
+export function scenariosFor(kind: WorkloadKind): readonly string[] {
+  const excluded = kind === 'containers' ? ofKeepers : ofEngines
+  return Object.keys(scenarios).filter((name) => !excluded.includes(name))
 }
 
 /** The killed or failed change is completed by asking once more; until then either revision may be in force. */

@@ -1,16 +1,17 @@
 /**
  * What runs while faults are inflicted. Names carry the round, so that one witness can watch many rounds. Every fourth round has
  * PostgreSQL and every fourth a program that double-forks and closes its descriptors; the others take turns with what stands behind a
- * balancer and what a schedule starts each second.
+ * balancer, what a schedule starts each second, and what an engine runs.
  */
 
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { needsEngine } from '../engine/lab-engine.ts'
 import { fixtures, type Machine, reporter, type Services } from '../daemon-harness.ts'
 import { freePorts } from '../free-ports.ts'
 import { until } from '../processes.ts'
 
-export type WorkloadKind = 'reporters' | 'postgres' | 'double-fork' | 'balanced' | 'balanced-haproxy' | 'scheduled'
+export type WorkloadKind = 'reporters' | 'postgres' | 'double-fork' | 'balanced' | 'balanced-haproxy' | 'scheduled' | 'containers'
 
 export interface Workload {
   readonly kind: WorkloadKind
@@ -34,7 +35,9 @@ const hasHaproxy = existsSync('/usr/sbin/haproxy')
 function kindOf(round: number): WorkloadKind {
   if (round % 4 === 1) return hasPostgres ? 'postgres' : 'double-fork'
   if (round % 4 === 3) return 'double-fork'
-  const kinds: readonly WorkloadKind[] = ['reporters', 'balanced', 'scheduled', hasHaproxy ? 'balanced-haproxy' : 'balanced']
+  const haproxy = hasHaproxy ? 'balanced-haproxy' : 'balanced'
+  const containers = needsEngine === false ? 'containers' : 'reporters'
+  const kinds: readonly WorkloadKind[] = ['reporters', 'balanced', 'scheduled', haproxy, containers]
   return kinds[(round / 2) % kinds.length]!
 }
 
@@ -89,6 +92,16 @@ export async function workloadOf(round: number): Promise<Workload> {
         prove: () => proveAnswers(port!),
       }
     }
+    case 'containers':
+      return {
+        ...plain,
+        target: `${name('box')}/0`,
+        services: (value) => ({
+          ...worker(value),
+          [name('box')]: container(value, { singleton: true }),
+          [name('boxes')]: container(value, { replicas: 2 }),
+        }),
+      }
     case 'scheduled':
       return {
         ...plain,
@@ -105,6 +118,12 @@ export async function workloadOf(round: number): Promise<Workload> {
         prove: proveTicks,
       }
   }
+}
+
+/** The image that each lab engine has. */
+function container(value: string, kind: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const command = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.1; done']
+  return { ...quick, ...kind, image: 'bb:1', pull: 'never', network: 'none', command, environment: { VALUE: value } }
 }
 
 function postgres(value: string): Readonly<Record<string, unknown>> {
