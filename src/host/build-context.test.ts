@@ -34,9 +34,12 @@ test('what .dockerignore names is left out, the Dockerfile never', async (t) => 
   assert.deepEqual(await pathsOf(context), ['.dockerignore', 'Dockerfile', 'src', 'src/a.js', 'src/deep', 'src/deep/b.js'])
 })
 
-test('an ignored folder is looked into where something in it is taken back', async (t) => {
-  const context = folder(t, { Dockerfile: '', '.dockerignore': 'out\n!out/keep', 'out/keep': '', 'out/drop': '' })
-  assert.deepEqual(await pathsOf(context), ['.dockerignore', 'Dockerfile', 'out/keep'])
+test('an ignored folder is looked into where something in it is taken back by its name', async (t) => {
+  const files = { Dockerfile: '', 'out/keep': '', 'out/drop': '' }
+  const named = folder(t, { ...files, '.dockerignore': 'out\n!out/keep' })
+  assert.deepEqual(await pathsOf(named), ['.dockerignore', 'Dockerfile', 'out/keep'])
+  const unnamed = folder(t, { ...files, '.dockerignore': 'out\n!**/keep' })
+  assert.deepEqual(await pathsOf(unnamed), ['.dockerignore', 'Dockerfile'])
 })
 
 test('a Dockerfile in a folder has a .dockerignore of its own, and is sent with its folder', async (t) => {

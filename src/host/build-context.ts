@@ -44,7 +44,7 @@ export async function listBuildContext(context: string, dockerfile: string): Pro
       const { isIgnored, matched } = ignore.match(entry.path, matchedAbove)
       // The engine reads it even where it is kept out of the image.
       const isSent = !isIgnored || entry.path === dockerfile || dockerfile.startsWith(`${entry.path}/`)
-      if (entry.kind === 'directory' && (isSent || ignore.hasExceptions)) inside.push({ path: entry.path, matched })
+      if (entry.kind === 'directory' && (isSent || ignore.leadsOn(entry.path))) inside.push({ path: entry.path, matched })
       if (!isSent) continue
       entries.push(entry)
       bytes += entry.size

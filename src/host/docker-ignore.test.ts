@@ -43,6 +43,8 @@ const table: readonly (readonly [patterns: string, ignored: readonly string[], k
   ['dir\n!dir/keep', ['dir', 'dir/x'], ['dir/keep', 'dir/keep/below']],
   ['**\n!src', ['a', 'a/src'], ['src', 'src/a/b']],
   ['a/../b', ['b'], ['a']],
+  ['../a', [], ['a', 'b/a']],
+  ['/../a', ['a'], ['b/a']],
   [' ! x \nx', ['x'], []],
   ['\uFEFFx\r\ny\r', ['x', 'y'], ['z']],
 ]

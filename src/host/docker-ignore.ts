@@ -1,10 +1,12 @@
 /**
  * The rules of a `.dockerignore` file, as Docker's own reader has them (moby/patternmatcher): the last pattern that matches decides, one
  * with `!` takes back, and what is below a matched folder is matched with it. A newcomer would take it for a `.gitignore`: here every
- * pattern begins at the root of the folder that is built.
+ * pattern begins at the root of the folder that is built. Held against the client of Docker 28 with random
+ * patterns and trees; that of 20.10 lets an exception for a folder take back more of what is in it.
  */
 
 interface Pattern {
+  readonly text: string
   readonly expression: RegExp
   readonly isException: boolean
 }
@@ -23,9 +25,9 @@ export class DockerIgnore {
       .flatMap((line) => readPattern(line) ?? [])
   }
 
-  /** Without exceptions an ignored folder need not be looked into. */
-  get hasExceptions(): boolean {
-    return this.#patterns.some(({ isException }) => isException)
+  /** Whether an ignored folder must be looked into: an exception names it, letter by letter. A `!**` does not, for Docker neither. */
+  leadsOn(folder: string): boolean {
+    return this.#patterns.some(({ text, isException }) => isException && `${text}/`.startsWith(`${folder}/`))
   }
 
   /** `path` is relative, without `./`; `above` is what its folder gave, null at the root. */
@@ -48,17 +50,17 @@ function readPattern(line: string): Pattern | null {
   const pattern = clean(isException ? trimmed.slice(1).trim() : trimmed)
   if (pattern === '') return null
   try {
-    return { expression: new RegExp(`^${translate(pattern)}$`, 's'), isException }
+    return { text: pattern, expression: new RegExp(`^${translate(pattern)}$`, 's'), isException }
   } catch {
     return null
   }
 }
 
-/** As Go's filepath.Clean, for a path below the root. */
+/** As Go's filepath.Clean; the slash at the beginning stands for the root, and what leads out of it matches nothing. */
 function clean(pattern: string): string {
   const parts: string[] = []
   for (const part of pattern.split('/')) {
-    if (part === '..') parts.pop()
+    if (part === '..' && (pattern.startsWith('/') || (parts.length > 0 && parts.at(-1) !== '..'))) parts.pop()
     else if (part !== '' && part !== '.') parts.push(part)
   }
   return parts.join('/')
