@@ -23,6 +23,14 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       what: 'requests a second through the embedded balancer, beside a minimal proxy of node:http and Caddy; its memory',
       load: async () => (await import('./balancer-embedded.ts')).balancerEmbedded,
     },
+    'container-start': {
+      what: "what the daemon adds to the engine's own time for creating and starting a container",
+      load: async () => (await import('./container-start.ts')).containerStart,
+    },
+    'containers-50': {
+      what: '50 containers through `daruma up`, beside `docker run -d` 50 times; the memory of the daemon with them',
+      load: async () => (await import('./containers-50.ts')).containers50,
+    },
     noop: {
       what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
       load: async () => (await import('./noop.ts')).noop,
