@@ -12,7 +12,7 @@ import { compare, median, memoryOf, type Row } from './measure.ts'
 import { inOrder } from './side-by-side.ts'
 
 const count = 50
-const rounds = 1
+const rounds = 3
 const flags = ['--network', 'none', '--init', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--no-healthcheck']
 
 /** Ready as soon as it runs: a script that ends with `docker run -d` knows no more. */
