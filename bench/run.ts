@@ -19,6 +19,10 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       what: 'memory, and CPU over 60 s, with 50 idle programs',
       load: async () => (await import('./idle.ts')).idle,
     },
+    balancer: {
+      what: 'requests a second through HAProxy as we drive it, beside a hand-written config, nginx and Caddy; memory',
+      load: async () => (await import('./balancer.ts')).balancer,
+    },
     'balancer-embedded': {
       what: 'requests a second through the embedded balancer, beside a minimal proxy of node:http and Caddy; its memory',
       load: async () => (await import('./balancer-embedded.ts')).balancerEmbedded,

@@ -9,14 +9,14 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
-import type { RoutingTable, UpstreamId } from '../../core/balance/table.ts'
+import type { PoolId, RoutingTable, UpstreamId } from '../../core/balance/table.ts'
 import type { Balancer, BalancerObservation, BalancerProgram } from '../../ports/balancer.ts'
 import { writeAtomically } from './atomic.ts'
 import { certificateSteps, readCertificates, type HeldCertificate } from './certificates.ts'
 import { converse, type Conversation } from './conversation.ts'
 import { admit, differing, fillMap, retire, type Step } from './converge.ts'
 import { away, portsTaken, refusedConfig, type TakenPort } from './errors.ts'
-import { files } from './names.ts'
+import { files, mainBackend } from './names.ts'
 import { observe } from './observe.ts'
 import { parseBackends, parseCrtList, parseMap, parseServers, parseStatistics, parseVariable, type Worker } from './parse.ts'
 import { findTaken, worksIn } from './port-holders.ts'
@@ -216,8 +216,10 @@ async function converge(conversation: Conversation, worker: Worker, wanted: Desi
 }
 
 /** A worker that a reload has replaced does not know the pools that came with it. */
-const leadsSomewhere = (value: string, backends: ReadonlySet<string>): boolean =>
-  !value.startsWith('pool:') || backends.has(value)
+function leadsSomewhere(value: string, backends: ReadonlySet<string>): boolean {
+  const pool = /^(?:pool|split):(.*)$/.exec(value)?.[1]
+  return pool === undefined || backends.has(mainBackend(pool as PoolId))
+}
 
 async function carryOut(conversation: Conversation, worker: Worker, steps: readonly Step[]): Promise<void> {
   const answers = await conversation.ask(

@@ -5,7 +5,7 @@
  */
 
 import type { Listener, RoutingTable, Rule } from '../../core/balance/table.ts'
-import { files, mainBackend } from './names.ts'
+import { challengeBackend, files, mainBackend, redirectBackend, splitPrefix } from './names.ts'
 import { canaryShare } from './servers.ts'
 
 export interface MapEntry {
@@ -16,25 +16,30 @@ export interface MapEntry {
 /** By file name; entries in the order in which they are tried. */
 export type Maps = ReadonlyMap<string, readonly MapEntry[]>
 
-/** A value that begins with this is a redirect to https; the port follows, unless it is the usual one. */
-export const redirectMark: string = '>'
+export const hasDomains = ({ rules }: Listener): boolean => rules.some(({ domain }) => domain !== null)
+export const hasWildcards = ({ rules }: Listener): boolean => rules.some(isWildcard)
 
 export function renderMaps(table: RoutingTable, certificates: ReadonlyMap<string, string>): Maps {
+  const shares = new Map(table.pools.map((pool) => [pool.id, canaryShare(pool)]))
+  const target = ({ action }: Rule): string => {
+    if (action.kind === 'redirect') return redirectBackend(action.httpsPort)
+    return (shares.get(action.pool) ?? null) === null ? mainBackend(action.pool) : `${splitPrefix}${action.pool}`
+  }
   const maps = new Map<string, readonly MapEntry[]>()
   for (const listener of table.listeners) {
     if (listener.protocol === 'tcp') continue
-    maps.set(files.routes(listener.port), plainRules(listener))
-    maps.set(files.wildcards(listener.port), wildcardRules(listener))
+    const challenged = listener.tls ? [] : Object.keys(table.challenges)
+    maps.set(files.routes(listener.port), plainRules(listener, challenged, target))
+    if (hasWildcards(listener)) maps.set(files.wildcards(listener.port), wildcardRules(listener, challenged, target))
   }
   const tcp = table.listeners.filter(({ protocol }) => protocol === 'tcp')
   maps.set(
     files.tcp,
     tcp.flatMap(({ port, rules }) => rules.slice(0, 1).map((rule) => ({ key: `port:${port}`, value: target(rule) }))),
   )
-  const canaries = table.pools.map((pool) => ({ key: mainBackend(pool.id), share: canaryShare(pool) }))
   maps.set(
     files.canaries,
-    canaries.flatMap(({ key, share }) => (share === null ? [] : [{ key, value: String(share) }])),
+    [...shares].flatMap(([pool, share]) => (share === null ? [] : [{ key: `${splitPrefix}${pool}`, value: String(share) }])),
   )
   maps.set(
     files.challenges,
@@ -55,22 +60,32 @@ const isWildcard = (rule: Rule): boolean => rule.domain?.startsWith('*.') === tr
 
 const withSlash = (path: string): string => (path.endsWith('/') ? path : `${path}/`)
 
-function plainRules(listener: Listener): readonly MapEntry[] {
+type Target = (rule: Rule) => string
+
+const challengePath = (token: string): string => `/.well-known/acme-challenge/${token}/`
+
+/** A challenge is a rule of its own for each host that has rules, and for any other: it is more specific than all of them. */
+function plainRules(listener: Listener, challenged: readonly string[], target: Target): readonly MapEntry[] {
   const rules = listener.rules.filter((rule) => !isWildcard(rule))
-  return firstOfEach(rules.map((rule) => ({ key: `${rule.domain ?? ''}${withSlash(rule.path)}`, value: target(rule) })))
+  const hosts = [...new Set([...rules.map(({ domain }) => domain ?? ''), ''])]
+  return firstOfEach([
+    ...hosts.flatMap((host) => challenged.map((token) => ({ key: `${host}${challengePath(token)}`, value: challengeBackend }))),
+    ...rules.map((rule) => ({ key: `${rule.domain ?? ''}${withSlash(rule.path)}`, value: target(rule) })),
+  ])
 }
 
-function wildcardRules(listener: Listener): readonly MapEntry[] {
-  return firstOfEach(
-    listener.rules.filter(isWildcard).map((rule) => {
-      const suffix = quote((rule.domain ?? '').slice(1))
-      return { key: `^[^/]+${suffix}${quote(withSlash(rule.path))}`, value: target(rule) }
-    }),
-  )
+/** In the table's order, the most specific first. */
+function wildcardRules(listener: Listener, challenged: readonly string[], target: Target): readonly MapEntry[] {
+  const rules = listener.rules.filter(isWildcard)
+  const expression = (domain: string | null, path: string): string => `^[^/]+${quote((domain ?? '').slice(1))}${quote(path)}`
+  const hosts = [...new Set(rules.map(({ domain }) => domain))]
+  return firstOfEach([
+    ...hosts.flatMap((host) =>
+      challenged.map((token) => ({ key: expression(host, challengePath(token)), value: challengeBackend })),
+    ),
+    ...rules.map((rule) => ({ key: expression(rule.domain, withSlash(rule.path)), value: target(rule) })),
+  ])
 }
-
-const target = ({ action }: Rule): string =>
-  action.kind === 'pool' ? mainBackend(action.pool) : `${redirectMark}${action.httpsPort === 443 ? '' : `:${action.httpsPort}`}`
 
 const quote = (text: string): string => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)
 

@@ -11,6 +11,11 @@ import type { Epoch, SlotId } from '../../core/model/id.ts'
 /** Requests go to a pool's main backend; the canary's share to the other. */
 export const mainBackend = (pool: PoolId): string => `pool:${pool}`
 export const canaryBackend = (pool: PoolId): string => `canary:${pool}`
+/** In the place of `pool:` in a map: each request is sent to one of the two by chance. */
+export const splitPrefix: string = 'split:'
+export const redirectBackend = (httpsPort: number): string => `redirect:${httpsPort}`
+export const challengeBackend: string = 'answer:challenge'
+export const nowhereBackend: string = 'answer:nowhere'
 
 export function poolOfBackend(backend: string): PoolId | null {
   const pool = /^(?:pool|canary):(.+)$/.exec(backend)?.[1]

@@ -1,0 +1,93 @@
+/**
+ * HAProxy as we drive it beside HAProxy as somebody writes it by hand for the same two upstreams: what all of the rules, maps and limits
+ * of a routing table cost. nginx and Caddy stand beside both.
+ */
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createHaproxyBalancer } from '../src/adapters/haproxy/index.ts'
+import { findHaproxy } from '../src/adapters/haproxy/find.ts'
+import { root } from '../scripts/tree.ts'
+import { listener, makeUpstream, pool, table, toPool, web } from '../test/support/balancer-bed.ts'
+import { childrenOf } from '../test/processes.ts'
+import { compare, compareRates, type Row } from './measure.ts'
+import { hasProgram, measureProxies, openProxyGround, startCaddy, type Proxy, type ProxyGround } from './proxies.ts'
+
+const rounds = 7
+const seconds = 4
+const connections = 64
+/** Of the hand-written config's rate. */
+const leastShare = 0.95
+
+export async function balancer(): Promise<readonly Row[]> {
+  const haproxy = findHaproxy()
+  if (haproxy === null) throw new Error('HAProxy is what this is about: apt-get install haproxy')
+  await using ground = await openProxyGround()
+  const proxies = [
+    await startOurs(ground, haproxy.path),
+    await startByHand(ground, haproxy.path),
+    await startNginx(ground),
+    await startCaddy(ground),
+  ].filter((proxy) => proxy !== null)
+  const figures = await measureProxies(proxies, { rounds, seconds, connections })
+  return [
+    ...compareRates(
+      `requests through it, ${connections} connections, two upstreams`,
+      leastShare,
+      figures.map(({ who, rate }) => ({ who, value: rate })),
+    ),
+    ...compare(
+      'memory under that load',
+      'MB',
+      null,
+      figures.map(({ who, megabytes }) => ({ who, value: megabytes })),
+    ),
+  ]
+}
+
+/** By the very words with which the daemon starts it, with a few routes more than are asked for. */
+async function startOurs(ground: ProxyGround, haproxy: string): Promise<Proxy> {
+  const state = join(ground.folder, 'state')
+  mkdirSync(state, { mode: 0o700 })
+  const port = await ground.freePort()
+  const upstreams = ground.upstreams.map((upstream, index) => makeUpstream(index, upstream))
+  const action = toPool(web)
+  const rules = [
+    { domain: 'shop.example', path: '/api', action },
+    { domain: 'shop.example', path: '/', action },
+    { domain: '*.shop.example', path: '/', action },
+    { domain: null, path: '/', action },
+  ]
+  const wanted = table([listener(port, { rules })], [pool(upstreams)])
+  const { command, directory, environment } = await createHaproxyBalancer({ stateDirectory: state, haproxy }).prepare(wanted)
+  const enter = ['sh', '-c', 'cd "$0" && exec "$@"', directory, ...command]
+  return withChildren(await ground.start('daruma through HAProxy', port, enter, environment))
+}
+
+async function startByHand(ground: ProxyGround, haproxy: string): Promise<Proxy> {
+  const port = await ground.freePort()
+  const [first, second] = ground.upstreams
+  const words = [haproxy, '-W', '-f', join(root, 'bench/peers/haproxy.cfg')]
+  const environment = { PORT: String(port), FIRST: String(first), SECOND: String(second) }
+  return withChildren(await ground.start('HAProxy by hand', port, words, environment))
+}
+
+async function startNginx(ground: ProxyGround): Promise<Proxy | null> {
+  if (!hasProgram('nginx')) return null
+  const port = await ground.freePort()
+  const [first, second] = ground.upstreams
+  const values: Readonly<Record<string, unknown>> = { FOLDER: ground.folder, PORT: port, FIRST: first, SECOND: second }
+  const template = readFileSync(join(root, 'bench/peers/nginx.conf'), 'utf8')
+  const file = join(ground.folder, 'nginx-proxy.conf')
+  writeFileSync(
+    file,
+    template.replaceAll(/@([A-Z]+)@/g, (whole, name: string) => String(values[name] ?? whole)),
+  )
+  return withChildren(await ground.start('nginx', port, ['nginx', '-e', 'stderr', '-c', file]))
+}
+
+/** HAProxy and nginx work in children of what was started. */
+function withChildren(proxy: Proxy): Proxy {
+  const workers = proxy.processes.flatMap(({ pid }) => childrenOf(pid))
+  return { ...proxy, processes: [...proxy.processes, ...workers] }
+}
