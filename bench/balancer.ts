@@ -1,6 +1,6 @@
 /**
- * HAProxy as we drive it beside HAProxy as somebody writes it by hand for the same two upstreams: what all of the rules, maps and limits
- * of a routing table cost. nginx and Caddy stand beside both.
+ * HAProxy as we drive it beside HAProxy as somebody writes it by hand with the same duties: what it costs that a table can say anything.
+ * The least config of two upstreams, nginx and Caddy stand beside both.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,8 @@ export async function balancer(): Promise<readonly Row[]> {
   await using ground = await openProxyGround()
   const proxies = [
     await startOurs(ground, haproxy.path),
-    await startByHand(ground, haproxy.path),
+    await startByHand(ground, { haproxy: haproxy.path, name: 'HAProxy by hand', file: 'haproxy.cfg' }),
+    await startByHand(ground, { haproxy: haproxy.path, name: 'the least HAProxy', file: 'haproxy-least.cfg' }),
     await startNginx(ground),
     await startCaddy(ground),
   ].filter((proxy) => proxy !== null)
@@ -64,12 +65,15 @@ async function startOurs(ground: ProxyGround, haproxy: string): Promise<Proxy> {
   return withChildren(await ground.start('daruma through HAProxy', port, enter, environment))
 }
 
-async function startByHand(ground: ProxyGround, haproxy: string): Promise<Proxy> {
+async function startByHand(
+  ground: ProxyGround,
+  peer: { readonly haproxy: string; readonly name: string; readonly file: string },
+): Promise<Proxy> {
   const port = await ground.freePort()
   const [first, second] = ground.upstreams
-  const words = [haproxy, '-W', '-f', join(root, 'bench/peers/haproxy.cfg')]
+  const words = [peer.haproxy, '-W', '-f', join(root, 'bench/peers', peer.file)]
   const environment = { PORT: String(port), FIRST: String(first), SECOND: String(second) }
-  return withChildren(await ground.start('HAProxy by hand', port, words, environment))
+  return withChildren(await ground.start(peer.name, port, words, environment))
 }
 
 async function startNginx(ground: ProxyGround): Promise<Proxy | null> {
