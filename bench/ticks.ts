@@ -1,0 +1,105 @@
+/**
+ * Schedules that are due in one and the same second: from the tick until the last of their programs did its first action. The programs
+ * are as small as programs can be, so what is measured is what starting a run costs. Each must run, and none may run twice.
+ */
+
+import { closeSync, openSync, readSync } from 'node:fs'
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Machine } from '../test/daemon-harness.ts'
+import { cpuSecondsOf, median, type Row } from './measure.ts'
+
+const rounds = 5
+
+export async function ticks(): Promise<readonly Row[]> {
+  return [...(await measure(200, 10, 1000)), ...(await measure(1000, 20, 5000))]
+}
+
+interface Round {
+  readonly lastMs: number
+  readonly medianMs: number
+  readonly cpuSeconds: number
+  readonly doubled: number
+}
+
+/** `count` schedules, all due every `everySeconds`; a round for each time. */
+async function measure(count: number, everySeconds: number, targetMs: number): Promise<readonly Row[]> {
+  await using machine = new Machine()
+  const pipe = join(machine.workshop, 'first-action')
+  if (spawnSync('mkfifo', [pipe]).status !== 0) throw new Error('mkfifo failed')
+  // For writing too: otherwise the pipe would end with its first writer.
+  const descriptor = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+  try {
+    const schedule = { cron: `*/${everySeconds} * * * * *`, timezone: 'UTC', keep: 1 }
+    const service = { command: ['/bin/sh', '-c', 'echo "$DARUMA_SLOT" >"$FIRST_ACTION"'], environment: { FIRST_ACTION: pipe }, schedule }
+    await machine.up(Object.fromEntries(Array.from({ length: count }, (_, index) => [`tick-${index}`, service])))
+    const daemon = [await machine.findOne('daemon')]
+    await roundAt(nextTickMs(everySeconds), descriptor, count, everySeconds)
+    const played: Round[] = []
+    for (let round = 0; round < rounds; round += 1) {
+      const tickMs = nextTickMs(everySeconds)
+      await sleep(tickMs - Date.now() - 200)
+      const before = cpuSecondsOf(daemon)
+      const { arrivals, doubled } = await roundAt(tickMs, descriptor, count, everySeconds)
+      played.push({
+        lastMs: Math.max(...arrivals),
+        medianMs: median(arrivals),
+        cpuSeconds: cpuSecondsOf(daemon) - before,
+        doubled,
+      })
+    }
+    return rowsOf(count, played, targetMs)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+const nextTickMs = (everySeconds: number): number => Math.ceil((Date.now() + 500) / (everySeconds * 1000)) * everySeconds * 1000
+
+/** Listens until shortly before the tick after this one, so that whoever ran twice is heard twice. */
+async function roundAt(
+  tickMs: number,
+  descriptor: number,
+  count: number,
+  everySeconds: number,
+): Promise<{ readonly arrivals: readonly number[]; readonly doubled: number }> {
+  const heard = new Map<string, number>()
+  const buffer = Buffer.alloc(1 << 16)
+  const name = new Date(tickMs).toISOString().replace('.000Z', 'Z')
+  const arrivals: number[] = []
+  let rest = ''
+  while (Date.now() < tickMs + everySeconds * 1000 - 700) {
+    let bytes = 0
+    try {
+      bytes = readSync(descriptor, buffer)
+    } catch {
+      // Nothing there.
+    }
+    const now = Date.now() - tickMs
+    const lines = (rest + buffer.toString('latin1', 0, bytes)).split('\n')
+    rest = lines.pop() ?? ''
+    for (const slot of lines) {
+      if (!slot.endsWith(`/${name}`)) continue
+      heard.set(slot, (heard.get(slot) ?? 0) + 1)
+      arrivals.push(now)
+    }
+    if (bytes === 0) await sleep(arrivals.length > 0 && heard.size < count ? 3 : 20)
+  }
+  if (heard.size < count) throw new Error(`heard ${heard.size} of ${count} runs of the tick ${name}`)
+  return { arrivals, doubled: arrivals.length - heard.size }
+}
+
+function rowsOf(count: number, played: readonly Round[], targetMs: number): readonly Row[] {
+  const name = `${count} schedules due in one second`
+  const told = { target: null, met: null, against: null, ratio: null } as const
+  const lastMs = median(played.map((round) => round.lastMs))
+  const doubled = played.reduce((sum, round) => sum + round.doubled, 0)
+  return [
+    { ...told, name: `${name}: the last has begun`, value: lastMs, unit: 'ms', target: targetMs, met: lastMs < targetMs },
+    { ...told, name: `${name}: the middle one`, value: median(played.map((round) => round.medianMs)), unit: 'ms' },
+    { ...told, name: `${name}: begun twice`, value: doubled, unit: 'runs', target: 0, met: doubled === 0, goal: 'at most' },
+    { ...told, name: `${name}: CPU of the daemon`, value: median(played.map((round) => round.cpuSeconds)), unit: 's' },
+  ]
+}
