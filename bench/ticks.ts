@@ -33,7 +33,11 @@ async function measure(count: number, everySeconds: number, targetMs: number): P
   const descriptor = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
   try {
     const schedule = { cron: `*/${everySeconds} * * * * *`, timezone: 'UTC', keep: 1 }
-    const service = { command: ['/bin/sh', '-c', 'echo "$DARUMA_SLOT" >"$FIRST_ACTION"'], environment: { FIRST_ACTION: pipe }, schedule }
+    const service = {
+      command: ['/bin/sh', '-c', 'echo "$DARUMA_SLOT" >"$FIRST_ACTION"'],
+      environment: { FIRST_ACTION: pipe },
+      schedule,
+    }
     await machine.up(Object.fromEntries(Array.from({ length: count }, (_, index) => [`tick-${index}`, service])))
     const daemon = [await machine.findOne('daemon')]
     await roundAt(nextTickMs(everySeconds), descriptor, count, everySeconds)

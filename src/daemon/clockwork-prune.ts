@@ -31,7 +31,7 @@ export interface Surplus {
 }
 
 /** One look forgets so many; the rest is for the next ones, which come by themselves. */
-const maxAtOnce = 250
+const maxAtOnce = 100
 
 export async function prune(
   prunes: PruneTools,
@@ -43,18 +43,16 @@ export async function prune(
   await writeWatermarks(prunes, chosen, how.isForgotten)
   if (checkpoint !== null) await checkpoint('clockwork.watermark-written')
   const writes: Operation[] = []
-  for (const { book, runs } of chosen) {
-    const forgotten = new Set<Run>()
-    for (const run of runs) {
-      const slot = slotOf(book.service, run)
-      if (!(await forgetSlot(prunes, slot))) continue
-      forgotten.add(run)
-      writes.push(remove(keys.run(slot)))
-    }
-    book.ledger = { ...book.ledger, runs: book.ledger.runs.filter((run) => !forgotten.has(run)) }
-    if (book.written !== null) book.written = { ...book.written, runs: book.written.runs.filter((run) => !forgotten.has(run)) }
+  const forget = async ({ book, runs }: Surplus): Promise<void> => {
+    const isGone = await Promise.all(runs.map((run) => forgetSlot(prunes, slotOf(book.service, run))))
+    const gone = new Set(runs.filter((_, index) => isGone[index]))
+    const stays = (run: Run): boolean => !gone.has(run)
+    for (const run of gone) writes.push(remove(keys.run(slotOf(book.service, run))))
+    book.ledger = { ...book.ledger, runs: book.ledger.runs.filter(stays) }
+    if (book.written !== null) book.written = { ...book.written, runs: book.written.runs.filter(stays) }
     if (how.isForgotten) writes.push(remove(keys.schedule(book.service)))
   }
+  await Promise.all(chosen.map(forget))
   if (checkpoint !== null) await checkpoint('clockwork.slots-forgotten')
   for (let from = 0; from < writes.length; from += maxTransactionOperations)
     await prunes.store.transact({ then: writes.slice(from, from + maxTransactionOperations) })

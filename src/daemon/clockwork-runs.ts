@@ -56,6 +56,11 @@ export class RunShells {
     return this.#kept.has(slot)
   }
 
+  /** Whether any attempt is between its order and its first sign of life. */
+  isStarting(): boolean {
+    return [...this.#kept.values()].some(({ shell }) => shell.slot.occupancy.kind === 'starting')
+  }
+
   specOf(slot: SlotId): InstanceSpec | null {
     return this.#kept.get(slot)?.spec ?? null
   }

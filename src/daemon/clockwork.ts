@@ -299,7 +299,9 @@ export class Clockwork {
       const runs = surplusRuns(book.ledger, this.#keepOf(book))
       return runs.length === 0 ? [] : [{ book, runs }]
     })
-    if (surplus.length > 0) await prune(this.#options, surplus, { isForgotten: false })
+    // What begins now comes first; only where it never ends is some of its time taken.
+    if (surplus.length === 0 || (this.#runs.isStarting() && surplus.length < maxUnpruned)) return
+    await prune(this.#options, surplus, { isForgotten: false })
   }
 
   #keepOf({ presence }: Book): number {
@@ -386,3 +388,5 @@ export class Clockwork {
 
 /** Of a schedule that has left the config, until its ledger is forgotten. */
 const defaultKeep = 10
+/** Schedules that may have more runs than they keep while others are being started. */
+const maxUnpruned = 2000

@@ -8,12 +8,10 @@
 import {
   closeSync,
   existsSync,
-  fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
-  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -25,6 +23,7 @@ import { basename, join } from 'node:path'
 import { type Epoch, type SlotId, asEpoch, asServiceName, isRunSlot, runSlotId, slotId } from '../core/model/id.ts'
 import type { Exit } from '../core/model/status.ts'
 import { observeBootId, parseProcessStat } from './process-stat.ts'
+import { syncTogether } from './sync-together.ts'
 import { isMissing } from './errno.ts'
 import { explainExitCode, renderExit } from './exit-code.ts'
 
@@ -92,25 +91,15 @@ export function writeNumber(path: string, value: number): void {
   }
 }
 
-/** Makes the slot's directory and files where they are missing, durably. What exists is left as it is, the lock's inode above all. */
+/** Makes the slot's directory and files where they are missing. What exists is left as it is, the lock's inode above all. Durable with its first epoch. */
 export function ensureSlot(paths: SlotPaths): void {
   if (existsSync(paths.logBound) && existsSync(paths.epoch)) return
   mkdirSync(paths.directory, { recursive: true, mode: 0o700 })
   for (const path of [paths.lock, paths.log]) closeSync(openSync(path, 'a', 0o600))
   if (readNumber(paths.epoch) === null) writeNumber(paths.epoch, 0)
   if (readNumber(paths.logHead) === null) writeNumber(paths.logHead, 0)
-  for (const path of [paths.epoch, paths.directory, join(paths.directory, '..')]) syncPath(path)
   // Last, because its presence says that all the others are there.
   if (readNumber(paths.logBound) === null) writeNumber(paths.logBound, defaultLogBoundBytes)
-}
-
-function syncPath(path: string): void {
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }
 
 export const epochDirectory = (paths: SlotPaths, epoch: Epoch): string => join(paths.directory, `${epoch}`)
@@ -149,10 +138,13 @@ export function writeEpochFiles(directory: string, note: Omit<EpochNote, 'format
 
 /** The commit that comes before any effect: from here on no keeper of an older epoch runs anything. */
 export async function commitEpoch(paths: SlotPaths, epoch: Epoch): Promise<void> {
+  const isFirst = (readNumber(paths.epoch) ?? 0) === 0
   const file = await open(paths.epoch, 'r+')
   try {
     await file.write(renderNumber(epoch), 0)
-    await file.datasync()
+    // With the first one the slot itself must last: the file's own data are not found where its folder has lost it.
+    const folders = isFirst ? [syncTogether(paths.directory), syncTogether(join(paths.directory, '..'))] : []
+    await Promise.all([file.datasync(), ...folders])
   } finally {
     await file.close()
   }
@@ -215,11 +207,11 @@ export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => bo
  * What a slot leaves when nobody wants it any more. `epoch` and `lock` stay: the memory of the last epoch, and what a late keeper asks.
  * Of a run nothing stays: there is a new slot with every tick, the ledger's watermark remembers it, and a late keeper finds no lock.
  */
-export function removeSlotFiles(paths: SlotPaths): void {
+export async function removeSlotFiles(paths: SlotPaths): Promise<void> {
   const slot = parseSlotName(basename(paths.directory))
-  if (slot !== null && isRunSlot(slot)) return rmSync(paths.directory, { recursive: true, force: true })
-  for (const epoch of listEpochs(paths)) rmSync(epochDirectory(paths, epoch), { recursive: true, force: true })
-  for (const path of [paths.logBound, paths.logHead, paths.log, paths.logCursor]) rmSync(path, { force: true })
+  if (slot !== null && isRunSlot(slot)) return rm(paths.directory, { recursive: true, force: true })
+  for (const epoch of listEpochs(paths)) await rm(epochDirectory(paths, epoch), { recursive: true, force: true })
+  for (const path of [paths.logBound, paths.logHead, paths.log, paths.logCursor]) await rm(path, { force: true })
 }
 
 /** The committed epoch's directory may be missing (a restored copy); one above it was made by a daemon that died before it started anything. */

@@ -23,17 +23,32 @@ export const cronerCron: Cron = {
   },
   next: (cron, timezone, afterMs) => nextWithin(compile(cron, timezone), afterMs),
   last(cron, timezone, { afterMs, untilMs }) {
+    const { croner, lasts } = compile(cron, timezone)
     // Croner gives runs strictly before its reference, and counts one in the same second as before it.
-    const [found] = compile(cron, timezone).previousRuns(1, new Date(untilMs + 1))
-    return found !== undefined && found.getTime() > afterMs ? found.getTime() : null
+    const search = (): number | null => croner.previousRuns(1, new Date(untilMs + 1))[0]?.getTime() ?? null
+    const foundMs = recall(lasts, Math.floor(untilMs / 1000), search)
+    return foundMs !== null && foundMs > afterMs ? foundMs : null
   },
 }
 
 const tenYearsMs = 10 * 366 * 24 * 3600 * 1000
 
-function nextWithin(compiled: Croner, afterMs: number): number | null {
-  const foundMs = compiled.nextRun(new Date(afterMs))?.getTime() ?? null
+function nextWithin({ croner, nexts }: Compiled, afterMs: number): number | null {
+  const search = (): number | null => croner.nextRun(new Date(afterMs))?.getTime() ?? null
+  const foundMs = recall(nexts, Math.floor(afterMs / 1000), search)
   return foundMs !== null && foundMs - afterMs <= tenYearsMs ? foundMs : null
+}
+
+/** The last few answers by the second that was asked for (ticks are whole seconds): many schedules with one expression ask the same. */
+const maxRecalled = 8
+
+function recall(known: Map<number, number | null>, second: number, search: () => number | null): number | null {
+  const before = known.get(second)
+  if (before !== undefined) return before
+  const found = search()
+  if (known.size >= maxRecalled) known.clear()
+  known.set(second, found)
+  return found
 }
 
 const nickname = /^@[a-z]+$/i
@@ -49,13 +64,20 @@ function explainShape(cron: string): string | null {
 
 /** A compiled expression is a few hundred bytes and takes a tenth of a millisecond: kept for as many schedules as a machine has. */
 const compiledLimit = 4096
-const compiledByText = new Map<string, Croner>()
+const compiledByText = new Map<string, Compiled>()
 
-function compile(cron: string, timezone: string): Croner {
+interface Compiled {
+  readonly croner: Croner
+  readonly nexts: Map<number, number | null>
+  readonly lasts: Map<number, number | null>
+}
+
+function compile(cron: string, timezone: string): Compiled {
   const key = `${timezone} ${cron}`
   const known = compiledByText.get(key)
   if (known !== undefined) return known
-  const compiled = new Croner(cron.trim(), { timezone, mode: '5-or-6-parts', fixedTimeRule: 'no-wildcard', paused: true })
+  const croner = new Croner(cron.trim(), { timezone, mode: '5-or-6-parts', fixedTimeRule: 'no-wildcard', paused: true })
+  const compiled = { croner, nexts: new Map(), lasts: new Map() }
   if (compiledByText.size >= compiledLimit) compiledByText.clear()
   compiledByText.set(key, compiled)
   return compiled

@@ -233,7 +233,7 @@ class ProcessRuntime implements Runtime {
   async forget(slot: SlotId): Promise<void> {
     if (this.#isOccupied(slot))
       throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} cannot be forgotten: something still runs in it`)
-    removeSlotFiles(this.#site.paths(slot))
+    await removeSlotFiles(this.#site.paths(slot))
     this.#site.removeSlotCgroups(slot)
   }
 
