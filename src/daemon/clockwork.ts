@@ -175,7 +175,7 @@ export class Clockwork {
   async #lookUntilQuiet(): Promise<void> {
     // Let everything that happens in this turn of the loop be seen by one look.
     await Promise.resolve()
-    let delayMs = lookEveryMs
+    let hasFailed = false
     while (this.#isNudged && !this.#isClosed) {
       this.#isNudged = false
       try {
@@ -183,11 +183,12 @@ export class Clockwork {
         this.#recovered()
       } catch (error) {
         this.#hindered(error)
-        delayMs = retryMs
+        hasFailed = true
         break
       }
     }
-    if (!this.#isClosed) this.#wakeIn(Math.min(delayMs, this.#untilNextMs()))
+    // What could not be written is still due: without a pause it would be tried without end.
+    if (!this.#isClosed) this.#wakeIn(hasFailed ? retryMs : this.#untilNextMs())
   }
 
   async #lookOnce(): Promise<void> {

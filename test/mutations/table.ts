@@ -5,6 +5,7 @@ import { gettingUpMutations } from './getting-up.ts'
 import type { Mutation } from './mutation.ts'
 import { neverTwiceMutations } from './never-twice.ts'
 import { oneDaemonMutations } from './one-daemon.ts'
+import { scheduleMutations } from './schedules.ts'
 import { trafficMutations } from './traffic.ts'
 
 export const mutations: readonly Mutation[] = [
@@ -13,4 +14,5 @@ export const mutations: readonly Mutation[] = [
   ...changeMutations,
   ...gettingUpMutations,
   ...trafficMutations,
+  ...scheduleMutations,
 ]

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { formatInstant, parseInstant } from '../core/clockwork/instant.ts'
+import { asServiceName, isRunSlot } from '../core/model/id.ts'
+import type { Schedule, Service } from '../core/model/service.ts'
+import { SimulatedMachine, aService } from '../sim/machine.ts'
+
+const name = asServiceName('tick')
+
+function scheduled(command: string, over: Partial<Schedule> = {}): Service {
+  const schedule: Schedule = {
+    cron: '*/2 * * * * *',
+    timezone: 'UTC',
+    missed: 'run-once',
+    overlap: 'forbid',
+    timeoutMs: null,
+    retries: 0,
+    retryLost: false,
+    keep: 2,
+    ...over,
+  }
+  return aService('tick', command, { scale: { kind: 'schedule', schedule } })
+}
+
+async function up(seed: number, service: Service): Promise<SimulatedMachine> {
+  const machine = new SimulatedMachine(seed)
+  machine.kernel.isCalm = true
+  assert.equal(await machine.apply([service]), null)
+  assert.ok(await machine.settle(10_000))
+  return machine
+}
+
+const begun = (machine: SimulatedMachine): readonly string[] => [...machine.kernel.runsBegun.keys()]
+
+async function runUntilBegun(machine: SimulatedMachine, count: number): Promise<void> {
+  assert.ok(
+    await machine.runUntil(() => machine.kernel.runsBegun.size >= count, 120_000),
+    `${begun(machine).length} of ${count} began`,
+  )
+}
+
+test('each tick begins one run, and what is more than is kept is forgotten with its slot', async () => {
+  const machine = await up(1, scheduled('work'))
+  await runUntilBegun(machine, 8)
+  await machine.run(4000)
+  const moments = begun(machine).map((slot) => parseInstant(slot.slice('tick/'.length)))
+  // A run may take longer than two seconds; then the tick after it is skipped.
+  assert.ok(moments.every((moment, index) => moment % 2000 === 0 && (index === 0 || moment > (moments[index - 1] ?? 0))))
+  assert.deepEqual(machine.kernel.violations, [])
+  const slots = [...machine.kernel.instances.keys()].filter(isRunSlot)
+  assert.ok(slots.length <= 3, `slots are left: ${slots.join(', ')}`)
+})
+
+test('a tick that somebody else has claimed is not begun', async () => {
+  const machine = await up(2, scheduled('work'))
+  const store = await machine.copyDatabase()
+  machine.restoreDatabase(store)
+  const daemon = await machine.begin()
+  let end = ''
+  void daemon.end.then(({ kind }) => (end = kind))
+  const nextMs = Math.ceil((parseInstant(machine.clock.wallTime()) + 500) / 2000) * 2000
+  const slot = `tick/${formatInstant(nextMs)}`
+  await store.transact({ then: [{ kind: 'put', key: `run/${slot}`, value: '{}' }] })
+  await machine.runUntil(() => end !== '', 10_000)
+  assert.equal(end, 'broken', 'the daemon goes on with a ledger that is not the one that it knows')
+  assert.ok(!begun(machine).includes(slot))
+})
+
+test('a database that is put back begins no tick again whose slot is there', async () => {
+  const machine = await up(3, scheduled('work', { keep: 50, cron: '*/5 * * * * *' }))
+  await runUntilBegun(machine, 1)
+  const older = await machine.copyDatabase()
+  await runUntilBegun(machine, 5)
+  machine.restoreDatabase(older)
+  // And the clock goes back with it, so that everything would be due once more.
+  machine.clock.stepWall(-30_000)
+  await machine.begin()
+  await machine.run(60_000)
+  assert.deepEqual(machine.kernel.violations, [])
+  assert.ok(begun(machine).length > 6)
+})
+
+test('a database that is put back begins no tick again whose slot was forgotten', async () => {
+  const machine = await up(4, scheduled('work', { keep: 1, cron: '*/5 * * * * *' }))
+  await runUntilBegun(machine, 1)
+  const older = await machine.copyDatabase()
+  await runUntilBegun(machine, 6)
+  await machine.run(5000)
+  machine.restoreDatabase(older)
+  machine.clock.stepWall(-40_000)
+  await machine.begin()
+  await machine.run(90_000)
+  assert.deepEqual(machine.kernel.violations, [])
+  assert.ok(begun(machine).length > 7)
+})
+
+test('a run goes on by its own config when its schedule is changed, and is ended when its service leaves', async () => {
+  const machine = await up(5, scheduled('deaf v1', { cron: '*/10 * * * * *' }))
+  await runUntilBegun(machine, 1)
+  const running = (): readonly string[] => machine.kernel.running().map(({ order, pid }) => `${order.command.join(' ')} ${pid}`)
+  const before = running()
+  assert.equal(await machine.apply([scheduled('deaf v2', { cron: '*/10 * * * * *' })]), null)
+  assert.ok(await machine.settle(10_000), 'the change waits for the run')
+  assert.deepEqual(running(), before)
+  assert.equal(await machine.apply([aService('other', 'serve')]), null)
+  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
+  assert.deepEqual(
+    machine.kernel.running().map(({ order }) => order.slot),
+    ['other/0'],
+  )
+})
+
+test('a run that takes too long is ended, also when another daemon watches its last moments', async () => {
+  const machine = await up(6, scheduled('deaf', { cron: '0 * * * * *', timeoutMs: 20_000 }))
+  await runUntilBegun(machine, 1)
+  await machine.run(12_000)
+  machine.killDaemon()
+  await machine.begin()
+  await machine.run(10_500)
+  assert.deepEqual(machine.kernel.running(), [])
+  const run = machine.daemon?.clockwork.books.get(name)?.ledger.runs[0]
+  assert.equal(run?.end?.kind, 'timed-out')
+})
+
+test('by hand: what may not overlap is refused with the run that is in the way, and a stopped schedule runs nothing', async () => {
+  const machine = await up(7, scheduled('deaf', { cron: '0 0 1 1 *' }))
+  const answer = (): Promise<string> => {
+    const asked = (machine.daemon ?? assert.fail()).clockwork.runByHand(name).then(
+      ({ slot }) => String(slot),
+      (error: unknown) => (error as { code: string }).code,
+    )
+    let said: string | null = null
+    void asked.then((text) => (said = text))
+    return machine.runUntil(() => said !== null, 5000).then(() => asked)
+  }
+  const first = await answer()
+  assert.match(first, /^tick\/.*\.\d{3}Z$/)
+  assert.equal(await answer(), 'E_RUN_UNDER_WAY')
+  assert.equal(await machine.ask({ kind: 'stop', services: ['tick'] }), null)
+  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
+  assert.deepEqual(machine.kernel.running(), [])
+  assert.equal(await answer(), 'E_JOB_STOPPED')
+})
+
+test('on a full disk nothing begins that could not be written down, and afterwards one run stands for what was missed', async () => {
+  const machine = await up(8, scheduled('work', { cron: '*/5 * * * * *' }))
+  await runUntilBegun(machine, 1)
+  await machine.run(4000)
+  machine.kernel.isDiskFull = true
+  await machine.run(30_000)
+  const before = machine.kernel.runsBegun.size
+  assert.ok(before <= 2, `${before} began`)
+  machine.kernel.isDiskFull = false
+  await machine.run(2500)
+  // Of the six that passed one, and perhaps the one that is due just now.
+  const since = machine.kernel.runsBegun.size - before
+  assert.ok(since === 1 || since === 2, `${since} began`)
+  assert.deepEqual(machine.kernel.violations, [])
+})

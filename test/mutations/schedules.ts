@@ -1,0 +1,111 @@
+/** Schedules: each tick at most once, one run at a time, and no clock, database or disk that makes it otherwise. */
+
+import type { Mutation } from './mutation.ts'
+
+const rules = 'src/core/clockwork/clockwork.test.ts'
+const daemon = 'src/daemon/clockwork.test.ts'
+
+export const scheduleMutations: readonly Mutation[] = [
+  {
+    name: 'tick-is-not-covered',
+    rule: 'a tick is covered in the transaction that allows its start, and nothing uncovers it',
+    file: 'src/core/clockwork/due.ts',
+    find: `covered: cover(ledger.covered, tickMs, ticks)`,
+    replace: `covered: ledger.covered`,
+    caughtBy: { file: rules, test: 'a clock that was years ahead for an hour silences nothing when it is put right' },
+  },
+  {
+    name: 'clock-set-back-silences',
+    rule: 'a clock that was years ahead must not silence the schedule for years',
+    file: 'src/core/clockwork/due.ts',
+    find: ` || wallMs < ledger.anchorMs`,
+    replace: ``,
+    caughtBy: { file: rules, test: 'a clock that was years ahead for an hour silences nothing when it is put right' },
+  },
+  {
+    name: 'what-was-jumped-over-is-covered',
+    rule: 'ticks that a clock jumped over never began, and may still come',
+    file: 'src/core/clockwork/spans.ts',
+    find: `before !== undefined && ticks !== null && (ticks.next(before.toMs) ?? 0) >= tickMs`,
+    replace: `before !== undefined && ticks !== null`,
+    caughtBy: { file: rules, test: 'a clock that was years ahead for an hour silences nothing when it is put right' },
+  },
+  {
+    name: 'two-runs-at-once',
+    rule: 'at most one run of a schedule is under way, whatever its overlap says',
+    file: 'src/core/clockwork/turn.ts',
+    find: `  if (activeRun(ledger) !== null) return ledger\n`,
+    replace: ``,
+    caughtBy: { file: rules, test: 'replace asks what runs to end, and begins when that is gone' },
+  },
+  {
+    name: 'queue-without-bound',
+    rule: 'every queue has a bound',
+    file: 'src/core/clockwork/admit.ts',
+    find: `queued.length >= maxQueued`,
+    replace: `queued.length > maxQueued`,
+    caughtBy: { file: rules, test: 'queue lets ticks wait, in order and not without end' },
+  },
+  {
+    name: 'lost-runs-are-repeated',
+    rule: 'a run whose fate is unknown is lost, shown, and repeated only if the user said retryLost',
+    file: 'src/core/clockwork/settle.ts',
+    find: `return schedule.retryLost && run.attempt`,
+    replace: `return run.attempt`,
+    caughtBy: { file: rules, test: 'a lost attempt is repeated only by who says so' },
+  },
+  {
+    name: 'replaced-runs-are-tried-again',
+    rule: 'a run that was asked to end for no fault of its own is not tried again',
+    file: 'src/core/clockwork/settle.ts',
+    find: `  if (run.ask !== null) return { kind: run.ask.kind, exit, message: run.ask.because }\n`,
+    replace: ``,
+    caughtBy: { file: rules, test: 'replace asks what runs to end, and begins when that is gone' },
+  },
+  {
+    name: 'tick-is-not-claimed',
+    rule: 'the ledger record of a tick is created where there is none, or the tick is somebody else’s',
+    file: 'src/daemon/clockwork-commit.ts',
+    find: `store.transact({ compare, then:`,
+    replace: `store.transact({ then:`,
+    caughtBy: { file: daemon, test: 'a tick that somebody else has claimed is not begun' },
+  },
+  {
+    name: 'slots-are-no-witnesses',
+    rule: 'a run slot that ever began is not begun again, whatever the database says',
+    file: 'src/daemon/clockwork-load.ts',
+    find: `  if (epoch === null || epoch <= `,
+    replace: `  if (epoch === null || occupant?.state !== 'running' || epoch <= `,
+    caughtBy: { file: daemon, test: 'a database that is put back begins no tick again whose slot is there' },
+  },
+  {
+    name: 'forgotten-without-watermark',
+    rule: 'what is pruned leaves a watermark outside the database before its slot goes',
+    file: 'src/daemon/clockwork-prune.ts',
+    find: `  await writeWatermarks(prunes, chosen, how.isForgotten)\n`,
+    replace: ``,
+    caughtBy: { file: daemon, test: 'a database that is put back begins no tick again whose slot was forgotten' },
+  },
+  {
+    name: 'superseded-run-begins',
+    rule: 'a run whose slot holds a later epoch is not begun again',
+    file: 'src/core/instance/step.ts',
+    find: `slot.goal.spec.service.scale.kind !== 'schedule') return { ...slot, lastEpoch }`,
+    replace: `slot.goal.spec.service.scale.kind === 'schedule') return { ...slot, lastEpoch }`,
+    caughtBy: {
+      file: 'src/core/instance/run.test.ts',
+      test: 'a run that somebody else has begun is not begun again: what became of it is not known',
+    },
+  },
+  {
+    name: 'deploy-cuts-runs',
+    rule: 'a run under way is not cut by a deploy',
+    file: 'src/daemon/world.ts',
+    find: `slot.occupancy.kind !== 'vacant' && this.wantedOf(parseSlotId(id).service) === null`,
+    replace: `slot.occupancy.kind !== 'vacant'`,
+    caughtBy: {
+      file: daemon,
+      test: 'a run goes on by its own config when its schedule is changed, and is ended when its service leaves',
+    },
+  },
+]
