@@ -34,6 +34,7 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
     'containers-50': {
       what: '50 containers through `daruma up`, beside `docker run -d` 50 times; the memory of the daemon with them',
       load: async () => (await import('./containers-50.ts')).containers50,
+    },
     ticks: {
       what: '200 and 1,000 schedules due in one second, until the last of them did its first action; each once',
       load: async () => (await import('./ticks.ts')).ticks,
