@@ -10,6 +10,7 @@ export const carriedKeys: ReadonlySet<string> = new Set([
   'pull_policy',
   'entrypoint',
   'command',
+  'working_dir',
   'user',
   'read_only',
   'cap_add',
@@ -63,20 +64,19 @@ const kernel: Advice = [
 ]
 const process: Advice = ['a container has its own', 'run the program as a process of the machine: command without image']
 const names: Advice = [
-  'a container finds the other services by their names, and everything else by the DNS of the machine',
+  'a container has the DNS of the machine, and the machine itself as host.docker.internal',
   'an address in the environment, or a line in /etc/hosts of the machine',
 ]
 
 export const serviceAdvice: Readonly<Record<string, Advice>> = {
-  working_dir: [
-    'a container begins in the folder that its image says',
-    'WORKDIR in the Dockerfile, or a command: sh -c "cd … && exec …"',
-  ],
   container_name: [
     'Daruma names containers itself: the name is what keeps a second one from starting',
-    'daruma exec SERVICE -- …; others reach it by the name of the service',
+    'daruma exec SERVICE -- …',
   ],
-  hostname: ['others reach a service by its name', 'give the service the name that they use'],
+  hostname: [
+    'a container is called by its service and slot, and no other finds it by a name',
+    'a route by TCP, and host.docker.internal',
+  ],
   domainname: names,
   dns: names,
   dns_opt: names,

@@ -37,6 +37,7 @@ export function carryContainer(draft: ServiceDraft): void {
     const words = readWords(tree, spot)
     if (words !== undefined && words.length > 0) draft.written['command'] = words
   })
+  draft.with('working_dir', (tree, spot) => assign(draft, 'directory', readText(tree, spot)))
   draft.with('user', (tree, spot) => assign(draft, 'user', readText(tree, spot)))
   draft.with('read_only', (tree, spot) => {
     if (readBoolean(tree, spot) === true) draft.written['readOnly'] = true

@@ -6,6 +6,7 @@
 import { Code } from '../proposal/code.ts'
 import { parseDotenv } from './dotenv.ts'
 import { asMapping } from './merge.ts'
+import { noteNames, wordsTold } from './names-of-others.ts'
 import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'
 import { get, type Part, type Place, type Scalar, textOf, type Tree } from './tree.ts'
@@ -27,6 +28,8 @@ export async function carryEnvironment(draft: ServiceDraft): Promise<void> {
       else settings.set(name, settingOf(entry.value, entry.at))
     }
   })
+  const told = [...settings].map(([variable, { value, at }]) => ({ text: value ?? '', variable, at }))
+  noteNames(draft, [...told, ...wordsTold(draft)])
   carrySecretFiles(draft, settings)
   const environment = Object.fromEntries([...settings].flatMap(([name, setting]) => carrySetting(draft, name, setting)))
   if (Object.keys(environment).length > 0) draft.written['environment'] = environment

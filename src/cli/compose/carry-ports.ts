@@ -98,7 +98,7 @@ function chosenTarget(draft: ServiceDraft, published: readonly Published[], expo
       'expose',
       draft.get('expose')?.at,
       `${exposed.slice(1).join(', ')}: a service has one port inside, and here that is ${chosen}`,
-      'other containers reach the others all the same',
+      'make it a service of its own, or let the program answer both at one port',
     )
   }
   return chosen

@@ -181,6 +181,7 @@ const order = [
   'image',
   'pull',
   'command',
+  'directory',
   'replicas',
   'singleton',
   'job',

@@ -61,7 +61,7 @@ export function noteRest(draft: ServiceDraft): void {
         `networks.${name}`,
         at,
         'addresses and other names in a network have no counterpart',
-        'others reach it by the name of the service',
+        'a route by TCP, and host.docker.internal',
       )
   })
   if (textOf(draft.get('tty')) === 'true' || textOf(draft.get('stdin_open')) === 'true')
@@ -99,8 +99,8 @@ function noteNetworks(tree: Tree, ledger: Ledger): void {
     ledger.note(
       tree.at,
       'networks',
-      `${names.join(', ')}: all services of a project are in one network`,
-      'two projects, if some must not see the others',
+      `${names.join(', ')}: every container is in the engine's own bridge network`,
+      "network: 'none' for what needs none",
     )
   for (const [name, { at, value }] of tree.entries) {
     if (textOf(get(value, 'external')) !== undefined)
