@@ -33,6 +33,7 @@ describe('the page', { skip: noBrowser }, () => {
       },
       [longName]: { command: ['sleep', '1000000'], singleton: true },
       done: { command: ['true'], job: true },
+      chime: { command: 'echo dong', schedule: '* * * * * *', timezone: 'UTC' },
     })
     const { stdout } = await machine.run(['ui', '--json'])
     link = JSON.parse(stdout) as PageAnswer
@@ -57,7 +58,7 @@ describe('the page', { skip: noBrowser }, () => {
     await page.getByText('Live', { exact: true }).waitFor()
     assert.equal(await page.title(), 'Services · test · Daruma')
     await rowOf('web').getByText('2 of 2 ready').waitFor()
-    await rowOf(longName).getByText('strict').waitFor()
+    await rowOf(longName).getByText('strict', { exact: true }).waitFor()
     await rowOf('done').getByText('done').nth(1).waitFor()
     const { epoch, port } = await machine.instance('web/1')
     const instance = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: 'web/1', exact: true }) })
@@ -173,6 +174,20 @@ describe('the page', { skip: noBrowser }, () => {
     await rowOf('@balancer').getByText('1 of 1 ready').waitFor()
   })
 
+  test('a schedule tells how its last run ended and when the next one is due; its page lists the runs, and what they printed', async () => {
+    await visit('#/')
+    await rowOf('chime')
+      .getByText(/last succeeded|running|starting|ending/)
+      .waitFor()
+    await rowOf('chime')
+      .getByText(/in \d s, \* \* \* \* \* \* UTC/)
+      .waitFor()
+    await visit('#/services/chime')
+    const runs = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Runs' }) })
+    await runs.getByRole('row').filter({ hasText: 'succeeded' }).nth(2).waitFor()
+    await page.getByRole('log', { name: 'Logs of chime' }).getByText('dong').first().waitFor()
+  })
+
   test('a revision shows its plan, and what became of it', async () => {
     await visit('#/revisions')
     await page.getByRole('row', { name: /^1 applied up/ }).waitFor()
@@ -224,9 +239,11 @@ describe('the page', { skip: noBrowser }, () => {
 
     await page.keyboard.press('j')
     assert.equal(await focused(), longName)
-    await page.keyboard.press('j')
-    await page.keyboard.press('j')
+    for (let step = 0; step < 5 && (await focused()) !== 'web'; step += 1) await page.keyboard.press('j')
     assert.equal(await focused(), 'web')
+    await page.keyboard.press('k')
+    assert.equal(await focused(), 'done')
+    await page.keyboard.press('j')
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'web', exact: true }).waitFor()
     await page.keyboard.press('/')
@@ -277,17 +294,29 @@ describe('the page', { skip: noBrowser }, () => {
     const shifting = await openTab(browser)
     const fresh = shifting.page
     await fresh.addInitScript(() => {
-      const scope = globalThis as unknown as { shifts: number }
-      scope.shifts = 0
+      const scope = globalThis as unknown as { shifts: { value: number; what: string }[] }
+      scope.shifts = []
+      interface Shift extends PerformanceEntry {
+        readonly value: number
+        readonly sources: readonly { readonly node: Node | null }[]
+      }
       new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) scope.shifts += (entry as unknown as { value: number }).value
+        for (const { value, sources } of list.getEntries() as Shift[]) {
+          const elements = sources.map(({ node }) => (node instanceof Element ? node : (node?.parentElement ?? null)))
+          // What is followed scrolls: that is its use.
+          const moved = elements.filter((element) => element !== null && element.closest('[role=log]') === null)
+          if (moved.length > 0)
+            scope.shifts.push({ value, what: moved.map((element) => element?.outerHTML.slice(0, 80)).join(' ') })
+        }
       }).observe({ type: 'layout-shift', buffered: true })
     })
     await fresh.goto(link.url)
     await fresh.getByRole('link', { name: 'web', exact: true }).waitFor()
     await fresh.waitForTimeout(5000)
-    const shifts = await fresh.evaluate(() => (globalThis as unknown as { shifts: number }).shifts)
-    assert.ok(shifts < 0.1, `the shifts add up to ${shifts}`)
+    const shifts = await fresh.evaluate(() => (globalThis as unknown as { shifts: { value: number; what: string }[] }).shifts)
+    const sum = shifts.reduce((total, { value }) => total + value, 0)
+    // The limit that the web's own measure calls good.
+    assert.ok(sum < 0.1, `${sum}: ${JSON.stringify(shifts, null, 1)}`)
     await shifting.close()
   })
 

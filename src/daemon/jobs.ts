@@ -10,10 +10,29 @@ import type { JobView, RunsAnswer, RunView } from '../protocol/api.ts'
 import { slotOf } from './clockwork-book.ts'
 import type { Book } from './clockwork-book.ts'
 import type { Daemon } from './daemon.ts'
+import type { ScheduleFacts } from './metrics.ts'
 import type { SlotShell } from './slot-shell.ts'
 
 export function listJobs(daemon: Daemon): readonly JobView[] {
   return jobNames(daemon).map((name) => viewJob(daemon, name))
+}
+
+/** What is counted and timed of each schedule. */
+export function tellSchedules(daemon: Daemon): readonly ScheduleFacts[] {
+  return [...daemon.clockwork.books].map(([service, { ledger, nextMs }]) => {
+    const ended = ledger.runs.filter((run) => run.phase === 'ended')
+    const success = ended.findLast((run) => run.end?.kind === 'succeeded')
+    const last = ended.findLast((run) => run.end?.kind !== 'cancelled')
+    return {
+      service,
+      runs: ledger.lastNumber,
+      running: activeRun(ledger) === null ? 0 : 1,
+      queued: ledger.runs.filter((run) => run.phase === 'queued').length,
+      nextAt: nextMs === null ? null : formatInstant(nextMs),
+      lastSuccessAt: success?.endedAt ?? null,
+      isLastGood: last === undefined ? null : last.end?.kind === 'succeeded',
+    }
+  })
 }
 
 /** Newest first. Throws `E_JOB_UNKNOWN`. */

@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { OverviewAnswer, SeriesAnswer, ServiceDetail } from '../protocol/api.ts'
 import type { Daemon } from './daemon.ts'
+import { listJobs, tellSchedules } from './jobs.ts'
 import { collectMetrics, countEvents } from './metrics.ts'
 import { Series } from './series.ts'
 
@@ -64,16 +65,18 @@ export class Looker {
       eventCounts: this.#eventCounts,
       usageOf: (slot, epoch) => runtime.usage({ slot, epoch }),
       traffic,
+      schedules: tellSchedules(daemon),
     })
   }
 
   #details(project: Project | null): readonly ServiceDetail[] {
     if (project === null) return []
     const { daemon } = this.#tools
+    const jobs = new Map(listJobs(daemon).map((job) => [job.service, job]))
     return project.services.map((service) => ({
       service: service.name,
       runs: daemon.redact(describeProgram(service)),
-      schedule: service.scale.kind === 'schedule' ? service.scale.schedule : null,
+      job: jobs.get(service.name) ?? null,
       traffic: this.#series.trafficOf(service.name),
     }))
   }

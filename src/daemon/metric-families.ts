@@ -34,6 +34,7 @@ export type MetricName =
   | 'desired'
   | 'ready'
   | 'stopped'
+  | 'worstGap'
   | 'up'
   | 'state'
   | 'healthy'
@@ -52,6 +53,12 @@ export type MetricName =
   | 'queued'
   | 'latencyMean'
   | 'latencyMax'
+  | 'runs'
+  | 'running'
+  | 'queuedRuns'
+  | 'nextTick'
+  | 'lastSuccess'
+  | 'lastGood'
 
 export const families: Readonly<Record<MetricName, Described>> = {
   build: one('build', 'info', '', ['version'], 'The version of the daemon.'),
@@ -71,6 +78,13 @@ export const families: Readonly<Record<MetricName, Described>> = {
   service: one('service', 'info', '', [...ofService, 'kind', 'guarantee'], 'What a service is.'),
   desired: one('service_desired_instances', 'gauge', '', ofService, 'How many instances the service should have.'),
   ready: one('service_ready_instances', 'gauge', '', ofService, 'How many of them are ready.'),
+  worstGap: one(
+    'service_worst_gap_seconds',
+    'gauge',
+    'seconds',
+    ofService,
+    'The longest that nobody was there while an instance was replaced in place, since the daemon began.',
+  ),
   stopped: one('service_stopped_by_hand', 'gauge', '', ofService, '1 while the service rests because somebody stopped it.'),
   up: one('instance_up', 'gauge', '', ofInstance, '1 while a process of the slot is running.'),
   state: one(
@@ -120,6 +134,18 @@ export const families: Readonly<Record<MetricName, Described>> = {
     'Mean time of the last requests, to the end of the answer.',
   ),
   latencyMax: one('balancer_latency_max_seconds', 'gauge', 'seconds', ofService, 'Longest time among the last requests.'),
+  runs: one('schedule_runs', 'counter', '', ofService, 'Runs of the schedule that were ever let in, those by hand included.'),
+  running: one('schedule_running', 'gauge', '', ofService, '1 while a run is under way.'),
+  queuedRuns: one('schedule_queued_runs', 'gauge', '', ofService, 'Runs that wait for the one before.'),
+  nextTick: one('schedule_next_tick_time_seconds', 'gauge', 'seconds', ofService, 'When the schedule is due next, as Unix time.'),
+  lastSuccess: one(
+    'schedule_last_success_time_seconds',
+    'gauge',
+    'seconds',
+    ofService,
+    'When a run last ended well, as Unix time; of the runs that are kept.',
+  ),
+  lastGood: one('schedule_last_run_succeeded', 'gauge', '', ofService, '1 when the last run that has ended did so well, else 0.'),
 }
 
 /** `docs/reference/metrics.md`. */
@@ -153,4 +179,5 @@ const tail = `## What to be woken by
 | a service has fewer instances than it should | \`daruma_service_ready_instances < daruma_service_desired_instances\` for some minutes |
 | an instance crash-loops, or cannot start | \`daruma_instance_state{daruma_instance_state=~"crash-looping\\|blocked\\|failed"} == 1\` |
 | the daemon cannot do its work | \`daruma_daemon_ok == 0\`, or the metric is absent |
+| a backup has not succeeded for a day | \`time() - daruma_schedule_last_success_time_seconds > 90000\`, or the metric is absent |
 | requests fail | \`rate(daruma_balancer_failed_requests_total[5m]) > 0.01 * rate(daruma_balancer_requests_total[5m])\` |`

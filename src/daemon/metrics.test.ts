@@ -87,6 +87,17 @@ const sources: MetricSources = {
       },
     ],
   ]),
+  schedules: [
+    {
+      service: asServiceName('report'),
+      runs: 12,
+      running: 0,
+      queued: 1,
+      nextAt: '2026-11-23T03:00:00Z',
+      lastSuccessAt: null,
+      isLastGood: false,
+    },
+  ],
 }
 
 const valuesIn = (text: string, name: string): readonly (readonly [string, number])[] =>
@@ -130,6 +141,9 @@ test('what an operator is woken by has the values of the status', () => {
   assert.deepEqual(valuesIn(text, 'daruma_daemon_start_time_seconds'), [['', Date.parse('2026-11-22T03:00:00.500Z') / 1000]])
   assert.deepEqual(valuesIn(text, 'daruma_events'), [['started', 12]])
   assert.deepEqual(valuesIn(text, 'daruma_balancer_latency_max_seconds'), [['web', 0.008]])
+  assert.deepEqual(valuesIn(text, 'daruma_schedule_runs'), [['report', 12]])
+  assert.deepEqual(valuesIn(text, 'daruma_schedule_last_run_succeeded'), [['report', 0]])
+  assert.deepEqual(valuesIn(text, 'daruma_schedule_last_success_time_seconds'), [])
   assert.deepEqual(valuesIn(text, 'daruma_balancer_responses'), [
     ['web 1xx', 0],
     ['web 2xx', 98],
@@ -141,7 +155,7 @@ test('what an operator is woken by has the values of the status', () => {
 
 test('a daemon to which nothing was ever applied is valid too, and tells of no instance and no balancer', () => {
   const bare = { ...status, project: null, services: [], instances: [] }
-  const { text } = collectMetrics({ ...sources, status: bare, eventCounts: new Map(), traffic: null })
+  const { text } = collectMetrics({ ...sources, status: bare, eventCounts: new Map(), traffic: null, schedules: [] })
   const names = [...readOpenMetrics(text).keys()]
   assert.deepEqual(names, [
     'daruma_build',

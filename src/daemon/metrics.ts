@@ -16,6 +16,19 @@ export interface MetricSources {
   readonly eventCounts: ReadonlyMap<string, number>
   readonly usageOf: (slot: SlotId, epoch: Epoch) => Usage | null
   readonly traffic: ReadonlyMap<ServiceName, PoolCounters> | null
+  readonly schedules: readonly ScheduleFacts[]
+}
+
+export interface ScheduleFacts {
+  readonly service: ServiceName
+  /** Runs that were ever let in. */
+  readonly runs: number
+  readonly running: number
+  readonly queued: number
+  readonly nextAt: string | null
+  readonly lastSuccessAt: string | null
+  /** Null before the first has ended. */
+  readonly isLastGood: boolean | null
 }
 
 export function collectMetrics(sources: MetricSources): { readonly contentType: string; readonly text: string } {
@@ -24,6 +37,7 @@ export function collectMetrics(sources: MetricSources): { readonly contentType: 
   for (const service of sources.status.services) tellService(exposition, service)
   for (const instance of sources.status.instances) tellInstance(exposition, instance, sources)
   for (const [service, counters] of sources.traffic ?? []) tellTraffic(exposition, service, counters)
+  for (const schedule of sources.schedules) tellSchedule(exposition, schedule)
   return { contentType: openMetricsType, text: exposition.render() }
 }
 
@@ -66,11 +80,13 @@ function tellDaemon(exposition: Exposition, { version, status, eventCounts }: Me
   for (const [kind, count] of eventCounts) exposition.add('events', count, { kind })
 }
 
-function tellService(exposition: Exposition, { service, kind, guarantee, desired, ready, stoppedByHand }: ServiceStatus): void {
+function tellService(exposition: Exposition, status: ServiceStatus): void {
+  const { service, kind, guarantee, desired, ready, stoppedByHand, gap } = status
   exposition.add('service', 1, { service, kind, guarantee })
   exposition.add('desired', desired, { service })
   exposition.add('ready', ready, { service })
   exposition.add('stopped', stoppedByHand ? 1 : 0, { service })
+  if (gap !== null) exposition.add('worstGap', gap.worstMs / 1000, { service })
 }
 
 const states: readonly SlotState[] = [
@@ -115,4 +131,15 @@ function tellTraffic(exposition: Exposition, service: ServiceName, counters: Poo
   if (counters.latencyMs === null) return
   exposition.add('latencyMean', counters.latencyMs.mean / 1000, labels)
   exposition.add('latencyMax', counters.latencyMs.max / 1000, labels)
+}
+
+function tellSchedule(exposition: Exposition, schedule: ScheduleFacts): void {
+  const { service, runs, running, queued, nextAt, lastSuccessAt, isLastGood } = schedule
+  const labels = { service }
+  exposition.add('runs', runs, labels)
+  exposition.add('running', running, labels)
+  exposition.add('queuedRuns', queued, labels)
+  if (nextAt !== null) exposition.add('nextTick', unixSeconds(nextAt), labels)
+  if (lastSuccessAt !== null) exposition.add('lastSuccess', unixSeconds(lastSuccessAt), labels)
+  if (isLastGood !== null) exposition.add('lastGood', isLastGood ? 1 : 0, labels)
 }

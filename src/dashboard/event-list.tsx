@@ -28,8 +28,8 @@ export function EventList({ events, rows }: { readonly events: readonly Recorded
             <li key={event.number}>
               {isNewDay && <span class="day">{day}</span>}
               <time dateTime={event.at}>{formatTime(event.at).slice(0, 12)}</time>
-              <span class="subject" title={event.epoch === null ? undefined : `epoch ${event.epoch}`}>
-                {event.slot ?? 'daruma'}
+              <span class="subject" title={titleOf(event)}>
+                {subjectOf(event)}
               </span>
               <span class={`message tone-${toneOfEvent(event.kind)}`}>
                 {openings[event.kind] ?? ''}
@@ -46,3 +46,9 @@ export function EventList({ events, rows }: { readonly events: readonly Recorded
 
 /** Whether the event is about the service or one of its slots. */
 export const isAbout = (event: RecordedEvent, service: string): boolean => event.slot?.startsWith(`${service}/`) === true
+
+/** Of a run the time of day is enough to tell it from its neighbours. */
+const subjectOf = ({ slot }: RecordedEvent): string => slot?.replace(/\/\d{4}-\d\d-\d\dT/, '/') ?? 'daruma'
+
+const titleOf = ({ slot, epoch }: RecordedEvent): string =>
+  [slot ?? 'daruma', epoch === null ? '' : `epoch ${epoch}`].join(' ').trim()

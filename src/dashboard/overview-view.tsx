@@ -6,8 +6,8 @@ import type { OverviewAnswer } from '../protocol/api.ts'
 import { EventList } from './event-list.tsx'
 import { formatAge, formatBytes, formatCores, formatRate, plural } from './format.ts'
 import { addressOf } from './place.ts'
+import { troubled } from './service-state.ts'
 import { ServiceTable } from './service-table.tsx'
-import { troubled } from './tone.ts'
 import { useLive } from './use-live.ts'
 
 const eventsShown = 12
@@ -115,7 +115,7 @@ function Summary(props: {
         <dt>Memory</dt>
         <dd>{formatBytes(sum(instances.map(({ memoryBytes }) => memoryBytes)))}</dd>
       </div>
-      {traffic.length > 0 && (
+      {services.some(({ routes }) => routes.length > 0) && (
         <div>
           <dt>Requests</dt>
           <dd>

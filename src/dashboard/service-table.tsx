@@ -13,8 +13,9 @@ import { addressOf } from './place.ts'
 import { Routes } from './routes.tsx'
 import type { SeriesStore } from './series-store.ts'
 import { ScheduleNote } from './schedule-note.tsx'
+import { stateOfService } from './service-state.ts'
 import { Spark } from './spark.tsx'
-import { toneOfInstance, toneOfService } from './tone.ts'
+import { toneOfInstance } from './tone.ts'
 import { useLiveSource } from './use-live.ts'
 
 const atOnce = 50
@@ -58,10 +59,19 @@ export function ServiceTable(props: {
         {services.slice(0, limit).map((service) => {
           const own = instances.get(service.service) ?? []
           const detail = details.get(service.service)
+          // Runs come and go by the second: the page of the service lists them, and nothing here jumps.
           return (
             <tbody role="rowgroup" key={service.service}>
-              <ServiceRow service={service} instances={own} detail={detail} series={series} hasTraffic={hasTraffic} />
+              <ServiceRow
+                service={service}
+                instances={own}
+                detail={detail}
+                series={series}
+                hasTraffic={hasTraffic}
+                nowMs={nowMs}
+              />
               {withInstances &&
+                service.kind !== 'schedule' &&
                 own.map((instance) => (
                   <InstanceRow key={instance.slot} instance={instance} nowMs={nowMs} hasTraffic={hasTraffic} />
                 ))}
@@ -84,11 +94,13 @@ function ServiceRow(props: {
   readonly detail: ServiceDetail | undefined
   readonly series: SeriesStore
   readonly hasTraffic: boolean
+  readonly nowMs: number
 }): JSX.Element {
-  const { service, instances, detail, series, hasTraffic } = props
+  const { service, instances, detail, series, hasTraffic, nowMs } = props
   const { service: name } = service
   const restarts = instances.reduce((sum, instance) => sum + instance.restarts, 0)
   const traffic = detail?.traffic ?? null
+  const { tone, text } = stateOfService(service, instances, detail?.job ?? null)
   return (
     <tr role="row" class={instances.length === 0 ? 'service idle' : 'service'}>
       <th role="rowheader" scope="row" class="name">
@@ -100,9 +112,11 @@ function ServiceRow(props: {
         </span>
       </th>
       <td role="cell" class="state">
-        <Mark tone={toneOfService(service, instances)}>{describeReadiness(service)}</Mark>
-        <span class="tag">{service.guarantee}</span>
-        {service.canary !== null && <CanaryNote canary={service.canary} />}
+        <span class="state-line">
+          <Mark tone={tone}>{text}</Mark>
+          {service.desired > 0 && service.kind !== 'job' && <span class="tag">{service.guarantee}</span>}
+          {service.canary !== null && <CanaryNote canary={service.canary} />}
+        </span>
       </td>
       <td role="cell" class="wide" />
       <td role="cell" class="number" />
@@ -130,17 +144,10 @@ function ServiceRow(props: {
       )}
       <td role="cell" class="where">
         <Routes routes={service.routes} />
-        <ScheduleNote schedule={detail?.schedule ?? null} />
+        <ScheduleNote job={detail?.job ?? null} nowMs={nowMs} />
       </td>
     </tr>
   )
-}
-
-export function describeReadiness({ kind, ready, desired, stoppedByHand }: ServiceStatus): string {
-  if (stoppedByHand) return 'stopped by hand'
-  if (kind === 'job') return ready > 0 ? 'done' : 'not done'
-  if (kind === 'schedule') return 'scheduled'
-  return `${ready} of ${desired} ready`
 }
 
 function InstanceRow(props: {
@@ -155,8 +162,14 @@ function InstanceRow(props: {
         {instance.slot}
       </th>
       <td role="cell" class="state">
-        <Mark tone={toneOfInstance(instance)}>{describeInstance(instance)}</Mark>
-        {instance.reason !== null && <span class="reason">{instance.reason}</span>}
+        <span class="state-line">
+          <Mark tone={toneOfInstance(instance)}>{describeInstance(instance)}</Mark>
+          {instance.reason !== null && (
+            <span class="reason" title={instance.reason}>
+              {instance.reason}
+            </span>
+          )}
+        </span>
       </td>
       <td role="cell" class="wide number quiet" data-label="Epoch">
         {instance.epoch ?? '–'}

@@ -4,15 +4,17 @@ import type { JSX } from 'preact'
 import type { InstanceStatus } from '../protocol/api.ts'
 import { CanaryNote } from './canary-note.tsx'
 import { EventList, isAbout } from './event-list.tsx'
-import { formatAge, formatBytes, formatCores } from './format.ts'
+import { formatAge, formatBytes, formatCores, formatLatency } from './format.ts'
 import { LogView } from './log-view.tsx'
 import { Mark } from './mark.tsx'
 import { addressOf } from './place.ts'
 import { PlotsOf } from './plots-of.tsx'
 import { Routes } from './routes.tsx'
 import { ScheduleNote } from './schedule-note.tsx'
-import { describeInstance, describeReadiness } from './service-table.tsx'
-import { toneOfInstance, toneOfService } from './tone.ts'
+import { RunTable } from './run-table.tsx'
+import { stateOfService } from './service-state.ts'
+import { describeInstance } from './service-table.tsx'
+import { toneOfInstance } from './tone.ts'
 import { useLive } from './use-live.ts'
 
 const eventsShown = 100
@@ -31,13 +33,15 @@ export function ServiceView({ name }: { readonly name: string }): JSX.Element {
       </section>
     )
   }
+  const job = detail?.job ?? null
+  const { tone, text } = stateOfService(service, instances, job)
   return (
     <>
       <section>
         <Crumbs />
         <div class="section-head">
           <h1>{name}</h1>
-          <Mark tone={toneOfService(service, instances)}>{describeReadiness(service)}</Mark>
+          <Mark tone={tone}>{text}</Mark>
           <span class="tag">{service.kind}</span>
           <span class="tag">{service.guarantee}</span>
         </div>
@@ -45,7 +49,8 @@ export function ServiceView({ name }: { readonly name: string }): JSX.Element {
           {detail !== undefined && <code>{detail.runs}</code>}
           <Routes routes={service.routes} />
           {service.canary !== null && <CanaryNote canary={service.canary} />}
-          <ScheduleNote schedule={detail?.schedule ?? null} />
+          <ScheduleNote job={job} nowMs={nowMs} />
+          {service.gap !== null && <span>worst gap of a change {formatLatency(service.gap.worstMs)}</span>}
         </p>
       </section>
       <PlotsOf service={name} slots={instances.map(({ slot }) => slot)} isRouted={service.routes.length > 0} />
@@ -55,6 +60,7 @@ export function ServiceView({ name }: { readonly name: string }): JSX.Element {
         </div>
         {instances.length === 0 ? <p class="empty">None at the moment.</p> : <Instances instances={instances} nowMs={nowMs} />}
       </section>
+      {job?.kind === 'schedule' && <RunTable job={job} />}
       <section aria-labelledby="events">
         <div class="section-head">
           <h2 id="events">Events</h2>

@@ -1,6 +1,6 @@
 /** How a state is to be taken: one of five tones, always told in words as well, because a colour alone tells some readers nothing. */
 
-import type { InstanceStatus, OverviewAnswer, RecordedEvent, RevisionSummary, ServiceStatus } from '../protocol/api.ts'
+import type { InstanceStatus, RecordedEvent, RevisionSummary, RunView } from '../protocol/api.ts'
 
 export type Tone = 'good' | 'busy' | 'bad' | 'quiet' | 'plain'
 
@@ -24,15 +24,6 @@ export function toneOfInstance({ state, health }: Pick<InstanceStatus, 'state' |
   }
   // A daemon that is newer than this page.
   return 'plain'
-}
-
-export function toneOfService(service: ServiceStatus, instances: readonly InstanceStatus[]): Tone {
-  const tones = instances.map(toneOfInstance)
-  if (tones.includes('bad')) return 'bad'
-  if (service.stoppedByHand) return 'quiet'
-  if (service.kind === 'schedule') return tones.includes('busy') ? 'busy' : 'good'
-  if (service.ready < service.desired || tones.includes('busy')) return 'busy'
-  return service.desired === 0 ? 'quiet' : 'good'
 }
 
 const bad: ReadonlySet<string> = new Set<RecordedEvent['kind']>([
@@ -84,12 +75,24 @@ export function toneOfRevision(state: RevisionSummary['state']): Tone {
   return tones[state] ?? 'plain'
 }
 
-/** Services that somebody should look at. */
-export function troubled(overview: OverviewAnswer): readonly string[] {
-  return overview.services
-    .filter((service) => {
-      const own = overview.instances.filter((instance) => instance.service === service.service)
-      return toneOfService(service, own) === 'bad'
-    })
-    .map(({ service }) => service)
+export function toneOfRun(state: RunView['state']): Tone {
+  switch (state) {
+    case 'succeeded':
+      return 'good'
+    case 'failed':
+    case 'timed-out':
+    case 'lost':
+      return 'bad'
+    case 'stopped':
+    case 'replaced':
+    case 'cancelled':
+      return 'quiet'
+    case 'queued':
+    case 'starting':
+    case 'running':
+    case 'ending':
+    case 'waiting':
+      return 'busy'
+  }
+  return 'plain'
 }

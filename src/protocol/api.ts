@@ -283,7 +283,8 @@ export interface ServiceDetail {
   readonly service: string
   /** The image, or the command on one line. */
   readonly runs: string
-  readonly schedule: { readonly cron: string; readonly timezone: string } | null
+  /** Of a schedule or a job. */
+  readonly job: JobView | null
   /** Null where it has no route, or nobody has looked before. */
   readonly traffic: {
     readonly requestsPerSecond: number
