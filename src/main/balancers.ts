@@ -1,8 +1,10 @@
 /** The balancers of this machine. Each is loaded when a config has routes, and not before: most daemons need neither. */
 
 import { findHaproxy, oldestVersion } from '../adapters/haproxy/find.ts'
+import type { BalancerSettings } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Balancers } from '../ports/balancers.ts'
+import type { Finding } from '../protocol/api.ts'
 
 export function createBalancers({ stateDirectory }: { readonly stateDirectory: string }): Balancers {
   return {
@@ -19,6 +21,29 @@ export function createBalancers({ stateDirectory }: { readonly stateDirectory: s
       const { createEmbeddedBalancer } = await import('../adapters/embedded-balancer/index.ts')
       return createEmbeddedBalancer({ stateDirectory, node: process.execPath })
     },
+  }
+}
+
+/** Also without a daemon. A machine without HAProxy lacks it only where it is asked for by name. */
+export function balancerFinding(asked: BalancerSettings['program'] | null): Finding {
+  const found = findHaproxy()
+  const name = 'balancer'
+  if (found?.isNewEnough === true)
+    return {
+      name,
+      state: 'good',
+      message: `HAProxy ${found.version} at ${found.path} spreads the requests of routes`,
+      hint: null,
+    }
+  const message =
+    found === null
+      ? 'HAProxy is not installed: routes are served by the embedded balancer, at lower speed and without HTTP/2'
+      : `HAProxy ${found.version} at ${found.path} is older than ${oldestVersion}: routes are served by the embedded balancer`
+  return {
+    name,
+    state: asked === 'haproxy' ? 'bad' : asked === 'auto' ? 'weak' : 'good',
+    message: asked === 'haproxy' ? `the config asks for HAProxy ${oldestVersion} or newer, and there is none` : message,
+    hint: asked === 'embedded' ? null : 'apt-get install haproxy',
   }
 }
 

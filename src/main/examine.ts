@@ -1,6 +1,8 @@
 /** What `doctor` asks of a running daemon: the guarantees it works under, each as one finding. */
 
+import { balancerFinding } from './balancers.ts'
 import { autoPorts } from '../daemon/port-allotment.ts'
+import type { BalancerSettings } from '../core/model/service.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import type { Images } from '../ports/images.ts'
 import type { Runtime } from '../ports/runtime.ts'
@@ -21,6 +23,7 @@ export async function examineDaemon(parts: {
       await diskFinding(parts.directory),
       portFinding(parts.daemon),
       await engineFinding(parts.images, usesImages(parts.daemon)),
+      balancerFinding(askedBalancer(parts.daemon)),
     ],
   }
 }
@@ -98,6 +101,12 @@ function portFinding(daemon: Daemon): Finding {
         message: `${blocked.slot}: ${blocked.reason ?? 'blocked'}`,
         hint: 'End what holds the port, or give the service another one.',
       }
+}
+
+/** Null where there are no routes. */
+function askedBalancer({ world }: Daemon): BalancerSettings['program'] | null {
+  const hasRoutes = world.project?.services.some(({ routes }) => routes.length > 0) ?? false
+  return hasRoutes ? (world.project?.balancer.program ?? null) : null
 }
 
 const usesImages = ({ world }: Daemon): boolean => world.project?.services.some(({ container }) => container !== null) ?? false

@@ -8,6 +8,7 @@ import { stderrLog } from '../adapters/node/log.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
 import type { DoctorAnswer, Finding } from '../protocol/api.ts'
 import { createContainers } from '../adapters/docker/index.ts'
+import { balancerFinding } from './balancers.ts'
 import { engineFinding, runtimeFindings } from './examine.ts'
 
 export async function inspectMachine(state: string): Promise<DoctorAnswer> {
@@ -18,6 +19,7 @@ export async function inspectMachine(state: string): Promise<DoctorAnswer> {
       ...(await guaranteeFindings()),
       await diskFinding(state),
       await containerFinding(),
+      balancerFinding(null),
     ],
   }
 }
