@@ -113,6 +113,8 @@ export interface ProxyFigures {
   readonly rate: number
   /** The largest that was seen after a round. */
   readonly megabytes: number
+  /** From after the first round to after the last, and the requests between them. */
+  readonly grown: { readonly megabytes: number; readonly requests: number }
 }
 
 /** Each proxy in each round, in alternating order; the round before the first only warms up. */
@@ -121,18 +123,23 @@ export async function measureProxies(
   options: { readonly rounds: number; readonly seconds: number; readonly connections: number },
 ): Promise<readonly ProxyFigures[]> {
   const rates = new Map(proxies.map((proxy) => [proxy, [] as number[]]))
-  const sizes = new Map(proxies.map((proxy) => [proxy, 0]))
+  const sizes = new Map(proxies.map((proxy) => [proxy, [] as number[]]))
   for (const proxy of proxies) await load(proxy, { ...options, seconds: 2 })
   for (let round = 0; round < options.rounds; round += 1)
     for (const proxy of inOrder(proxies, round)) {
       rates.get(proxy)?.push(await load(proxy, options))
-      sizes.set(proxy, Math.max(sizes.get(proxy) ?? 0, memoryOf(proxy.processes).resident))
+      sizes.get(proxy)?.push(memoryOf(proxy.processes).resident)
     }
-  return proxies.map((proxy) => ({
-    who: proxy.name,
-    rate: median(rates.get(proxy) ?? []),
-    megabytes: sizes.get(proxy) ?? 0,
-  }))
+  return proxies.map((proxy) => {
+    const [own, sampled] = [rates.get(proxy) ?? [], sizes.get(proxy) ?? []]
+    const requests = own.slice(1).reduce((sum, rate) => sum + rate * options.seconds, 0)
+    return {
+      who: proxy.name,
+      rate: median(own),
+      megabytes: Math.max(...sampled),
+      grown: { megabytes: (sampled.at(-1) ?? 0) - (sampled[0] ?? 0), requests: Math.round(requests) },
+    }
+  })
 }
 
 /** Requests a second by wrk. A single failed one makes the figure worthless, and is thrown. */

@@ -23,10 +23,17 @@ export interface EmbeddedBalancerOptions {
 }
 
 /**
- * For less memory: a small young half of the heap, because Node's own may grow to more than the whole promise is; and no compiler beside the
- * program, whose jobs pile up on a machine that has no core for it.
+ * For less memory, which is promised to stay below 100 MB: a young half of the heap that is small but not so small that a request outlives
+ * it, an old half that is swept before it has doubled, and of the two compilers the one that needs little, for undici's parser, and none
+ * beside the program, whose jobs pile up on a machine that has no core for it.
  */
-const nodeOptions = ['--max-semi-space-size=1', '--no-concurrent-recompilation'] as const
+const nodeOptions = [
+  '--min-semi-space-size=2',
+  '--max-semi-space-size=2',
+  '--heap-growing-percent=20',
+  '--liftoff-only',
+  '--no-concurrent-recompilation',
+] as const
 /** The daemon asks every second or so: who has not answered by then is as good as away. */
 const answerMs = 10_000
 
