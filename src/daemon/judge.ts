@@ -95,7 +95,8 @@ export class Judge {
 
   #isWaiting(view: ServiceView, views: ServiceViews): boolean {
     const { wanted } = view
-    if (wanted === null) return !mayEmpty(view.name, this.#world.dependentsOf(view.name), views)
+    if (wanted === null)
+      return !mayEmpty(view.name, this.#world.dependentsOf(view.name), views) || this.#world.isRouteAwaited(view.name)
     return (
       !startGate(wanted.service, views).open || !mayReplace(wanted.service, views) || this.#world.isVolumeHeld(wanted.service)
     )

@@ -152,7 +152,7 @@ export class Reconciler {
           : 'it is not in the config any more',
       slots: view.slots,
       mayReplace: view.wanted === null || mayReplace(view.wanted.service, views),
-      mayEmpty: mayEmpty(view.name, this.#world.dependentsOf(view.name), views),
+      mayEmpty: mayEmpty(view.name, this.#world.dependentsOf(view.name), views) && !this.#world.isRouteAwaited(view.name),
       isPausing: this.#world.isPausing(view),
       trial: view.wanted !== null && this.#world.isOnTrial(view.name) ? trialCount(view.wanted.service) : null,
     })

@@ -9,7 +9,8 @@ import type { Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { asRevisionNumber, isRunSlot, parseSlotId } from '../core/model/id.ts'
 import type { Project, Service } from '../core/model/service.ts'
-import { processIdentity } from '../core/model/service.ts'
+import { processIdentity, slotCount } from '../core/model/service.ts'
+import { nameOfRoute } from '../core/plan/transition.ts'
 import type { ServiceView } from '../core/rollout/order.ts'
 import type { SlotView, Wanted } from '../core/rollout/rollout.ts'
 import type { Epoch } from '../core/model/id.ts'
@@ -144,6 +145,26 @@ export class World {
       const kept = new Set(this.wantedOf(other)?.service.volumes.map(({ name }) => name))
       return held.some(({ name }) => !kept.has(name))
     })
+  }
+
+  /**
+   * Whether a route of the service, which is to go, passes to another one that cannot serve yet: it carries on until then. Not where the
+   * other one waits for a volume of ours: then somebody has to go first.
+   */
+  isRouteAwaited(name: ServiceName): boolean {
+    const own = new Set<string>()
+    for (const { slot } of this.shellsOf(name))
+      if (slot.occupancy.kind === 'live') for (const route of slot.occupancy.spec.service.routes) own.add(nameOfRoute(route))
+    if (own.size === 0) return false
+    return [...this.#services().values()].some(
+      (service) =>
+        service.name !== name &&
+        service.routes.some((route) => own.has(nameOfRoute(route))) &&
+        this.wantedOf(service.name) !== null &&
+        slotCount(service) > 0 &&
+        !this.isVolumeHeld(service) &&
+        !this.shellsOf(service.name).some((shell) => this.isInUse(shell)),
+    )
   }
 
   noteOutcome(slot: SlotId, outcome: Outcome | null): void {

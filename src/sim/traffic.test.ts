@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { balancerSlot } from '../core/balance/balancer-service.ts'
 import { upstreamId } from '../core/balance/table.ts'
 import { updatePace } from '../core/config/defaults.ts'
+import { asServiceName } from '../core/model/id.ts'
 import type { Route, Service } from '../core/model/service.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 
@@ -220,4 +221,23 @@ test('the gap of what is replaced in place is measured, told in the operation, t
   assert.deepEqual(lines.map((line) => line.split(':')[0]).toSorted(), expected.toSorted())
   const told = (await daemon?.events.read(0, 1000))?.filter(({ kind }) => kind === 'replaced').map(({ slot }) => slot)
   assert.deepEqual(told?.toSorted(), ['web/0', 'worker/0'])
+})
+
+test('a domain that passes to a service with another name is served all the time', async () => {
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    machine.kernel.isCalm = seed % 2 === 0
+    await up(machine, [web('serve v1', 2)])
+    let fewest = 1
+    machine.watch = () => {
+      const rule = machine.balancer.table?.listeners[0]?.rules[0]
+      const pool = rule?.action.kind === 'pool' ? rule.action.pool : ''
+      fewest = Math.min(fewest, machine.balancer.serving(pool).length)
+    }
+    await up(machine, [{ ...web('serve v1', 2), name: asServiceName('site') }])
+    await machine.run(5000)
+    assert.equal(fewest, 1, `seed ${seed}: nobody served at some moment`)
+    assert.deepEqual(machine.kernel.violations, [])
+    assertTableIsWorld(machine)
+  }
 })
