@@ -26,6 +26,7 @@ import type { Log } from '../ports/log.ts'
 import type { Random } from '../ports/random.ts'
 import type { Store } from '../ports/store.ts'
 import { within } from './answer-limit.ts'
+import { BalancerTrouble } from './balancer-trouble.ts'
 import { carriersOf, drainingShells, isPresumed, routedServices } from './carriers.ts'
 import { Certificates } from './certificates.ts'
 import { keys, put, readRecord } from './records.ts'
@@ -48,17 +49,15 @@ export interface TrafficOptions {
   readonly random: Random
 }
 
-/** Why the balancer does not do what the table says. */
-export interface Trouble {
-  readonly code: string
-  readonly message: string
-}
-
 /** How often a balancer is asked about what drains: far below any request's time, and only while something drains. */
 const drainPollMs = 75
 const retryMs = 250
 /** A port that is taken, a certificate that does not fit: nothing that changes within moments. */
 const slowRetryMs = 2000
+/** A look at one that nobody changes: so it is found out when it hangs. */
+const heartbeatMs = 5000
+/** From the first question without an answer; a start on a busy machine is shorter. */
+const hangLimitMs = 20_000
 /** No answer of a balancer takes that long; whoever waited on would stop every later change. */
 const answerLimitMs = 20_000
 
@@ -70,7 +69,12 @@ export class Traffic {
   #service: Service | null = null
   /** Whether there are routes; null until the first look. */
   #isNeeded: boolean | null = null
-  #trouble: Trouble | null = null
+  readonly #trouble: BalancerTrouble
+  /** The table that was last tried. */
+  #tried: string | null = null
+  /** Since when the process that runs has not answered. */
+  #silent: { readonly epoch: Epoch; readonly sinceMs: number } | null = null
+  #answeredMs = 0
   #record: TrafficRecord = nothingServed
   /** What the process of that epoch serves, as JSON; null when that is not certain. */
   #inForce: { readonly epoch: Epoch; readonly text: string } | null = null
@@ -88,6 +92,7 @@ export class Traffic {
   constructor(options: TrafficOptions) {
     this.#options = options
     this.#world = options.world
+    this.#trouble = new BalancerTrouble({ tell: options.tell, onNews: options.onChange })
     this.#certificates = new Certificates({ ...options, project: () => options.world.project, traffic: this })
   }
 
@@ -112,10 +117,6 @@ export class Traffic {
     return this.#prepared !== null
   }
 
-  get trouble(): Trouble | null {
-    return this.#trouble
-  }
-
   /** Whether what the balancer has confirmed is the table of the world as it is now. */
   isInForce(): boolean {
     const at = this.#shell()?.slot.occupancy
@@ -125,12 +126,8 @@ export class Traffic {
 
   /** Why a route of the service cannot be served, where that is not going to change by itself. */
   troubleOf(service: Service): string | null {
-    const { httpPort, httpsPort } = this.#settings()
-    if (this.#trouble === null || this.#trouble.code === 'E_BALANCER_AWAY' || service.routes.length === 0) return null
-    if (this.#trouble.code !== 'E_BALANCER_PORT') return this.#trouble.message
-    const named = new Set(this.#trouble.message.match(/\d+/g))
-    const ports = service.routes.flatMap(({ to }) => (to.kind === 'port' ? [to.port] : [httpPort, httpsPort]))
-    return ports.some((port) => named.has(String(port))) ? this.#trouble.message : null
+    const table = (): string => JSON.stringify(this.#table(routedServices(this.#world)))
+    return this.#trouble.of(service, { settings: this.#settings(), table })
   }
 
   /** Which program the routes of the project would have. What runs stays what it is, unless another one is asked for by name. */
@@ -211,16 +208,24 @@ export class Traffic {
     if (services.length === 0) return this.#leave()
     if (this.#options.balancers === null) throw new DarumaError('E_BALANCER_MISSING', 'This daemon has no balancer.')
     this.#isNeeded = true
+    this.#tried = null
     const balancer = await this.#open(this.#options.balancers)
     const at = this.#shell()?.slot.occupancy
     if (at?.kind === 'live' && !this.#hasMet) await this.#meet(balancer)
     const table = this.#table(services)
     const text = JSON.stringify(table)
+    this.#tried = text
     if (at?.kind !== 'live') return this.#prepare(balancer, table, text)
     if (this.#service === null) await this.#prepare(balancer, table, text)
     const isInForce = this.#inForce?.text === text && this.#inForce.epoch === at.epoch
     if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
     await this.#watchDrains(balancer)
+    this.#wakeIn(heartbeatMs)
+  }
+
+  #answered(): void {
+    this.#answeredMs = this.#options.clock.now()
+    this.#silent = null
   }
 
   #table(services: readonly RoutedService[]): RoutingTable {
@@ -237,7 +242,7 @@ export class Traffic {
     this.#balancer = null
     this.#inForce = null
     this.#prepared = null
-    this.#overcome()
+    this.#trouble.overcome()
     this.#releaseDrains()
     await this.#writeDown(nothingServed)
     if (wasNeeded) this.#options.onChange()
@@ -291,14 +296,15 @@ export class Traffic {
     await this.#noteAsked(recordOf(table).active)
     try {
       await this.#within(balancer.apply(table))
-      this.#overcome()
+      this.#trouble.overcome()
     } catch (error) {
       // All of it but that listener is in force.
       if (!(error instanceof DarumaError) || error.code !== 'E_BALANCER_PORT') throw error
-      this.#troubled(error)
+      this.#trouble.note(error, text)
       this.#retryAtMs = this.#options.clock.now() + slowRetryMs
       this.#wakeIn(slowRetryMs)
     }
+    this.#answered()
     await this.#writeDown(recordOf(table))
     this.#inForce = { epoch, text }
     this.#prepared = text
@@ -307,7 +313,7 @@ export class Traffic {
 
   /** A port that somebody else has may be free by now. */
   #mustRetry(): boolean {
-    return this.#trouble?.code === 'E_BALANCER_PORT' && this.#options.clock.now() >= this.#retryAtMs
+    return this.#trouble.isPortTaken && this.#options.clock.now() >= this.#retryAtMs
   }
 
   /** Before it may get a request: whoever may have some must be let finish by the next daemon too. */
@@ -329,8 +335,9 @@ export class Traffic {
 
   async #watchDrains(balancer: Balancer): Promise<void> {
     const draining = drainingShells(this.#world)
-    if (draining.length === 0) return
+    if (draining.length === 0 && this.#options.clock.now() - this.#answeredMs < heartbeatMs) return
     const { upstreams } = await this.#within(balancer.observe())
+    this.#answered()
     for (const { shell, epoch } of draining) {
       const id = upstreamId(shell.id, epoch)
       // It began to drain after the table was made: the next one says so, and only then its count means anything.
@@ -342,39 +349,27 @@ export class Traffic {
 
   #hindered(error: unknown): void {
     this.#inForce = null
-    const code = error instanceof DarumaError ? error.code : null
-    this.#troubled(error)
-    this.#wakeIn(code === 'E_BALANCER_AWAY' ? retryMs : slowRetryMs)
+    const isAway = error instanceof DarumaError && error.code === 'E_BALANCER_AWAY'
+    this.#trouble.note(error, this.#tried)
+    this.#wakeIn(isAway ? retryMs : slowRetryMs)
     if (this.#balancer === null) this.#releaseDrains()
+    if (isAway) this.#noteSilence()
+  }
+
+  /** A process that lives and says nothing, for longer than any start takes, hangs: it is ended like anybody who fails his liveness. */
+  #noteSilence(): void {
+    const shell = this.#shell()
+    const at = shell?.slot.occupancy
+    if (shell === undefined || at?.kind !== 'live') return
+    const nowMs = this.#options.clock.now()
+    if (this.#silent?.epoch !== at.epoch) this.#silent = { epoch: at.epoch, sinceMs: nowMs }
+    else if (nowMs - this.#silent.sinceMs >= hangLimitMs)
+      shell.dispatch({ kind: 'hangs', epoch: at.epoch, message: `has not answered for ${hangLimitMs / 1000} s` })
   }
 
   /** No process serves anybody: nothing is under way, and nothing will be. */
   #releaseDrains(): void {
     for (const { shell, epoch } of drainingShells(this.#world)) shell.dispatch({ kind: 'under-way', epoch, requests: 0 })
-  }
-
-  #troubled(error: unknown): void {
-    const code = error instanceof DarumaError ? error.code : 'E_BALANCER_AWAY'
-    const message = error instanceof Error ? error.message : String(error)
-    const isNews = this.#trouble?.code !== code || this.#trouble.message !== message
-    this.#trouble = { code, message }
-    if (!isNews) return
-    // One that is just starting, or starting again, is the slot's own story.
-    if (code !== 'E_BALANCER_AWAY') this.#options.tell({ kind: 'blocked', slot: balancerSlot, epoch: null, message, cause: null })
-    this.#options.onChange()
-  }
-
-  #overcome(): void {
-    if (this.#trouble === null) return
-    if (this.#trouble.code !== 'E_BALANCER_AWAY')
-      this.#options.tell({
-        kind: 'unblocked',
-        slot: balancerSlot,
-        epoch: null,
-        message: 'serves every route again',
-        cause: null,
-      })
-    this.#trouble = null
   }
 
   /** The sooner of what was asked. */

@@ -99,7 +99,7 @@ export class SimulatedBalancer {
 
   #reached(): Process {
     const process = this.#alive()
-    if (process === null || this.#kernel.random.chance(this.lossRate)) throw away()
+    if (process === null || process.instance.isSick || this.#kernel.random.chance(this.lossRate)) throw away()
     return process
   }
 

@@ -241,3 +241,30 @@ test('a domain that passes to a service with another name is served all the time
     assertTableIsWorld(machine)
   }
 })
+
+test('a balancer that hangs is found out and begun anew, also while nothing changes', async () => {
+  const machine = new SimulatedMachine(9)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 2)])
+  const hung = machine.kernel.running().find(({ order }) => order.slot === balancerSlot)
+  assert.ok(hung)
+  Object.assign(hung, { isSick: true, wasSick: true })
+  await machine.run(60_000)
+  const now = machine.kernel.running().find(({ order }) => order.slot === balancerSlot)
+  assert.ok(now !== undefined && now.order.epoch > hung.order.epoch)
+  assert.equal(machine.balancer.serving('web').length, 2)
+  assertTableIsWorld(machine)
+})
+
+test('the trouble of the world before is not held against the operation that mends it', async () => {
+  const machine = new SimulatedMachine(10)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 1)])
+  machine.balancer.takenPort = 80
+  for (const instance of machine.kernel.running().filter(({ order }) => order.slot === balancerSlot))
+    machine.kernel.kill(instance)
+  await machine.run(5000)
+  const other: Route = { ...route('x'), to: { kind: 'port', port: 8080, protocol: 'http' } }
+  await up(machine, [web('serve v1', 1, { routes: [other] })])
+  assert.equal(revision(machine), 2)
+})

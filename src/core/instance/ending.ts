@@ -99,3 +99,10 @@ export function takeStuck(slot: Slot, event: Extract<SlotEvent, { kind: 'stuck' 
   if (at.stuck === null) tell(actions, 'blocked', at.epoch, event.message, at.cause)
   return { ...slot, occupancy: { ...at, stuck: event.message, killed: false, killAtMs: nowMs + obstacleRetryMs } }
 }
+
+export function takeHangs(slot: Slot, event: Extract<SlotEvent, { kind: 'hangs' }>, nowMs: number, actions: SlotAction[]): Slot {
+  const at = slot.occupancy
+  if (at.kind !== 'live' || at.epoch !== event.epoch) return slot
+  tell(actions, 'unhealthy', at.epoch, event.message, null)
+  return end(slot, { cause: event.message, atFault: true, nowMs }, actions)
+}

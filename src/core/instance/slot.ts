@@ -131,6 +131,8 @@ export type SlotEvent =
    * serves it.
    */
   | { readonly kind: 'under-way'; readonly epoch: Epoch; readonly requests: number }
+  /** Whoever works with it has had no answer for so long that it must hang; for what no probe asks. */
+  | { readonly kind: 'hangs'; readonly epoch: Epoch; readonly message: string }
   | {
       readonly kind: 'probed'
       readonly epoch: Epoch

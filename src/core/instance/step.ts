@@ -10,7 +10,17 @@ import { comesToAnEnd } from '../model/service.ts'
 import type { Exit } from '../model/status.ts'
 import { explainExit, tellExit } from '../model/status.ts'
 import { backoffMs, countFailure } from './backoff.ts'
-import { end, endingWakeMs, giveUpStart, moveEnding, obstacleRetryMs, startLimitMs, takeStuck, takeUnderWay } from './ending.ts'
+import {
+  end,
+  endingWakeMs,
+  giveUpStart,
+  moveEnding,
+  obstacleRetryMs,
+  startLimitMs,
+  takeHangs,
+  takeStuck,
+  takeUnderWay,
+} from './ending.ts'
 import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
 import { tell, whyStarted } from './tell.ts'
 import type { InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
@@ -71,6 +81,8 @@ function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction
       return takeProbed(slot, event, nowMs, actions)
     case 'stuck':
       return takeStuck(slot, event, nowMs, actions)
+    case 'hangs':
+      return takeHangs(slot, event, nowMs, actions)
     case 'under-way':
       return takeUnderWay(slot, event)
     case 'tick':
