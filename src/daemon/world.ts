@@ -121,12 +121,12 @@ export class World {
 
   /** Services that come after `name`, by what runs and by what should. */
   dependentsOf(name: ServiceName): readonly ServiceName[] {
-    const dependents = new Set<ServiceName>()
-    const note = (service: Service | undefined): void => {
+    this.#services()
+    const dependents = new Set<ServiceName>(this.#byRevision?.dependents.get(name))
+    for (const { slot } of this.shells.values()) {
+      const service = slot.occupancy.kind === 'vacant' ? null : slot.occupancy.spec?.service
       if (service?.after.some((dependency) => dependency.service === name)) dependents.add(service.name)
     }
-    for (const service of this.#services().values()) note(service)
-    for (const { slot } of this.shells.values()) if (slot.occupancy.kind !== 'vacant') note(slot.occupancy.spec?.service)
     return [...dependents]
   }
 
@@ -173,13 +173,18 @@ export class World {
   }
 
   /** A revision never changes, so neither does the look-up of its services. */
-  #byRevision: { readonly revision: RevisionRecord | null; readonly services: ReadonlyMap<ServiceName, Service> } | null = null
+  #byRevision: {
+    readonly revision: RevisionRecord | null
+    readonly services: ReadonlyMap<ServiceName, Service>
+    /** By the config alone: who comes after whom. */
+    readonly dependents: ReadonlyMap<ServiceName, readonly ServiceName[]>
+  } | null = null
   readonly #identities = new WeakMap<Service, { readonly generation: number; readonly identity: string }>()
 
   #services(): ReadonlyMap<ServiceName, Service> {
     if (this.#byRevision === null || this.#byRevision.revision !== this.target) {
       const services = new Map((this.target?.project.services ?? []).map((service) => [service.name, service]))
-      this.#byRevision = { revision: this.target, services }
+      this.#byRevision = { revision: this.target, services, dependents: dependentsIn(services.values()) }
     }
     return this.#byRevision.services
   }
@@ -222,4 +227,16 @@ export class World {
     const hasRoutes = occupancy.spec.service.routes.length > 0
     return isProven && (!hasRoutes || this.traffic?.isServing(shell.id, occupancy.epoch) === true)
   }
+}
+
+function dependentsIn(services: Iterable<Service>): ReadonlyMap<ServiceName, readonly ServiceName[]> {
+  const dependents = new Map<ServiceName, ServiceName[]>()
+  for (const { name, after } of services) {
+    for (const { service } of after) {
+      const list = dependents.get(service)
+      if (list === undefined) dependents.set(service, [name])
+      else list.push(name)
+    }
+  }
+  return dependents
 }

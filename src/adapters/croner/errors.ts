@@ -15,9 +15,15 @@ export function explainTimezoneFault(timezone: string): string | null {
   return `there is no timezone ${timezone === '' ? '""' : timezone}${guess === null ? '' : `; did you mean ${guess}?`}`
 }
 
+/** Asking takes a tenth of a millisecond, and a daemon asks anew for each schedule whenever something is applied. */
+const knownZones = new Set<string>()
+
 function isKnown(timezone: string): boolean {
+  if (knownZones.has(timezone)) return true
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: timezone }) instanceof Intl.DateTimeFormat
+    const isThere = new Intl.DateTimeFormat('en', { timeZone: timezone }) instanceof Intl.DateTimeFormat
+    if (isThere) knownZones.add(timezone)
+    return isThere
   } catch {
     return false
   }

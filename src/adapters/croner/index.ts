@@ -62,8 +62,8 @@ function explainShape(cron: string): string | null {
   return cron.includes('?') ? `"${cron}" has a "?", which means something else each time it is read; write "*"` : null
 }
 
-/** A compiled expression is a few hundred bytes and takes a tenth of a millisecond: kept for as many schedules as a machine has. */
-const compiledLimit = 4096
+/** A compiled expression takes a tenth of a millisecond, and 80 kB (croner keeps a flag for each year up to 9999): only those in use are kept. */
+const compiledLimit = 64
 const compiledByText = new Map<string, Compiled>()
 
 interface Compiled {
