@@ -62,6 +62,6 @@ export class Gaps {
 
   /** What has come into force since: nobody else says so of a slot that has not changed itself. */
   noteAll(): void {
-    for (const slot of [...this.#leaves.keys()]) this.note(slot)
+    for (const slot of this.#leaves.keys()) this.note(slot)
   }
 }

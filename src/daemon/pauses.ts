@@ -44,7 +44,7 @@ export class Pauses {
   }
 
   close(): void {
-    for (const name of [...this.#rests.keys()]) this.#forget(name)
+    for (const name of this.#rests.keys()) this.#forget(name)
   }
 
   #forget(name: ServiceName): void {

@@ -219,7 +219,7 @@ export class World {
     }
   }
 
-  /** Ready means: proven, and where it has routes, served by the balancer (decision 11). */
+  /** Ready means: proven, and where it has routes, served by the balancer (decision 15). */
   isInUse(shell: SlotShell): boolean {
     const { occupancy } = shell.slot
     if (occupancy.kind !== 'live') return false

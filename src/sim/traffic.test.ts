@@ -217,10 +217,9 @@ test('the gap of what is replaced in place is measured, told in the operation, t
   assert.ok(webMs > 0 && Math.abs(webMs - awayMs) <= 100, `told ${webMs} ms, ${awayMs} ms were seen`)
   // Without a route it is away from its end until its successor is ready.
   assert.ok((second?.gap?.lastMs ?? 0) >= 100, JSON.stringify(second?.gap))
-  const expected = ['web/0', 'web', 'worker/0', 'worker']
-  assert.deepEqual(lines.map((line) => line.split(':')[0]).toSorted(), expected.toSorted())
+  assert.deepEqual(new Set(lines.map((line) => line.split(':')[0])), new Set(['web/0', 'web', 'worker/0', 'worker']))
   const told = (await daemon?.events.read(0, 1000))?.filter(({ kind }) => kind === 'replaced').map(({ slot }) => slot)
-  assert.deepEqual(told?.toSorted(), ['web/0', 'worker/0'])
+  assert.deepEqual(new Set(told), new Set(['web/0', 'worker/0']))
 })
 
 test('a domain that passes to a service with another name is served all the time', async () => {

@@ -122,7 +122,7 @@ function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view
 }
 
 /** What is worth a line of its own: where the service is reached, what of it is only tried out, how long a change took it away. */
-function factsOf(service: ServiceStatus, palette: Palette): string[] {
+function factsOf(service: Partial<ServiceStatus>, palette: Palette): string[] {
   // A daemon of the version before tells none of this.
   const { routes = [], canary = null, gap = null } = service
   return [
