@@ -39,14 +39,12 @@ export async function balancerEmbedded(): Promise<readonly Row[]> {
       mostMegabytes,
       figures.map(({ who, megabytes }) => ({ who, value: megabytes })),
     ),
-    ...figures
-      .slice(0, 1)
-      .map(({ grown }) =>
-        tellOne(`memory that it grew by, over ${grown.requests} requests`, grown.megabytes, 'MB', {
-          target: mostGrown,
-          goal: 'below',
-        }),
-      ),
+    ...figures.slice(0, 1).map(({ grown }) =>
+      tellOne(`memory that it grew by, over ${grown.requests} requests`, grown.megabytes, 'MB', {
+        target: mostGrown,
+        goal: 'below',
+      }),
+    ),
   ]
 }
 

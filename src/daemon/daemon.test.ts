@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Service } from '../core/model/service.ts'
 import { asServiceName, slotId } from '../core/model/id.ts'
-import { SimulatedMachine, aService } from '../sim/machine.ts'
+import { SimulatedMachine, aService, anImage } from '../sim/machine.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { put } from './records.ts'
 
@@ -204,4 +204,41 @@ test('a limit that the host cannot keep is refused before anything that runs is 
   assert.equal(await machine.apply([limited]), 'E_LIMIT_IMPOSSIBLE')
   await machine.run(5000)
   assert.deepEqual(running(machine), before)
+})
+
+test('an image that cannot be had ends the operation, and what runs was not touched', async () => {
+  const machine = new SimulatedMachine(31)
+  await up(machine, [aService('worker', 'serve v1'), aService('other', 'serve v1')])
+  await settled(machine)
+  const before = running(machine)
+  await up(machine, [aService('worker', 'serve v2', { container: anImage('nowhere') }), aService('other', 'serve v2')])
+  await machine.run(5000)
+  assert.deepEqual(running(machine), before)
+  assert.equal(machine.daemon?.world.applied, 1)
+  await up(machine, [aService('worker', 'serve v2', { container: anImage('here') }), aService('other', 'serve v2')])
+  await settled(machine)
+  assert.deepEqual(
+    machine.kernel.running().map(({ order }) => order.command.join(' ')),
+    ['serve v2', 'serve v2'],
+  )
+})
+
+test('wherever the daemon dies over the images, the operation ends, and nothing was given up before they were here', async () => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    const fails = seed % 2 === 0
+    await up(machine, [aService('worker', 'serve v1')])
+    await settled(machine)
+    const before = running(machine)
+    machine.deathRate = 0.05
+    await machine.apply([aService('worker', 'serve v2', { container: anImage(fails ? 'nowhere' : 'here') })])
+    await machine.run(2000)
+    machine.deathRate = 0
+    await machine.begin()
+    await waitForEnd(machine)
+    await settled(machine)
+    if (fails) assert.deepEqual(running(machine), before, `seed ${seed}`)
+    else if (machine.daemon?.world.applied !== 1) assert.match(running(machine).join(), /serve v2/, `seed ${seed}`)
+    assert.deepEqual(machine.kernel.violations, [])
+  }
 })

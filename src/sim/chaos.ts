@@ -9,7 +9,7 @@ import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { Route, Service } from '../core/model/service.ts'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Store } from '../ports/store.ts'
-import { SimulatedMachine, aService } from './machine.ts'
+import { SimulatedMachine, aService, anImage } from './machine.ts'
 
 /** What a person may be told; anything else is a bug. */
 const refusals: ReadonlySet<string | null> = new Set([
@@ -174,6 +174,7 @@ class History {
     const migrate = aService('migrate', program('finish', ['fail', 'crash']), { scale: { kind: 'job' } })
     const reference = { source: { from: 'environment', name: 'TOKEN' }, digest: null } as const
     const worker = aService('worker', program('serve', ['crash', 'deaf']), {
+      container: random.chance(0.5) ? anImage(has(0.7) ? 'here' : 'nowhere') : null,
       secrets: { TOKEN: reference },
       after: [{ service: asServiceName('migrate'), condition: 'completed' }],
       update: { order: 'stop-first', deadlineMs: isSound ? 20_000 : random.pick([2000, 20_000]), minReadyMs: 100, ...updatePace },

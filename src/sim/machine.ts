@@ -312,3 +312,14 @@ export function aService(name: string, command: string, over: Partial<Service> =
     ...over,
   }
 }
+
+/** The image `nowhere` cannot be had. */
+export const anImage = (reference: string): NonNullable<Service['container']> => ({
+  image: { from: 'registry', reference },
+  pull: 'missing',
+  registry: null,
+  port: null,
+  readOnly: false,
+  capabilities: [],
+  network: 'bridge',
+})

@@ -1,6 +1,7 @@
 /** Every mutation there is. A rule of "never twice on one host" or of "getting up" that has no row here is a rule that nobody guards. */
 
 import { changeMutations } from './changes.ts'
+import { containerMutations } from './containers.ts'
 import { gettingUpMutations } from './getting-up.ts'
 import type { Mutation } from './mutation.ts'
 import { neverTwiceMutations } from './never-twice.ts'
@@ -14,5 +15,6 @@ export const mutations: readonly Mutation[] = [
   ...changeMutations,
   ...gettingUpMutations,
   ...trafficMutations,
+  ...containerMutations,
   ...scheduleMutations,
 ]

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 import { asServiceName, slotId } from '../../core/model/id.ts'
+import { readNumber } from '../../host/slot-files.ts'
 import { aContainer, ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
 import { environmentOf, until } from '../../../test/processes.ts'
@@ -25,6 +26,7 @@ describe('containers on a real engine', { skip: needsEngine }, () => {
     const { exit } = await bed.event('gone', 5)
     assert.deepEqual(exit, { kind: 'code', code: 3 })
     assert.equal(bed.log(), 'out\nerr\n')
+    assert.equal(readNumber(join(bed.state, 'slots', 'web.0', 'epoch')), 5)
     assert.deepEqual(bed.list(), [])
     assert.deepEqual(
       bed.events.map(({ kind }) => kind),

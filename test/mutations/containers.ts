@@ -1,0 +1,83 @@
+/** Containers: the name is the lock, the epoch comes first, an engine that is silent has said nothing. */
+
+import type { Mutation } from './mutation.ts'
+
+const life = 'src/adapters/docker/life.test.ts'
+const faults = 'src/adapters/docker/engine-faults.test.ts'
+
+export const containerMutations: readonly Mutation[] = [
+  {
+    name: 'container-without-epoch',
+    rule: 'the epoch is committed before a container is made',
+    file: 'src/adapters/docker/index.ts',
+    find: `    await commitEpoch(paths, order.epoch)\n`,
+    replace: '',
+    caughtBy: {
+      file: life,
+      test: 'a container runs under its slot and epoch, its lines and its exit code are taken, and then it is gone',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'foreign-container-is-removed',
+    rule: 'a container of somebody else is named and never touched',
+    file: 'src/adapters/docker/create-container.ts',
+    find: `return { kind: 'occupied', holders: [describeForeign(found)] }`,
+    replace: `return removeContainer(engine, found.id, 'may run').then(() => null)`,
+    caughtBy: { file: life, test: "a foreign container with the slot's name is named, and not touched" },
+    isSlow: true,
+  },
+  {
+    name: 'older-container-is-left',
+    rule: 'a container of an older epoch is removed before the new one is made',
+    file: 'src/adapters/docker/create-container.ts',
+    find: `  await removeContainer(engine, found.id, 'may run')\n  await reach`,
+    replace: `  await reach`,
+    caughtBy: { file: life, test: 'a container that an older epoch left is removed before the new one is made' },
+    isSlow: true,
+  },
+  {
+    name: 'engine-restarts-by-itself',
+    rule: "the engine's own restart policy is always no",
+    file: 'src/adapters/docker/render.ts',
+    find: `RestartPolicy: { Name: 'no' }`,
+    replace: `RestartPolicy: { Name: 'always' }`,
+    caughtBy: { file: life, test: 'the engine is left nothing to decide, and the program nothing that it was not given' },
+    isSlow: true,
+  },
+  {
+    name: 'torn-output-is-kept',
+    rule: 'not a line of a container is lost or written twice, wherever a daemon died',
+    file: 'src/adapters/docker/container-log.ts',
+    find: `if (size > bytes) await file.truncate(bytes)`,
+    replace: `void size`,
+    caughtBy: {
+      file: life,
+      test: 'another daemon finds what runs: same pid, same start, same epoch, and not a line is lost or written twice',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'silent-engine-means-gone',
+    rule: 'while the engine is away nothing is assumed to have ended',
+    file: 'src/adapters/docker/discover.ts',
+    find: `if (exit !== null || isItsEngine || isDead)`,
+    replace: `if (exit !== null || isItsEngine || isDead || !hasAnswered)`,
+    caughtBy: {
+      file: faults,
+      test: 'a daemon that begins while the engine is away keeps the slot, and learns the truth later',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'images-come-too-late',
+    rule: 'the images are here before anything that runs is given up for them',
+    file: 'src/daemon/operations.ts',
+    find: `const isPrepared = intent.revision === null || `,
+    replace: `const isPrepared = intent.revision !== null || `,
+    caughtBy: {
+      file: 'src/daemon/daemon.test.ts',
+      test: 'an image that cannot be had ends the operation, and what runs was not touched',
+    },
+  },
+]
