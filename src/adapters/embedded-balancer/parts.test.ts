@@ -18,15 +18,25 @@ const read = (raw: readonly string[]): ReturnType<typeof readHead> => readHead(r
 
 describe('A request head', () => {
   it('goes on without what belongs to one connection, and with our own word on who the client is', () => {
-    const { headers, host, length, expectsContinue, problem } = read([
-      ...['Host', 'a.test', 'X-Own', '1', 'x-own', '2', 'Connection', 'close, X-Hop', 'X-Hop', '1', 'Keep-Alive', 'timeout=1'],
-      ...['TE', 'trailers', 'Upgrade', 'h2c', 'Expect', '100-continue', 'Content-Length', '5', 'Forwarded', 'for=6.6.6.6'],
-      ...['X-Forwarded-For', '6.6.6.6', 'x_forwarded_for', '6.6.6.6', 'X-FORWARDED-PROTO', 'http', 'X-Forwarded-Host', 'evil'],
-    ])
-    assert.deepEqual(headers, [
-      ...['host', 'a.test', 'X-Own', '1', 'x-own', '2', 'content-length', '5'],
-      ...['x-forwarded-for', '192.0.2.7', 'x-forwarded-proto', 'https', 'x-forwarded-port', '443', 'x-forwarded-host', 'a.test'],
-    ])
+    const { headers, host, length, expectsContinue, problem } = read(
+      [
+        ['Host', 'a.test', 'X-Own', '1', 'x-own', '2', 'Connection', 'close, X-Hop', 'X-Hop', '1', 'Keep-Alive', 'timeout=1'],
+        ['TE', 'trailers', 'Upgrade', 'h2c', 'Expect', '100-continue', 'Content-Length', '5', 'Forwarded', 'for=6.6.6.6'],
+        ['X-Forwarded-For', '6.6.6.6', 'x_forwarded_for', '6.6.6.6', 'X-FORWARDED-PROTO', 'http', 'X-Forwarded-Host', 'evil'],
+      ].flat(),
+    )
+    const own = ['host', 'a.test', 'X-Own', '1', 'x-own', '2', 'content-length', '5']
+    const said = [
+      'x-forwarded-for',
+      '192.0.2.7',
+      'x-forwarded-proto',
+      'https',
+      'x-forwarded-port',
+      '443',
+      'x-forwarded-host',
+      'a.test',
+    ]
+    assert.deepEqual(headers, [...own, ...said])
     assert.deepEqual([host, length, expectsContinue, problem], ['a.test', 5, true, null])
   })
 
