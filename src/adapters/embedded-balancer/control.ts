@@ -4,7 +4,7 @@
  */
 
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { RoutingTable } from '../../core/balance/table.ts'
 import type { Balancing } from './balancing.ts'
@@ -25,6 +25,7 @@ export async function serveControl(directory: string, balancing: Balancing): Pro
   using address = controlAddress(directory)
   server.listen(address.path)
   await once(server, 'listening')
+  chmodSync(address.path, 0o600)
   return server
 }
 
