@@ -19,7 +19,7 @@ export interface Watched {
   readonly page: Page
   /** What the browser complained about. */
   readonly complaints: string[]
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 export async function openTab(browser: Browser, options: BrowserContextOptions = {}): Promise<Watched> {

@@ -109,7 +109,7 @@ function optionsFor(parts: {
   return {
     width: element.clientWidth,
     height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: 'daruma' }, drag: { x: false, y: false }, points: { size: 6 }, y: false },
     scales: { x: { time: true }, y: { range: (_plot, _least, most) => [0, niceTop(most)] } },
