@@ -14,13 +14,14 @@ import { cpuSecondsOf, median, type Row } from './measure.ts'
 const rounds = 5
 
 export async function ticks(): Promise<readonly Row[]> {
-  return [...(await measure(200, 10, 1000)), ...(await measure(1000, 20, 5000))]
+  return [...(await measure(200, 15, 1000)), ...(await measure(1000, 30, 5000))]
 }
 
 interface Round {
   readonly lastMs: number
   readonly medianMs: number
   readonly cpuSeconds: number
+  readonly missing: number
   readonly doubled: number
 }
 
@@ -46,11 +47,12 @@ async function measure(count: number, everySeconds: number, targetMs: number): P
       const tickMs = nextTickMs(everySeconds)
       await sleep(tickMs - Date.now() - 200)
       const before = cpuSecondsOf(daemon)
-      const { arrivals, doubled } = await roundAt(tickMs, descriptor, count, everySeconds)
+      const { arrivals, missing, doubled } = await roundAt(tickMs, descriptor, count, everySeconds)
       played.push({
         lastMs: Math.max(...arrivals),
         medianMs: median(arrivals),
         cpuSeconds: cpuSecondsOf(daemon) - before,
+        missing,
         doubled,
       })
     }
@@ -68,12 +70,13 @@ async function roundAt(
   descriptor: number,
   count: number,
   everySeconds: number,
-): Promise<{ readonly arrivals: readonly number[]; readonly doubled: number }> {
+): Promise<{ readonly arrivals: readonly number[]; readonly missing: number; readonly doubled: number }> {
   const heard = new Map<string, number>()
   const buffer = Buffer.alloc(1 << 16)
   const name = new Date(tickMs).toISOString().replace('.000Z', 'Z')
   const arrivals: number[] = []
   let rest = ''
+  let total = 0
   while (Date.now() < tickMs + everySeconds * 1000 - 700) {
     let bytes = 0
     try {
@@ -88,22 +91,34 @@ async function roundAt(
       if (!slot.endsWith(`/${name}`)) continue
       heard.set(slot, (heard.get(slot) ?? 0) + 1)
       arrivals.push(now)
+      total += 1
     }
     if (bytes === 0) await sleep(arrivals.length > 0 && heard.size < count ? 3 : 20)
   }
-  if (heard.size < count) throw new Error(`heard ${heard.size} of ${count} runs of the tick ${name}`)
-  return { arrivals, doubled: arrivals.length - heard.size }
+  // On a machine that is busy with other things the last may come after the next tick; they count as never.
+  for (let missing = count - heard.size; missing > 0; missing -= 1) arrivals.push(everySeconds * 1000)
+  return { arrivals, missing: count - heard.size, doubled: total - heard.size }
 }
 
 function rowsOf(count: number, played: readonly Round[], targetMs: number): readonly Row[] {
   const name = `${count} schedules due in one second`
   const told = { target: null, met: null, against: null, ratio: null } as const
   const lastMs = median(played.map((round) => round.lastMs))
+  const missing = played.reduce((sum, round) => sum + round.missing, 0)
   const doubled = played.reduce((sum, round) => sum + round.doubled, 0)
   return [
     { ...told, name: `${name}: the last has begun`, value: lastMs, unit: 'ms', target: targetMs, met: lastMs < targetMs },
     { ...told, name: `${name}: the middle one`, value: median(played.map((round) => round.medianMs)), unit: 'ms' },
     { ...told, name: `${name}: begun twice`, value: doubled, unit: 'runs', target: 0, met: doubled === 0, goal: 'at most' },
+    {
+      ...told,
+      name: `${name}: not begun by the next tick`,
+      value: missing,
+      unit: 'runs',
+      target: 0,
+      met: missing === 0,
+      goal: 'at most',
+    },
     { ...told, name: `${name}: CPU of the daemon`, value: median(played.map((round) => round.cpuSeconds)), unit: 's' },
   ]
 }

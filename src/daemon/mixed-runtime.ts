@@ -160,5 +160,6 @@ const occupied = (holders: readonly ProcessIdentity[]): StartRefusal => ({ kind:
 function merge(one: Discovery, other: Discovery): Discovery {
   const lastEpochs = new Map<SlotId, Epoch>(one.lastEpochs)
   for (const [slot, epoch] of other.lastEpochs) if (epoch > (lastEpochs.get(slot) ?? 0)) lastEpochs.set(slot, epoch)
-  return { occupants: [...one.occupants, ...other.occupants], lastEpochs }
+  // The epoch files are the same for both kinds, and the processes' runtime has read them all.
+  return { occupants: [...one.occupants, ...other.occupants], lastEpochs, ...(one.committed && { committed: one.committed }) }
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import { hasCode } from '../../host/errno.ts'
-import { isAlive, observeBootId } from '../../host/process-stat.ts'
+import { ageOf, isAlive, observeBootId } from '../../host/process-stat.ts'
 import {
   type Beginning,
   epochDirectory,
@@ -138,6 +138,7 @@ function describe(
     startedAt: beginning?.startedAt ?? null,
     exit: known.exit,
     note,
+    ...(state === 'running' && beginning !== null && beginning.startTicks > 0 ? { ageMs: ageOf(beginning.startTicks) } : {}),
   }
 }
 
