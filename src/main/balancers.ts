@@ -3,7 +3,7 @@
 import { findHaproxy, oldestVersion } from '../adapters/haproxy/find.ts'
 import type { BalancerSettings } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { Balancers } from '../ports/balancers.ts'
+import type { BalancerKind, Balancers } from '../ports/balancers.ts'
 import type { Finding } from '../protocol/api.ts'
 
 export function createBalancers({ stateDirectory }: { readonly stateDirectory: string }): Balancers {
@@ -25,9 +25,16 @@ export function createBalancers({ stateDirectory }: { readonly stateDirectory: s
 }
 
 /** Also without a daemon. A machine without HAProxy lacks it only where it is asked for by name. */
-export function balancerFinding(asked: BalancerSettings['program'] | null): Finding {
+export function balancerFinding(asked: BalancerSettings['program'] | null, running: BalancerKind | null = null): Finding {
   const found = findHaproxy()
   const name = 'balancer'
+  if (asked === 'auto' && running === 'embedded' && found?.isNewEnough === true)
+    return {
+      name,
+      state: 'weak',
+      message: `the embedded balancer serves the routes, though HAProxy ${found.version} is there now: what runs stays what it is`,
+      hint: "balancer: { program: 'haproxy' } changes over, which ends every open connection; so does `down` and `up`.",
+    }
   if (found?.isNewEnough === true)
     return {
       name,

@@ -1,5 +1,7 @@
 /** What `doctor` asks of a running daemon: the guarantees it works under, each as one finding. */
 
+import { balancerKindOf, balancerSlot } from '../core/balance/balancer-service.ts'
+import type { BalancerKind } from '../ports/balancers.ts'
 import { balancerFinding } from './balancers.ts'
 import { autoPorts } from '../daemon/port-allotment.ts'
 import type { BalancerSettings } from '../core/model/service.ts'
@@ -23,7 +25,7 @@ export async function examineDaemon(parts: {
       await diskFinding(parts.directory),
       portFinding(parts.daemon),
       await engineFinding(parts.images, usesImages(parts.daemon)),
-      balancerFinding(askedBalancer(parts.daemon)),
+      balancerFinding(askedBalancer(parts.daemon), runningBalancer(parts.daemon)),
     ],
   }
 }
@@ -107,6 +109,11 @@ function portFinding(daemon: Daemon): Finding {
 function askedBalancer({ world }: Daemon): BalancerSettings['program'] | null {
   const hasRoutes = world.project?.services.some(({ routes }) => routes.length > 0) ?? false
   return hasRoutes ? (world.project?.balancer.program ?? null) : null
+}
+
+function runningBalancer({ world }: Daemon): BalancerKind | null {
+  const at = world.shells.get(balancerSlot)?.slot.occupancy
+  return at?.kind === 'live' ? balancerKindOf(at.spec.service) : null
 }
 
 const usesImages = ({ world }: Daemon): boolean => world.project?.services.some(({ container }) => container !== null) ?? false
