@@ -80,7 +80,7 @@ async function startNginx(ground: ProxyGround): Promise<Proxy | null> {
   if (!hasProgram('nginx')) return null
   const port = await ground.freePort()
   const [first, second] = ground.upstreams
-  const values: Readonly<Record<string, unknown>> = { FOLDER: ground.folder, PORT: port, FIRST: first, SECOND: second }
+  const values: Readonly<Record<string, string | number>> = { FOLDER: ground.folder, PORT: port, FIRST: first, SECOND: second }
   const template = readFileSync(join(root, 'bench/peers/nginx.conf'), 'utf8')
   const file = join(ground.folder, 'nginx-proxy.conf')
   writeFileSync(

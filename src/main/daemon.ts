@@ -8,7 +8,6 @@ import { stat } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createCertificateKeeper } from '../adapters/acme/index.ts'
 import { nodeClock } from '../adapters/node/clock.ts'
 import { nodeCommandRunner } from '../adapters/node/command.ts'
 import { stderrLog } from '../adapters/node/log.ts'
@@ -30,6 +29,7 @@ import { DarumaError } from '../ports/error.ts'
 import type { PageServer } from '../ports/page-server.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { createBalancers } from './balancers.ts'
+import { lazyCertificateKeeper } from './certificates.ts'
 import { assembleContainers } from './containers.ts'
 import { examineDaemon } from './examine.ts'
 
@@ -105,7 +105,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       net: createNet({ version }),
       commands: nodeCommandRunner,
       balancers: createBalancers({ stateDirectory: directory.path }),
-      certificates: createCertificateKeeper({ stateDirectory: directory.path, node: process.execPath }),
+      certificates: lazyCertificateKeeper({ stateDirectory: directory.path, node: process.execPath }),
       clock: nodeClock,
       cron: async () => (await import('../adapters/croner/index.ts')).cronerCron,
       random: nodeRandom,

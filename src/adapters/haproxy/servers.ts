@@ -22,8 +22,12 @@ const failuresToEject = 3
 /** An ejected upstream is tried by connecting to it this often, and two successes bring it back: about a second in all. */
 const retryIntervalMs = 500
 
-/** `add server` has other defaults than the config file: without these two it would keep no idle connection to the upstream. */
-const reuse = 'pool-max-conn -1 pool-purge-delay 5s'
+/**
+ * `add server` has other defaults than the config file: without these two it would keep no idle connection to the upstream. The purge
+ * halves what is idle each second, so that few connections live until the program on the other side closes them (5 s in Node): a POST
+ * that goes out in that very moment is lost, and may not be repeated.
+ */
+const reuse = 'pool-max-conn -1 pool-purge-delay 1s'
 
 /** The servers that take requests. Draining ones are not here: who has them keeps them, who has not needs them no more. */
 export function activeServers(pool: Pool): readonly Server[] {
