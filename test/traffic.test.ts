@@ -48,13 +48,14 @@ class Shop implements AsyncDisposable {
     version: string,
     update: Readonly<Record<string, unknown>> = {},
     environment: Readonly<Record<string, string>> = {},
+    route: unknown = { port: this.port },
   ): void {
     const web = {
       command: [process.execPath, countingUpstream],
       environment: { LEDGER: this.ledger, VERSION: version, ...environment },
       replicas: 3,
       health: { http: '/healthz', interval: '1s' },
-      route: { port: this.port },
+      route,
       update,
     }
     const project = { name: 'shop', balancer: { program: this.#program, address: '127.0.0.1' }, services: { web } }
@@ -195,6 +196,25 @@ for (const program of programs) {
       assert.equal(statuses.length, result.failed, told(result))
       assert.ok(result.failed < result.answered / 4, `${result.failed} of ${result.sent} saw it`)
       assert.equal((await shop.machine.status())?.revision, 1)
+    })
+
+    it('a port that a stranger has fails the operation by its number, and what was served is served on', async () => {
+      await using shop = await Shop.open(program)
+      const stranger = createServer().listen(0, '127.0.0.1')
+      await once(stranger, 'listening')
+      const { port } = stranger.address() as AddressInfo
+      try {
+        await using load = await shop.load(60)
+        shop.write('v1', {}, {}, [{ port: shop.port }, { port }])
+        const { code, stdout, stderr } = await shop.machine.run(['up', '--yes'])
+        assert.equal(code, 1, stdout)
+        assert.match(`${stdout}${stderr}`, new RegExp(`\\b${port}\\b.*(taken|in use)|(taken|in use|listen).*\\b${port}\\b`))
+        assert.equal((await shop.machine.status())?.revision, 1)
+        const result = await load.stop()
+        assert.equal(result.failed, 0, told(result))
+      } finally {
+        stranger.close()
+      }
     })
 
     it('a good canary is promoted by hand without a failed request', async () => {
