@@ -1,7 +1,7 @@
 /**
  * What clients notice of a change: the failed requests of 10 rolling updates under open-loop load from a process of its own, each POST
  * executed exactly once by the upstreams' count, and what the updates add to the 99th percentile beside as long without a change, in the
- * same run. The upstreams are small programs, because all of it shares one machine.
+ * same run. The upstreams are small programs without a compiler that warms up, because all of it shares one machine.
  */
 
 import { existsSync } from 'node:fs'
@@ -13,7 +13,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Machine } from '../test/daemon-harness.ts'
 import { settle } from '../test/load/ledger.ts'
 import { startLoad, type LoadResult } from '../test/load/load.ts'
-import { countingUpstream } from '../test/load/upstream.ts'
 import { tellOne, type Row } from './measure.ts'
 
 interface Plan {
@@ -102,7 +101,7 @@ function writeConfig(
   { port, ledger, version }: { readonly port: number; readonly ledger: string; readonly version: number },
 ): void {
   const web = {
-    command: [process.execPath, '--max-semi-space-size=8', countingUpstream],
+    command: ['perl', join(import.meta.dirname, 'counting-upstream.pl')],
     environment: { LEDGER: ledger, VERSION: String(version) },
     replicas: 3,
     health: { http: '/healthz', interval: '1s' },
