@@ -35,10 +35,10 @@ export class Presences {
   }
 
   apply(book: Book): void {
-    const { target, applied, stoppedByHand } = this.#world
+    const { target, unrecorded, stoppedByHand } = this.#world
     book.fault = null
     if (target === null) {
-      book.presence = applied === 0 ? { kind: 'unknown' } : { kind: 'gone', because: 'nothing is applied' }
+      book.presence = unrecorded.size > 0 ? { kind: 'unknown' } : { kind: 'gone', because: 'nothing is applied' }
       return
     }
     const service = this.#world.serviceOf(book.service)

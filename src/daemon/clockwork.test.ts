@@ -4,6 +4,7 @@ import { formatInstant, parseInstant } from '../core/clockwork/instant.ts'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Schedule, Service } from '../core/model/service.ts'
 import { SimulatedMachine, aService } from '../sim/machine.ts'
+import { createMemoryStore } from '../sim/store.ts'
 
 const name = asServiceName('tick')
 
@@ -108,6 +109,39 @@ test('a run goes on by its own config when its schedule is changed, and is ended
     machine.kernel.running().map(({ order }) => order.slot),
     ['other/0'],
   )
+})
+
+test('a first revision that is taken back takes its runs with it', async () => {
+  const machine = new SimulatedMachine(9)
+  machine.kernel.isCalm = true
+  const check = { kind: 'http', path: '/', port: null, host: null } as const
+  const readiness = { check, intervalMs: 500, timeoutMs: 500, retries: 2 }
+  const web = aService('web', 'sick', {
+    port: { kind: 'auto' },
+    health: { startup: null, readiness, liveness: null, startPeriodMs: 4000 },
+  })
+  assert.equal(await machine.apply([scheduled('deaf'), web]), null)
+  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000), 'the rollback waits for ever')
+  assert.ok(machine.kernel.runsBegun.size > 0, 'nothing had begun, so this shows nothing')
+  assert.deepEqual(machine.kernel.running(), [])
+  const before = machine.kernel.runsBegun.size
+  await machine.run(10_000)
+  assert.equal(machine.kernel.runsBegun.size, before)
+})
+
+test('a database that was lost leaves a run alone until somebody says what should be', async () => {
+  const machine = await up(10, scheduled('deaf', { cron: '*/10 * * * * *' }))
+  await runUntilBegun(machine, 1)
+  const pids = (): readonly number[] => machine.kernel.running().map(({ pid }) => pid)
+  const before = pids()
+  machine.restoreDatabase(createMemoryStore())
+  await machine.begin()
+  await machine.run(30_000)
+  assert.deepEqual(pids(), before)
+  assert.equal(await machine.apply([scheduled('deaf', { cron: '*/10 * * * * *' })]), null)
+  await machine.run(15_000)
+  assert.deepEqual(pids(), before)
+  assert.deepEqual(machine.kernel.violations, [])
 })
 
 test('a run that takes too long is ended, also when another daemon watches its last moments', async () => {

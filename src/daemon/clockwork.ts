@@ -101,7 +101,7 @@ export class Clockwork {
   }
 
   async load(discovery: Discovery): Promise<void> {
-    const { store, directory } = this.#options
+    const { store, directory, world } = this.#options
     const { ledgers, written, forgotten, found, lost } = await loadLedgers(
       { store, directory, wallMs: this.#wallMs() },
       discovery,
@@ -115,6 +115,8 @@ export class Clockwork {
       const { epoch, startedAt, ageMs, pid } = occupant
       if (spec === null) this.#attempts.doom(slot, { kind: 'lost', epoch })
       else if (occupant.state === 'running') {
+        // A database that has never seen a revision knows nothing: what runs is left alone until an operation says what should be.
+        if (world.applied === 0 && world.target === null) world.unrecorded.add(slot)
         const begun = startedAt ?? this.#options.tools.clock.wallTime()
         this.#runs.adopt(slot, service, spec, { epoch, pid: pid ?? 0, startedAt: begun, ageMs: ageMs ?? null })
       } else {
