@@ -74,18 +74,18 @@ describe('The process of the embedded balancer', { timeout: 120_000 }, () => {
   })
 
   it('begins also with a table that nobody can read, says so, and takes the next', async () => {
-    await using bed = openBed(make)
+    await using bed = openBed((state) => {
+      const balancer = make(state)
+      return {
+        ...balancer,
+        prepare: async (wanted) => {
+          const program = await balancer.prepare(wanted)
+          writeFileSync(join(program.directory, 'embedded.json'), '{"settings":')
+          return program
+        },
+      }
+    })
     const [port, upstream] = [await bed.freePort(), await bed.serve()]
-    const { prepare } = bed.balancer
-    const spoilt = {
-      ...bed.balancer,
-      prepare: async (wanted: Parameters<typeof prepare>[0]) => {
-        const program = await prepare(wanted)
-        writeFileSync(join(program.directory, 'embedded.json'), '{"settings":')
-        return program
-      },
-    }
-    Object.assign(bed.balancer, spoilt)
     await bed.start(table([], []))
     assert.match(bed.log(), /no table to begin with/)
     await bed.balancer.apply(simple(port, [upstream.upstream]))
