@@ -24,13 +24,14 @@ export interface EmbeddedBalancerOptions {
 
 /**
  * For less memory, which is promised to stay below 100 MB: a young half of the heap that is small but not so small that a request outlives
- * it, an old half that is swept before it has doubled, and of the two compilers the one that needs little, for undici's parser, and none
- * beside the program, whose jobs pile up on a machine that has no core for it.
+ * it, an old half that is swept from its first 10 MB on and in small steps, and of the compilers the one that needs little, for undici's
+ * parser, and none beside the program, whose jobs pile up on a machine that has no core for it. None of them is a limit.
  */
 const nodeOptions = [
-  '--min-semi-space-size=2',
-  '--max-semi-space-size=2',
-  '--heap-growing-percent=20',
+  '--min-semi-space-size=4',
+  '--max-semi-space-size=4',
+  '--initial-old-space-size=10',
+  '--optimize-for-size',
   '--liftoff-only',
   '--no-concurrent-recompilation',
 ] as const
