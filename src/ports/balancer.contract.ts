@@ -374,6 +374,28 @@ function changes(make: MakeBalancer): void {
     await back
   })
 
+  it('a connection that was idle while listeners came and every upstream was replaced is still served', async () => {
+    await using bed = openBed(make)
+    const port = await bed.freePort()
+    const [old, fresh] = [await bed.serve(), await bed.serve()]
+    await bed.start(simple(port, [old.upstream]))
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    const ask = async (): Promise<string> => {
+      const answered = once(socket, 'data')
+      socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+      return String((await answered)[0])
+    }
+    assert.match(await ask(), new RegExp(`served by ${old.port}`))
+    const both = [listener(port), listener(await bed.freePort())]
+    await bed.balancer.apply(table(both, [pool([old.upstream])]))
+    await bed.balancer.apply(table(both, [pool([draining(old.upstream), fresh.upstream])]))
+    await bed.balancer.apply(table(both, [pool([fresh.upstream])]))
+    await old.close()
+    assert.match(await ask(), new RegExp(`served by ${fresh.port}`))
+    socket.destroy()
+  })
+
   it('an upstream that leaves the table without a drain keeps the requests that it has', async () => {
     await using bed = openBed(make)
     const port = await bed.freePort()
@@ -420,6 +442,21 @@ function failures(make: MakeBalancer): void {
     assert.equal(executedPosts.length, new Set(executedPosts).size, 'a POST was executed twice')
     const lost = new Set(failed.map(({ id }) => id))
     for (const id of sent) if (!lost.has(id)) assert.ok(executed.includes(id), `${id} was answered and never executed`)
+  })
+
+  it('the only canary is killed: no GET fails, the others take its share', async () => {
+    await using bed = openBed(make)
+    const port = await bed.freePort()
+    const [canary, stable] = [await bed.program(), await bed.serve()]
+    await bed.start(table([listener(port)], [pool([asCanary(canary.upstream), stable.upstream], { canaryShare: 0.5 })]))
+    const gone = once(canary.child, 'exit')
+    canary.child.kill('SIGKILL')
+    await gone
+    const answers = await Promise.all(Array.from({ length: 40 }, () => get(port)))
+    assert.deepEqual(
+      answers.map(statusOf),
+      answers.map(() => 200),
+    )
   })
 
   it('with `all`, a POST that an upstream dropped unanswered goes to another', async () => {
@@ -880,6 +917,32 @@ function strangers(make: MakeBalancer): void {
     if (statusOf(folded) === 200) assert.match(String(upstream.requests.at(-1)?.headers['x-a']), /^one\s+two$/)
     const bare = await rawExchange(port, 'GET /bare HTTP/1.1\nHost: a.test\nConnection: close\n\n')
     assert.ok([200, 400].includes(statusOf(bare)))
+  })
+
+  it('a connection beyond the limit waits until another ends', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    await bed.start(simple(port, [upstream.upstream], { limits: { connections: 3 } }))
+    const idle = await Promise.all(
+      [1, 2, 3].map(async () => {
+        const socket = connect(port, '127.0.0.1')
+        socket.on('error', () => undefined)
+        const answered = once(socket, 'data')
+        socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+        await answered
+        return socket
+      }),
+    )
+    let hasAnswer = false
+    const waiting = get(port).then((answer) => {
+      hasAnswer = true
+      return answer
+    })
+    await sleep(300)
+    assert.equal(hasAnswer, false)
+    idle[0]?.destroy()
+    assert.equal(statusOf(await waiting), 200)
+    for (const socket of idle) socket.destroy()
   })
 
   it('slow ones do not keep others waiting: headers by the byte, bodies that stop, answers that nobody reads', async () => {

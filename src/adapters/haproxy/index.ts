@@ -5,18 +5,19 @@
  */
 
 import { realpathSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
-import type { PoolId, RoutingTable, UpstreamId } from '../../core/balance/table.ts'
+import type { RoutingTable, UpstreamId } from '../../core/balance/table.ts'
 import type { Balancer, BalancerObservation, BalancerProgram } from '../../ports/balancer.ts'
 import { writeAtomically } from './atomic.ts'
 import { certificateSteps, readCertificates, type HeldCertificate } from './certificates.ts'
 import { converse, type Conversation } from './conversation.ts'
 import { admit, differing, fillMap, retire, type Step } from './converge.ts'
 import { away, portsTaken, refusedConfig, type TakenPort } from './errors.ts'
-import { files, mainBackend } from './names.ts'
+import { relayMaps, type Maps } from './maps.ts'
+import { files } from './names.ts'
 import { observe } from './observe.ts'
 import { parseBackends, parseCrtList, parseMap, parseServers, parseStatistics, parseVariable, type Worker } from './parse.ts'
 import { findTaken, worksIn } from './port-holders.ts'
@@ -85,6 +86,8 @@ interface Design extends Rendered {
 
 async function design(state: State, table: RoutingTable): Promise<Design> {
   await mkdir(join(state.directory, files.maps), { recursive: true, mode: 0o700 })
+  // Its workers, whoever they have become, may pass; the state directory around it lets nobody else come so far.
+  await chmod(state.directory, 0o711)
   await mkdir(join(state.directory, files.certificates), { recursive: true, mode: 0o700 })
   const home = realpathSync(state.directory)
   const taken = findTaken(table.listeners, table.settings.address, (pid) => worksIn(home, state.haproxy, pid))
@@ -133,19 +136,18 @@ async function apply(state: State, table: RoutingTable): Promise<void> {
   const [newest, ...older] = await conversation.workers()
   if (newest === undefined) throw away()
   for (const path of await converge(conversation, newest, wanted)) leaving.push({ pid: newest.pid, path })
-  for (const worker of older) {
+  for (const worker of older)
     // One may end between two commands, with its last connection: then it has nothing to be told.
-    const paths = await convergeOld(state, worker, wanted).catch(() => [])
-    for (const path of paths) leaving.push({ pid: worker.pid, path })
-  }
+    await handOver(state, worker, table).catch(() => undefined)
   state.leaving = leaving
   state.known = table.pools.flatMap(({ upstreams }) => upstreams.map(({ id }) => id))
   if (wanted.taken.length > 0) throw portsTaken(wanted.taken)
 }
 
-async function convergeOld(state: State, worker: Worker, wanted: Design): Promise<readonly string[]> {
+/** What comes over connections that a replaced worker still has goes to its successor, and so by the newest table. */
+async function handOver(state: State, worker: Worker, table: RoutingTable): Promise<void> {
   using conversation = await converse(state.directory)
-  return await converge(conversation, worker, wanted)
+  await fillMaps(conversation, worker, relayMaps(table))
 }
 
 const reloadLimitMs = 10_000
@@ -183,24 +185,31 @@ function checkConfig(state: State): Promise<string | null> {
 
 /** Returns the servers that still have connections and could not be removed. */
 async function converge(conversation: Conversation, worker: Worker, wanted: Design): Promise<readonly string[]> {
-  const mapFiles = [...wanted.maps.keys()]
-  const [servers = '', backends = '', crtList = '', ...maps] = await conversation.ask(worker, [
+  const [servers = '', backends = '', crtList = '', digests = ''] = await conversation.ask(worker, [
     'show servers state',
     'show backend',
     `show ssl crt-list ${files.crtList}`,
-    ...mapFiles.map((file) => `show map ${file}`),
+    `show map ${files.digests}`,
   ])
   const present = { servers: parseServers(servers), backends: parseBackends(backends) }
-  const presentMaps = new Map(mapFiles.map((file, index) => [file, parseMap(maps[index] ?? '')]))
   const listed = parseCrtList(crtList)
-  const digests = new Map((presentMaps.get(files.digests) ?? []).map(({ key, value }) => [key, value]))
-  const certificates = listed === null ? [] : certificateSteps(wanted.certificates, { files: listed, digests })
-
+  const known = new Map((parseMap(digests) ?? []).map(({ key, value }) => [key, value]))
+  const certificates = listed === null ? [] : certificateSteps(wanted.certificates, { files: listed, digests: known })
   await carryOut(conversation, worker, [...certificates, ...admit(present, wanted.servers)])
-  const known = new Map(
-    [...wanted.maps].map(([file, entries]) => [file, entries.filter(({ value }) => leadsSomewhere(value, present.backends))]),
+  await fillMaps(conversation, worker, wanted.maps)
+  const { steps, leaving } = retire(present, wanted.servers, drainingUpstreams(wanted.table.pools))
+  await carryOut(conversation, worker, steps)
+  return await remove(conversation, worker, leaving)
+}
+
+/** Each at once, and only those that differ; a map that the worker does not have is nobody's loss. */
+async function fillMaps(conversation: Conversation, worker: Worker, wanted: Maps): Promise<void> {
+  const names = [...wanted.keys()]
+  const answers = await conversation.ask(
+    worker,
+    names.map((file) => `show map ${file}`),
   )
-  const changed = differing(known, presentMaps)
+  const changed = differing(wanted, new Map(names.map((file, index) => [file, parseMap(answers[index] ?? '')])))
   const versions = await conversation.ask(
     worker,
     changed.map(({ file }) => `prepare map ${file}`),
@@ -210,15 +219,6 @@ async function converge(conversation: Conversation, worker: Worker, wanted: Desi
     worker,
     changed.flatMap(({ file, entries }, index) => fillMap(file, /\d+/.exec(versions[index] ?? '')?.[0] ?? '', entries)),
   )
-  const { steps, leaving } = retire(present, wanted.servers, drainingUpstreams(wanted.table.pools))
-  await carryOut(conversation, worker, steps)
-  return await remove(conversation, worker, leaving)
-}
-
-/** A worker that a reload has replaced does not know the pools that came with it. */
-function leadsSomewhere(value: string, backends: ReadonlySet<string>): boolean {
-  const pool = /^(?:pool|split):(.*)$/.exec(value)?.[1]
-  return pool === undefined || backends.has(mainBackend(pool as PoolId))
 }
 
 async function carryOut(conversation: Conversation, worker: Worker, steps: readonly Step[]): Promise<void> {

@@ -5,7 +5,7 @@
  */
 
 import type { Listener, RoutingTable, Rule } from '../../core/balance/table.ts'
-import { challengeBackend, files, mainBackend, redirectBackend, splitPrefix } from './names.ts'
+import { challengeBackend, files, mainBackend, redirectBackend, relayBackend, splitPrefix } from './names.ts'
 import { canaryShare } from './servers.ts'
 
 export interface MapEntry {
@@ -51,6 +51,17 @@ export function renderMaps(table: RoutingTable, certificates: ReadonlyMap<string
     files.digests,
     [...certificates].map(([key, value]) => ({ key, value })),
   )
+  return maps
+}
+
+/** For a worker that has been replaced: whatever is asked goes on to its successor. */
+export function relayMaps(table: RoutingTable): Maps {
+  const maps = new Map<string, readonly MapEntry[]>()
+  for (const { port, protocol } of table.listeners) {
+    if (protocol === 'tcp') continue
+    maps.set(files.routes(port), [{ key: '/', value: relayBackend(port) }])
+    maps.set(files.wildcards(port), [])
+  }
   return maps
 }
 

@@ -14,6 +14,8 @@ export const canaryBackend = (pool: PoolId): string => `canary:${pool}`
 /** In the place of `pool:` in a map: each request is sent to one of the two by chance. */
 export const splitPrefix: string = 'split:'
 export const redirectBackend = (httpsPort: number): string => `redirect:${httpsPort}`
+/** To the worker that has replaced this one. */
+export const relayBackend = (port: number): string => `relay:${port}`
 export const challengeBackend: string = 'answer:challenge'
 export const nowhereBackend: string = 'answer:nowhere'
 
@@ -43,6 +45,7 @@ export const files = {
   crtList: 'certificates.list',
   certificates: 'certificates',
   maps: 'maps',
+  relay: (port: number): string => `relay-${port}.sock`,
   challenges: 'maps/challenges.map',
   canaries: 'maps/canaries.map',
   tcp: 'maps/tcp.map',

@@ -6,7 +6,16 @@
 
 import { createHash } from 'node:crypto'
 import type { Listener, Pool, RoutingTable } from '../../core/balance/table.ts'
-import { canaryBackend, challengeBackend, files, mainBackend, nowhereBackend, redirectBackend, splitPrefix } from './names.ts'
+import {
+  canaryBackend,
+  challengeBackend,
+  files,
+  mainBackend,
+  nowhereBackend,
+  redirectBackend,
+  relayBackend,
+  splitPrefix,
+} from './names.ts'
 import { address, activeServers, type Server } from './servers.ts'
 import { hasDomains, hasWildcards, renderMap, renderMaps, type Maps } from './maps.ts'
 
@@ -105,6 +114,8 @@ function defaultsSection({ settings: { limits } }: RoutingTable): string {
   return [
     'defaults',
     '  balance leastconn',
+    // Else only the first of the last resorts would be one.
+    '  option allbackups',
     // Also the time that a refused connection is not tried again on an only upstream: the kernel's own answer is immediate.
     '  timeout connect 500',
     `  timeout http-request ${limits.headerTimeoutMs}`,
@@ -124,6 +135,7 @@ function frontend(table: RoutingTable, listener: Listener, context: RenderContex
     `frontend listener:${listener.port}`,
     `  mode ${listener.protocol}`,
     `  bind ${bind(table, listener, context)}`,
+    ...(listener.protocol === 'http' ? [`  bind ${relayBind(listener, context)}`] : []),
     `  maxconn ${table.settings.limits.connections}`,
     ...(table.settings.accessLog ? ['  log global', `  log-format ${accessLog[listener.protocol]}`] : []),
     ...rules.map((line) => `  ${line}`),
@@ -156,6 +168,14 @@ function bind(table: RoutingTable, listener: Listener, { hasIpv6 }: RenderContex
     ...(listener.tls && listener.protocol === 'http' ? ['alpn h2,http/1.1'] : []),
   ].join(' ')
 }
+
+/**
+ * A worker that a reload has replaced can be told of no server any more, only of maps: what still comes over its idle connections it
+ * hands on to its successor here, saying who the client is. The path is relative: whoever the worker has become may pass through our
+ * directory, and not through the one above.
+ */
+const relayBind = ({ port }: Listener, { user }: RenderContext): string =>
+  `unix@${files.relay(port)} mode 600${user === null ? '' : ` user ${user}`} accept-proxy`
 
 const deny = (status: number, text: string, condition: string): string =>
   `http-request deny deny_status ${status} content-type text/plain string "${text}\\n" ${condition}`
@@ -259,6 +279,14 @@ function answering(table: RoutingTable): readonly string[] {
         '  mode http',
         `  ${toHttps(port)} code 301 if { method GET HEAD }`,
         `  ${toHttps(port)} code 308`,
+        '',
+      ]),
+    ...table.listeners
+      .filter(({ protocol }) => protocol === 'http')
+      .flatMap(({ port }) => [
+        `backend ${relayBackend(port)}`,
+        '  mode http',
+        `  server successor unix@${files.relay(port)} send-proxy-v2`,
         '',
       ]),
     `backend ${challengeBackend}`,

@@ -21,6 +21,11 @@ export interface Server {
 const failuresToEject = 3
 /** An ejected upstream is tried by connecting to it this often, and two successes bring it back: about a second in all. */
 const retryIntervalMs = 500
+/**
+ * A refused connection that found another place counts for nothing, so who refuses is found by connecting: sooner than a request with
+ * nobody else to go to has made its last attempt. Programs that speak raw TCP may write a line for each such visit: they get few.
+ */
+const visits = { http: 'inter 500 fastinter 250', tcp: 'inter 10s fastinter 250' } as const
 
 /**
  * `add server` has other defaults than the config file: without these two it would keep no idle connection to the upstream. The purge
@@ -56,8 +61,7 @@ export function canaryShare(pool: Pool): number | null {
 function watched(pool: Pool, backend: string, upstream: Upstream): Server {
   const observe = pool.protocol === 'http' ? 'layer7' : 'layer4'
   const check = `check observe ${observe} error-limit ${failuresToEject} on-error mark-down`
-  // No probe while all is well: the daemon has its own. `inter` is the interval then, `fastinter` and `downinter` when it is not.
-  const pace = `inter 1h fastinter ${retryIntervalMs} downinter ${retryIntervalMs} rise 2 fall 3`
+  const pace = `${visits[pool.protocol]} downinter ${retryIntervalMs} rise 2 fall 2`
   const proxy = pool.sendProxy ? ' send-proxy-v2 check-send-proxy' : ''
   return { ...server(pool, backend, upstream, false), keywords: `${check} ${pace} ${reuse}${proxy}`, isWatched: true }
 }
