@@ -4,6 +4,8 @@
  */
 
 import { formatSize } from '../../core/model/quantity.ts'
+import { Code } from '../proposal/code.ts'
+import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'
 import { get, type Mapping, textOf, type Tree } from './tree.ts'
 import {
@@ -35,7 +37,7 @@ export function carryContainer(draft: ServiceDraft): void {
   })
   draft.with('command', (tree, spot) => {
     const words = readWords(tree, spot)
-    if (words !== undefined && words.length > 0) draft.written['command'] = words
+    if (words !== undefined && words.length > 0) draft.written['command'] = words.map((word) => withoutSecret(word, tree, draft))
   })
   draft.with('working_dir', (tree, spot) => assign(draft, 'directory', readText(tree, spot)))
   draft.with('user', (tree, spot) => assign(draft, 'user', readText(tree, spot)))
@@ -45,6 +47,24 @@ export function carryContainer(draft: ServiceDraft): void {
   carryCapabilities(draft)
   draft.with('network_mode', (tree, spot) => carryNetworkMode(tree, spot, draft))
   carryLimits(draft)
+}
+
+/** A command line is recorded and shown: a secret in it is told of, and its default is not copied. */
+function withoutSecret(word: string | Code, tree: Tree, draft: ServiceDraft): string | Code {
+  if (!(word instanceof Code)) return word
+  const secrets = word.variables.filter(({ name }) => looksSecret(name, null))
+  if (secrets.length === 0) return word
+  const names = secrets.map(({ name }) => name).join(', ')
+  draft.note(
+    'command',
+    tree.at,
+    `${names}: what stands in a command is recorded and shown`,
+    `let the program take it from a variable: environment: { ${secrets[0]!.name}: secret('${secrets[0]!.name}') }`,
+  )
+  const parts = word.parts.map((part) =>
+    typeof part !== 'string' && secrets.includes(part) ? { ...part, form: 'plain' as const, operand: [] } : part,
+  )
+  return new Code(parts, word.as)
 }
 
 function assign(draft: ServiceDraft, key: string, value: unknown): void {

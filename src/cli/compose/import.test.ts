@@ -142,6 +142,41 @@ test('no secret of the samples is copied, and each is asked for', async () => {
     assert.ok(whole.includes(`secret('${name}')`), name)
 })
 
+test('paths are written from the folder that the config stands in', async (t) => {
+  const directory = folder(t)
+  place(directory, {
+    'app/compose.yaml':
+      'services: { web: { build: ./web, secrets: [key], environment: { KEY_FILE: /run/secrets/key }, env_file: web.env } }\nsecrets: { key: { file: ./key } }\n',
+    'app/web/Dockerfile': 'FROM scratch',
+    'app/web.env': 'LEVEL=info\n',
+    'deploy/x': '',
+  })
+  const answer = await importFiles({
+    files: ['app/compose.yaml'],
+    cwd: directory,
+    directory: join(directory, 'deploy'),
+    environment: {},
+    profiles: [],
+    hostMemoryBytes: 1024 ** 3,
+    isRoot: true,
+  })
+  assert.ok(answer.ok)
+  assert.match(answer.text, /image: \{ build: '\.\.\/app\/web' \}/)
+  assert.match(answer.text, /KEY: secret\.file\('\.\.\/app\/key'\)/)
+  assert.deepEqual(answer.notes, [])
+})
+
+test('a secret in a command is told of, and its default stays out of the config', async (t) => {
+  const directory = folder(t)
+  place(directory, { 'compose.yaml': 'services: { web: { image: a, command: "serve --password ${DB_PASSWORD:-hunter2}" } }\n' })
+  const { text, notes } = await imported(directory)
+  assert.ok(!text.includes('hunter2'), text)
+  assert.deepEqual(
+    notes.map(({ path, message }) => `${path}: ${message}`),
+    ['services.web.command: DB_PASSWORD: what stands in a command is recorded and shown'],
+  )
+})
+
 test('a value of the shell wins over .env, and the config says so by itself', async (t) => {
   const directory = folder(t)
   cpSync(join(testdata, 'variables'), directory, { recursive: true })
