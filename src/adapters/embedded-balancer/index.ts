@@ -31,7 +31,7 @@ const nodeOptions = [
   '--min-semi-space-size=4',
   '--max-semi-space-size=4',
   '--initial-old-space-size=10',
-  '--optimize-for-size',
+  '--heap-growing-percent=10',
   '--liftoff-only',
   '--no-concurrent-recompilation',
 ] as const
