@@ -102,6 +102,24 @@ describe('containers through the whole of it', { skip: needsEngine }, () => {
     })
   })
 
+  test("a tcp probe is not taken in by the engine's proxy", () =>
+    withMachine(open(), async (machine) => {
+      machine.writeConfig({
+        web: {
+          image: 'bb:1',
+          command: 'sleep 3; exec httpd -f -p $PORT',
+          health: { readiness: { tcp: true, interval: '100ms' } },
+        },
+      })
+      const up = machine.start(['up', '--yes'])
+      await machine.waitFor('it runs', ({ instances }) => (instances[0]?.pid ?? null) !== null)
+      await until('it is probed and found wanting', 10_000, async () =>
+        /nobody listens behind it/.test((await machine.status())?.instances[0]?.reason ?? ''),
+      )
+      assert.equal((await up.outcome).code, 0)
+      assert.equal((await machine.instance('web/0')).health, 'healthy')
+    }))
+
   test("the engine's going and coming is told once each, and everything gets up again", () =>
     withMachine(open(), async (machine) => {
       await machine.up({

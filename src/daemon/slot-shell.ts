@@ -149,7 +149,9 @@ export class SlotShell {
     if (check.kind === 'exec') return this.#askCommand(epoch, check.command, timeoutMs)
     const port = check.port ?? this.#tools.portOf(this.id)
     if (port === null) return { ok: false, detail: `a ${check.kind} probe needs a port, and the service has none` }
-    return this.#tools.net.probe(check, port, timeoutMs)
+    const { occupancy } = this.#slot
+    const isBehindProxy = occupancy.kind === 'live' && occupancy.spec.service.container?.network === 'bridge'
+    return this.#tools.net.probe(check, port, timeoutMs, isBehindProxy)
   }
 
   async #askCommand(epoch: Epoch, command: readonly string[], timeoutMs: number): Promise<ProbeResult> {

@@ -36,8 +36,16 @@ export function assembleContainers(
     },
     images: {
       ensure: async (request, onProgress) => (await load()).images.ensure(request, onProgress),
-      examine: async () => (await load()).images.examine(),
-      findFault: async () => (await load()).images.findFault(),
+      // Questions of a plan or of doctor must not make the daemon larger: they can be answered without a client.
+      examine: async () => {
+        const { examineEngine } = await import('../adapters/docker/sockets.ts')
+        return examineEngine(environment)
+      },
+      findFault: async () => {
+        if (loaded !== null) return (await loaded).images.findFault()
+        const { findEngineFault } = await import('../adapters/docker/sockets.ts')
+        return findEngineFault(environment)
+      },
     },
   }
 }

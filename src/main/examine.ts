@@ -119,7 +119,7 @@ function runningBalancer({ world }: Daemon): BalancerKind | null {
 const usesImages = ({ world }: Daemon): boolean => world.project?.services.some(({ container }) => container !== null) ?? false
 
 /** Also without a daemon. A machine without an engine lacks something only where an image is to run. */
-export async function engineFinding(images: Images, isNeeded: boolean): Promise<Finding> {
+export async function engineFinding(images: Pick<Images, 'examine' | 'findFault'>, isNeeded: boolean): Promise<Finding> {
   const facts = await images.examine()
   if (facts !== null) {
     const { version, socket, storage, cgroups, liveRestore } = facts

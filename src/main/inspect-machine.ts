@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { stderrLog } from '../adapters/node/log.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
 import type { DoctorAnswer, Finding } from '../protocol/api.ts'
-import { createContainers } from '../adapters/docker/index.ts'
+import { examineEngine, findEngineFault } from '../adapters/docker/sockets.ts'
 import { balancerFinding } from './balancers.ts'
 import { engineFinding, runtimeFindings } from './examine.ts'
 
@@ -66,17 +66,9 @@ async function guaranteeFindings(): Promise<readonly Finding[]> {
   }
 }
 
-async function containerFinding(): Promise<Finding> {
-  const { images, runtime } = createContainers({
-    stateDirectory: '/',
-    stateId: 'd0c70400',
-    environment: process.env,
-    checkpoint: null,
-    log: { write: () => {} },
-    onEngine: () => {},
-  })
-  await using _ended = runtime
-  return engineFinding(images, false)
+function containerFinding(): Promise<Finding> {
+  const { env } = process
+  return engineFinding({ examine: () => examineEngine(env), findFault: () => findEngineFault(env) }, false)
 }
 
 const lowDiskBytes = 64 * 2 ** 20

@@ -10,6 +10,14 @@ export interface ProbeResult {
 export interface Net {
   /** Whether a TCP listener could be opened on the port now, on any address. */
   isPortFree(port: number): Promise<boolean>
-  /** http and tcp checks against 127.0.0.1 (or the check's host). Never rejects; a time-out is a failure. */
-  probe(check: Exclude<Check, { readonly kind: 'exec' }>, port: number, timeoutMs: number): Promise<ProbeResult>
+  /**
+   * http and tcp checks against 127.0.0.1 (or the check's host). Never rejects; a time-out is a failure. `isBehindProxy`: an accepted
+   * connection proves nothing yet, as with a container's published port.
+   */
+  probe(
+    check: Exclude<Check, { readonly kind: 'exec' }>,
+    port: number,
+    timeoutMs: number,
+    isBehindProxy?: boolean,
+  ): Promise<ProbeResult>
 }

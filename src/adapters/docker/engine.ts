@@ -8,8 +8,8 @@ import { existsSync } from 'node:fs'
 import type Docker from 'dockerode'
 
 import type { Log } from '../../ports/log.ts'
-import type { EngineFacts } from '../../ports/images.ts'
 import { EngineSilent, isUnreachable, reasonOf } from './errors.ts'
+import { type EngineInfo, type RawInfo, type RawVersion, parseEngine } from './parse-engine.ts'
 import { findSockets } from './sockets.ts'
 
 export interface Limits {
@@ -29,13 +29,6 @@ export interface EngineOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly limits: Limits
   readonly log: Log
-}
-
-export interface EngineInfo extends EngineFacts {
-  /** Names this engine's own storage: another one knows nothing of our containers. */
-  readonly identity: string
-  readonly hasInit: boolean
-  readonly architecture: string
 }
 
 type Ask<Answer> = (docker: Docker, signal: AbortSignal) => Promise<Answer>
@@ -143,21 +136,9 @@ export class Engine {
   }
 
   async #readInfo(docker: Docker): Promise<void> {
-    const [info, version] = (await Promise.all([docker.info(), docker.version()])) as [RawInfo, RawVersion]
-    const isPodman = version.Components?.some(({ Name }) => /podman/i.test(Name)) ?? false
-    const initCommit = info.InitCommit?.ID ?? ''
-    this.#info = {
-      name: isPodman ? 'podman' : 'docker',
-      version: version.Version,
-      socket: (docker.modem as unknown as { readonly socketPath: string }).socketPath,
-      storage: info.Driver,
-      cgroups: `${info.CgroupDriver ?? 'unknown'}, version ${info.CgroupVersion ?? '1'}`,
-      liveRestore: isPodman ? null : (info.LiveRestoreEnabled ?? false),
-      // Podman draws a new id for each answer.
-      identity: `${isPodman ? 'podman' : info.ID} ${info.DockerRootDir}`,
-      hasInit: !isPodman && (info.InitBinary ?? '') !== '' && initCommit !== 'N/A',
-      architecture: normaliseArchitecture(info.Architecture),
-    }
+    const [info, version] = await Promise.all([docker.info(), docker.version()])
+    const { socketPath } = docker.modem as unknown as { readonly socketPath: string }
+    this.#info = parseEngine(info as RawInfo, version as RawVersion, socketPath)
   }
 
   #noteAway(error: unknown): EngineSilent {
@@ -195,27 +176,4 @@ async function answers(docker: Docker, limitMs: number): Promise<boolean> {
     ),
     late,
   ])
-}
-
-/** What `uname` calls them, in the words that images use (GOARCH). */
-function normaliseArchitecture(name: string): string {
-  const names: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64', armv7l: 'arm', armv6l: 'arm', i686: '386' }
-  return names[name] ?? name
-}
-
-interface RawInfo {
-  readonly ID: string
-  readonly Driver: string
-  readonly CgroupDriver?: string
-  readonly CgroupVersion?: string
-  readonly LiveRestoreEnabled?: boolean
-  readonly InitBinary?: string
-  readonly InitCommit?: { readonly ID?: string }
-  readonly Architecture: string
-  readonly DockerRootDir: string
-}
-
-interface RawVersion {
-  readonly Version: string
-  readonly Components?: readonly { readonly Name: string }[]
 }

@@ -6,6 +6,9 @@
 import { existsSync } from 'node:fs'
 import { request } from 'node:http'
 
+import type { EngineFacts } from '../../ports/images.ts'
+import { parseEngine, type RawInfo, type RawVersion } from './parse-engine.ts'
+
 /** Docker before Podman where both are installed; DOCKER_HOST, the variable of both their clients, decides alone. */
 const usualSockets: readonly string[] = ['/var/run/docker.sock', '/run/podman/podman.sock']
 
@@ -35,6 +38,20 @@ export async function findEngineFault(environment: Readonly<Record<string, strin
   if (present.length === 0) return `there is no ${sockets.paths.join(' and no ')}`
   for (const socketPath of present) if ((await ask({ socketPath, path: '/_ping', limitMs: pingLimitMs })) !== null) return null
   return `nobody answers at ${present.join(' or ')}`
+}
+
+/** What the engine that would be used is; null when none answers. */
+export async function examineEngine(environment: Readonly<Record<string, string | undefined>>): Promise<EngineFacts | null> {
+  const sockets = findSockets(environment)
+  if (sockets.kind === 'unusable') return null
+  for (const socketPath of sockets.paths.filter(existsSync)) {
+    const [info, version] = await Promise.all(
+      ['/info', '/version'].map((path) => ask({ socketPath, path, limitMs: pingLimitMs })),
+    )
+    if (typeof info === 'string' && typeof version === 'string')
+      return parseEngine(JSON.parse(info) as RawInfo, JSON.parse(version) as RawVersion, socketPath)
+  }
+  return null
 }
 
 /** False also where no engine answers in time: then nothing recorded here says that it should. */

@@ -12,9 +12,9 @@ import { probeTcp } from './tcp-probe.ts'
 export function createNet({ version }: { readonly version: string }): Net {
   return {
     isPortFree,
-    probe: (check, port, timeoutMs) => {
+    probe: (check, port, timeoutMs, isBehindProxy = false) => {
       const target = { port: check.port ?? port, timeoutMs }
-      if (check.kind === 'tcp') return probeTcp(target)
+      if (check.kind === 'tcp') return probeTcp({ ...target, isBehindProxy })
       return probeHttp({ ...target, host: check.host ?? '127.0.0.1', path: check.path, userAgent: `daruma/${version}` })
     },
   }
