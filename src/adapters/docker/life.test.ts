@@ -139,7 +139,10 @@ describe('containers on a real engine', { skip: needsEngine }, () => {
       await bed.reopen()
       const [occupant, ...others] = bed.discovery.occupants
       assert.deepEqual(others, [])
+      const age = occupant?.ageMs ?? -1
+      assert.ok(age >= 0 && age < 60_000, `it has lived for ${age} ms`)
       assert.deepEqual(occupant, {
+        ageMs: age,
         ...instance(3),
         state: 'running',
         pid: started.pid,
