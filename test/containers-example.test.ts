@@ -35,6 +35,9 @@ test(
       )
       await machine.up()
       assert.match(await page(), /^Gladly served by/)
+      assert.equal((await machine.run(['job', 'run', 'report'])).code, 0)
+      const runs = async (): Promise<string> => (await machine.run(['job', 'runs', 'report'])).stdout
+      await until('the report has run', 30_000, async () => (await runs()).includes('succeeded'))
 
       await engine.kill()
       await machine.waitFor('the daemon knows', ({ daemon }) => daemon.condition !== null)
