@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
@@ -146,7 +146,8 @@ function hostPid(bed: RuntimeBed, inner: number, force: Force): number {
     try {
       const status = readFileSync(`/proc/${name}/status`, 'utf8')
       const numbers = /^NSpid:\s*(.*)$/m.exec(status)?.[1]?.split(/\s+/) ?? []
-      const isOurs = readFileSync(`/proc/${name}/cgroup`, 'utf8').includes(bed.stateId) || force.killing === 'process-group'
+      // Others on this machine have namespaces too, and the same small numbers in them.
+      const isOurs = readlinkSync(`/proc/${name}/cwd`) === bed.state
       if (isOurs && numbers.length === 2 && Number(numbers[1]) === inner) return Number(name)
     } catch {
       continue
