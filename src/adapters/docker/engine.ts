@@ -138,7 +138,7 @@ export class Engine {
   async #readInfo(docker: Docker): Promise<void> {
     const [info, version] = await Promise.all([docker.info(), docker.version()])
     const { socketPath } = docker.modem as unknown as { readonly socketPath: string }
-    this.#info = parseEngine(info as RawInfo, version as RawVersion, socketPath)
+    this.#info = parseEngine(info, version as RawVersion, socketPath)
   }
 
   #noteAway(error: unknown): EngineSilent {
