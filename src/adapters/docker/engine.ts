@@ -9,7 +9,7 @@ import type Docker from 'dockerode'
 
 import type { Log } from '../../ports/log.ts'
 import { EngineSilent, isUnreachable, reasonOf } from './errors.ts'
-import { type EngineInfo, type RawInfo, type RawVersion, parseEngine } from './parse-engine.ts'
+import { type EngineInfo, parseEngine } from './parse-engine.ts'
 import { findSockets } from './sockets.ts'
 
 export interface Limits {
@@ -138,7 +138,7 @@ export class Engine {
   async #readInfo(docker: Docker): Promise<void> {
     const [info, version] = await Promise.all([docker.info(), docker.version()])
     const { socketPath } = docker.modem as unknown as { readonly socketPath: string }
-    this.#info = parseEngine(info, version as RawVersion, socketPath)
+    this.#info = parseEngine(info, version, socketPath)
   }
 
   #noteAway(error: unknown): EngineSilent {
