@@ -40,10 +40,14 @@ export async function containerStart(): Promise<readonly Row[]> {
     const added: number[] = []
     for (let round = 0; round < rounds; round += 1) {
       if (round % 2 === 0) bare.push(await startBare(engine, create))
-      watch.take(/./)
+      watch.clear()
       const whole = await startOurs(engine, machine)
       ours.push(whole)
-      added.push(whole - sum(watch.take(/^POST \S*\/containers\/(create\?|[0-9a-f]+\/start )/)))
+      const own = await until('both of its questions are answered', 5000, () => {
+        const times = watch.times(/^POST \S*\/containers\/(create\?|[0-9a-f]+\/start )/)
+        return times.length >= 2 ? times : null
+      })
+      added.push(whole - sum(own))
       if (round % 2 === 1) bare.push(await startBare(engine, create))
     }
     return [

@@ -8,21 +8,27 @@ import { connect, createServer, type Server } from 'node:net'
 
 export interface EngineWatch extends AsyncDisposable {
   readonly socket: string
-  /** Since the last call: milliseconds of each question whose first line matches, in order. */
-  take(pattern: RegExp): readonly number[]
+  /** Milliseconds of each question whose first line matches and that has been answered, in order. */
+  times(pattern: RegExp): readonly number[]
+  /** Forgets what was asked so far. */
+  clear(): void
 }
 
 export async function watchEngine(options: { readonly engine: string; readonly socket: string }): Promise<EngineWatch> {
-  const asked: { readonly line: string; readonly tookMs: number }[] = []
+  let asked: { readonly line: string; tookMs: number }[] = []
   const server: Server = createServer((client) => {
     const engine = connect(options.engine)
-    let line = ''
     let beganAt = 0
+    let entry: (typeof asked)[number] | null = null
     client.on('data', (piece) => {
-      if (line === '') line = piece.toString('latin1').split('\r\n', 1)[0] ?? ''
+      const line = piece.toString('latin1').split('\r\n', 1)[0] ?? ''
+      if (entry === null) asked.push((entry = { line, tookMs: Number.NaN }))
       beganAt = performance.now()
     })
-    engine.on('end', () => asked.push({ line, tookMs: performance.now() - beganAt }))
+    // Who asks may hang up with the last byte, before the engine does.
+    engine.on('data', () => {
+      if (entry !== null) entry.tookMs = performance.now() - beganAt
+    })
     for (const one of [client, engine]) one.on('error', () => {})
     client.on('close', () => engine.destroy())
     engine.on('close', () => client.end())
@@ -31,10 +37,9 @@ export async function watchEngine(options: { readonly engine: string; readonly s
   await new Promise<void>((resolve) => server.listen(options.socket, resolve))
   return {
     socket: options.socket,
-    take: (pattern) => {
-      const found = asked.filter(({ line }) => pattern.test(line)).map(({ tookMs }) => tookMs)
-      asked.splice(0)
-      return found
+    times: (pattern) => asked.flatMap(({ line, tookMs }) => (pattern.test(line) && !Number.isNaN(tookMs) ? [tookMs] : [])),
+    clear: () => {
+      asked = []
     },
     [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
   }
