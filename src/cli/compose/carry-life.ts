@@ -132,7 +132,7 @@ function isThere(name: string, draft: ServiceDraft, key: string, at: Tree['at'])
   const known = [...facts.keys()].filter((one) => one !== draft.name)
   ledger.problem('E_COMPOSE_UNKNOWN_SERVICE', at, [...draft.spot.path, key], `there is no service ${name}`, {
     suggestion: nearest(name, known),
-    allowed: known.join(', '),
+    ...(known.length === 0 ? {} : { allowed: known.join(', ') }),
   })
   return false
 }

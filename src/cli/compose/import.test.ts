@@ -166,6 +166,27 @@ test('paths are written from the folder that the config stands in', async (t) =>
   assert.deepEqual(answer.notes, [])
 })
 
+test('what only the config refuses is listed with the line that it came from, and the rest loads', async (t) => {
+  const directory = folder(t)
+  place(directory, {
+    'compose.yaml': `services:
+  a: { image: x, ports: ["80:80"] }
+  b:
+    image: y
+    cpus: 0.001
+    ports: ["80:80"]
+  Bad_Image:
+    image: "Bad Image"
+`,
+  })
+  const { notes, text } = await imported(directory)
+  assert.deepEqual(
+    notes.map(({ at, path }) => `${at?.line} ${path}`),
+    ['5 services.b.cpu', '6 services.b.route', '8 services.bad-image', '8 services.bad-image', '8 services.bad-image.image'],
+  )
+  assert.ok(!text.includes('bad-image'))
+})
+
 test('a secret in a command is told of, and its default stays out of the config', async (t) => {
   const directory = folder(t)
   place(directory, { 'compose.yaml': 'services: { web: { image: a, command: "serve --password ${DB_PASSWORD:-hunter2}" } }\n' })

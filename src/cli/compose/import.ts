@@ -9,6 +9,7 @@ import { literal, onOneLine } from '../proposal/literal.ts'
 import { renderConfig } from '../proposal/render-config.ts'
 import { type Proposed, settle } from '../proposal/settle.ts'
 import type { Note } from './ledger.ts'
+import type { Place } from './tree.ts'
 import { readCompose, type ReadOptions } from './read.ts'
 
 export interface ImportOptions extends ReadOptions {
@@ -27,13 +28,17 @@ export async function importFiles(options: ImportOptions): Promise<Imported> {
   if (!reading.ok) return reading
   const folder = dirname(resolve(options.cwd, options.files[0]!))
   const services = reading.services.map((service) => ({ ...service, written: moved(service.written, folder, options.directory) }))
-  const { name, notes, anchors } = reading
+  const { name, notes, anchors, placeOf } = reading
   const machine = { hostMemoryBytes: options.hostMemoryBytes, isRoot: options.isRoot }
   const settled = settle({ name, services, notes: [], ...machine }, options.directory)
   const origin = options.files.map((file) => basename(file)).join(' and ')
   const dotenv = reading.usesDotenv ? dotted(relative(options.directory, resolve(folder, '.env'))) : null
   const text = renderConfig({ name: settled.name, services: settled.services, origin, dotenv, anchors })
-  const all = [...withoutDoubles(notes), ...settled.services.flatMap(refusedNotes), ...settled.dropped.flatMap(droppedNotes)]
+  const all = [
+    ...withoutDoubles(notes),
+    ...settled.services.flatMap((service) => refusedNotes(service, placeOf)),
+    ...settled.dropped.flatMap((service) => droppedNotes(service, placeOf)),
+  ]
   return { ok: true, text, serviceCount: settled.services.length, notes: all.toSorted(byPlace) }
 }
 
@@ -74,32 +79,34 @@ function moved(written: Readonly<Record<string, unknown>>, from: string, to: str
   }
 }
 
-function refusedNotes({ name, refused, notes }: Proposed): readonly Note[] {
+type PlaceOf = (service: string, key: string) => Place | null
+
+function refusedNotes({ name, origin, refused, notes }: Proposed, placeOf: PlaceOf): readonly Note[] {
+  const at = (where: string): Place | null => placeOf(origin, where.split('.', 1)[0]!)
   const renamed = notes.map((message): Note => ({
-    at: null,
+    at: at(''),
     path: `services.${name}`,
     message,
     instead: 'use the new name where others speak to it',
   }))
-  return [
-    ...renamed,
-    ...refused.map(({ where, value, message }): Note => ({
-      at: null,
-      path: `services.${name}.${where}`,
-      message: `${literal(value, onOneLine)}: ${message}`,
-      instead: 'docs/reference/config.md says what is accepted',
-    })),
-  ]
+  const others = refused.map(({ where, value, message }): Note => ({
+    at: at(where),
+    path: `services.${name}.${where}`,
+    message: `${literal(value, onOneLine)}: ${message}`,
+    instead: 'docs/reference/config.md says what is accepted',
+  }))
+  return [...renamed, ...others]
 }
 
-function droppedNotes(service: Proposed): readonly Note[] {
+function droppedNotes(service: Proposed, placeOf: PlaceOf): readonly Note[] {
+  const at = placeOf(service.origin, '')
   const note: Note = {
-    at: null,
+    at,
     path: `services.${service.name}`,
     message: 'it is left out: what it runs cannot be said',
     instead: 'write it by hand',
   }
-  return [note, ...refusedNotes(service)]
+  return [note, ...refusedNotes(service, placeOf)]
 }
 
 function byPlace(left: Note, right: Note): number {

@@ -19,7 +19,7 @@ import { type LoadedCompose, loadCompose, type LoadOptions, readText } from './l
 import { asMapping } from './merge.ts'
 import { Secrets } from './secret-names.ts'
 import { type Facts, type ProjectContext, ServiceDraft } from './service.ts'
-import { get, isNothing, type Mapping, textOf, type Tree } from './tree.ts'
+import { get, isNothing, type Mapping, type Place, textOf, type Tree } from './tree.ts'
 import { noteRest, noteTopLevel } from './uncarried.ts'
 
 export interface ReadOptions extends LoadOptions {
@@ -37,6 +37,8 @@ export type ComposeReading =
       readonly usesDotenv: boolean
       /** What people called the things that they share, each with its keys. */
       readonly anchors: ReadonlyMap<string, readonly string[]>
+      /** Where the files say what became a key of a service's config: the key that it was made of, else the service. */
+      readonly placeOf: (service: string, key: string) => Place | null
     }
   | { readonly ok: false; readonly problems: readonly LocatedProblem[] }
 
@@ -59,6 +61,7 @@ export async function readCompose(options: ReadOptions): Promise<ComposeReading>
     notes: ledger.notes,
     usesDotenv: usesDotenv(),
     anchors: ledger.anchors,
+    placeOf: (service, key) => placeIn(services.enabled.get(service), key),
   }
 }
 
@@ -174,6 +177,34 @@ async function carryService(name: string, service: Mapping, context: ProjectCont
   }
   noteRest(draft)
   return { name, source: basename(service.at.file), written: ordered(draft.written), notes: [], remarks: draft.remarks }
+}
+
+/** What the keys of a config were made of, where they have other names in Compose. */
+const origins: Readonly<Record<string, readonly string[]>> = {
+  image: ['build', 'image'],
+  directory: ['working_dir'],
+  replicas: ['deploy', 'scale'],
+  network: ['network_mode'],
+  containerPort: ['ports', 'expose'],
+  port: ['ports', 'expose'],
+  route: ['ports'],
+  after: ['depends_on', 'links'],
+  health: ['healthcheck'],
+  cpu: ['cpus', 'deploy'],
+  memory: ['mem_limit', 'deploy'],
+  pids: ['pids_limit', 'deploy'],
+  readOnly: ['read_only'],
+  capabilities: ['cap_add', 'cap_drop'],
+  stop: ['stop_grace_period', 'stop_signal'],
+  restart: ['restart', 'deploy'],
+  update: ['deploy'],
+  logs: ['logging'],
+}
+
+function placeIn(service: Mapping | undefined, key: string): Place | null {
+  const names = [...(origins[key] ?? []), key]
+  const name = names.find((one) => service?.entries.has(one))
+  return name === undefined ? (service?.at ?? null) : service!.entries.get(name)!.at
 }
 
 /** As a person would order them: what runs, how many, who reaches it, what it needs, how it is looked after. */

@@ -10,6 +10,8 @@ import type { Found } from './found.ts'
 
 export interface Proposed {
   readonly name: string
+  /** As its source calls it. */
+  readonly origin: string
   readonly source: string
   readonly written: Readonly<Record<string, unknown>>
   readonly notes: readonly string[]
@@ -51,6 +53,7 @@ function withValidNames(found: Found): readonly Proposed[] {
   }
   return found.services.map(({ name, source, written, notes, remarks }) => ({
     name: names.get(name)!,
+    origin: name,
     source,
     written: written['after'] === undefined ? written : { ...written, after: renamed(written['after'], names) },
     notes: names.get(name) === name ? notes : [...notes, `it was called ${name}`],
