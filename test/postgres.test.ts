@@ -6,6 +6,7 @@ import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fixtures, type Machine, type Services } from './daemon-harness.ts'
+import { until } from './processes.ts'
 import { epochsSeen, onMachine } from './scene.ts'
 
 const [psql] = globSync('/usr/lib/postgresql/*/bin/psql')
@@ -25,9 +26,14 @@ export const postgres = (environment: Record<string, string> = {}): Services => 
   },
 })
 
+/** It opens its port before it has recovered: the probe by TCP knows nothing of that, so the one who asks waits. */
 async function ask(machine: Machine, sql: string): Promise<string> {
   const { port } = await machine.instance('db/0')
-  const run = spawnSync(psql ?? '', ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-Atc', sql], { encoding: 'utf8' })
+  const words = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-Atc', sql]
+  const run = await until('PostgreSQL has started up', 10_000, () => {
+    const answer = spawnSync(psql ?? '', words, { encoding: 'utf8' })
+    return answer.stderr.includes('starting up') ? null : answer
+  })
   assert.equal(run.status, 0, run.stderr)
   return run.stdout.trim()
 }
