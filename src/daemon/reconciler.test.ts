@@ -91,3 +91,15 @@ test('what cannot be written down is not started, and is when there is space aga
   assert.deepEqual([[...kernel.epochs.keys()], world.condition], [['worker/0'], null])
   await reconciler.close()
 })
+
+test('what was assigned by a revision that failed while it was written down is not started on the way back', async () => {
+  const { promise: written, resolve: write } = Promise.withResolvers<void>()
+  const { world, kernel, reconciler } = open(() => written)
+  reconciler.begin()
+  await someTurns()
+  world.target = null
+  write()
+  await someTurns()
+  assert.deepEqual([...kernel.epochs], [])
+  await reconciler.close()
+})

@@ -251,7 +251,7 @@ export class Reconciler {
     const views = this.#world.views()
     for (const shell of this.#world.shells.values()) {
       const { goal, gate } = shell.slot
-      if (goal.kind !== 'run') continue
+      if (goal.kind !== 'run' || this.#isTakenBack(goal.spec)) continue
       const next = this.#gateOf(goal.spec.service, views)
       if (next.open !== gate.open || next.because !== gate.because) shell.dispatch({ kind: 'gate', ...next })
     }
@@ -260,6 +260,14 @@ export class Reconciler {
   #gateOf(service: Service, views: ServiceViews): Gate {
     if (service.name !== balancerName || this.#world.traffic?.isPrepared === true) return startGate(service, views)
     return { open: false, because: 'waits for its first table' }
+  }
+
+  /**
+   * The goal is of a revision that failed while the assignment was being written down. What it comes after is looked up in the revision
+   * that holds now, where nothing may stand in its way: it would start out of order for the moment until it is retired.
+   */
+  #isTakenBack(spec: InstanceSpec): boolean {
+    return spec.revision > (this.#world.target?.number ?? 0) && this.#world.unrecorded.size === 0
   }
 
   #settle(slot: SlotId, epoch: Epoch, outcome: Outcome | null): void {

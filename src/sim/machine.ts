@@ -38,6 +38,8 @@ export class SimulatedMachine {
   readonly files: Map<string, string> = new Map()
   #store: Store = createMemoryStore()
   #life: Life | null = null
+  /** How long every answer to a probe takes. */
+  probeMs = 0
   /** Probability of death at each await. */
   deathRate = 0
   /** Called between any two moments: for what must hold at all times. */
@@ -192,6 +194,7 @@ export class SimulatedMachine {
           },
           probe: async (_check, port) => {
             await pass()
+            if (this.probeMs > 0) await new Promise<void>((resolve) => clock.after(this.probeMs, resolve))
             const asked = this.kernel.running().find(({ order }) => order.environment['PORT'] === String(port))
             return asked === undefined || asked.isSick ? { ok: false, detail: 'no answer' } : { ok: true, detail: '200' }
           },

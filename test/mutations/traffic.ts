@@ -47,14 +47,6 @@ export const trafficMutations: readonly Mutation[] = [
     caughtBy: { file: histories, test: rollingUpdate },
   },
   {
-    name: 'table-before-adoption',
-    rule: 'a new daemon takes nobody out of use before it knows what runs',
-    file: 'src/daemon/traffic.ts',
-    find: `if (!this.#hasBegun || this.#isLooking`,
-    replace: `if (this.#isLooking`,
-    caughtBy: { file: histories, test: newDaemon },
-  },
-  {
     name: 'unproven-is-unready',
     rule: 'a new daemon takes nobody out of use before it has probed',
     file: 'src/daemon/carriers.ts',
