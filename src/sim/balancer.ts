@@ -7,6 +7,7 @@
 import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { RoutingTable, Upstream } from '../core/balance/table.ts'
 import { upstreamId } from '../core/balance/table.ts'
+import type { Epoch, SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import type { Balancer, BalancerObservation, UpstreamCounters } from '../ports/balancer.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -32,6 +33,8 @@ export class SimulatedBalancer {
   failing: string | null = null
   /** The port that a stranger holds. */
   takenPort: number | null = null
+  /** For how long the daemon that lives has let an instance drain. */
+  drainedForMs: (slot: SlotId, epoch: Epoch) => number = () => 0
 
   constructor(kernel: SimulatedKernel) {
     this.#kernel = kernel
@@ -151,7 +154,10 @@ export class SimulatedBalancer {
       upstream === undefined
         ? (process.busyUntilMs.get(upstreamId(slot, epoch)) ?? 0) > this.#kernel.clock.now()
         : this.#underWay(process, upstream)
-    if (isBusy) this.#kernel.violations.push(`${slot} was asked to end with requests under way (${upstream?.state ?? 'dropped'})`)
+    // A balancer that answers nobody cannot say that it has finished: then only the limit ends a drain, and it must have been waited for.
+    const isLimitOver = process.instance.isSick && this.drainedForMs(slot, epoch) >= service.update.drainMs
+    if (isBusy && !isLimitOver)
+      this.#kernel.violations.push(`${slot} was asked to end with requests under way (${upstream?.state ?? 'dropped'})`)
   }
 }
 

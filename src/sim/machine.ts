@@ -9,6 +9,7 @@ import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
+import { drainingShells } from '../daemon/carriers.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -49,6 +50,8 @@ export class SimulatedMachine {
     this.random = new SeededRandom(seed)
     this.kernel = new SimulatedKernel(this.clock, this.random)
     this.balancer = new SimulatedBalancer(this.kernel)
+    this.balancer.drainedForMs = (slot, epoch) =>
+      this.clock.now() - (this.#life?.drains.get(`${slot} ${epoch}`) ?? this.clock.now())
   }
 
   get daemon(): Daemon | null {
@@ -136,9 +139,18 @@ export class SimulatedMachine {
   async #turn(isReached: () => boolean, endMs: number): Promise<void> {
     for (;;) {
       await turnOfTheLoop()
+      this.#noteDrains()
       this.watch()
       if (isReached()) return
       if (!this.clock.turn(endMs)) return
+    }
+  }
+
+  #noteDrains(): void {
+    const { daemon, drains } = this.#life ?? new Life()
+    for (const { shell, epoch } of daemon === null ? [] : drainingShells(daemon.world)) {
+      const drain = `${shell.id} ${epoch}`
+      if (!drains.has(drain)) drains.set(drain, this.clock.now())
     }
   }
 
@@ -270,6 +282,8 @@ export class SimulatedMachine {
 class Life {
   daemon: Daemon | null = null
   isDead = false
+  /** By instance: when this daemon began to let it drain. */
+  readonly drains: Map<string, number> = new Map()
 }
 
 /** Nothing moves, and nothing is missing. */

@@ -257,6 +257,32 @@ test('a balancer that hangs is found out and begun anew, also while nothing chan
   assertTableIsWorld(machine)
 })
 
+test('under a balancer that hangs, who leaves has all the time that a drain may take, and not more', async () => {
+  const machine = new SimulatedMachine(11)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 2)])
+  const hung = machine.kernel.running().find(({ order }) => order.slot === balancerSlot)
+  assert.ok(hung)
+  Object.assign(hung, { isSick: true, wasSick: true })
+  const askedAtMs: number[] = []
+  const witness = machine.kernel.onAskedToEnd
+  machine.kernel.onAskedToEnd = (instance) => {
+    if (instance.order.slot !== balancerSlot) askedAtMs.push(machine.clock.now())
+    witness(instance)
+  }
+  const fromMs = machine.clock.now()
+  assert.equal(await machine.ask({ kind: 'scale', service: 'web', replicas: 1 }), null)
+  await machine.run(60_000)
+  const { drainMs } = web('serve v1', 2).update
+  assert.deepEqual(
+    askedAtMs.map((ms) => Math.floor((ms - fromMs) / 100)),
+    [drainMs / 100],
+  )
+  assert.deepEqual(machine.kernel.violations, [])
+  assert.equal(machine.balancer.serving('web').length, 1)
+  assertTableIsWorld(machine)
+})
+
 test('the trouble of the world before is not held against the operation that mends it', async () => {
   const machine = new SimulatedMachine(10)
   machine.kernel.isCalm = true

@@ -28,6 +28,17 @@ export const trafficMutations: readonly Mutation[] = [
     },
   },
   {
+    name: 'half-a-drain',
+    rule: 'where no balancer says that it has finished, an instance has all the time that a drain may take',
+    file: 'src/core/instance/ending.ts',
+    find: `untilMs: why.nowMs + update.drainMs`,
+    replace: `untilMs: why.nowMs + update.drainMs / 2`,
+    caughtBy: {
+      file: histories,
+      test: 'under a balancer that hangs, who leaves has all the time that a drain may take, and not more',
+    },
+  },
+  {
     name: 'the-hanging-drain-too',
     rule: 'what is ended for a fault of its own is ended at once',
     file: 'src/core/instance/ending.ts',
