@@ -10,6 +10,7 @@ import type { Route, Service } from '../core/model/service.ts'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Store } from '../ports/store.ts'
 import { SimulatedMachine, aService, anImage } from './machine.ts'
+import { watchTicks } from './ticks.ts'
 
 /** What a person may be told; anything else is a bug. */
 const refusals: ReadonlySet<string | null> = new Set([
@@ -103,7 +104,8 @@ class History {
     if (programs.length !== expected) this.complaints.push(`${programs.length} run, ${expected} should: ${this.#picture()}`)
     await this.#machine.run(3000)
     this.#compareRoutes()
-    await this.#seeTicks()
+    const { complaint } = await watchTicks(this.#machine, { service: asServiceName('tick'), everyMs: 2000, forMs: 30_000 })
+    if (complaint !== null) this.complaints.push(complaint)
     const before = this.#running()
     this.#machine.killDaemon()
     await this.#machine.settle(60_000)
@@ -118,18 +120,6 @@ class History {
     const upstreams = this.#machine.balancer.table?.pools.flatMap((pool) => pool.upstreams) ?? []
     const routed = upstreams.map(({ id, state }) => `${id} ${state}`).toSorted()
     if (routed.join() !== wanted.join()) this.complaints.push(`routed: ${routed.join(', ')}, running: ${wanted.join(', ')}`)
-  }
-
-  /** The schedule is not silent, whatever its clock has been through: each tick of half a minute has its run, or has been skipped by its policy. */
-  async #seeTicks(): Promise<void> {
-    const { kernel } = this.#machine
-    const before = kernel.runsBegun.size
-    await this.#machine.run(30_000)
-    const count = kernel.runsBegun.size - before
-    if (count < 5 || count > 22)
-      this.complaints.push(
-        `${count} runs began in 30 s: ${JSON.stringify(this.#machine.daemon?.clockwork.books.get(asServiceName('tick'))?.ledger)}`,
-      )
   }
 
   #note(answer: string | null): void {

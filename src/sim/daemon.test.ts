@@ -6,6 +6,7 @@ import type { SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { runHistory } from './chaos.ts'
 import { SimulatedMachine, aService } from './machine.ts'
+import { watchTicks } from './ticks.ts'
 
 const job = (command: string): Service => aService('migrate', command, { scale: { kind: 'job' } })
 const after = (service: string, condition: 'started' | 'healthy' | 'completed'): Pick<Service, 'after'> => ({
@@ -159,8 +160,39 @@ test('a slow adoption fills no place twice', async () => {
   }
 })
 
+test('ticks that waited begin beside those that come: more runs than ticks, each once', async () => {
+  const machine = calmMachine(9)
+  const tick = (command: string): Service =>
+    aService('tick', command, {
+      scale: {
+        kind: 'schedule',
+        schedule: {
+          cron: '*/2 * * * * *',
+          timezone: 'Europe/Berlin',
+          missed: 'skip',
+          overlap: 'queue',
+          timeoutMs: 60_000,
+          retries: 0,
+          retryLost: false,
+          keep: 2,
+        },
+      },
+    })
+  await up(machine, [tick('deaf v1')])
+  await machine.run(20_000)
+  // The one that goes on for ever is ended by its timeout, and those that waited for it begin by the revision that is in force now.
+  await up(machine, [tick('fail v2')])
+  await machine.runUntil(() => machine.kernel.runsBegun.size > 1, 60_000)
+  const { begun, complaint } = await watchTicks(machine, { service: asServiceName('tick'), everyMs: 2000, forMs: 30_000 })
+  assert.equal(complaint, null)
+  assert.ok(begun > 22, `${begun} began`)
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
 test('whatever people ask for and whatever fails: never twice, and always back up', async () => {
-  for (let seed = 1; seed <= 40; seed += 1) {
+  const seeds = Array.from({ length: 40 }, (_, index) => index + 1)
+  // In the last two a balancer hangs for longer than a drain may take.
+  for (const seed of [...seeds, 293, 767]) {
     const complaints = await runHistory(seed)
     assert.deepEqual(complaints, [], `seed ${seed}`)
   }

@@ -4,6 +4,7 @@ import type { Mutation } from './mutation.ts'
 
 const rules = 'src/core/clockwork/clockwork.test.ts'
 const daemon = 'src/daemon/clockwork.test.ts'
+const histories = 'src/sim/daemon.test.ts'
 
 export const scheduleMutations: readonly Mutation[] = [
   {
@@ -13,6 +14,14 @@ export const scheduleMutations: readonly Mutation[] = [
     find: `covered: cover(ledger.covered, tickMs, ticks)`,
     replace: `covered: ledger.covered`,
     caughtBy: { file: rules, test: 'a clock that was years ahead for an hour silences nothing when it is put right' },
+  },
+  {
+    name: 'tick-is-left-out',
+    rule: 'each tick has its run or is skipped by its policy, and none passes in silence',
+    file: 'src/core/clockwork/due.ts',
+    find: `for (const tickMs of punctual) next =`,
+    replace: `for (const tickMs of punctual.filter((at) => at % 4000 === 0)) next =`,
+    caughtBy: { file: histories, test: 'ticks that waited begin beside those that come: more runs than ticks, each once' },
   },
   {
     name: 'clock-set-back-silences',
