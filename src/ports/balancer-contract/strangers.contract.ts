@@ -1,0 +1,157 @@
+/** Of the balancer's contract: malformed, ambiguous, endless and slow clients. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { assertRefused, openBed, rawExchange, simple, statusOf, type MakeBalancer } from '../../../test/support/balancer-bed.ts'
+import { until } from '../../../test/processes.ts'
+import { get } from './ask.contract.ts'
+
+export function strangers(make: MakeBalancer): void {
+  const limits = { headerBytes: 8192, bodyBytes: 10_000, headerTimeoutMs: 1500, idleTimeoutMs: 2500 }
+
+  it('what is malformed, too large or too slow gets the right answer, and nothing of it reaches an upstream', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    await bed.start(simple(port, [upstream.upstream], { limits }))
+    const send = (text: string): Promise<string> => rawExchange(port, text, { limitMs: 8000 })
+    const host = 'Host: a.test\r\n'
+    assertRefused(await send('NONSENSE\r\n\r\n'), [400], 'no request line')
+    assertRefused(await send(`GET / HTTP/9.9\r\n${host}\r\n`), [400, 505], 'an unknown version')
+    assertRefused(await send(`GE T / HTTP/1.1\r\n${host}\r\n`), [400], 'a space in the method')
+    assertRefused(await send(`GET / HTTP/1.1\r\n\r\n`), [400], 'no host')
+    assertRefused(await send(`GET / HTTP/1.1\r\n${host}Host: b.test\r\n\r\n`), [400], 'two hosts')
+    assertRefused(await send(`GET / HTTP/1.1\r\n${host}Bad Name: x\r\n\r\n`), [400], 'a space in a name')
+    assertRefused(await send(`GET / HTTP/1.1\r\n${host}X: a\0b\r\n\r\n`), [400], 'a NUL in a value')
+    assertRefused(await send(`CONNECT b.test:443 HTTP/1.1\r\n${host}\r\n`), [400, 404, 405, 501], 'CONNECT')
+    assertRefused(
+      await send(`GET / HTTP/1.1\r\n${host}${'X-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(300)}\r\n`),
+      [400, 431],
+      'very many headers',
+    )
+    assertRefused(await send(`GET / HTTP/1.1\r\n${host}X: ${'a'.repeat(9000)}\r\n\r\n`), [431], 'a header a little too large')
+    assertRefused(await send(`GET / HTTP/1.1\r\n${host}X: ${'a'.repeat(200_000)}\r\n\r\n`), [400, 431], 'a header much too large')
+    assertRefused(await send(`GET /${'a'.repeat(9000)} HTTP/1.1\r\n${host}\r\n`), [414, 431], 'a URL too large')
+    assertRefused(await send(`POST / HTTP/1.1\r\n${host}Content-Length: 10001\r\n\r\n`), [413], 'a body too large')
+    assertRefused(
+      await send(
+        `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n${'3e8\r\n'.concat('a'.repeat(1000), '\r\n').repeat(11)}0\r\n\r\n`,
+      ),
+      [411, 413],
+      'a chunked body too large',
+    )
+    assertRefused(await send(`GET / HTTP/1.1\r\n${host}`), [408], 'a header that never ends')
+    assert.deepEqual(upstream.executed, [])
+    assert.equal(statusOf(await get(port)), 200)
+    const { refused, connections } = await bed.balancer.observe()
+    assert.ok(refused >= 12, `${refused} refused`)
+    assert.ok(connections <= 1, `${connections} connections`)
+  })
+
+  it('a request that could be read in two ways is refused, and what hides in it is never executed', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    await bed.start(simple(port, [upstream.upstream]))
+    const hidden = 'GET /hidden HTTP/1.1\r\nHost: a.test\r\n\r\n'
+    const post = (headers: string, body: string): Promise<string> =>
+      rawExchange(port, `POST /outer HTTP/1.1\r\nHost: a.test\r\n${headers}\r\n${body}`, { limitMs: 1500 })
+    const refusedOnes: Record<string, readonly [string, string]> = {
+      'two lengths': [`Content-Length: 0\r\nContent-Length: ${hidden.length}\r\n`, hidden],
+      'two lengths in one line': [`Content-Length: 0, ${hidden.length}\r\n`, hidden],
+      'a length that is no number': ['Content-Length: 0x10\r\n', hidden],
+      'a length with a sign': ['Content-Length: +0\r\n', hidden],
+      'an unknown coding': ['Transfer-Encoding: xchunked\r\n', `0\r\n\r\n${hidden}`],
+      'a coding twice': ['Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', `0\r\n\r\n${hidden}`],
+      'a chunk size that is no number': ['Transfer-Encoding: chunked\r\n', `zz\r\n\r\n${hidden}`],
+      'a space before the colon': ['Transfer-Encoding : chunked\r\n', `0\r\n\r\n${hidden}`],
+    }
+    for (const [what, [headers, body]] of Object.entries(refusedOnes)) {
+      const answer = await post(headers, body)
+      assert.equal((answer.match(/HTTP\/1\.1 \d/g) ?? []).length <= 1, true, `${what}: ${answer}`)
+      // Nothing at all is an answer too: the connection was closed.
+      if (answer !== '') assertRefused(answer, [400, 411, 413, 501, 502], what)
+    }
+    // RFC 9112, 6.1 and 6.3: refused, or read by its chunks alone and the connection closed behind it.
+    for (const headers of [
+      'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n',
+      'Transfer-Encoding: chunked\r\nContent-Length: 60\r\n',
+    ]) {
+      const before = upstream.requests.length
+      const answer = await post(headers, `0\r\n\r\n${hidden}`)
+      assert.equal((answer.match(/HTTP\/1\.1 \d/g) ?? []).length, 1, answer)
+      assertRefused(answer, [200, 400], 'chunks with a length')
+      for (const seen of upstream.requests.slice(before)) assert.equal(seen.headers['content-length'], undefined)
+    }
+    assert.deepEqual(
+      upstream.executed.filter((url) => url === '/hidden'),
+      [],
+    )
+    // RFC 9112 leaves a choice here: refused, or made one well-formed request.
+    const folded = await rawExchange(
+      port,
+      'GET /folded HTTP/1.1\r\nHost: a.test\r\nX-A: one\r\n two\r\nConnection: close\r\n\r\n',
+    )
+    assert.ok([200, 400].includes(statusOf(folded)))
+    if (statusOf(folded) === 200) assert.match(String(upstream.requests.at(-1)?.headers['x-a']), /^one\s+two$/)
+    const bare = await rawExchange(port, 'GET /bare HTTP/1.1\nHost: a.test\nConnection: close\n\n')
+    assert.ok([200, 400].includes(statusOf(bare)))
+  })
+
+  it('a connection beyond the limit is not served before another ends: it waits, or is let go', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    await bed.start(simple(port, [upstream.upstream], { limits: { connections: 3 } }))
+    const idle = await Promise.all(
+      [1, 2, 3].map(async () => {
+        const socket = connect(port, '127.0.0.1')
+        socket.on('error', () => undefined)
+        const answered = once(socket, 'data')
+        socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+        await answered
+        return socket
+      }),
+    )
+    const waiting = get(port)
+    const early = await Promise.race([waiting, sleep(300).then(() => null)])
+    assert.ok(early === null || early === '' || statusOf(early) === 503, String(early))
+    idle[0]?.destroy()
+    // One that was let go comes again.
+    await until('it is served', 5000, async () => statusOf(await (early === null ? waiting : get(port))) === 200)
+    for (const socket of idle) socket.destroy()
+  })
+
+  it('slow ones do not keep others waiting: headers by the byte, bodies that stop, answers that nobody reads', async () => {
+    await using bed = openBed(make)
+    const port = await bed.freePort()
+    const large = Buffer.alloc(8 * 2 ** 20, 'x')
+    const upstream = await bed.serve((request, response) => void response.end(request.url === '/large' ? large : 'ok'))
+    await bed.start(simple(port, [upstream.upstream], { limits }))
+    const stopped = rawExchange(port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc', { limitMs: 10_000 })
+    const byteByByte = drip(port, 'GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ')
+    const deaf = connect(port, '127.0.0.1')
+    deaf.on('error', () => undefined)
+    deaf.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
+    deaf.pause()
+    for (let time = 0; time < 20; time += 1) assert.equal(statusOf(await get(port)), 200)
+    assert.ok([0, 408].includes(statusOf(await byteByByte)), 'headers by the byte')
+    assert.ok([0, 400, 408, 502, 504].includes(statusOf(await stopped)), 'a body that stops')
+    await until('the reader that does not read is let go', 8000, async () => (await bed.balancer.observe()).connections === 0)
+    deaf.destroy()
+  })
+}
+
+/** Sends a byte ten times a second, for ever; resolves with what came when the other side has closed. */
+async function drip(port: number, beginning: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  let text = ''
+  socket.on('error', () => undefined)
+  socket.on('data', (chunk) => (text += chunk.toString()))
+  const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
+  socket.write(beginning)
+  const timer = setInterval(() => socket.write('a'), 100)
+  await closed
+  clearInterval(timer)
+  return text
+}
