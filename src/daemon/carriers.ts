@@ -2,7 +2,7 @@
 
 import type { Carrier, RoutedService } from '../core/balance/make-table.ts'
 import { upstreamId } from '../core/balance/table.ts'
-import { startupDecider } from '../core/instance/health.ts'
+import { hasAnswered, hasProbes } from '../core/instance/health.ts'
 import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import type { TrafficRecord } from './records.ts'
@@ -49,9 +49,7 @@ export function isPresumed(shell: SlotShell, record: TrafficRecord): boolean {
   const at = shell.slot.occupancy
   if (at.kind !== 'live' || at.health.isUp || !record.active.includes(upstreamId(shell.id, at.epoch))) return false
   const { health } = at.spec.service
-  const decider = startupDecider(health)
-  if (decider === null) return true
-  return (at.health.probes[decider]?.failuresInARow ?? 0) < (health[decider]?.retries ?? 1)
+  return !hasProbes(health) || !hasAnswered(health, at.health)
 }
 
 /** What waits for the balancer's word before it is asked to stop. */

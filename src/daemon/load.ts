@@ -146,6 +146,7 @@ async function report(
 ): Promise<void> {
   const { epoch } = occupant
   if (occupant.state === 'running') {
+    tools.world.adopted.set(shell.id, epoch)
     shell.dispatch({
       kind: 'found',
       epoch,

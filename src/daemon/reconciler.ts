@@ -53,6 +53,7 @@ export class Reconciler {
   #isClosed = false
   #isStoreLost = false
   #unsettled = new Map<SlotId, SlotRecord>()
+  #unproven: ReadonlySet<ServiceName> = new Set()
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
@@ -127,6 +128,7 @@ export class Reconciler {
 
   async #lookOnce(): Promise<void> {
     const views = this.#world.views()
+    this.#unproven = this.#world.unprovenServices()
     const changes = [...views.values()].flatMap((view) => this.#changesOf(view, views))
     if (changes.length > 0 || this.#unsettled.size > 0) await this.#commit(changes)
     for (const { record, spec } of changes) this.#act(record, spec)
@@ -143,6 +145,8 @@ export class Reconciler {
   #rollout(view: ServiceView, views: ServiceViews): readonly Move[] {
     const isStopped = this.#world.stoppedByHand.has(view.name)
     if (this.#world.target === null && this.#world.unrecorded.size > 0) return []
+    // Who is given up first is a question of who is ready: for whom that is not known yet, the answer comes within a few probes.
+    if (view.wanted !== null && this.#unproven.has(view.name)) return []
     const moves = planRollout({
       wanted: view.wanted,
       because: isStopped

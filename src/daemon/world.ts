@@ -5,6 +5,7 @@
  */
 
 import { balancerName } from '../core/balance/balancer-service.ts'
+import { hasAnswered } from '../core/instance/health.ts'
 import type { Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { asRevisionNumber, isRunSlot, parseSlotId } from '../core/model/id.ts'
@@ -42,6 +43,8 @@ export class World {
   readonly lastEpochs: Map<SlotId, Epoch> = new Map()
   /** Slots that run though the database has never heard of any revision: left alone until an operation says what should be. */
   readonly unrecorded: Set<SlotId> = new Set()
+  /** By slot: the epoch that this daemon found running, until its probes have answered. Before that nobody knows anything of it. */
+  readonly adopted: Map<SlotId, Epoch> = new Map()
   /** The largest revision number that anything mentions. */
   lastRevision: number = 0
   /** Why the daemon cannot do its work fully, for `status`: "the disk is full". */
@@ -217,6 +220,18 @@ export class World {
       isReady: isRight && this.isInUse(shell),
       isDone: outcome?.kind === 'completed' && outcome.identity === goalIdentity,
     }
+  }
+
+  /** Services with an instance that may be of use or not, and only a probe that is under way can tell. */
+  unprovenServices(): ReadonlySet<ServiceName> {
+    const unproven = new Set<ServiceName>()
+    for (const [id, epoch] of this.adopted) {
+      const at = this.shells.get(id)?.slot.occupancy
+      const isOpen = at?.kind === 'live' && at.epoch === epoch && !hasAnswered(at.spec.service.health, at.health)
+      if (isOpen) unproven.add(parseSlotId(id).service)
+      else this.adopted.delete(id)
+    }
+    return unproven
   }
 
   /** Ready means: proven, and where it has routes, served by the balancer (decision 15). */

@@ -64,6 +64,13 @@ export function startupDecider(health: Health): ProbeName | null {
   return probeNames.find((name) => health[name] !== null) ?? null
 }
 
+/** Whether the probes have said anything that counts: a success, or so many failures that it is not just one that got lost. */
+export function hasAnswered(health: Health, watch: HealthWatch): boolean {
+  const decider = startupDecider(health)
+  if (watch.isUp || decider === null) return true
+  return (watch.probes[decider]?.failuresInARow ?? 0) >= (health[decider]?.retries ?? 1)
+}
+
 /** Probes that are due now; one order serves readiness and liveness where they check the same thing at the same time. */
 export function dueProbes(health: Health, watch: HealthWatch, nowMs: number): readonly ProbeOrder[] {
   const due = activeProbes(health, watch).filter((name) => {
