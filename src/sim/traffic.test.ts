@@ -165,6 +165,25 @@ test('a new daemon takes nobody out of use before it has probed, and adopts the 
   )
 })
 
+test('an instance that got its route while it ran keeps it under the next daemon', async () => {
+  const machine = new SimulatedMachine(12)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 2, { routes: [] })])
+  const pids = machine.kernel.running().map(({ pid }) => pid)
+  await up(machine, [web('serve v1', 2)])
+  let fewest = 2
+  machine.watch = () => {
+    fewest = Math.min(fewest, machine.balancer.serving('web').length)
+  }
+  machine.killDaemon()
+  assert.ok(await machine.settle(60_000))
+  await machine.run(5000)
+  assert.equal(fewest, 2)
+  const isOld = ({ pid }: { readonly pid: number }): boolean => pids.includes(pid)
+  assert.equal(machine.kernel.running().filter(isOld).length, 2, 'it began anew for its route')
+  assertTableIsWorld(machine)
+})
+
 test('a route whose port a stranger has fails the operation by name, and the world before it is in force again', async () => {
   const machine = new SimulatedMachine(6)
   machine.kernel.isCalm = true

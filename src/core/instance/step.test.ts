@@ -168,6 +168,23 @@ test('new policies reach a running instance without touching it', () => {
   assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [{ kind: 'signal', epoch: bench.epoch, signal: 'SIGINT' }])
 })
 
+test('new policies reach an instance that is just being started', () => {
+  const bench = new Bench()
+  bench.send(openGate)
+  bench.send({ kind: 'goal', goal: run(spec({ stop: { signal: 'SIGINT', gracePeriodMs: 1 } })) })
+  bench.start()
+  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [{ kind: 'signal', epoch: bench.epoch, signal: 'SIGINT' }])
+})
+
+test('what is adopted lives by the policies that hold now, not by those that it was started with', () => {
+  const fresh = { stop: { signal: 'SIGINT', gracePeriodMs: 1 }, health: probed } as const
+  const bench = new Bench(run(spec(fresh)))
+  bench.send({ kind: 'found', epoch: asEpoch(7), pid: 9, startedAt: '', spec: spec() })
+  const at = bench.slot.occupancy
+  assert.ok(at.kind === 'live' && !at.health.isUp, 'without the probes that it has now it counts as proven')
+  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [{ kind: 'signal', epoch: bench.epoch, signal: 'SIGINT' }])
+})
+
 test('a slot that shall rest stays vacant after the end of its instance', () => {
   const bench = new Bench()
   bench.start()

@@ -106,6 +106,7 @@ function takeGoal(slot: Slot, goal: Slot['goal']): Slot {
 
 /** Probes and policies of the same process change under way; only new probes begin from nothing. */
 function withFreshPolicies(occupancy: Slot['occupancy'], spec: InstanceSpec): Slot['occupancy'] {
+  if (occupancy.kind === 'starting') return occupancy.spec.identity === spec.identity ? { ...occupancy, spec } : occupancy
   if (occupancy.kind !== 'live' || occupancy.spec.identity !== spec.identity) return occupancy
   return {
     ...occupancy,
@@ -115,7 +116,8 @@ function withFreshPolicies(occupancy: Slot['occupancy'], spec: InstanceSpec): Sl
 }
 
 function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, nowMs: number, actions: SlotAction[]): Slot {
-  const { epoch, pid, startedAt, spec } = event
+  const { epoch, pid, startedAt } = event
+  const spec = event.spec === null ? null : asOfNow(slot, event.spec)
   const lastEpoch = maxEpoch(slot.lastEpoch, epoch)
   if (spec === null) {
     const cause = 'nothing says what it is'
@@ -135,6 +137,11 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
   }
 }
 
+/** What it was started as tells what it is; how it is probed, routed and ended is a question of what holds now. */
+function asOfNow({ goal }: Slot, spec: InstanceSpec): InstanceSpec {
+  return goal.kind === 'run' && goal.spec.identity === spec.identity ? goal.spec : spec
+}
+
 /** The end of an instance whose daemon was away counts like any other; how long it had lived is not known, so: briefly. */
 function takeFoundEnded(
   slot: Slot,
@@ -142,7 +149,8 @@ function takeFoundEnded(
   nowMs: number,
   actions: SlotAction[],
 ): Slot {
-  const { epoch, spec, startedAt, exit, jitter } = event
+  const { epoch, startedAt, exit, jitter } = event
+  const spec = asOfNow(slot, event.spec)
   const health = beginWatch(spec.service.health, nowMs)
   const live: Live = { kind: 'live', epoch, spec, pid: 0, startedAt: startedAt ?? '', sinceMs: nowMs, health }
   const lastEpoch = maxEpoch(slot.lastEpoch, epoch)
