@@ -246,7 +246,8 @@ class ProcessRuntime implements Runtime {
     for (const life of this.#lives.values()) life.detach()
     this.#lives.clear()
     this.#emit = () => {}
-    this.#site.removeStateCgroup()
+    for (const path of this.#leftovers) this.#removeLimits(path)
+    this.#site.sweep()
   }
 
   /** The witness before a start: every earlier epoch of the slot is closed for good, or the slot is occupied. */

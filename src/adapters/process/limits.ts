@@ -65,6 +65,8 @@ export interface LimitCgroups {
   /** False when one of them could not be removed yet. */
   remove(path: string): boolean
   readonly available: readonly LimitName[]
+  /** The hierarchies in which they are made. */
+  readonly mounts: readonly string[]
 }
 
 /** `path` is relative to each mount: `daruma/<stateId>/<service>.<index>/<epoch>`. */
@@ -84,6 +86,7 @@ export function limitCgroups(mounts: CgroupMounts, isUsable: (mount: string) => 
 
   return {
     available: [...roots.keys()],
+    mounts: [...new Set([...roots.values()].map(({ mount }) => mount))],
     make(path, limits) {
       const joinFiles = new Set<string>()
       for (const version of [1, 2] as const) {

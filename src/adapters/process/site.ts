@@ -3,7 +3,7 @@
  * `web.0` and an epoch by its number, so that either can be read without the other after one of them was lost or restored.
  */
 
-import { rmdirSync } from 'node:fs'
+import { existsSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
@@ -70,15 +70,25 @@ export class Site {
       .filter((slot) => slot !== null)
   }
 
-  /** Leaves nothing behind in the kernel when nothing runs. Only if empty: a cgroup below it may be one that a keeper is about to join. */
-  removeStateCgroup(): void {
-    const { enclosureMount } = this.survey
+  /**
+   * Leaves nothing behind of a state in which nothing runs. Only what is empty goes: a cgroup may be one that a keeper is about to
+   * join, and a directory whose removal would take a volume's mount away from an instance.
+   */
+  sweep(): void {
+    const { enclosureMount, limits } = this.survey
     if (enclosureMount === null) return
-    try {
-      rmdirSync(join(enclosureMount, 'daruma', this.#stateId))
-    } catch {
-      // Something runs, or it is gone already.
-    }
+    for (const mount of limits.mounts) if (mount !== enclosureMount) this.#sweepLimits(mount, enclosureMount)
+    if (!removeEmpty(join(enclosureMount, 'daruma', this.#stateId))) return
+    removeEmpty(this.openDirectory)
+  }
+
+  /** Limits outlive their epoch when a daemon is killed between the removal of one and of the other. */
+  #sweepLimits(mount: string, enclosureMount: string): void {
+    const state = join('daruma', this.#stateId)
+    for (const slot of childDirectories(join(mount, state)))
+      for (const epoch of childDirectories(join(mount, state, slot)))
+        if (!existsSync(join(enclosureMount, state, slot, epoch))) removeCgroup(join(mount, state, slot, epoch))
+    removeEmpty(join(mount, state))
   }
 
   /** Removes the slot's own cgroup, when the last of its epochs is closed. */
@@ -87,4 +97,16 @@ export class Site {
     if (enclosureMount !== null) removeCgroup(join(enclosureMount, this.cgroupPath(slot, null)))
     limits.remove(this.cgroupPath(slot, null))
   }
+}
+
+/** The directory and those directly in it, which must be empty. Says whether it is gone. */
+function removeEmpty(directory: string): boolean {
+  for (const path of [...childDirectories(directory).map((name) => join(directory, name)), directory]) {
+    try {
+      rmdirSync(path)
+    } catch {
+      // Something is in it, or it is gone already.
+    }
+  }
+  return !existsSync(directory)
 }

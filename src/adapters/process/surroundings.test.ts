@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
+import { cgroupsOf } from '../../../test/clean-up.ts'
+import { asServiceName, slotId } from '../../core/model/id.ts'
 import { RuntimeBed, hostScripts, instance, isRunning, needsRoot, until } from '../../../test/support/runtime-bed.ts'
 
 const noLimits = { cpuCores: null, memoryBytes: null, pids: null }
@@ -117,8 +119,38 @@ test('another user can use a volume although the state directory is closed to hi
   await bed.run(1, ['/bin/sh', '-c', script], { volumes: [{ name: 'data', target: null }], environment, user: 'nobody' })
   assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 0 }, bed.logText())
   assert.equal(readFileSync(bed.path('volumes', 'data', 'file'), 'utf8'), 'mine\n')
-  rmSync(join('/run/daruma', bed.stateId), { recursive: true, force: true })
 })
+
+test(
+  'a daemon that ends leaves nothing in the kernel or in /run of what has ended, and all of what runs',
+  { skip: needsRoot },
+  async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const open = join('/run/daruma', bed.stateId, 'data')
+    const environment = { PATH: process.env['PATH'] ?? '', DARUMA_VOLUME_DATA: bed.path('volumes', 'data') }
+    const more = { environment, user: 'nobody', volumes: [{ name: 'data', target: null }], limits: { ...noLimits, pids: 50 } }
+    const held = slotId(asServiceName('held'), 0)
+    await bed.run(1, ['sleep', '1000'], more)
+    await bed.run(1, ['sleep', '1000'], { ...more, slot: held })
+    await bed.runtime.kill(instance(1), 10_000)
+    await bed.event('gone', 1)
+
+    await bed.reopen()
+    const found = bed.discovery.occupants.map(({ slot, state }) => `${slot} is ${state}`)
+    assert.deepEqual(new Set(found), new Set(['held/0 is running', 'web/0 is gone']))
+    assert.ok(existsSync(open))
+    assert.deepEqual([...new Set(cgroupsOf(bed.stateId).flatMap(directoriesIn))], ['held.0'])
+
+    await bed.runtime.kill(instance(1, held), 10_000)
+    await bed.event('gone', 1, held)
+    await bed.runtime[Symbol.asyncDispose]()
+    assert.deepEqual(cgroupsOf(bed.stateId), [])
+    assert.ok(!existsSync(join('/run/daruma', bed.stateId)))
+  },
+)
+
+const directoriesIn = (path: string): string[] =>
+  readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
 
 test('a volume that cannot be mounted ends the start, and says so', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
@@ -236,13 +268,13 @@ test('without root it works with process groups, and says what is weaker', { ski
       { kind: 'signal', signal: 'SIGKILL' },
     ],
     refusal: 'running as user "root" needs root',
-    left: '',
+    left: [],
   })
 })
 
 /** As a text, because the whole process must be somebody else's. */
 const unprivileged = (state: string): string => `
-  import { execFileSync } from 'node:child_process'
+  import { readFileSync, readdirSync } from 'node:fs'
   import { setTimeout as sleep } from 'node:timers/promises'
   import { createProcessRuntime } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
   const runtime = await createProcessRuntime({ stateDirectory: ${JSON.stringify(state)}, stateId: 'ab', scripts: ${JSON.stringify(hostScripts)}, checkpoint: null, log: { write() {} } })
@@ -258,7 +290,8 @@ const unprivileged = (state: string): string => `
   await runtime.kill(order(2, []), 5000)
   const refusal = await runtime.start(order(3, ['true'], 'root'))
   const { killing, namespaces, strict } = runtime.guarantees()
-  const left = execFileSync('/bin/sh', ['-c', 'ps -A -o args= | grep "^sleep 987654" || true'], { encoding: 'utf8' })
+  const isLeft = (pid) => { try { return readFileSync('/proc/' + pid + '/cmdline', 'utf8').startsWith('sleep\\0' + '987654') } catch { return false } }
+  const left = readdirSync('/proc').filter((name) => /^\\d+$/.test(name) && isLeft(name))
   console.log(JSON.stringify({ killing, namespaces, strict: strict.possible, kinds: events.map((e) => e.kind), exits: events.filter((e) => e.exit).map((e) => e.exit), refusal: refusal.message, left }))
   await runtime[Symbol.asyncDispose]()
 `
