@@ -7,11 +7,15 @@
  * Shared machines stall for seconds now and then, and some tests wait for the real world with a deadline. So files that failed, where
  * they are few, are tried once more, alone; what passes then is named as unsteady, which is a bug to be mended. What the witness saw
  * (something that ran twice) is never tried again: once is once too often.
+ *
+ * A test leaves nothing behind, also when it fails: processes, mounts, cgroups and files that are still there at the end are named, and
+ * fail a run in which all else has passed.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { findLeftovers, openRunFolder, removeRun } from '../test/leftovers.ts'
 import { prepareTests } from './prepare-tests.ts'
 import { filesBelow, root } from './tree.ts'
 
@@ -37,20 +41,32 @@ if (chosen.length === 0) {
 
 async function runAll(files: readonly string[]): Promise<number> {
   const notes = mkdtempSync(join(tmpdir(), 'daruma-tests-'))
-  const violations = join(notes, 'violations')
+  const folder = await openRunFolder()
   try {
-    const first = await run(files, { filesAtOnce, failed: join(notes, 'failed'), violations })
-    const failed = first.failed.map((file) => relative(root, file))
-    const mayRetry = failed.length > 0 && failed.length <= mostRetried && !existsSync(violations)
-    // A test that stands in a shared file (a port's contract) names that file, which alone would test nothing.
-    if (first.code === 0 || !mayRetry || !failed.every((file) => files.includes(file))) return first.code
-    console.log(`\ntests: once more, alone: ${failed.join(', ')}`)
-    const second = await run(failed, { filesAtOnce: 1, failed: join(notes, 'failed again'), violations })
-    if (second.code === 0) console.log(`tests: unsteady, passed only the second time: ${failed.join(', ')}`)
-    return second.code
+    const code = await runTwiceAtMost(files, { notes, folder })
+    const left = await findLeftovers(folder)
+    for (const each of left) console.log(`tests: left behind: ${each}`)
+    return code === 0 && left.length > 0 ? 1 : code
   } finally {
     rmSync(notes, { recursive: true, force: true })
+    await removeRun(folder)
   }
+}
+
+async function runTwiceAtMost(
+  files: readonly string[],
+  { notes, folder }: { readonly notes: string; readonly folder: string },
+): Promise<number> {
+  const violations = join(notes, 'violations')
+  const first = await run(files, { filesAtOnce, failed: join(notes, 'failed'), violations, folder })
+  const failed = first.failed.map((file) => relative(root, file))
+  const mayRetry = failed.length > 0 && failed.length <= mostRetried && !existsSync(violations)
+  // A test that stands in a shared file (a port's contract) names that file, which alone would test nothing.
+  if (first.code === 0 || !mayRetry || !failed.every((file) => files.includes(file))) return first.code
+  console.log(`\ntests: once more, alone: ${failed.join(', ')}`)
+  const second = await run(failed, { filesAtOnce: 1, failed: join(notes, 'failed again'), violations, folder })
+  if (second.code === 0) console.log(`tests: unsteady, passed only the second time: ${failed.join(', ')}`)
+  return second.code
 }
 
 interface Pass {
@@ -59,6 +75,8 @@ interface Pass {
   readonly failed: string
   /** Written by a test whose witness saw a violation. */
   readonly violations: string
+  /** In which everything that the tests make stands, or which it names. */
+  readonly folder: string
 }
 
 function run(files: readonly string[], pass: Pass): Promise<{ readonly code: number; readonly failed: readonly string[] }> {
@@ -76,7 +94,7 @@ function run(files: readonly string[], pass: Pass): Promise<{ readonly code: num
   ]
   const child = spawn(process.execPath, ['--test', ...limits, ...reporters, ...files], {
     cwd: root,
-    env: { ...cleanEnvironment(), TEST_VIOLATIONS_FILE: pass.violations },
+    env: { ...cleanEnvironment(), TEST_VIOLATIONS_FILE: pass.violations, TMPDIR: pass.folder },
     stdio: 'inherit',
   })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal))

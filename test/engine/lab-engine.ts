@@ -4,6 +4,7 @@
  * mounts as on a real machine, and all of them vanish with the holder.
  */
 
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
   existsSync,
@@ -104,9 +105,13 @@ export class LabEngine implements AsyncDisposable {
     const words = Object.entries(flags).map(([name, value]) => `${name}=${value}`)
     // What a killed one left behind would keep the next from starting.
     for (const file of ['dockerd.pid', 'exec/containerd/containerd.pid']) rmSync(join(this.folder, file), { force: true })
+    // What it and its containerd write when they are in trouble goes with them.
+    const temporary = join(this.folder, 'tmp')
+    mkdirSync(temporary, { recursive: true })
     const child = spawn('nsenter', ['--target', `${this.#holder.pid}`, '--mount', 'dockerd', ...words], {
       stdio: ['ignore', log, log],
       detached: true,
+      env: { ...process.env, TMPDIR: temporary },
     })
     closeSync(log)
     child.unref()
@@ -193,8 +198,12 @@ export class LabEngine implements AsyncDisposable {
       return remaining.length === 0
     })
     this.#holder.kill('SIGKILL')
-    removeCgroups(this.#name)
     spawnSync('ip', ['link', 'del', this.#name])
+    await until(`the cgroups of ${this.#name} are removed`, 5000, () => {
+      removeCgroups(this.#name)
+      return cgroupsBelow(this.#name).length === 0
+    })
+    assert.ok(!existsSync(join('/sys/class/net', this.#name)), `the bridge ${this.#name} is removed`)
     rmSync(join(this.folder, '..'), { recursive: true, force: true, maxRetries: 5 })
   }
 }

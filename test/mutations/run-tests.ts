@@ -35,7 +35,7 @@ export async function runTests(copy: string, file: string, names: readonly strin
     file,
   ]
   // Of its own, since a mutant may make a test's clean-up fail; short, since the path of a unix socket is.
-  const temporary = mkdtempSync(join(tmpdir(), 'daruma-mutant-'))
+  const temporary = mkdtempSync(join(tmpdir(), 'm-'))
   // Services that run as somebody else must be able to pass through.
   chmodSync(temporary, 0o711)
   const trouble = await run(copy, words, temporary)

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -16,6 +16,7 @@ import { createProcessRuntime, type ProcessRuntimeOptions } from '../../src/adap
 import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
 import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
+import { removeTraces } from '../clean-up.ts'
 
 export const hostScripts: string = fileURLToPath(new URL('../../src/host', import.meta.url))
 export const isRoot: boolean = process.geteuid?.() === 0
@@ -148,7 +149,7 @@ export class RuntimeBed {
       for (const pid of living) kill(pid)
       await sleep(10)
     }
-    for (const directory of this.#cgroups()) remove(directory)
+    await removeTraces(this.stateId)
     rmSync(this.state, { recursive: true, force: true })
   }
 }
@@ -226,13 +227,5 @@ function write(path: string, text: string): void {
     writeFileSync(path, text, { flag: 'r+' })
   } catch {
     // Not this kind of hierarchy.
-  }
-}
-
-function remove(directory: string): void {
-  try {
-    rmdirSync(directory)
-  } catch {
-    // The next test run is not harmed by an empty cgroup.
   }
 }
