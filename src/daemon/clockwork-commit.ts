@@ -25,13 +25,13 @@ export async function commitTurns(tools: CommitTools, turned: readonly Turned[],
   let batch: { readonly part: Turned; readonly needed: Draft }[] = []
   let size = 0
   const isDone = new Set<Turned>()
+  const troubles: Error[] = []
   try {
     for (const part of turned) {
       const needed = draft(part.book, part.after, nowMs)
       if (needed === null) {
-        await tools.act(part.book, part.after)
-        part.answer(null)
         isDone.add(part)
+        await actOn(part)
         continue
       }
       if (size + needed.writes.length > maxTransactionOperations) await flush()
@@ -39,14 +39,26 @@ export async function commitTurns(tools: CommitTools, turned: readonly Turned[],
       size += needed.writes.length
     }
     await flush()
+    if (troubles[0] !== undefined) throw troubles[0]
   } catch (error) {
     for (const part of turned) {
       if (isDone.has(part)) continue
       // Nothing of it was done, so all of it is still to do.
       part.book.isStirred = true
-      part.answer(error instanceof Error ? error : new Error(String(error)))
+      part.answer(errorOf(error))
     }
     throw error
+  }
+
+  /** One that cannot act now (what it needs cannot be read) hinders no other, and is looked at again: acting again does nothing twice. */
+  async function actOn({ book, after, answer }: Turned): Promise<void> {
+    try {
+      await tools.act(book, after)
+    } catch (error) {
+      troubles.push(errorOf(error))
+      book.isStirred = true
+    }
+    answer(null)
   }
 
   async function flush(): Promise<void> {
@@ -54,19 +66,21 @@ export async function commitTurns(tools: CommitTools, turned: readonly Turned[],
     batch = []
     size = 0
     if (parts.length === 0) return
-    const { store, checkpoint, act } = tools
+    const { store, checkpoint } = tools
     if (checkpoint !== null) await checkpoint('clockwork.decided')
     const compare = parts.flatMap(({ needed }) => needed.compare)
     const { succeeded } = await store.transact({ compare, then: parts.flatMap(({ needed }) => needed.writes) })
     if (!succeeded) throw new DarumaError('E_STORE_REPLACED', 'Somebody else has written into the run ledger.')
     if (checkpoint !== null) await checkpoint('clockwork.recorded')
+    // All of it is durable now, whatever becomes of the acting: who forgot that would make the same records a second time.
     for (const { part } of parts) {
       part.book.written = part.after
       part.book.writtenAtMs = nowMs
       isDone.add(part)
-      await act(part.book, part.after)
-      part.answer(null)
     }
+    for (const { part } of parts) await actOn(part)
     if (checkpoint !== null) await checkpoint('clockwork.acted')
   }
 }
+
+const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -27,10 +27,12 @@ export class Presences {
 
   /** The services that are schedules now. */
   async refresh(): Promise<readonly Service[]> {
-    this.#target = this.#world.target
-    this.#stopped = this.#stoppedText()
-    const schedules = (this.#world.project?.services ?? []).filter(({ scale }) => scale.kind === 'schedule')
+    const [target, stopped] = [this.#world.target, this.#stoppedText()]
+    const schedules = (target?.project.services ?? []).filter(({ scale }) => scale.kind === 'schedule')
     if (schedules.length > 0) this.#cron ??= await this.#load()
+    // Last: what could not be loaded now is still new at the next look.
+    this.#target = target
+    this.#stopped = stopped
     return schedules
   }
 

@@ -5,7 +5,7 @@
 
 import type { Run } from '../core/clockwork/ledger.ts'
 import { unite, without } from '../core/clockwork/spans.ts'
-import type { SlotId } from '../core/model/id.ts'
+import type { ServiceName, SlotId } from '../core/model/id.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import { maxTransactionOperations } from '../ports/store.ts'
@@ -36,7 +36,7 @@ const maxAtOnce = 100
 export async function prune(
   prunes: PruneTools,
   surplus: readonly Surplus[],
-  how: { readonly isForgotten: boolean },
+  how: { readonly isForgotten: boolean } = { isForgotten: false },
 ): Promise<void> {
   const { checkpoint } = prunes
   const chosen = atMost(surplus, maxAtOnce)
@@ -50,12 +50,35 @@ export async function prune(
     for (const run of gone) writes.push(remove(keys.run(slotOf(book.service, run))))
     book.ledger = { ...book.ledger, runs: book.ledger.runs.filter(stays) }
     if (book.written !== null) book.written = { ...book.written, runs: book.written.runs.filter(stays) }
-    if (how.isForgotten) writes.push(remove(keys.schedule(book.service)))
+    if (how.isForgotten && book.ledger.runs.length === 0) writes.push(remove(keys.schedule(book.service)))
   }
   await Promise.all(chosen.map(forget))
   if (checkpoint !== null) await checkpoint('clockwork.slots-forgotten')
   for (let from = 0; from < writes.length; from += maxTransactionOperations)
     await prunes.store.transact({ then: writes.slice(from, from + maxTransactionOperations) })
+}
+
+/** What begins now comes first; only where it never ends is some of its time taken. */
+export function isDue(surplus: readonly Surplus[], isStarting: boolean): boolean {
+  const count = surplus.reduce((sum, { runs }) => sum + runs.length, 0)
+  return isStarting ? count >= maxUnpruned : count > 0
+}
+
+/** Runs beyond those that are kept, of all schedules together, while others are being started. */
+const maxUnpruned = 2000
+
+/** Forgets ledgers as a whole: of services that have left, and that no revision kept in history names any more. */
+export async function forgetLedgers(
+  prunes: PruneTools,
+  books: Map<ServiceName, Book>,
+  named: ReadonlySet<ServiceName>,
+): Promise<void> {
+  for (const book of books.values()) {
+    const isOver = book.ledger.runs.every((run) => run.phase === 'ended')
+    if (named.has(book.service) || !book.ledger.isRetired || !isOver) continue
+    await prune(prunes, [{ book, runs: book.ledger.runs }], { isForgotten: true })
+    if (book.ledger.runs.length === 0) books.delete(book.service)
+  }
 }
 
 function atMost(surplus: readonly Surplus[], limit: number): readonly Surplus[] {
@@ -75,7 +98,8 @@ async function writeWatermarks({ directory }: PruneTools, surplus: readonly Surp
   for (const { book, runs } of surplus) {
     const kept = book.ledger.runs.filter((run) => !runs.includes(run)).map(({ tickMs }) => tickMs)
     const byHand = runs.filter(({ by }) => by === 'hand').map(({ tickMs }) => ({ fromMs: tickMs, toMs: tickMs }))
-    book.forgotten = unite(book.forgotten, [...without(book.ledger.covered, kept), ...byHand])
+    // What is kept is left out last: gaps of a moment are the first that are given up where there are many spans.
+    book.forgotten = without(unite(book.forgotten, [...book.ledger.covered, ...byHand]), kept)
     if (isForgotten) delete marks[book.service]
     else marks[book.service] = book.forgotten
   }

@@ -69,11 +69,12 @@ export class RunShells {
     return this.#kept.get(slot)?.startedAt ?? null
   }
 
-  /** Orders the start. */
-  begin(slot: SlotId, service: ServiceName, spec: InstanceSpec): void {
+  /** Orders the start. Whether nothing holds it back: it needs not wait for anybody's look. The others' gates are opened by the reconciler. */
+  begin(slot: SlotId, service: ServiceName, spec: InstanceSpec): boolean {
     const { shell } = this.#make(slot, service, spec, { ageMs: 0, isWhole: true })
-    // Whom nothing holds back needs not wait for anybody's look; the others' gates are opened by the reconciler.
-    if (spec.service.after.length === 0) shell.dispatch({ kind: 'gate', open: true, because: null })
+    if (spec.service.after.length > 0 || this.#options.world.isFormerThere(service)) return false
+    shell.dispatch({ kind: 'gate', open: true, because: null })
+    return true
   }
 
   /** Takes over what another daemon started. `ageMs` is null where nothing tells how long it has lived. */

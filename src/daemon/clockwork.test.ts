@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatInstant, parseInstant } from '../core/clockwork/instant.ts'
-import { asServiceName, isRunSlot } from '../core/model/id.ts'
+import { cronerCron } from '../adapters/croner/index.ts'
+import { balancer } from '../core/config/defaults.ts'
+import { asRevisionNumber, asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Schedule, Service } from '../core/model/service.ts'
 import { SimulatedMachine, aService } from '../sim/machine.ts'
 import { createMemoryStore } from '../sim/store.ts'
+import { Presences } from './clockwork-presence.ts'
+import type { RevisionRecord } from './records.ts'
+import { World } from './world.ts'
 
 const name = asServiceName('tick')
 
@@ -109,6 +114,81 @@ test('a run goes on by its own config when its schedule is changed, and is ended
     machine.kernel.running().map(({ order }) => order.slot),
     ['other/0'],
   )
+})
+
+test('a schedule that becomes a service, and a service that becomes a schedule, never run beside what they were', async () => {
+  const stop = { signal: 'SIGTERM', gracePeriodMs: 5000 } as const
+  const volumes = [{ name: 'data', target: null }]
+  const machine = await up(11, { ...scheduled('deaf v1'), stop, volumes })
+  await runUntilBegun(machine, 1)
+  const service = aService('tick', 'deaf v2', { stop, volumes })
+  assert.equal(await machine.apply([service]), null)
+  assert.ok(await machine.settle(60_000), 'the service waits for ever')
+  assert.deepEqual(
+    machine.kernel.running().map(({ order }) => order.slot),
+    ['tick/0'],
+  )
+  const before = machine.kernel.runsBegun.size
+  assert.equal(await machine.apply([{ ...scheduled('work v3'), stop, volumes }]), null)
+  assert.ok(await machine.settle(60_000), 'the schedule waits for ever')
+  await machine.run(10_000)
+  assert.ok(machine.kernel.runsBegun.size > before + 1, 'no tick begins')
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
+test('runs that wait are still there under the next daemon, however often the clock was set', async () => {
+  const machine = await up(12, scheduled('work', { cron: '*/5 * * * * *', overlap: 'queue', keep: 1 }))
+  // Each step leaves a span of decided ticks of its own: more than are told apart.
+  for (let step = 0; step < 20; step += 1) {
+    await machine.run(12_000)
+    machine.clock.stepWall(3_600_000)
+  }
+  assert.equal(
+    await machine.apply([scheduled('deaf', { cron: '*/5 * * * * *', overlap: 'queue', keep: 1, timeoutMs: 20_000 })]),
+    null,
+  )
+  const runs = (): readonly { readonly phase: string; readonly tickMs: number }[] =>
+    machine.daemon?.clockwork.books.get(name)?.ledger.runs ?? []
+  const waiting = (): readonly number[] => runs().flatMap(({ phase, tickMs }) => (phase === 'queued' ? [tickMs] : []))
+  await machine.run(70_000)
+  const before = waiting()
+  assert.ok(before.length > 3, `${before.length} wait`)
+  machine.killDaemon()
+  await machine.begin()
+  await machine.run(10)
+  assert.deepEqual(waiting().slice(0, before.length), before)
+})
+
+test('a schedule whose expressions could not be loaded runs as soon as they can', async () => {
+  const world = new World()
+  const project = { name: 'shop', stage: null, balancer, services: [scheduled('work')] }
+  world.target = { number: asRevisionNumber(1), project } as unknown as RevisionRecord
+  let isThere = false
+  const presences = new Presences(world, async () => (isThere ? cronerCron : Promise.reject(new Error('no memory'))))
+  await assert.rejects(presences.refresh(), /no memory/)
+  assert.ok(presences.isNew(), 'nobody would look again')
+  isThere = true
+  assert.equal((await presences.refresh()).length, 1)
+  assert.ok(!presences.isNew())
+})
+
+test('a schedule that no kept revision names is forgotten, with its runs and its watermark', async () => {
+  const machine = await up(13, scheduled('work'))
+  await runUntilBegun(machine, 5)
+  assert.ok(machine.files.get('ticks.json')?.includes('tick'), 'nothing was forgotten so far')
+  for (let version = 1; version <= 60; version += 1) {
+    assert.equal(await machine.apply([aService('other', `serve v${version}`)]), null)
+    assert.ok(await machine.settle(60_000))
+  }
+  await machine.run(2000)
+  assert.deepEqual([...(machine.daemon?.clockwork.books.keys() ?? [])], [])
+  const { entries } = await (await machine.copyDatabase()).list('')
+  assert.deepEqual(
+    entries.map(({ key }) => key).filter((key) => /^(?:run|schedule)\//.test(key)),
+    [],
+  )
+  assert.equal(machine.files.get('ticks.json'), '{}\n')
+  assert.deepEqual([...machine.kernel.instances.keys()].filter(isRunSlot), [])
 })
 
 test('a first revision that is taken back takes its runs with it', async () => {

@@ -28,7 +28,7 @@ import { commitTurns } from './clockwork-commit.ts'
 import type { Turned } from './clockwork-commit.ts'
 import { loadLedgers } from './clockwork-load.ts'
 import { Presences } from './clockwork-presence.ts'
-import { prune } from './clockwork-prune.ts'
+import { forgetLedgers, isDue, prune } from './clockwork-prune.ts'
 import { explainRefusal, handTick, refusalOf } from './clockwork-requests.ts'
 import type { RunRequest } from './clockwork-requests.ts'
 import { RunShells, specOfAttempt } from './clockwork-runs.ts'
@@ -76,6 +76,8 @@ export class Clockwork {
   #isClosed = false
   #timer: Timer | null = null
   #isHindered = false
+  /** By whatever revision is kept; null when nothing is to be forgotten. */
+  #named: ReadonlySet<ServiceName> | null = null
 
   constructor(options: ClockworkOptions) {
     this.#options = options
@@ -162,14 +164,10 @@ export class Clockwork {
     })
   }
 
-  /** Forgets the ledgers of services that no revision kept in history names any more. */
-  async forgetUnnamed(named: ReadonlySet<ServiceName>): Promise<void> {
-    for (const book of this.#books.values()) {
-      const isOver = book.ledger.runs.every((run) => run.phase === 'ended')
-      if (named.has(book.service) || !book.ledger.isRetired || !isOver) continue
-      await prune(this.#options, [{ book, runs: book.ledger.runs }], { isForgotten: true })
-      this.#books.delete(book.service)
-    }
+  /** Forgets, with the next look, the ledgers of services that no revision kept in history names: one look at a time writes watermarks. */
+  forgetUnnamed(named: ReadonlySet<ServiceName>): void {
+    this.#named = named
+    this.nudge()
   }
 
   // Looking -----------------------------------------------------------------------------------------------------------
@@ -205,6 +203,9 @@ export class Clockwork {
       await flushStory()
     await commitTurns({ store, checkpoint, act: (book, after) => this.#act(book, after) }, turned, nowMs)
     await this.#pruneAll()
+    const named = this.#named
+    if (named !== null) await forgetLedgers(this.#options, this.#books, named)
+    if (this.#named === named) this.#named = null
   }
 
   #isDue(book: Book, wallMs: number, nowMs: number): boolean {
@@ -256,11 +257,9 @@ export class Clockwork {
     book.ledger = after
     book.nextMs = nextOf(book, this.#wallMs())
     tellChanges(before, after, this.#options.tools.tell)
-    for (const run of after.runs) {
-      const slot = slotOf(service, run)
-      if (run.phase === 'under-way') await this.#follow(book, run, slot)
-      else if (run.phase !== 'queued' && !before.runs.includes(run)) this.#close(book, run, slot)
-    }
+    const isOver = ({ phase }: Run): boolean => phase === 'pausing' || phase === 'ended'
+    for (const run of after.runs) if (isOver(run) && !before.runs.includes(run)) this.#close(book, run, slotOf(service, run))
+    for (const run of after.runs) if (run.phase === 'under-way') await this.#follow(book, run, slotOf(service, run))
   }
 
   async #follow(book: Book, run: Run, slot: SlotId): Promise<void> {
@@ -268,16 +267,15 @@ export class Clockwork {
       if (run.ask !== null) this.#runs.askToEnd(slot, run.ask.because)
       return
     }
-    // What should be may have changed while this was written down; then the next turn ends it before it began.
+    const spec = await this.#recordedSpec(book.service, run)
+    // What should be may have changed while this was written down and read; then the next turn ends it before it began.
     if (this.#attempts.isDoomed(slot) || run.ask !== null || this.#presences.isNew()) return this.#stir(book.service)
     if (book.presence.kind !== 'active') return
-    const spec = await this.#recordedSpec(book.service, run)
     if (spec === null) {
       this.#attempts.doom(slot, { kind: 'not-begun', message: `revision ${run.revision} is not kept any more` })
       return this.#stir(book.service)
     }
-    this.#runs.begin(slot, book.service, spec)
-    if (spec.service.after.length > 0) this.#options.nudgeWorld()
+    if (!this.#runs.begin(slot, book.service, spec)) this.#options.nudgeWorld()
   }
 
   #close(book: Book, run: Run, slot: SlotId): void {
@@ -302,9 +300,7 @@ export class Clockwork {
       const runs = surplusRuns(book.ledger, this.#keepOf(book))
       return runs.length === 0 ? [] : [{ book, runs }]
     })
-    // What begins now comes first; only where it never ends is some of its time taken.
-    if (surplus.length === 0 || (this.#runs.isStarting() && surplus.length < maxUnpruned)) return
-    await prune(this.#options, surplus, { isForgotten: false })
+    if (isDue(surplus, surplus.length > 0 && this.#runs.isStarting())) await prune(this.#options, surplus)
   }
 
   #keepOf({ presence }: Book): number {
@@ -391,5 +387,3 @@ export class Clockwork {
 
 /** Of a schedule that has left the config, until its ledger is forgotten. */
 const defaultKeep = 10
-/** Schedules that may have more runs than they keep while others are being started. */
-const maxUnpruned = 2000

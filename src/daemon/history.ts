@@ -69,7 +69,7 @@ export class History {
     const writes: Write[] = dropped.flatMap((number) => [remove(keys.revision(number)), remove(keys.fate(number))])
     await store.transact({ then: [...writes, ...secrets.forget(digests)] })
     await reconciler.forgetUnnamed(services)
-    await clockwork.forgetUnnamed(services)
+    clockwork.forgetUnnamed(services)
   }
 
   #read(number: number): Promise<RevisionRecord | null> {

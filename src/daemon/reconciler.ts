@@ -256,6 +256,7 @@ export class Reconciler {
     for (const shell of this.#world.shells.values()) {
       const { goal, gate } = shell.slot
       if (goal.kind !== 'run' || this.#isTakenBack(goal.spec)) continue
+      if (!gate.open && isRunSlot(shell.id) && this.#world.isFormerThere(goal.spec.service.name)) continue
       const next = this.#gateOf(goal.spec.service, views)
       if (next.open !== gate.open || next.because !== gate.because) shell.dispatch({ kind: 'gate', ...next })
     }

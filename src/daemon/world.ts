@@ -103,13 +103,21 @@ export class World {
 
   /**
    * The slots that a change is made of. The runs of a schedule are none: no rollout gives them a place, and no change waits for them, unless
-   * their service is leaving; then it has left when they have.
+   * their service is leaving, or becomes something else; then it has left when they have.
    */
   countedShells(): readonly SlotShell[] {
     return [...this.shells.values()].filter(({ id, slot }) => {
       if (!isRunSlot(id)) return true
-      return slot.occupancy.kind !== 'vacant' && this.wantedOf(parseSlotId(id).service) === null
+      return slot.occupancy.kind !== 'vacant' && this.wantedOf(parseSlotId(id).service)?.service.scale.kind !== 'schedule'
     })
+  }
+
+  /** Whether what the service was before it became a schedule is still there: no run begins beside it. */
+  isFormerThere(name: ServiceName): boolean {
+    for (const id of this.records.keys()) {
+      if (id.startsWith(`${name}/`) && (this.shells.get(id)?.slot.occupancy.kind ?? 'vacant') !== 'vacant') return true
+    }
+    return false
   }
 
   isJobDone(name: ServiceName, wanted: Wanted | null): boolean {
