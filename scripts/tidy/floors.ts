@@ -35,7 +35,8 @@ export const floors: Readonly<Record<string, Floor>> = {
   cli: { mayImport: [...library, 'host', 'provision'], packages: ['node:', 'commander', 'yaml'] },
   main: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:', 'commander'] },
   sim: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
-  dashboard: { mayImport: [], typesOf: ['protocol'], packages: ['preact', 'uplot'] },
+  // The core runs in a browser as anywhere: what both the page and the terminal say of a thing is said there once.
+  dashboard: { mayImport: ['core'], typesOf: ['protocol'], packages: ['preact', 'uplot'] },
 }
 
 /** The parts of the core; a new one is a decision, not a drawer. */

@@ -1,6 +1,7 @@
 /** How a state is to be taken: one of five tones, always told in words as well, because a colour alone tells some readers nothing. */
 
-import type { InstanceStatus, RecordedEvent, RevisionSummary, RunView } from '../protocol/api.ts'
+import { toneOfEvent as weigh } from '../core/model/event-tone.ts'
+import type { InstanceStatus, RevisionSummary, RunView } from '../protocol/api.ts'
 
 export type Tone = 'good' | 'busy' | 'bad' | 'quiet' | 'plain'
 
@@ -26,43 +27,9 @@ export function toneOfInstance({ state, health }: Pick<InstanceStatus, 'state' |
   return 'plain'
 }
 
-const bad: ReadonlySet<string> = new Set<RecordedEvent['kind']>([
-  'start-failed',
-  'unhealthy',
-  'crash-looping',
-  'failed',
-  'lost',
-  'blocked',
-  'disk-full',
-  'operation-failed',
-  'database-replaced',
-  'certificate-failed',
-])
-
-const uneasy: ReadonlySet<string> = new Set<RecordedEvent['kind']>([
-  'host-rebooted',
-  'orphan-ended',
-  'unready',
-  'exited',
-  'backing-off',
-  'killed',
-  'waiting',
-  'rolling-back',
-  'rolled-back',
-  'supervisor-restarted',
-])
-
-const good: ReadonlySet<string> = new Set<RecordedEvent['kind']>([
-  'ready',
-  'completed',
-  'adopted',
-  'unblocked',
-  'disk-recovered',
-  'operation-succeeded',
-])
-
 export function toneOfEvent(kind: string): Tone {
-  return bad.has(kind) ? 'bad' : uneasy.has(kind) ? 'busy' : good.has(kind) ? 'good' : 'plain'
+  const tone = weigh(kind)
+  return tone === 'uneasy' ? 'busy' : tone
 }
 
 export function toneOfRevision(state: RevisionSummary['state']): Tone {

@@ -1,8 +1,8 @@
 /** What the world may say no to, as the port names it. */
 
+import { portHolder } from '../../host/port-holder.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { TakenPort } from './front.ts'
-import { portHolder } from './port-holder.ts'
 
 export const away = (cause: unknown): DarumaError =>
   new DarumaError('E_BALANCER_AWAY', 'The balancer does not answer.', {

@@ -1,19 +1,12 @@
 /**
- * Who listens where, from /proc alone: asking for a listener that somebody else has would make HAProxy refuse the whole config, so
- * it is found out before, and never by trying, because a moment's listening of ours could swallow somebody's connection.
+ * The ports that HAProxy could not have: asking for a listener that somebody else has would make it refuse the whole config, so it is
+ * found out before.
  */
 
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
-import { basename } from 'node:path'
+import { readFileSync, readlinkSync } from 'node:fs'
 import type { Listener } from '../../core/balance/table.ts'
+import { holdersOf, nameOf, readListening } from '../../host/port-holder.ts'
 import type { TakenPort } from './errors.ts'
-
-interface Listening {
-  /** As /proc/net/tcp has it; `*` for all addresses. */
-  readonly address: string
-  readonly port: number
-  readonly inode: string
-}
 
 /** The listeners that cannot be had: held by processes for which `isOurs` is false, or below what this user may bind. */
 export function findTaken(
@@ -21,28 +14,15 @@ export function findTaken(
   address: string,
   isOurs: (pid: number) => boolean,
 ): readonly TakenPort[] {
-  const held = [...readTable('/proc/net/tcp'), ...readTable('/proc/net/tcp6')]
+  const held = readListening()
   return listeners.flatMap(({ port }): TakenPort[] => {
     if (!mayBind(port)) return [{ port, by: 'only root may listen below port 1024' }]
-    const inodes = held.filter((each) => each.port === port && overlaps(each.address, address)).map(({ inode }) => inode)
-    if (inodes.length === 0) return []
-    const pids = holdersOf(new Set(inodes))
-    if (pids.some(isOurs)) return []
-    return [{ port, by: pids.length === 0 ? 'another user’s process has it' : `${describe(pids[0] ?? 0)} has it` }]
+    const sockets = held.filter((each) => each.port === port && overlaps(each.address, address))
+    if (sockets.length === 0) return []
+    const [first, ...others] = holdersOf(sockets)
+    if (first === undefined) return [{ port, by: 'another user’s process has it' }]
+    return [first, ...others].some(isOurs) ? [] : [{ port, by: `${nameOf(first)} has it` }]
   })
-}
-
-function readTable(file: string): readonly Listening[] {
-  const isListening = '0A'
-  return readText(file)
-    .split('\n')
-    .slice(1)
-    .flatMap((line): Listening[] => {
-      const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/)
-      if (state !== isListening) return []
-      const [address = '', port = ''] = local.split(':')
-      return [{ address: /^0+$/.test(address) ? '*' : address, port: Number.parseInt(port, 16), inode }]
-    })
 }
 
 function overlaps(held: string, wanted: string): boolean {
@@ -59,17 +39,6 @@ function mayBind(port: number): boolean {
   return port >= first
 }
 
-function holdersOf(inodes: ReadonlySet<string>): readonly number[] {
-  const links = new Set([...inodes].map((inode) => `socket:[${inode}]`))
-  return readNames('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => readNames(`/proc/${pid}/fd`).some((fd) => links.has(readLink(`/proc/${pid}/fd/${fd}`))))
-    .map(Number)
-}
-
-const describe = (pid: number): string =>
-  `${basename(readText(`/proc/${pid}/cmdline`).split('\0')[0] ?? '') || readText(`/proc/${pid}/comm`).trim()} (pid ${pid})`
-
 /** Whether the process works in the directory as the program: HAProxy's master and all of its workers do. */
 export function worksIn(directory: string, program: string, pid: number): boolean {
   return readLink(`/proc/${pid}/cwd`) === directory && readText(`/proc/${pid}/cmdline`).split('\0')[0] === program
@@ -80,14 +49,6 @@ function readText(file: string): string {
     return readFileSync(file, 'utf8')
   } catch {
     return ''
-  }
-}
-
-function readNames(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
   }
 }
 

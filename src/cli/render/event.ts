@@ -1,6 +1,7 @@
 /** One event as one line of a story: when, where, which epoch, what, and why. */
 
 import type { EventKind, RecordedEvent } from '../../core/model/event.ts'
+import { toneOfEvent, type EventTone } from '../../core/model/event-tone.ts'
 import type { Paint, Palette } from '../colour.ts'
 import { formatDay, formatTime } from './quantity.ts'
 import { padEnd, padStart, sanitise } from './width.ts'
@@ -44,45 +45,12 @@ const openings: Readonly<Partial<Record<EventKind, string>>> = {
   'host-rebooted': 'the machine was rebooted: ',
 }
 
-const bad: ReadonlySet<EventKind> = new Set([
-  'start-failed',
-  'unhealthy',
-  'crash-looping',
-  'failed',
-  'lost',
-  'blocked',
-  'disk-full',
-  'operation-failed',
-  'database-replaced',
-  'certificate-failed',
-])
-
-const uneasy: ReadonlySet<EventKind> = new Set([
-  'host-rebooted',
-  'orphan-ended',
-  'unready',
-  'exited',
-  'backing-off',
-  'killed',
-  'waiting',
-  'rolling-back',
-  'rolled-back',
-  'supervisor-restarted',
-  'skipped',
-  'clock-stepped',
-])
-
-const good: ReadonlySet<EventKind> = new Set([
-  'ready',
-  'completed',
-  'adopted',
-  'unblocked',
-  'disk-recovered',
-  'operation-succeeded',
-])
-
 function paintOf(kind: EventKind, palette: Palette): Paint {
-  if (bad.has(kind)) return palette.red
-  if (uneasy.has(kind)) return palette.yellow
-  return good.has(kind) ? palette.green : (text) => text
+  const paints: Readonly<Record<EventTone, Paint>> = {
+    bad: palette.red,
+    uneasy: palette.yellow,
+    good: palette.green,
+    plain: (text) => text,
+  }
+  return paints[toneOfEvent(kind)]
 }
