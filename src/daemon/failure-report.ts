@@ -14,7 +14,7 @@ export async function reportFailure(
 ): Promise<Failure> {
   const { world, runtime, redact } = tools
   const shell = what.slot === null ? undefined : world.shells.get(what.slot as SlotId)
-  const text = shell === undefined ? '' : (await runtime.readLog(shell.id, { lines }, maxBytes)).text
+  const text = shell === undefined ? '' : await readLines(runtime, shell.id)
   const log = text.split('\n').filter((line) => line !== '')
   const probe = shell?.lastProbe ?? null
   return {
@@ -22,5 +22,14 @@ export async function reportFailure(
     message: redact(what.message),
     probe: probe === null ? null : redact(probe),
     log: log.slice(-lines).map((line) => redact(line)),
+  }
+}
+
+/** A log that cannot be read is no reason to go on with what has failed: the report says so in its place. */
+async function readLines(runtime: Runtime, slot: SlotId): Promise<string> {
+  try {
+    return (await runtime.readLog(slot, { lines }, maxBytes)).text
+  } catch (error) {
+    return `(its log cannot be read: ${error instanceof Error ? error.message : String(error)})`
   }
 }

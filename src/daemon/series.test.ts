@@ -141,3 +141,17 @@ test('ten minutes are kept, whatever came before; what has left shows nothing', 
   assert.equal(slots['web/1']?.memoryBytes.at(-1) ?? null, null)
   assert.deepEqual([services['web']?.memoryBytes.at(0), services['web']?.memoryBytes.at(-1)], [2000, 1000])
 })
+
+test('runs of a schedule come and go: they are counted in their service and get no lines of their own', async () => {
+  const state = scene({ slots: ['report/2026-11-22T00:00:00Z'] })
+  await state.series.look()
+  for (let second = 1; second <= 30; second += 1) {
+    await pass(state.clock, 2000)
+    state.live.clear()
+    state.live.set(`report/2026-11-22T00:00:${String(second).padStart(2, '0')}Z`, 1)
+  }
+  const { services, slots } = state.series.read(0, ['report'])
+  assert.deepEqual(Object.keys(slots), [])
+  assert.equal(services['report']?.memoryBytes.at(-1), 1000)
+  assert.equal(state.series.usageOf('report/2026-11-22T00:00:29Z' as never)?.memoryBytes, 1000)
+})

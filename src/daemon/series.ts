@@ -4,7 +4,7 @@
  */
 
 import type { ServiceName, SlotId } from '../core/model/id.ts'
-import { parseSlotId } from '../core/model/id.ts'
+import { isRunSlot, parseSlotId } from '../core/model/id.ts'
 import type { PoolCounters } from '../ports/balancer.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { Runtime } from '../ports/runtime.ts'
@@ -68,7 +68,8 @@ export class Series {
   readonly #slots = new Map<SlotId, UsageRings>()
   readonly #services = new Map<ServiceName, UsageRings>()
   readonly #traffic = new Map<ServiceName, TrafficRings>()
-  readonly #marks = new Map<SlotId, CpuMark>()
+  /** Of the instances in the last sample. */
+  #marks: ReadonlyMap<SlotId, CpuMark> = new Map()
   #counters: { readonly atMs: number; readonly pools: ReadonlyMap<ServiceName, PoolCounters> } | null = null
   #usageNow: ReadonlyMap<SlotId, UsageNow> = new Map()
   #trafficNow: ReadonlyMap<ServiceName, TrafficNow> = new Map()
@@ -159,6 +160,7 @@ export class Series {
 
   async #measure(shells: readonly SlotShell[]): Promise<ReadonlyMap<SlotId, UsageNow>> {
     const found = new Map<SlotId, UsageNow>()
+    const marks = new Map<SlotId, CpuMark>()
     for (let index = 0; index < shells.length; index += 1) {
       if (index > 0 && index % batch === 0) await this.#breathe()
       const shell = shells[index]
@@ -169,8 +171,9 @@ export class Series {
       const { cpuSeconds, memoryBytes } = usage
       const mark: CpuMark = { epoch: at.epoch, atMs: this.#tools.clock.now(), cpuSeconds }
       found.set(shell.id, { cpuCores: coresBetween(this.#marks.get(shell.id), mark), memoryBytes })
-      this.#marks.set(shell.id, mark)
+      marks.set(shell.id, mark)
     }
+    this.#marks = marks
     return found
   }
 
@@ -182,7 +185,8 @@ export class Series {
     const sums = new Map<ServiceName, { cpuCores: number | null; memoryBytes: number }>()
     for (const [slot, { cpuCores, memoryBytes }] of usage) {
       const { service } = parseSlotId(slot)
-      keep(this.#usageRings(this.#slots, slot), this.#number, { cpuCores, memoryBytes })
+      // Runs come and go, each in a slot of its own: a line for each would be memory without bound, for two dots.
+      if (!isRunSlot(slot)) keep(this.#usageRings(this.#slots, slot), this.#number, { cpuCores, memoryBytes })
       const sum = sums.get(service) ?? { cpuCores: null, memoryBytes: 0 }
       sum.memoryBytes += memoryBytes
       if (cpuCores !== null) sum.cpuCores = (sum.cpuCores ?? 0) + cpuCores
@@ -238,14 +242,14 @@ export class Series {
   #forgetAbsent(): void {
     const slots = new Set(this.#tools.world.shells.keys())
     for (const slot of this.#slots.keys()) if (!slots.has(slot)) this.#slots.delete(slot)
-    for (const slot of this.#marks.keys()) if (!slots.has(slot)) this.#marks.delete(slot)
     const services = new Set(this.#tools.world.serviceNames())
     for (const name of this.#services.keys()) if (!services.has(name)) this.#services.delete(name)
     for (const name of this.#traffic.keys()) if (!services.has(name)) this.#traffic.delete(name)
   }
 
   #forgetAll(): void {
-    for (const map of [this.#slots, this.#services, this.#traffic, this.#marks]) map.clear()
+    for (const map of [this.#slots, this.#services, this.#traffic]) map.clear()
+    this.#marks = new Map()
     this.#moments = []
     this.#first = this.#number + 1
     this.#counters = null

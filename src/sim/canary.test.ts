@@ -106,6 +106,22 @@ test('errors beyond those of the old revision take it back, with the numbers, an
   assert.deepEqual(machine.kernel.violations, [])
 })
 
+test('time in which nobody can be asked how it does is no proof: a canary is not promoted for it', async () => {
+  const { machine, lines } = await trying(8)
+  machine.balancer.failing = 'v2'
+  machine.balancer.lossRate = 1
+  await machine.run(120_000)
+  assert.deepEqual(versions(machine), ['v1', 'v1', 'v1', 'v2'])
+  machine.balancer.lossRate = 0
+  assert.ok(await machine.settle(60_000))
+  assert.deepEqual(versions(machine), ['v1', 'v1', 'v1'])
+  assert.deepEqual(
+    lines.filter((line) => line.includes('promoted')),
+    [],
+  )
+  assert.deepEqual(lines.at(-1), 'failed, rolled back')
+})
+
 test('a canary that ends is taken back at once', async () => {
   const { machine, lines } = await trying(4)
   await machine.run(2000)

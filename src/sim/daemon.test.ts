@@ -146,6 +146,19 @@ test('a revision that is taken back leaves stopped what a person had stopped', a
   assert.deepEqual(stateOf(machine), ['web/0 running'])
 })
 
+test('a revision that fails is taken back also when no log tells why', async () => {
+  const machine = calmMachine(10)
+  await up(machine, [aService('web', 'serve v1')])
+  machine.kernel.areLogsLost = true
+  await up(machine, [aService('web', 'crash v2')])
+  assert.ok(await machine.settle(60_000))
+  assert.equal(machine.daemon?.status().revision, 1)
+  assert.deepEqual(
+    machine.kernel.running().map(({ order }) => order.command.at(-1)),
+    ['v1'],
+  )
+})
+
 test('a slow adoption fills no place twice', async () => {
   for (let seed = 100; seed < 120; seed += 1) {
     const machine = new SimulatedMachine(seed)

@@ -44,6 +44,8 @@ export class SimulatedKernel {
   /** What was committed last in a slot, whether or not it came to a keeper. */
   readonly committed: Map<SlotId, { readonly order: StartOrder; readonly bootId: string }> = new Map()
   isDiskFull = false
+  /** A disk that gives back nothing of what was written to logs. */
+  areLogsLost = false
   /** No keeper stalls and no process sleeps without interruption any more. */
   isCalm = false
   bootId = 'boot-1'

@@ -79,6 +79,7 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
     },
     async readLog() {
       await pass()
+      if (kernel.areLogsLost) throw new Error('EIO: i/o error, read')
       return { text: 'a line\n', next: 7 }
     },
     async setLogBound() {
