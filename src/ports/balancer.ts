@@ -12,7 +12,7 @@
  *   client's own making: 400 malformed or ambiguous, 405 CONNECT, 408 too slow, 411 a body of unknown length where bodies have a
  *   limit (or 413 once it is passed), 413, 431 (414 for the URL alone), 505. A connection beyond the limit waits to be accepted, or is let go at once.
  * - `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` say what we saw, in the place of what the client says; `Forwarded` and what
- *   belongs to one connection (`Connection`, `Keep-Alive`, `TE`, `Upgrade` of other than tunnels) goes no further.
+ *   belongs to one connection (`Connection`, `Keep-Alive`, `TE`, `Upgrade` to anything but a WebSocket) goes no further.
  * - TLS listeners offer HTTP/2 where the adapter can; with no certificate at all they show one that it has signed itself.
  * - With `accessLog` a line for each request goes to standard output, the slot's log: time of its end in UTC, client, "method",
  *   "host", "target", status, bytes to the client, milliseconds, upstream (`-`: none); of TCP: time, client, four times `-`, bytes,

@@ -181,18 +181,31 @@ const deny = (status: number, text: string, condition: string): string =>
   `http-request deny deny_status ${status} content-type text/plain string "${text}\\n" ${condition}`
 
 /**
+ * A name or an address, and a port. A route is found by host and path written behind each other, so a host with a slash in it would
+ * choose another route than its path; and one with a comma would be one host for us and another for the upstream.
+ */
+const hostPattern = String.raw`^(?:[\w.~%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?$`
+
+/**
  * What could be read in two ways by two programs, or is larger than allowed. HAProxy's parser refuses the rest by itself; of chunks
  * with a length it takes the chunks, sends on no length, and closes the connection behind it, as RFC 9112, 6.3 has it.
  *
  * Every rule here is paid for by every request (0.1 to 0.4 µs): what costs more stands behind a cheap condition that is rarely met.
  */
 function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): readonly string[] {
+  const { headerTimeoutMs } = limits
+  const isUnmeasured = '{ req.ver 2.0 } !{ req.hdr(content-length) -m found }'
   return [
     // A client's idle connection is closed with its next answer when a reload has replaced the worker, never under its request.
     'option idle-close-on-response',
-    ...(isLogged ? ['http-request set-var(txn.uri) url', 'http-request set-var(txn.host) req.hdr(host),host_only'] : []),
-    ...(isLogged ? ['http-request set-var(txn.method) method'] : []),
-    deny(400, 'A request names one host.', 'unless { req.fhdr_cnt(host) eq 1 } || { req.ver 1.0 } { req.fhdr_cnt(host) eq 0 }'),
+    ...(isLogged ? ['http-request set-var(txn.uri) url', 'http-request set-var(txn.method) method'] : []),
+    deny(
+      400,
+      'A request names one host.',
+      `unless { req.fhdr(host) -m reg '${hostPattern}' } || { req.ver 1.0 } { req.fhdr_cnt(host) eq 0 }`,
+    ),
+    // Only now: what is no host may hold anything, and a log is read in terminals.
+    ...(isLogged ? ['http-request set-var(txn.host) req.hdr(host),host_only'] : []),
     deny(505, 'This version of HTTP is unknown.', 'unless { req.ver 1.1 2.0 1.0 3.0 }'),
     deny(405, 'This is no proxy for other places.', 'if { method CONNECT }'),
     `http-request set-var(txn.target) url,length`,
@@ -206,6 +219,9 @@ function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): 
             `if { req.hdr(content-length) -m found } { req.hdr(content-length) -m int gt ${limits.bodyBytes} }`,
           ),
           deny(411, 'Say how long the body is.', 'if { req.fhdr_cnt(transfer-encoding) gt 0 }'),
+          // HTTP/2 has no word for it: whether there is a body shows when its first byte comes, or its end without one.
+          `http-request wait-for-body time ${headerTimeoutMs} at-least 1 if ${isUnmeasured}`,
+          deny(411, 'Say how long the body is.', `if ${isUnmeasured} { req.body_size gt 0 }`),
         ]),
   ]
 }
@@ -242,8 +258,11 @@ function forwarding(listener: Listener): readonly string[] {
     ...['Forwarded', 'Keep-Alive', 'Proxy-Connection', 'Proxy-Authorization', 'TE'].map(
       (name) => `http-request del-header ${name}`,
     ),
+    // Only to a WebSocket: what else may be upgraded to (h2c) would carry requests past every rule here.
+    'http-request del-header Upgrade unless { req.fhdr(upgrade) -i websocket }',
+    'http-request del-header Connection',
     'http-request set-header Connection upgrade if { req.hdr(upgrade) -m found }',
-    'http-request del-header Connection unless { req.hdr(upgrade) -m found }',
+    'http-request set-header Upgrade websocket if { req.hdr(upgrade) -m found }',
     'http-response del-header Keep-Alive',
   ]
 }

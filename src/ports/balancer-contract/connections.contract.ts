@@ -63,6 +63,11 @@ export function forwarding(make: MakeBalancer): void {
     assert.equal(statusOf(await rawExchange(port, `${second}${asked}`)), 200)
     assert.equal(upstream.requests[1]?.headers['x-forwarded-for'], '203.0.113.8')
     assert.equal(statusOf(await rawExchange(port, asked)), 0, 'without the header there is no connection')
+    const half = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    half.end('PROXY TCP4 203.0.113.7 203.0.113.9 4711 80\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+    const [answer] = (await once(half, 'data')) as [Buffer]
+    half.destroy()
+    assert.equal(statusOf(answer.toString()), 200, 'who has said all still gets the answer')
 
     let heard = Buffer.alloc(0)
     const listening = await bed.tcp((socket) => {
@@ -80,6 +85,28 @@ export function forwarding(make: MakeBalancer): void {
     assert.equal(heard.subarray(0, 12).toString('latin1'), '\r\n\r\n\0\r\nQUIT\n')
     assert.equal(heard[12], 0x21)
     assert.deepEqual([...heard.subarray(16, 20)], [127, 0, 0, 1])
+  })
+
+  it('only a WebSocket is upgraded to: what carries requests past the balancer, such as h2c, is not passed on', async () => {
+    await using bed = openBed(make)
+    const port = await bed.freePort()
+    const heard: string[] = []
+    const upstream = await bed.tcp((socket) => {
+      socket.on('data', (chunk) => {
+        heard.push(chunk.toString('latin1'))
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+      })
+    })
+    await bed.start(simple(port, [upstream.upstream]))
+    const ask = (lines: string): Promise<string> =>
+      rawExchange(port, `GET / HTTP/1.1\r\nHost: a.test\r\n${lines}Connection: Upgrade, HTTP2-Settings\r\n\r\n`, {
+        isEnough: (text) => text.endsWith('ok'),
+      })
+    const settings = 'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n'
+    assert.equal(statusOf(await ask(`Upgrade: h2c\r\n${settings}`)), 200)
+    await ask(`Upgrade: h2c, websocket\r\n${settings}`)
+    await ask(`Upgrade: websocket\r\nUpgrade: h2c\r\n${settings}`)
+    for (const request of heard) assert.doesNotMatch(request, /h2c/i)
   })
 
   it('counts what it has done', async () => {
@@ -278,6 +305,8 @@ export function tunnels(make: MakeBalancer): void {
     assert.equal((await bed.balancer.observe()).upstreams.get(echo.upstream.id)?.active, 1)
     await bed.balancer.apply(table([listener(port), listener(await bed.freePort())], [pool([plain.upstream])]))
     assert.equal(await say('four'), 'four')
+    await bed.balancer.apply(table([listener(await bed.freePort())], [pool([plain.upstream])]))
+    assert.equal(await say('five'), 'five', 'its own listener has gone')
     const closed = once(socket, 'close')
     socket.close()
     await closed

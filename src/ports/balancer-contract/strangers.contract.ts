@@ -2,11 +2,28 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { connect as http2Connect } from 'node:http2'
 import { connect } from 'node:net'
 import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { assertRefused, openBed, rawExchange, simple, statusOf, type MakeBalancer } from '../../../test/support/balancer-bed.ts'
+import { connect as tlsConnect } from 'node:tls'
+import {
+  assertRefused,
+  listener,
+  openBed,
+  pool,
+  rawExchange,
+  simple,
+  statusOf,
+  table,
+  toPool,
+  web,
+  type MakeBalancer,
+} from '../../../test/support/balancer-bed.ts'
 import { until } from '../../../test/processes.ts'
+import { selfSigned } from '../../host/self-signed.ts'
+import { asServiceName } from '../../core/model/id.ts'
 import { get } from './ask.contract.ts'
 
 export function strangers(make: MakeBalancer): void {
@@ -97,6 +114,67 @@ export function strangers(make: MakeBalancer): void {
     if (statusOf(folded) === 200) assert.match(String(upstream.requests.at(-1)?.headers['x-a']), /^one\s+two$/)
     const bare = await rawExchange(port, 'GET /bare HTTP/1.1\nHost: a.test\nConnection: close\n\n')
     assert.ok([200, 400].includes(statusOf(bare)))
+  })
+
+  it('a host that is none is refused: it cannot choose a route that its path does not have, nor write into a terminal', async () => {
+    await using bed = openBed(make)
+    const port = await bed.freePort()
+    const [plain, inner] = [await bed.serve(), await bed.serve()]
+    const api = asServiceName('api')
+    const rules = [
+      { domain: 'shop.test', path: '/api', action: toPool(api) },
+      { domain: 'shop.test', path: '/', action: toPool(web) },
+    ]
+    const pools = [pool([inner.upstream], { id: api }), pool([plain.upstream])]
+    await bed.start(table([listener(port, { rules })], pools, { accessLog: true }))
+    const ask = (host: string, path: string): Promise<string> =>
+      rawExchange(port, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    for (const host of [
+      'shop.test/api',
+      'SHOP.test/api',
+      'shop.test/api/x:80',
+      'x@shop.test',
+      'shop.test\x1b[31m',
+      'shop.test\x85',
+    ])
+      assertRefused(await ask(host, '/inside'), [400], JSON.stringify(host))
+    assertRefused(await ask('shop.test/api,evil.test', '/inside'), [400], 'two hosts in one')
+    assert.notEqual(statusOf(await ask('shop.test,evil.test', '/api')), 200)
+    assert.deepEqual([...inner.executed, ...plain.executed], [])
+    for (const host of ['shop.test', 'SHOP.test.:80']) assert.equal(statusOf(await ask(host, '/api/x')), 200)
+    await until('the last line of the log', 3000, () => bed.log().includes('"/api/x" 200'))
+    // eslint-disable-next-line no-control-regex
+    assert.doesNotMatch(bed.log(), /[\x00-\x09\x0b-\x1f\x7f-\uffff]/)
+  })
+
+  it('a body over HTTP/2 that does not say how long it is is held to the limit too', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    const file = bed.file('a.pem')
+    writeFileSync(file, selfSigned(['a.test'], Date.now()), { mode: 0o600 })
+    const certificates = [{ file, digest: '1', names: ['a.test'] }]
+    await bed.start(table([listener(port, { tls: true })], [pool([upstream.upstream])], { limits, certificates }))
+    const options = { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1'] }
+    const socket = tlsConnect({ ...options, servername: 'a.test' })
+    await once(socket, 'secureConnect')
+    if (socket.alpnProtocol !== 'h2') {
+      socket.destroy()
+      return
+    }
+    const session = http2Connect('https://a.test', { createConnection: () => socket })
+    const ask = async (method: string, body: string | null): Promise<unknown> => {
+      const stream = session.request({ ':method': method, ':path': `/${method}` }, { endStream: body === null })
+      stream.on('error', () => undefined)
+      if (body !== null) stream.end(body)
+      stream.resume()
+      const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
+      return headers[':status']
+    }
+    assert.equal(await ask('POST', 'x'.repeat(20_000)), 411)
+    assert.equal(await ask('GET', 'x'.repeat(20_000)), 411)
+    assert.deepEqual(upstream.executed, [])
+    assert.equal(await ask('POST', null), 200, 'none at all is no body of unknown length')
+    session.destroy()
   })
 
   it('a connection beyond the limit is not served before another ends: it waits, or is let go', async () => {
