@@ -41,6 +41,8 @@ export class ClientConnection {
   /** It may finish what it has: its listener is gone. */
   isLeaving = false
   isRefused = false
+  /** It has become a tunnel, or asks for one: busy until it closes. */
+  isTunnel = false
   #current: Occupant | null = null
   #waiting: Occupant[] = []
   #refusal: number | null = null
@@ -95,7 +97,7 @@ export class ClientConnection {
 
   leave(): void {
     this.isLeaving = true
-    if (this.#current === null) this.socket.destroySoon()
+    if (this.#current === null && !this.isTunnel) this.socket.destroySoon()
   }
 
   /** A short answer past the HTTP server, and the end of the connection. Only where nothing of another answer was written. */
@@ -103,8 +105,13 @@ export class ClientConnection {
     if (this.isRefused) return
     this.isRefused = true
     this.traffic.refused += 1
+    this.socket.end(rawAnswer(status))
+    this.linger()
+  }
+
+  /** Our last word is on its way. The client's own end is seen only by reading on, and one that never ends must not keep its socket. */
+  linger(): void {
     const { socket } = this
-    socket.end(rawAnswer(status))
     socket.resume()
     const timer = setTimeout(() => socket.destroy(), lingerMs).unref()
     socket.once('close', () => clearTimeout(timer))

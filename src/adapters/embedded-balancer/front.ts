@@ -116,6 +116,7 @@ export class Front {
       this.#traffic.refused += 1
       socket.destroy()
     }
+    const breakOff = (): void => void socket.destroy()
     const timer = setTimeout(refuse, this.#traffic.limits.headerTimeoutMs)
     socket.once('close', () => clearTimeout(timer))
     const hear = (): void => {
@@ -125,13 +126,14 @@ export class Front {
       const found = parseProxyHeader(bytes)
       if (found.kind === 'more') return
       clearTimeout(timer)
-      socket.off('readable', hear)
+      socket.off('readable', hear).off('end', breakOff)
       if (found.kind === 'bad') return refuse()
       if (found.bytes < bytes.length) socket.unshift(bytes.subarray(found.bytes))
       this.#greet(door, socket, found.endpoints ?? own)
     }
     socket.on('readable', hear)
-    socket.once('end', () => socket.destroy())
+    // Only while the header is missing: behind it, who has said all may still listen.
+    socket.once('end', breakOff)
   }
 
   #greet(door: Door, socket: Socket, endpoints: Endpoints): void {

@@ -26,7 +26,7 @@ export interface Origin {
 
 type Kind = 'drop' | 'host' | 'length' | 'encoding' | 'connection' | 'expect'
 
-/** RFC 9110, 7.6.1, and what we say ourselves. A variant with underscores is the same header for a CGI-like upstream. */
+/** RFC 9110, 7.6.1, and what we say ourselves. A variant with underscores is the same header for a CGI-like upstream, and for nobody before it: it is dropped. */
 const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['host', 'host'],
   ['content-length', 'length'],
@@ -87,7 +87,8 @@ export function readHead(raw: readonly string[], version: string, origin: Origin
 function kindOf(name: string): Kind | undefined {
   if (!specialLengths.has(name.length)) return undefined
   const lower = name.toLowerCase()
-  return kinds.get(lower.includes('_') ? lower.replaceAll('_', '-') : lower)
+  if (lower.includes('_')) return kinds.has(lower.replaceAll('_', '-')) ? 'drop' : undefined
+  return kinds.get(lower)
 }
 
 /** These a client cannot take away by naming them: they are ours, or decide where a request ends. */
@@ -101,12 +102,18 @@ const kept: ReadonlySet<string> = new Set([
 function dropNominated(headers: string[], nominated: string): void {
   const lower = nominated.toLowerCase()
   if (lower === 'keep-alive' || lower === 'close') return
-  for (const token of lower.split(',')) {
-    const name = token.trim()
-    if (name === 'close' || name === 'keep-alive' || name === 'upgrade' || kept.has(name)) continue
-    for (let index = headers.length - 2; index >= 0; index -= 2)
-      if (headers[index]?.toLowerCase() === name) headers.splice(index, 2)
+  const names = new Set(lower.split(',').map((token) => token.trim()))
+  let length = 0
+  // One pass, however many are named and however many there are: both come from strangers.
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name, value] = [headers[index] ?? '', headers[index + 1] ?? '']
+    const isNamed = names.has(name.toLowerCase()) && !kept.has(name.toLowerCase())
+    if (isNamed) continue
+    headers[length] = name
+    headers[length + 1] = value
+    length += 2
   }
+  headers.length = length
 }
 
 const hopByHop: ReadonlySet<string> = new Set([
@@ -127,7 +134,7 @@ export function answerHeaders(raw: readonly Buffer[]): string[] {
     const value = (raw[index + 1] as Buffer).toString('latin1')
     if (specialLengths.has(name.length)) {
       const lower = name.toLowerCase()
-      if (lower === 'connection') nominated = value
+      if (lower === 'connection') nominated = nominated === null ? value : `${nominated},${value}`
       if (hopByHop.has(lower)) continue
     }
     headers.push(name, value)

@@ -12,6 +12,8 @@ export interface Match {
 }
 
 const keptHosts = 1000
+/** A name of 253 bytes and a port: what is longer is nobody's, and not worth its memory. */
+const longestKept = 260
 
 export class Router {
   readonly #rules: readonly Rule[]
@@ -27,8 +29,9 @@ export class Router {
     if (known !== undefined) return known
     const name = hostName(host)
     const rules = name === null ? [] : this.#rules.filter(({ domain }) => domain === null || isInDomain(name, domain))
-    if (this.#byHost.size >= keptHosts) this.#byHost.clear()
     const match = { name, rules }
+    if (host.length > longestKept) return match
+    if (this.#byHost.size >= keptHosts) this.#byHost.clear()
     this.#byHost.set(host, match)
     return match
   }

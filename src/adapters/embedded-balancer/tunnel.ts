@@ -53,10 +53,13 @@ export function join(client: Socket, upstream: Socket, idleMs: number, done: () 
   const pair = [client, upstream] as const
   for (const [socket, other] of [pair, pair.toReversed() as [Socket, Socket]] as const) {
     socket.on('error', () => other.destroy())
-    socket.on('close', () => {
+    const close = (): void => {
       if (!other.destroyed) other.destroySoon()
       if (--open === 0) done()
-    })
+    }
+    // One that had gone before it could be joined says so no second time.
+    if (socket.closed) setImmediate(close)
+    else socket.on('close', close)
     socket.setTimeout(idleMs, look)
     socket.pipe(other)
   }

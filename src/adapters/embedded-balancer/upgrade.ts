@@ -25,8 +25,9 @@ export function upgrade(client: ClientConnection, request: IncomingMessage, earl
   if (destination.kind === 'answer') {
     const location = destination.headers.length === 0 ? '' : `${destination.headers.join(': ')}\r\n`
     socket.end(rawAnswer(destination.status).replace('\r\n', `\r\n${location}`))
-    return
+    return client.linger()
   }
+  client.isTunnel = true
   new Handshake(client, request, destination, early, traffic.limits.idleTimeoutMs).start()
 }
 
@@ -69,6 +70,7 @@ class Handshake {
   }
 
   #ask(upstreamSocket: Socket): void {
+    if (this.#client.socket.destroyed) return
     const { head, target } = this.#destination
     const headers = [...head.headers, 'connection', 'Upgrade', 'upgrade', 'websocket']
     const asked = send({ createConnection: () => upstreamSocket, method: 'GET', path: target, headers, setHost: false })
@@ -78,6 +80,8 @@ class Handshake {
       asked.destroy()
     })
     asked.on('error', () => {
+      // A client that has gone took the upstream's connection with it, which is no failure of the upstream.
+      if (this.#client.socket.destroyed) return
       this.#upstream?.fail(performance.now())
       this.#fail(502)
     })
@@ -104,6 +108,8 @@ class Handshake {
     const lines = [`HTTP/1.1 ${this.#status} ${answer.statusMessage}`, ...headerLines(answerHeaders(raw)), 'connection: close']
     socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
     answer.on('error', () => socket.destroy())
+    socket.setTimeout(this.#limitMs, () => socket.destroy())
+    socket.once('finish', () => this.#client.linger())
     answer.pipe(socket)
   }
 
@@ -114,6 +120,7 @@ class Handshake {
     }
     this.#status = status
     this.#client.socket.end(rawAnswer(status))
+    this.#client.linger()
   }
 
   #end(): void {
