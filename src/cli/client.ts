@@ -4,8 +4,9 @@
  * limit, and a stream has its caller's signal.
  */
 
-import { request, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 
+import { request } from '../host/node-http.ts'
 import type {
   DoctorAnswer,
   ErrorAnswer,

@@ -4,8 +4,8 @@
  */
 
 import { existsSync } from 'node:fs'
-import { request } from 'node:http'
 
+import { request } from '../../host/node-http.ts'
 import type { EngineFacts } from '../../ports/images.ts'
 import { parseEngine, type RawInfo, type RawVersion } from './parse-engine.ts'
 

@@ -3,9 +3,10 @@
  * is not safe may depend on it. The one place that writes past Node's HTTP server is `refuse`, and only where no answer is under way.
  */
 
-import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Listener } from '../../core/balance/table.ts'
+import { STATUS_CODES } from '../../host/node-http.ts'
 import type { Origin } from './head.ts'
 import type { Endpoints } from './proxy-protocol.ts'
 import type { Router } from './route.ts'

@@ -5,8 +5,9 @@
 
 import { once } from 'node:events'
 import { chmodSync, rmSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { RoutingTable } from '../../core/balance/table.ts'
+import { createServer } from '../../host/node-http.ts'
 import type { Balancing } from './balancing.ts'
 import { controlAddress, controlFile } from './files.ts'
 

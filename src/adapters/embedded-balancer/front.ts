@@ -3,10 +3,11 @@
  * change while connections live, and the same limits hold for all of them.
  */
 
-import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Listener, RoutingTable } from '../../core/balance/table.ts'
+import { createServer as createHttpServer } from '../../host/node-http.ts'
 import type { Certificates } from './certificates.ts'
 import { ClientConnection } from './client.ts'
 import { Exchange } from './exchange.ts'

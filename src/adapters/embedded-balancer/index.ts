@@ -4,10 +4,10 @@
  */
 
 import { mkdir, open, rename } from 'node:fs/promises'
-import { request } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { RoutingTable } from '../../core/balance/table.ts'
+import { request } from '../../host/node-http.ts'
 import type { Balancer, BalancerObservation, BalancerProgram } from '../../ports/balancer.ts'
 import { away, notUnderstood, portsTaken, unusableCertificate } from './errors.ts'
 import { controlAddress, tableFile } from './files.ts'

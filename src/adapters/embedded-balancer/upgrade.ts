@@ -3,8 +3,9 @@
  * Any other answer is passed on as it is, and ends the connection. Other protocols are not upgraded to: they would carry requests past us.
  */
 
-import { request as send, STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { request as send, STATUS_CODES } from '../../host/node-http.ts'
 import { rawAnswer, type ClientConnection } from './client.ts'
 import { findDestination, type Destination } from './destination.ts'
 import { answerHeaders } from './head.ts'

@@ -4,8 +4,8 @@
  */
 
 import { chmodSync, existsSync, unlinkSync } from 'node:fs'
-import { createServer } from 'node:http'
 import type { Server } from 'node:http'
+import { createServer } from '../../host/node-http.ts'
 import type { Route } from '../../ports/api.ts'
 import type { Log } from '../../ports/log.ts'
 import { answerCall } from './exchange.ts'
