@@ -71,11 +71,11 @@ const names: Advice = [
 export const serviceAdvice: Readonly<Record<string, Advice>> = {
   container_name: [
     'Daruma names containers itself: the name is what keeps a second one from starting',
-    'daruma exec SERVICE -- …',
+    'daruma exec SERVICE -- …; others find it by the name of its service',
   ],
   hostname: [
-    'a container is called by its service and slot, and no other finds it by a name',
-    'a route by TCP, and host.docker.internal',
+    'a container calls itself something else at each start, and is found by the name of its service',
+    'a variable that tells the program its name, where its data hang on it (RABBITMQ_NODENAME, say)',
   ],
   domainname: names,
   dns: names,

@@ -77,8 +77,8 @@ function carryAfter(draft: ServiceDraft): void {
         draft.note(
           'links',
           item.at,
-          `${alias} as another name of ${name}: no container finds another by a name`,
-          `see where the program is told ${alias}`,
+          `${alias} as another name of ${name}: a container is found by the name of its service`,
+          `${name}, where the program is told ${alias}`,
         )
       if (isThere(name, draft, 'links', item.at) && !after.some(([known]) => known === name)) after.push([name, 'started', true])
     }

@@ -29,7 +29,7 @@ export function carryPorts(draft: ServiceDraft): void {
   const published = draft.get('ports') === undefined ? [] : readPorts(draft)
   const exposed = listOf(draft.get('expose')).flatMap((tree) => Number(/^(\d+)/.exec(textOf(tree) ?? '')?.[1] ?? []) || [])
   const isHostNetwork = draft.written['network'] === 'host'
-  const target = chosenTarget(draft, published, exposed)
+  const target = chosenTarget(published, exposed)
   if (target === null) return
   if (isHostNetwork) draft.written['port'] = target
   else draft.written['containerPort'] = target
@@ -40,7 +40,12 @@ export function carryPorts(draft: ServiceDraft): void {
       tcpPorts.has(each.target) && each.target === 443
         ? 'TLS ends at the balancer: give the route a domain and tls'
         : 'make it a service of its own, or let the program answer both at one port'
-    draft.note('ports', each.at, `${each.text}: a service has one port inside, and here that is ${target}`, instead)
+    draft.note(
+      'ports',
+      each.at,
+      `${each.text}: a service publishes one port, and here that is ${target}; other containers reach them all`,
+      instead,
+    )
   }
   const local = served.filter((each) => each.isLoopback && each.port !== null)
   const open = served.filter((each) => !each.isLoopback && each.port !== null)
@@ -88,20 +93,11 @@ function carryRoutes(draft: ServiceDraft, published: readonly Published[], targe
   if (isTcp) draft.remarks['route'] = 'Connections are passed on as they are; drop it if only services here need it.'
 }
 
-/** The port inside: what is published, the one that looks most like the web first; else what is exposed. */
-function chosenTarget(draft: ServiceDraft, published: readonly Published[], exposed: readonly number[]): number | null {
+/** The port inside: what is published, the one that looks most like the web first; else what is exposed, which other containers reach anyway. */
+function chosenTarget(published: readonly Published[], exposed: readonly number[]): number | null {
   const targets = [...new Set(published.map(({ target }) => target))]
   const web = targets.find((target) => !tcpPorts.has(target))
-  const chosen = web ?? targets[0] ?? exposed[0] ?? null
-  if (published.length === 0 && exposed.length > 1) {
-    draft.note(
-      'expose',
-      draft.get('expose')?.at,
-      `${exposed.slice(1).join(', ')}: a service has one port inside, and here that is ${chosen}`,
-      'make it a service of its own, or let the program answer both at one port',
-    )
-  }
-  return chosen
+  return web ?? targets[0] ?? exposed[0] ?? null
 }
 
 const listOf = (tree: Tree | undefined): readonly Tree[] => (tree?.kind === 'list' ? tree.items : [])

@@ -17,6 +17,7 @@ import { extended } from './extend.ts'
 import { Ledger, type Note } from './ledger.ts'
 import { type LoadedCompose, loadCompose, type LoadOptions, readText } from './load.ts'
 import { asMapping } from './merge.ts'
+import { otherNames } from './names-of-others.ts'
 import { Secrets } from './secret-names.ts'
 import { type Facts, type ProjectContext, ServiceDraft } from './service.ts'
 import { get, isNothing, type Mapping, type Place, textOf, type Tree } from './tree.ts'
@@ -133,7 +134,8 @@ function contextOf(loaded: LoadedCompose, { all, enabled, leftOut }: Services, l
       if (textOf(get(value, 'condition')) === 'service_completed_successfully') jobs.add(name)
   }
   const facts = new Map<string, Facts>()
-  for (const [name, service] of enabled) facts.set(name, { hasHealth: hasHealth(service), isJob: jobs.has(name) })
+  for (const [name, service] of enabled)
+    facts.set(name, { hasHealth: hasHealth(service), isJob: jobs.has(name), otherNames: otherNames(service) })
   return {
     ledger,
     secrets: new Secrets(),

@@ -23,6 +23,8 @@ export interface ProjectContext {
 export interface Facts {
   readonly hasHealth: boolean
   readonly isJob: boolean
+  /** That Compose would find it by, besides its own. */
+  readonly otherNames: readonly string[]
 }
 
 export class ServiceDraft {

@@ -61,7 +61,7 @@ export function noteRest(draft: ServiceDraft): void {
         `networks.${name}`,
         at,
         'addresses and other names in a network have no counterpart',
-        'a route by TCP, and host.docker.internal',
+        'others find it by the name of its service',
       )
   })
   if (textOf(draft.get('tty')) === 'true' || textOf(draft.get('stdin_open')) === 'true')
@@ -91,7 +91,7 @@ export function noteTopLevel(tree: Mapping, ledger: Ledger): void {
   }
 }
 
-/** Several networks keep services apart; with one there is nothing to say. */
+/** Several networks keep services apart, which here nothing does; with one there is nothing to say. */
 function noteNetworks(tree: Tree, ledger: Ledger): void {
   if (tree.kind !== 'mapping') return
   const names = [...tree.entries.keys()].filter((name) => name !== 'default')
@@ -99,7 +99,7 @@ function noteNetworks(tree: Tree, ledger: Ledger): void {
     ledger.note(
       tree.at,
       'networks',
-      `${names.join(', ')}: every container is in the engine's own bridge network`,
+      `${names.join(', ')}: all containers of a project are in one network, and each finds every other`,
       "network: 'none' for what needs none",
     )
   for (const [name, { at, value }] of tree.entries) {
@@ -107,7 +107,7 @@ function noteNetworks(tree: Tree, ledger: Ledger): void {
       ledger.note(
         at,
         `networks.${name}`,
-        'a network from outside of the file is not joined',
+        'a network from outside of the file is not joined, and nobody there is found by name',
         'route by port or domain, and let the other side come through the balancer',
       )
     else if (textOf(get(value, 'internal')) === 'true')
