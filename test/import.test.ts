@@ -28,6 +28,10 @@ services:
     command: [ sh, -c, 'echo "$$GREETING, $$PASSWORD" >/srv/index.html' ]
     environment: { GREETING: "\${GREETING:-Good morning}", PASSWORD: "\${PASSWORD:?is needed}" }
     volumes: [ "pages:/srv" ]
+  reader:
+    image: bb:1
+    command: sh -c 'until wget -q -O - http://web:8000/; do sleep 0.2; done; exec sleep 100000'
+    depends_on: [ web ]
   worker:
     <<: *logging
     image: bb:1
@@ -45,6 +49,7 @@ test('a Compose file is imported, comes up on a real engine, and serves', { skip
     writeFileSync(join(dirname(machine.config), 'compose.yaml'), compose(port!))
     const imported = await machine.run(['import', 'compose.yaml'])
     assert.equal(imported.code, 0, imported.stderr)
+    assert.doesNotMatch(imported.stdout + imported.stderr, /web:8000/)
     assert.ok(!readFileSync(machine.config, 'utf8').includes('from-outside'))
     const again = await machine.run(['import', 'compose.yaml'])
     assert.equal(again.code, 1)
@@ -55,6 +60,7 @@ test('a Compose file is imported, comes up on a real engine, and serves', { skip
     await machine.waitUntilSettled(60_000)
     const page = await (await fetch(`http://127.0.0.1:${port}/`)).text()
     assert.equal(page, 'Good morning, from-outside\n')
+    await until('a container reads it by its name', 10_000, () => machine.log('reader/0').includes('Good morning, from-outside'))
     await until('the worker says something', 10_000, () => machine.log('worker/0').includes('at work'))
     assert.match((await machine.run(['up', '--yes'])).stdout, /nothing to change/)
   } finally {

@@ -122,7 +122,10 @@ export interface Container {
   readonly readOnly?: boolean | undefined
   /** Capabilities given back to the container, which has none otherwise. Default: `[]`. */
   readonly capabilities?: readonly Capability[] | undefined
-  /** Whether the container has a network of its own, this host's, or none. Default: `'bridge'`. */
+  /**
+   * Which network the container is in: that of the project's containers, who find each other by the names of their services; this
+   * host's; or none. Default: `'bridge'`.
+   */
   readonly network?: 'bridge' | 'host' | 'none' | undefined
   /** Each has a mount point. */
   readonly volumes?: Readonly<Record<`/${string}`, string>> | undefined

@@ -30,7 +30,7 @@ export const aContainer = (over: Partial<Container> = {}): Container => ({
 })
 
 /** Short, so that a test of a frozen engine takes seconds. */
-const limits = { askMs: 1500, workMs: 4000, retryMs: 100, pollMs: 500 } as const
+const limits = { askMs: 1500, workMs: 4000, retryMs: 100, pollMs: 500, idleMs: 1000 } as const
 
 export class ContainerBed {
   readonly state: string
@@ -142,6 +142,11 @@ export class ContainerBed {
       .filter((line) => line !== '')
   }
 
+  /** The ids of this state's networks. */
+  networks(): readonly string[] {
+    return this.engine.docker('network', 'ls', '-q', '--filter', `label=daruma.state=${this.stateId}`).split('\n').filter(Boolean)
+  }
+
   log(slot: SlotId = web): string {
     return readFileSync(join(this.state, 'slots', slot.replace('/', '.'), 'log'), 'utf8')
   }
@@ -150,5 +155,6 @@ export class ContainerBed {
     await this.containers?.runtime[Symbol.asyncDispose]()
     if (!(await this.engine.ping())) return
     for (const line of this.list()) this.engine.docker('rm', '-f', line.split(' ')[0] ?? '')
+    for (const id of this.networks()) this.engine.docker('network', 'rm', id)
   }
 }

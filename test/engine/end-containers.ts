@@ -8,6 +8,7 @@ export async function endContainers(engine: LabEngine, machine: Machine): Promis
   if (await engine.ping()) {
     const ids = engine.docker('ps', '-aq').split('\n').filter(Boolean)
     if (ids.length > 0) engine.docker('rm', '-f', ...ids)
+    engine.docker('network', 'prune', '-f')
   }
   await machine[Symbol.asyncDispose]()
 }

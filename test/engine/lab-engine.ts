@@ -36,6 +36,8 @@ const startLimitMs = 60_000
 
 export interface EngineOptions {
   readonly liveRestore?: boolean
+  /** Where the networks that it makes have their addresses. */
+  readonly addressPool?: string
 }
 
 export class LabEngine implements AsyncDisposable {
@@ -98,6 +100,9 @@ export class LabEngine implements AsyncDisposable {
       '--iptables': 'false',
       '--ip6tables': 'false',
       '--bridge': this.#name,
+      // Nobody outside is asked for a name.
+      '--dns': '127.0.0.1',
+      '--default-address-pool': this.#options.addressPool ?? `base=${poolOf(process.pid)}0/20,size=26`,
       '--cgroup-parent': `/${this.#name}`,
       '--exec-opt': 'native.cgroupdriver=cgroupfs',
       '--live-restore': `${this.#options.liveRestore === true}`,
@@ -204,21 +209,42 @@ export class LabEngine implements AsyncDisposable {
       return cgroupsBelow(this.#name).length === 0
     })
     assert.ok(!existsSync(join('/sys/class/net', this.#name)), `the bridge ${this.#name} is removed`)
+    removeDeadBridges()
     rmSync(join(this.folder, '..'), { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
 let serial = 0
 
-/** Of test runs that were killed. Their other leavings are found by their folder. */
+/** Of test runs that were killed, and of an engine that has just ended. Their other leavings are found by their folder. */
 function removeDeadBridges(): void {
+  const living: string[] = []
   for (const name of readdirSync('/sys/class/net')) {
     const owner = /^drm([0-9a-z]+)x\d+$/.exec(name)?.[1]
-    if (owner === undefined || identify(Number.parseInt(owner, 36)) !== null) continue
+    if (owner === undefined) continue
+    if (identify(Number.parseInt(owner, 36)) !== null) {
+      living.push(poolOf(Number.parseInt(owner, 36)))
+      continue
+    }
     spawnSync('ip', ['link', 'del', name])
     removeCgroups(name)
   }
+  // The engine's own, of its networks, are known by their addresses alone.
+  const listed = spawnSync('ip', ['-json', '-4', 'addr', 'show', 'type', 'bridge'], { encoding: 'utf8' }).stdout.trim()
+  const bridges = JSON.parse(listed === '' ? '[]' : listed) as readonly {
+    readonly ifname?: string
+    readonly addr_info?: readonly { readonly local: string }[]
+  }[]
+  for (const { ifname = '', addr_info: [address] = [] } of bridges) {
+    const [, second = '', third = ''] = address?.local.split('.') ?? []
+    const isOurs = /^br-[0-9a-f]{12}$/.test(ifname) && pools.test(address?.local ?? '')
+    if (isOurs && !living.includes(`10.${second}.${Number(third) & 0xf0}.`)) spawnSync('ip', ['link', 'del', ifname])
+  }
 }
+
+/** One of 800 ranges for the networks that an engine makes, drawn by the process id: the beginning of its first address. */
+const poolOf = (pid: number): string => `10.${150 + (pid % 50)}.${((pid >> 6) % 16) * 16}.`
+const pools = /^10\.1[5-9]\d\./
 
 function makeBridge(name: string): void {
   // One of 16,000 small networks that nobody routes, drawn by the process id.

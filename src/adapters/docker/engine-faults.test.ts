@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
+import { aContainer, ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
 import { allPids, environmentOf, until } from '../../../test/processes.ts'
 
@@ -143,7 +143,8 @@ describe('an engine that fails, with live-restore', { skip: needsEngine }, () =>
     const engine = await LabEngine.start({ liveRestore: true })
     t.after(() => engine[Symbol.asyncDispose]())
     const bed = await ContainerBed.open(t, engine)
-    const order = bed.order(1, ['sh', '-c', 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'])
+    const container = { container: aContainer({ network: 'bridge' }), project: 'test', password: null, port: null }
+    const order = bed.order(1, ['sh', '-c', 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'], { container })
     assert.equal(await bed.runtime.start(order), null)
     const { pid } = await bed.event('started', 1)
     await engine.kill()
@@ -157,6 +158,8 @@ describe('an engine that fails, with live-restore', { skip: needsEngine }, () =>
       ['started'],
     )
     assert.equal(engine.docker('inspect', '-f', '{{.State.Pid}}', bed.name()), `${pid}`)
+    const name = ['exec', bed.name(), 'sh', '-c', '/bin/busybox nslookup -type=a web']
+    assert.match(engine.docker(...name), /^Name:\s+web$/m, 'it still answers to its name')
     const lines = bed.log().split('\n').slice(0, -1)
     assert.equal(new Set(lines).size, lines.length, 'no line is there twice')
     await bed.runtime.kill(instance(1), 15_000)

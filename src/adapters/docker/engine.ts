@@ -21,9 +21,11 @@ export interface Limits {
   readonly retryMs: number
   /** The net under its event stream. */
   readonly pollMs: number
+  /** How long an empty network is kept. */
+  readonly idleMs: number
 }
 
-export const usualLimits: Limits = { askMs: 5000, workMs: 30_000, retryMs: 500, pollMs: 5000 }
+export const usualLimits: Limits = { askMs: 5000, workMs: 30_000, retryMs: 500, pollMs: 5000, idleMs: 60_000 }
 
 export interface EngineOptions {
   readonly environment: Readonly<Record<string, string | undefined>>

@@ -50,6 +50,7 @@ import { EngineSilent, reasonOf } from './errors.ts'
 import { EventStream } from './event-stream.ts'
 import { planExec } from './exec.ts'
 import { createImages } from './images.ts'
+import { Network } from './network.ts'
 import { type EngineEvent, labels, parseOwner } from './parse.ts'
 import { type ContainerStart, containerName } from './render.ts'
 import { prepareVolumes } from './volumes.ts'
@@ -90,6 +91,9 @@ class DockerRuntime implements Runtime {
   readonly #lives = new Map<string, ContainerLife>()
   readonly #starts = new Gate(maxParallelStarts)
   readonly #events: EventStream
+  readonly #network: Network
+  /** Since when nothing of this state has been in the engine; null while something is. */
+  #emptySinceMs: number | null = null
   #emit: (event: RuntimeEvent) => void = () => {}
   #poll: NodeJS.Timeout | null = null
   #isPolling = false
@@ -104,6 +108,8 @@ class DockerRuntime implements Runtime {
       onEvent: (event) => this.#take(event),
       onReconnect: () => this.#lookAtAll(),
     })
+    const { stateId, log } = options
+    this.#network = new Network({ engine, stateId, log, reach: (checkpoint) => this.#reach(checkpoint) })
     engine.listen((fault) => {
       options.onEngine(fault)
       if (fault === null) this.#lookAtAll()
@@ -130,7 +136,7 @@ class DockerRuntime implements Runtime {
     if (container === null) return Promise.resolve({ kind: 'failed', message: 'the order is for a process' })
     return this.#starts.run(async () => {
       const undo: (() => void)[] = []
-      const refusal = await this.#start({ ...order, container }, undo).catch((error: unknown) =>
+      const refusal = await this.#startInNetwork({ ...order, container }, undo).catch((error: unknown) =>
         explainStartFailure(error, order),
       )
       if (refusal !== null) for (const step of undo.toReversed()) step()
@@ -138,11 +144,16 @@ class DockerRuntime implements Runtime {
     })
   }
 
-  async #start(order: ContainerStart, undo: (() => void)[]): Promise<StartRefusal | null> {
+  async #startInNetwork(order: ContainerStart, undo: (() => void)[]): Promise<StartRefusal | null> {
     if (this.#engine.info === null || this.#engine.fault !== null) {
       const fault = await this.#engine.connect()
       if (fault !== null) return { kind: 'engine-away', message: fault }
     }
+    const start = (): Promise<StartRefusal | null> => this.#start(order, undo)
+    return order.container.container.network === 'bridge' ? this.#network.during(start) : start()
+  }
+
+  async #start(order: ContainerStart, undo: (() => void)[]): Promise<StartRefusal | null> {
     const paths = this.#paths(order.slot)
     ensureSlot(paths)
     const last = readNumber(paths.epoch) ?? listEpochs(paths).at(-1) ?? 0
@@ -258,6 +269,7 @@ class DockerRuntime implements Runtime {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#poll !== null) clearInterval(this.#poll)
     this.#events.close()
+    if (this.#lives.size === 0) await this.#network.removeUnused()
     await Promise.all([...this.#lives.values()].map((life) => life.detach()))
     this.#lives.clear()
     this.#emit = () => {}
@@ -327,11 +339,20 @@ class DockerRuntime implements Runtime {
       const running = new Set(listed.filter(({ State }) => State === 'running').map(({ Id }) => Id))
       for (const life of this.#lives.values())
         if (life.beginning === null || life.isEnding || !running.has(life.containerId ?? '')) life.look()
+      await this.#leaveNetwork(listed.length === 0 && this.#lives.size === 0)
     } catch {
       // Away, which the engine itself has told; all are looked at when it is back.
     } finally {
       this.#isPolling = false
     }
+  }
+
+  /** A restart, or a schedule's next run, must find the network where it was; a project that is down needs none. */
+  async #leaveNetwork(isEmpty: boolean): Promise<void> {
+    if (!isEmpty) this.#emptySinceMs = null
+    else this.#emptySinceMs ??= performance.now()
+    if (this.#emptySinceMs !== null && performance.now() - this.#emptySinceMs >= this.#engine.limits.idleMs)
+      await this.#network.removeUnused()
   }
 
   #lookAtAll(): void {
@@ -359,7 +380,9 @@ const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.ep
 
 function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
   if (error instanceof EngineSilent) return { kind: 'engine-away', message: error.message }
-  const message = error instanceof DarumaError ? `${error.message} (${error.code})` : `${order.slot}: ${reasonOf(error)}`
+  const message = error instanceof DarumaError ? describe(error) : `${order.slot}: ${reasonOf(error)}`
   const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') || /no space left on device/.test(message)
   return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }
 }
+
+const describe = ({ message, code, hint }: DarumaError): string => `${message} (${code})${hint === null ? '' : `: ${hint}`}`

@@ -2,10 +2,11 @@
 
 import type Docker from 'dockerode'
 
-import type { SlotId } from '../../core/model/id.ts'
+import { parseSlotId, type SlotId } from '../../core/model/id.ts'
 import type { Container, ImageSource } from '../../core/model/service.ts'
 import { isWaitingShell } from '../../core/model/shell-command.ts'
 import { type ContainerOrder, type StartOrder, containerVolumes } from '../../ports/runtime.ts'
+import { networkName } from './network.ts'
 import { labels } from './parse.ts'
 
 /** The name is the lock: an engine gives it to one container at a time. */
@@ -59,7 +60,7 @@ export function renderCreate(input: CreateInput): Docker.ContainerCreateOptions 
       // We alone decide what is started, after a reboot too.
       RestartPolicy: { Name: 'no' },
       AutoRemove: false,
-      NetworkMode: container.network,
+      NetworkMode: container.network === 'bridge' ? networkName(stateId) : container.network,
       ...(inside === null ? {} : { PortBindings: { [`${inside}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: `${port}` }] } }),
       ...(container.network === 'bridge' ? { ExtraHosts: ['host.docker.internal:host-gateway'] } : {}),
       Mounts: order.volumes.map(({ name, target }) => ({
@@ -72,7 +73,17 @@ export function renderCreate(input: CreateInput): Docker.ContainerCreateOptions 
       ...renderConfinement(container),
       ...renderLimits(order),
     },
+    ...(container.network === 'bridge' ? { NetworkingConfig: renderNetworking(order, stateId) } : {}),
   }
+}
+
+/** A name answers with all of its service's containers; it comes and goes with each of them, by the engine's own hand. */
+function renderNetworking(
+  order: ContainerStart,
+  stateId: string,
+): NonNullable<Docker.ContainerCreateOptions['NetworkingConfig']> {
+  const { service } = parseSlotId(order.slot)
+  return { EndpointsConfig: { [networkName(stateId)]: { Aliases: [service] } } }
 }
 
 function renderConfinement(container: Container): Partial<Docker.HostConfig> {

@@ -269,7 +269,8 @@ export const containerKeys: KeyTable<WrittenContainer> = {
   network: {
     reader: oneOf(['bridge', 'host', 'none'], { default: 'bridge', false: 'none' }),
     default: "`'bridge'`",
-    prose: "Whether the container has a network of its own, this host's, or none.",
+    prose:
+      "Which network the container is in: that of the project's containers, who find each other by the names of their services; this host's; or none.",
     example: "'host'",
   },
 }
