@@ -29,8 +29,7 @@ import { within } from './answer-limit.ts'
 import { BalancerTrouble } from './balancer-trouble.ts'
 import { carriersOf, drainingShells, isPresumed, routedServices } from './carriers.ts'
 import { Certificates } from './certificates.ts'
-import { keys, put, readRecord } from './records.ts'
-import type { TrafficRecord } from './records.ts'
+import { Served, activeIn } from './served.ts'
 import type { SlotShell } from './slot-shell.ts'
 import type { World } from './world.ts'
 
@@ -75,7 +74,7 @@ export class Traffic {
   /** Since when the process that runs has not answered. */
   #silent: { readonly epoch: Epoch; readonly sinceMs: number } | null = null
   #answeredMs = 0
-  #record: TrafficRecord = nothingServed
+  readonly #served: Served
   /** What the process of that epoch serves, as JSON; null when that is not certain. */
   #inForce: { readonly epoch: Epoch; readonly text: string } | null = null
   #prepared: string | null = null
@@ -92,13 +91,13 @@ export class Traffic {
   constructor(options: TrafficOptions) {
     this.#options = options
     this.#world = options.world
+    this.#served = new Served(options)
     this.#trouble = new BalancerTrouble({ tell: options.tell, onNews: options.onChange })
     this.#certificates = new Certificates({ ...options, project: () => options.world.project, traffic: this })
   }
 
-  /** What an earlier daemon had put in force. */
-  async load(): Promise<void> {
-    this.#record = (await readRecord<TrafficRecord>(this.#options.store, keys.traffic)) ?? this.#record
+  load(): Promise<void> {
+    return this.#served.load()
   }
 
   /** The balancer's service, while there are routes. Until that is known it stays as it was found. */
@@ -139,12 +138,12 @@ export class Traffic {
 
   /** Whether new requests go to this epoch of the slot. */
   isServing(slot: SlotId, epoch: Epoch): boolean {
-    return this.#record.active.includes(upstreamId(slot, epoch))
+    return this.#served.record.active.includes(upstreamId(slot, epoch))
   }
 
   /** An adopted instance that was in force and has not been probed since: nothing has shown that it is not ready any more. */
   isPresumed(shell: SlotShell): boolean {
-    return isPresumed(shell, this.#record)
+    return isPresumed(shell, this.#served.record)
   }
 
   /** Until now slots were still being adopted: a table of some of them would take the others out of use. */
@@ -220,6 +219,7 @@ export class Traffic {
     const isInForce = this.#inForce?.text === text && this.#inForce.epoch === at.epoch
     if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
     await this.#watchDrains(balancer)
+    await this.#served.writeDown()
     this.#wakeIn(heartbeatMs)
   }
 
@@ -230,7 +230,7 @@ export class Traffic {
 
   #table(services: readonly RoutedService[]): RoutingTable {
     const { held, challenges } = this.#certificates
-    const carriers = carriersOf(this.#world, { record: this.#record, portOf: this.#options.portOf })
+    const carriers = carriersOf(this.#world, { record: this.#served.record, portOf: this.#options.portOf })
     return makeTable({ settings: this.#settings(), services, carriers, certificates: held, challenges })
   }
 
@@ -244,7 +244,7 @@ export class Traffic {
     this.#prepared = null
     this.#trouble.overcome()
     this.#releaseDrains()
-    await this.#writeDown(nothingServed)
+    await this.#served.confirm(null)
     if (wasNeeded) this.#options.onChange()
   }
 
@@ -275,12 +275,12 @@ export class Traffic {
   async #meet(balancer: Balancer): Promise<void> {
     const { upstreams } = await this.#within(balancer.observe())
     this.#hasMet = true
-    await this.#noteAsked([...upstreams.keys()])
+    await this.#served.noteAsked([...upstreams.keys()])
   }
 
   async #prepare(balancer: Balancer, table: RoutingTable, text: string): Promise<void> {
     if (this.#prepared !== text || this.#service === null) {
-      await this.#noteAsked(recordOf(table).active)
+      await this.#served.noteAsked(activeIn(table))
       const program = await this.#within(balancer.prepare(table))
       this.#prepared = text
       this.#service = balancerService(balancer.kind, program)
@@ -293,7 +293,7 @@ export class Traffic {
 
   async #apply(balancer: Balancer, table: RoutingTable, text: string, epoch: Epoch): Promise<void> {
     this.#inForce = null
-    await this.#noteAsked(recordOf(table).active)
+    await this.#served.noteAsked(activeIn(table))
     try {
       await this.#within(balancer.apply(table))
       this.#trouble.overcome()
@@ -305,7 +305,7 @@ export class Traffic {
       this.#wakeIn(slowRetryMs)
     }
     this.#answered()
-    await this.#writeDown(recordOf(table))
+    await this.#served.confirm(table)
     this.#inForce = { epoch, text }
     this.#prepared = text
     this.#options.onChange()
@@ -316,23 +316,6 @@ export class Traffic {
     return this.#trouble.isPortTaken && this.#options.clock.now() >= this.#retryAtMs
   }
 
-  /** Before it may get a request: whoever may have some must be let finish by the next daemon too. */
-  async #noteAsked(ids: readonly UpstreamId[]): Promise<void> {
-    const { active, draining, asked } = this.#record
-    const known = new Set([...active, ...draining, ...asked])
-    const fresh = ids.filter((id) => !known.has(id))
-    if (fresh.length > 0) await this.#writeDown({ active, draining, asked: [...asked, ...fresh] })
-  }
-
-  async #writeDown(record: TrafficRecord): Promise<void> {
-    if (JSON.stringify(record) === JSON.stringify(this.#record)) return
-    // A full disk hinders every change that could rely on this, and the next daemon only probes a moment longer.
-    await this.#options.store.transact({ then: [put(keys.traffic, record)] }).catch((error: unknown) => {
-      this.#options.log.write('warn', `what the balancer serves could not be written down: ${String(error)}`)
-    })
-    this.#record = record
-  }
-
   async #watchDrains(balancer: Balancer): Promise<void> {
     const draining = drainingShells(this.#world)
     if (draining.length === 0 && this.#options.clock.now() - this.#answeredMs < heartbeatMs) return
@@ -341,7 +324,7 @@ export class Traffic {
     for (const { shell, epoch } of draining) {
       const id = upstreamId(shell.id, epoch)
       // It began to drain after the table was made: the next one says so, and only then its count means anything.
-      if (this.#record.active.includes(id) || this.#record.asked.includes(id)) this.#isDirty = true
+      if (this.#served.record.active.includes(id) || this.#served.record.asked.includes(id)) this.#isDirty = true
       else shell.dispatch({ kind: 'under-way', epoch, requests: upstreams.get(id)?.active ?? 0 })
     }
     if (drainingShells(this.#world).length > 0) this.#wakeIn(drainPollMs)
@@ -389,11 +372,3 @@ export class Traffic {
     return within(this.#options.clock, answer, answerLimitMs, () => new DarumaError('E_BALANCER_AWAY', message))
   }
 }
-
-function recordOf({ pools }: RoutingTable): TrafficRecord {
-  const idsOf = (wanted: 'active' | 'draining'): readonly UpstreamId[] =>
-    pools.flatMap(({ upstreams }) => upstreams.filter(({ state }) => state === wanted).map(({ id }) => id))
-  return { active: idsOf('active'), draining: idsOf('draining'), asked: [] }
-}
-
-const nothingServed: TrafficRecord = { active: [], draining: [], asked: [] }

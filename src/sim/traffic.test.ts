@@ -10,6 +10,7 @@ import { balancerSlot } from '../core/balance/balancer-service.ts'
 import { upstreamId } from '../core/balance/table.ts'
 import { updatePace } from '../core/config/defaults.ts'
 import { asServiceName } from '../core/model/id.ts'
+import type { SlotId } from '../core/model/id.ts'
 import type { Route, Service } from '../core/model/service.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 
@@ -182,6 +183,44 @@ test('an instance that got its route while it ran keeps it under the next daemon
   const isOld = ({ pid }: { readonly pid: number }): boolean => pids.includes(pid)
   assert.equal(machine.kernel.running().filter(isOld).length, 2, 'it began anew for its route')
   assertTableIsWorld(machine)
+})
+
+test('what came into force on a full disk is written down when there is space, and kept by the next daemon', async () => {
+  const machine = new SimulatedMachine(13)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 1)])
+  const [first] = machine.kernel.of('web/0' as SlotId)
+  assert.ok(first)
+  machine.kernel.kill(first)
+  // Its successor runs, and its epoch is not in force yet.
+  assert.ok(await machine.runUntil(() => machine.kernel.running().some(({ order }) => order.slot === 'web/0'), 10_000))
+  machine.kernel.isDiskFull = true
+  assert.ok(await machine.runUntil(() => machine.balancer.serving('web').length === 1, 10_000))
+  await machine.run(2000)
+  machine.kernel.isDiskFull = false
+  await machine.run(10_000)
+  let fewest = 1
+  machine.watch = () => {
+    fewest = Math.min(fewest, machine.balancer.serving('web').length)
+  }
+  machine.probeMs = 400
+  machine.killDaemon()
+  assert.ok(await machine.settle(60_000))
+  assert.equal(fewest, 1)
+})
+
+test('a balancer that does not answer for long leaves nothing behind of all who came and went meanwhile', async () => {
+  const machine = new SimulatedMachine(14)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 1)])
+  machine.balancer.lossRate = 1
+  for (let round = 0; round < 30; round += 1) {
+    for (const instance of machine.kernel.running()) machine.kernel.kill(instance)
+    await machine.run(15_000)
+  }
+  const { entries } = await (await machine.copyDatabase()).list('traffic')
+  const { asked } = JSON.parse(entries[0]?.value ?? '{}') as { readonly asked: readonly string[] }
+  assert.ok(asked.length <= 3, `${asked.length} are remembered`)
 })
 
 test('a route whose port a stranger has fails the operation by name, and the world before it is in force again', async () => {
