@@ -31,7 +31,8 @@ export interface CertificatesOptions {
 export interface OrderRecord {
   readonly directory: string
   readonly failures: number
-  /** ISO 8601. */
+  /** ISO 8601, both. Older records have no `failedAt`. */
+  readonly failedAt?: string
   readonly retryAt: string
 }
 
@@ -159,7 +160,9 @@ export class Certificates {
       const stored = this.#fetched.get(domain)
       if (stored !== undefined && stored.renewAt > now) continue
       const record = await readRecord<OrderRecord>(this.#options.store, keys.certificate(domain))
-      const isResting = record !== null && record.directory === acme.directory && record.retryAt > now
+      // A clock that shows a moment before the failure was wrong then or is wrong now: a rest by it could last for years.
+      const isBefore = record !== null && (record.failedAt ?? '') <= now && now < record.retryAt
+      const isResting = isBefore && record.directory === acme.directory
       if (isResting) continue
       this.#ordering = domain
       void this.#order(keeper, { domain, ...acme }, record?.directory === acme.directory ? record.failures : 0)
@@ -201,8 +204,9 @@ export class Certificates {
   ): Promise<void> {
     const { directory, failures, error } = failure
     const { clock, random } = this.#options
-    const retryAt = clock.wallTimeOf(clock.now() + backoffMs(failures, random.fraction(), error.retryAfterMs ?? null))
-    await this.#remember(domain, { directory, failures, retryAt })
+    const nowMs = clock.now()
+    const retryAt = clock.wallTimeOf(nowMs + backoffMs(failures, random.fraction(), error.retryAfterMs ?? null))
+    await this.#remember(domain, { directory, failures, failedAt: clock.wallTimeOf(nowMs), retryAt })
     const code = error instanceof DarumaError ? ` (${error.code})` : ''
     this.#tell('certificate-failed', `${error.message}${code}`, `it is tried again at ${retryAt}`)
   }

@@ -117,4 +117,26 @@ export const changeMutations: readonly Mutation[] = [
       test: 'equal values have equal digests under one key, and without that key no guess can be compared with them',
     },
   },
+  {
+    name: 'unproven-counts-as-useless',
+    rule: 'a daemon that begins in the middle of a change gives up nobody whom it has not probed',
+    file: 'src/daemon/reconciler.ts',
+    find: `    if (view.wanted !== null && this.#unproven.has(view.name)) return []\n`,
+    replace: ``,
+    caughtBy: {
+      file: 'src/sim/adoption.test.ts',
+      test: 'a daemon that begins in the middle of an update gives up nobody whom it has not probed yet',
+    },
+  },
+  {
+    name: 'adopted-by-old-policies',
+    rule: 'what is adopted has the routes and probes that hold now',
+    file: 'src/core/instance/step.ts',
+    find: `goal.spec.identity === spec.identity ? goal.spec : spec\n`,
+    replace: `goal.spec.identity === spec.identity ? spec : spec\n`,
+    caughtBy: {
+      file: 'src/sim/traffic.test.ts',
+      test: 'an instance that got its route while it ran keeps it under the next daemon',
+    },
+  },
 ]

@@ -6,6 +6,8 @@ const rules = 'src/core/clockwork/clockwork.test.ts'
 const daemon = 'src/daemon/clockwork.test.ts'
 const histories = 'src/sim/daemon.test.ts'
 
+const kinds = 'a schedule that becomes a service, and a service that becomes a schedule, never run beside what they were'
+
 export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'tick-is-not-covered',
@@ -110,11 +112,35 @@ export const scheduleMutations: readonly Mutation[] = [
     name: 'deploy-cuts-runs',
     rule: 'a run under way is not cut by a deploy',
     file: 'src/daemon/world.ts',
-    find: `slot.occupancy.kind !== 'vacant' && this.wantedOf(parseSlotId(id).service) === null`,
+    find: `slot.occupancy.kind !== 'vacant' && this.wantedOf(parseSlotId(id).service)?.service.scale.kind !== 'schedule'`,
     replace: `slot.occupancy.kind !== 'vacant'`,
     caughtBy: {
       file: daemon,
       test: 'a run goes on by its own config when its schedule is changed, and is ended when its service leaves',
     },
+  },
+  {
+    name: 'service-starts-beside-its-last-run',
+    rule: 'what was a schedule and is a service now never runs beside a run of it',
+    file: 'src/daemon/world.ts',
+    find: `this.wantedOf(parseSlotId(id).service)?.service.scale.kind !== 'schedule'`,
+    replace: `this.wantedOf(parseSlotId(id).service) === null`,
+    caughtBy: { file: daemon, test: kinds },
+  },
+  {
+    name: 'run-begins-beside-the-service-it-was',
+    rule: 'what was a service and is a schedule now has no run beside its last instance',
+    file: 'src/daemon/clockwork-runs.ts',
+    find: ` || this.#options.world.isFormerThere(service)`,
+    replace: ``,
+    caughtBy: { file: daemon, test: kinds },
+  },
+  {
+    name: 'watermark-covers-who-waits',
+    rule: 'a run that was let in is not lost because old ones were forgotten',
+    file: 'src/daemon/clockwork-prune.ts',
+    find: `without(unite(book.forgotten, [...book.ledger.covered, ...byHand]), kept)`,
+    replace: `unite(book.forgotten, [...without(book.ledger.covered, kept), ...byHand])`,
+    caughtBy: { file: daemon, test: 'runs that wait are still there under the next daemon, however often the clock was set' },
   },
 ]

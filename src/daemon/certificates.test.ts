@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { balancer } from '../core/config/defaults.ts'
+import type { Project } from '../core/model/service.ts'
+import { SimulatedClock } from '../sim/clock.ts'
+import { aService } from '../sim/machine.ts'
+import { SeededRandom } from '../sim/random.ts'
+import { createMemoryStore } from '../sim/store.ts'
+import { Certificates } from './certificates.ts'
+
+const project: Project = {
+  name: 'shop',
+  stage: null,
+  balancer: { ...balancer, acme: { directory: 'https://acme.example/directory', email: null, caFile: null } },
+  services: [
+    aService('web', 'serve', {
+      routes: [
+        {
+          to: { kind: 'domain', domain: 'shop.example' },
+          path: '/',
+          tls: { kind: 'automatic' },
+          proxyProtocol: { accept: false, send: false },
+          idempotent: false,
+        },
+      ],
+    }),
+  ],
+}
+
+async function pass(clock: SimulatedClock, ms: number): Promise<void> {
+  const end = clock.now() + ms
+  do for (let turn = 0; turn < 50; turn += 1) await Promise.resolve()
+  while (clock.turn(end))
+}
+
+test('a rest after a failure that was set by a clock years ahead ends when the clock is right again', async () => {
+  const clock = new SimulatedClock()
+  let orders = 0
+  const certificates = new Certificates({
+    certificates: {
+      list: async () => new Map(),
+      join: () => Promise.reject(new Error('nothing to join')),
+      order: async () => {
+        orders += 1
+        throw new Error('the certificate of the server is not valid yet')
+      },
+      close: () => {},
+    },
+    store: createMemoryStore(),
+    clock,
+    random: new SeededRandom(1),
+    project: () => project,
+    traffic: { note: () => {}, isInForce: () => true },
+    tell: () => {},
+  })
+  clock.stepWall(3e11)
+  certificates.note()
+  await pass(clock, 1000)
+  assert.equal(orders, 1)
+  // It rests for a minute and more, by whatever clock.
+  await pass(clock, 50_000)
+  assert.equal(orders, 1)
+  clock.stepWall(-3e11)
+  await pass(clock, 3 * 60_000)
+  assert.ok(orders > 1, 'it waits for years')
+  assert.ok(orders <= 3, `${orders} orders in four minutes`)
+  certificates.close()
+})
