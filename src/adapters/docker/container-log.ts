@@ -30,6 +30,8 @@ export class ContainerLog {
   readonly #options: ContainerLogOptions
   #stream: Readable | null = null
   #isClosed = false
+  /** The container is known to have ended: what is read from now on is read to its end. */
+  #isLast = false
   #hasEnded = false
   #following: Promise<void> | null = null
   #counter = new CursorCounter('')
@@ -78,7 +80,10 @@ export class ContainerLog {
     }
   }
 
-  /** One stream from the cursor to its end. The engine ends it when the container has ended and all was told. */
+  /**
+   * One stream from the cursor to its end. The engine ends it when the container has ended; but Docker before 23 may end one that it
+   * follows a moment before the last lines. So the last stream is one that began when the container had ended.
+   */
   async #takeOnce(): Promise<void> {
     const { engine, containerId, epoch, paths } = this.#options
     const cursor = readCursor(paths.logCursor, epoch)
@@ -111,8 +116,10 @@ export class ContainerLog {
         await this.#appending
       }
       // A stream that breaks off ends too, without an error: only the engine can say whether that was all.
-      this.#hasEnded = await this.#isOver()
-      if (!this.#hasEnded) await sleep(retryMs, undefined, { ref: false })
+      const isOver = await this.#isOver()
+      this.#hasEnded = isOver && this.#isLast
+      this.#isLast = isOver
+      if (!isOver) await sleep(retryMs, undefined, { ref: false })
     } finally {
       this.#stream = null
       await file.close()

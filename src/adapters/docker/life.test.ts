@@ -43,6 +43,22 @@ describe('containers on a real engine', { skip: needsEngine }, () => {
     assert.deepEqual([lines.length, lines[0], lines[1999], lines[2000]], [2001, '1', '2000', 'end'])
   })
 
+  test('whoever ends in a crowd, too, is not said to be gone before its last words are in the log', async (t) => {
+    const bed = await ContainerBed.open(t, engine)
+    const slots = Array.from({ length: 6 }, (_, index) => slotId(asServiceName('talker'), index))
+    for (let epoch = 1; epoch <= 4; epoch += 1) {
+      const lives = slots.map(async (slot) => {
+        await bed.run(epoch, ['sh', '-c', `ls /; printf 'last words of ${epoch}'`], { slot })
+        await bed.event('gone', epoch, slot)
+        return bed.log(slot).endsWith(`last words of ${epoch}`)
+      })
+      assert.deepEqual(
+        await Promise.all(lives),
+        slots.map(() => true),
+      )
+    }
+  })
+
   test('the engine is left nothing to decide, and the program nothing that it was not given', async (t) => {
     const bed = await ContainerBed.open(t, engine)
     mkdirSync(join(bed.state, 'volumes', 'data'), { recursive: true })
