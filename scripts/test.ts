@@ -44,7 +44,7 @@ async function runAll(files: readonly string[]): Promise<number> {
   const folder = await openRunFolder()
   try {
     const code = await runTwiceAtMost(files, { notes, folder })
-    const left = await findLeftovers(folder)
+    const left = [...readLines(join(notes, 'leftovers')), ...(await findLeftovers(folder))]
     for (const each of left) console.log(`tests: left behind: ${each}`)
     return code === 0 && left.length > 0 ? 1 : code
   } finally {
@@ -58,13 +58,14 @@ async function runTwiceAtMost(
   { notes, folder }: { readonly notes: string; readonly folder: string },
 ): Promise<number> {
   const violations = join(notes, 'violations')
-  const first = await run(files, { filesAtOnce, failed: join(notes, 'failed'), violations, folder })
+  const leftovers = join(notes, 'leftovers')
+  const first = await run(files, { filesAtOnce, failed: join(notes, 'failed'), violations, leftovers, folder })
   const failed = first.failed.map((file) => relative(root, file))
   const mayRetry = failed.length > 0 && failed.length <= mostRetried && !existsSync(violations)
   // A test that stands in a shared file (a port's contract) names that file, which alone would test nothing.
   if (first.code === 0 || !mayRetry || !failed.every((file) => files.includes(file))) return first.code
   console.log(`\ntests: once more, alone: ${failed.join(', ')}`)
-  const second = await run(failed, { filesAtOnce: 1, failed: join(notes, 'failed again'), violations, folder })
+  const second = await run(failed, { filesAtOnce: 1, failed: join(notes, 'failed again'), violations, leftovers, folder })
   if (second.code === 0) console.log(`tests: unsteady, passed only the second time: ${failed.join(', ')}`)
   return second.code
 }
@@ -75,6 +76,8 @@ interface Pass {
   readonly failed: string
   /** Written by a test whose witness saw a violation. */
   readonly violations: string
+  /** Written by a test file that comes upon what one before it left. */
+  readonly leftovers: string
   /** In which everything that the tests make stands, or which it names. */
   readonly folder: string
 }
@@ -94,18 +97,29 @@ function run(files: readonly string[], pass: Pass): Promise<{ readonly code: num
   ]
   const child = spawn(process.execPath, ['--test', ...limits, ...reporters, ...files], {
     cwd: root,
-    env: { ...cleanEnvironment(), TEST_VIOLATIONS_FILE: pass.violations, TMPDIR: pass.folder },
+    env: {
+      ...cleanEnvironment(),
+      TEST_VIOLATIONS_FILE: pass.violations,
+      TEST_LEFTOVERS_FILE: pass.leftovers,
+      TMPDIR: pass.folder,
+    },
     stdio: 'inherit',
   })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal))
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code) => {
-      const failed = existsSync(pass.failed) ? readFileSync(pass.failed, 'utf8').split('\n') : []
-      resolve({ code: code ?? 1, failed: failed.filter((file) => file !== '') })
+      resolve({ code: code ?? 1, failed: readLines(pass.failed) })
     })
   })
 }
+
+const readLines = (file: string): readonly string[] =>
+  existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+    : []
 
 /** A stray DARUMA_STATE in the developer's shell must not lead a test to real state, nor their language change a message. */
 function cleanEnvironment(): NodeJS.ProcessEnv {

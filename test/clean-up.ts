@@ -4,7 +4,17 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { allPids, commandLine, environmentOf, identify, isAlive, signalProcess, until } from './processes.ts'
@@ -28,6 +38,9 @@ function reap(): void {
     const owner = new RegExp(`^${prefix}(\\d+)-(\\d+)-`).exec(name)
     if (owner === null || isAlive({ pid: Number(owner[1]), startTicks: Number(owner[2]) })) continue
     const workshop = join(tmpdir(), name)
+    // Of the same run: it is to be told.
+    const leftovers = process.env['TEST_LEFTOVERS_FILE']
+    if (leftovers !== undefined) appendFileSync(leftovers, `the file ${workshop}, of a test file that has ended\n`)
     // Not waited for in order: whoever else reaps at this moment removes the same things.
     void cleanUp(workshop, join(workshop, 'state')).catch(() => {})
   }

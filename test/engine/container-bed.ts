@@ -10,7 +10,7 @@ import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/mode
 import type { Container } from '../../src/core/model/service.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
 import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
-import { makeWorkshop } from '../clean-up.ts'
+import { cleanUp, makeWorkshop } from '../clean-up.ts'
 import { until } from '../processes.ts'
 import type { LabEngine } from './lab-engine.ts'
 
@@ -152,9 +152,13 @@ export class ContainerBed {
   }
 
   async #destroy(): Promise<void> {
-    await this.containers?.runtime[Symbol.asyncDispose]()
-    if (!(await this.engine.ping())) return
-    for (const line of this.list()) this.engine.docker('rm', '-f', line.split(' ')[0] ?? '')
-    for (const id of this.networks()) this.engine.docker('network', 'rm', id)
+    try {
+      await this.containers?.runtime[Symbol.asyncDispose]()
+      if (!(await this.engine.ping())) return
+      for (const line of this.list()) this.engine.docker('rm', '-f', line.split(' ')[0] ?? '')
+      for (const id of this.networks()) this.engine.docker('network', 'rm', id)
+    } finally {
+      await cleanUp(join(this.state, '..'), this.state)
+    }
   }
 }
