@@ -61,6 +61,13 @@ export class RunShells {
     return [...this.#kept.values()].some(({ shell }) => shell.slot.occupancy.kind === 'starting')
   }
 
+  /** Whether no start was ever ordered for it. */
+  isUntouched(slot: SlotId): boolean {
+    const now = this.#kept.get(slot)?.shell.slot
+    if (now === undefined) return true
+    return now.goal.kind === 'run' && now.occupancy.kind === 'vacant' && now.ranIdentity === null && now.outcome === null
+  }
+
   specOf(slot: SlotId): InstanceSpec | null {
     return this.#kept.get(slot)?.spec ?? null
   }

@@ -191,6 +191,29 @@ test('a schedule that no kept revision names is forgotten, with its runs and its
   assert.deepEqual([...machine.kernel.instances.keys()].filter(isRunSlot), [])
 })
 
+test('a run that waits for a service of a revision that is taken back begins by the one that holds', async () => {
+  const machine = new SimulatedMachine(14)
+  machine.kernel.isCalm = true
+  const check = { kind: 'http', path: '/', port: null, host: null } as const
+  const readiness = { check, intervalMs: 500, timeoutMs: 500, retries: 2 }
+  const db = (command: string): Service =>
+    aService('db', command, {
+      port: { kind: 'auto' },
+      health: { startup: null, readiness, liveness: null, startPeriodMs: 8000 },
+    })
+  const after = [{ service: asServiceName('db'), condition: 'healthy' }] as const
+  assert.equal(await machine.apply([db('serve v1'), { ...scheduled('work v1'), after }]), null)
+  assert.ok(await machine.settle(10_000))
+  assert.equal(await machine.apply([db('sick v2'), { ...scheduled('work v2'), after }]), null)
+  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 120_000))
+  assert.equal(machine.daemon?.world.applied, 1)
+  const before = machine.kernel.runsBegun.size
+  await machine.run(20_000)
+  assert.ok(machine.kernel.runsBegun.size > before + 3, `${machine.kernel.runsBegun.size - before} began since`)
+  const words = [...machine.kernel.instances.values()].flat().map(({ order }) => order.command.join(' '))
+  assert.ok(!words.includes('work v2'), 'a run by the config that was taken back')
+})
+
 test('a first revision that is taken back takes its runs with it', async () => {
   const machine = new SimulatedMachine(9)
   machine.kernel.isCalm = true

@@ -219,7 +219,8 @@ export class Clockwork {
     const { service, presence } = book
     const asked = this.#admitByHand(book, this.#attempts.take(book, nowMs), wallMs)
     const isRested = (run: Run): boolean => this.#attempts.isRested(slotOf(service, run), nowMs)
-    return { book, after: turn({ ledger: asked.ledger, presence, wallMs, isRested }), answer: asked.answer }
+    const isUntouched = (run: Run): boolean => this.#isUntouched(slotOf(service, run))
+    return { book, after: turn({ ledger: asked.ledger, presence, wallMs, isRested, isUntouched }), answer: asked.answer }
   }
 
   #admitByHand(book: Book, ledger: Ledger, wallMs: number): { readonly ledger: Ledger; readonly answer: Turned['answer'] } {
@@ -264,8 +265,9 @@ export class Clockwork {
 
   async #follow(book: Book, run: Run, slot: SlotId): Promise<void> {
     if (this.#runs.has(slot)) {
-      if (run.ask !== null) this.#runs.askToEnd(slot, run.ask.because)
-      return
+      if (run.ask !== null) return this.#runs.askToEnd(slot, run.ask.because)
+      if (this.#runs.specOf(slot)?.revision === run.revision || !this.#isUntouched(slot)) return
+      this.#runs.drop(slot)
     }
     const spec = await this.#recordedSpec(book.service, run)
     // What should be may have changed while this was written down and read; then the next turn ends it before it began.
@@ -276,6 +278,10 @@ export class Clockwork {
       return this.#stir(book.service)
     }
     if (!this.#runs.begin(slot, book.service, spec)) this.#options.nudgeWorld()
+  }
+
+  #isUntouched(slot: SlotId): boolean {
+    return this.#runs.isUntouched(slot) && !this.#attempts.isDoomed(slot)
   }
 
   #close(book: Book, run: Run, slot: SlotId): void {

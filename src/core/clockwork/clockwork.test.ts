@@ -46,7 +46,7 @@ const active = (over: Partial<Schedule> = {}, ticks: Ticks = every(minute)): Pre
 })
 
 const at = (ledger: Ledger, wallMs: number, presence: Presence = active()): Ledger =>
-  turn({ ledger, presence, wallMs, isRested: () => true })
+  turn({ ledger, presence, wallMs, isRested: () => true, isUntouched: () => false })
 
 const fresh = (wallMs: number): Ledger => firstLedger(name, schedule(), wallMs)
 
@@ -280,7 +280,7 @@ test('never the same tick twice, never two runs at once, whatever happens to clo
         const begun = new Map<number, number>()
         const keep = 2
         const look = (): void => {
-          ledger = turn({ ledger, presence: presenceNow(), wallMs, isRested: () => true })
+          ledger = turn({ ledger, presence: presenceNow(), wallMs, isRested: () => true, isUntouched: () => false })
           written = ledger
           const run = activeRun(ledger)
           if (run?.phase === 'under-way' && run.ask === null) {
@@ -344,11 +344,23 @@ test('under no fault every tick gets its run, on any timetable, however unevenly
         for (const pause of pauses) {
           wallMs += pause
           // With a queue, so that no tick may be refused; and every run is quick.
-          ledger = turn({ ledger, presence: active({ overlap: 'queue' }, ticks), wallMs, isRested: () => true })
+          ledger = turn({
+            ledger,
+            presence: active({ overlap: 'queue' }, ticks),
+            wallMs,
+            isRested: () => true,
+            isUntouched: () => false,
+          })
           for (let rounds = 0; activeRun(ledger) !== null && rounds < 20; rounds += 1) {
             const run = activeRun(ledger)
             if (run !== null) started.add(run.tickMs)
-            ledger = turn({ ledger: ended(ledger), presence: active({ overlap: 'queue' }, ticks), wallMs, isRested: () => true })
+            ledger = turn({
+              ledger: ended(ledger),
+              presence: active({ overlap: 'queue' }, ticks),
+              wallMs,
+              isRested: () => true,
+              isUntouched: () => false,
+            })
           }
         }
         const expected: number[] = []

@@ -33,7 +33,7 @@ export interface Run {
   readonly attempt: number
   /** The largest epoch of the attempts before the present one: whatever is above it in the slot is the present one. */
   readonly afterEpoch: Epoch | null
-  /** By whose config it runs, from its first attempt to its last; 0 while it waits. */
+  /** By whose config it runs, from the start of its first attempt to the end of its last; 0 while it waits for its turn. */
   readonly revision: RevisionNumber
   readonly ask: Ask | null
   /** ISO 8601 UTC, for people. */

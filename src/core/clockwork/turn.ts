@@ -25,9 +25,11 @@ export interface TurnInput {
   readonly wallMs: number
   /** Runs that pause before another attempt, and may now make it. */
   readonly isRested: (run: Run) => boolean
+  /** Runs of which nothing was ever started, nor is being. */
+  readonly isUntouched: (run: Run) => boolean
 }
 
-export function turn({ ledger, presence, wallMs, isRested }: TurnInput): Ledger {
+export function turn({ ledger, presence, wallMs, isRested, isUntouched }: TurnInput): Ledger {
   switch (presence.kind) {
     case 'unknown':
       return ledger
@@ -40,7 +42,7 @@ export function turn({ ledger, presence, wallMs, isRested }: TurnInput): Ledger 
     case 'active': {
       const { schedule, ticks, revision } = presence
       const due = takeDueTicks(anchored(ledger, schedule, wallMs), schedule, ticks, wallMs)
-      return startNext(resume(due, isRested), revision)
+      return startNext(renew(resume(due, isRested), revision, isUntouched), revision)
     }
   }
 }
@@ -65,6 +67,13 @@ function resume(ledger: Ledger, isRested: (run: Run) => boolean): Ledger {
   }
   if (!isRested(run)) return ledger
   return withRun(ledger, { ...run, phase: 'under-way', attempt: run.attempt + 1, endedAt: null, durationMs: null, end: null })
+}
+
+/** A run that still waits to begin does so by the config that holds then: the one that let it in may have been taken back. */
+function renew(ledger: Ledger, revision: RevisionNumber, isUntouched: (run: Run) => boolean): Ledger {
+  const run = ledger.runs.find(({ phase }) => phase === 'under-way')
+  const isFirst = run !== undefined && run.attempt === 1 && run.afterEpoch === null
+  return isFirst && run.revision !== revision && isUntouched(run) ? withRun(ledger, { ...run, revision }) : ledger
 }
 
 /** At most one run of a schedule is under way, whatever its overlap says: `queue` waits for it, `replace` for its end. */
