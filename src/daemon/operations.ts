@@ -117,6 +117,7 @@ export class Operations {
     if (this.#current === null || this.#isJudging || this.#current.record.state === 'preparing') return
     this.#isJudging = true
     this.#judgeAll(this.#current)
+      .then(() => this.#options.reconciler().recovered('operation'))
       .catch((error: unknown) => this.#retryLater(error))
       .finally(() => {
         this.#isJudging = false
@@ -248,9 +249,11 @@ export class Operations {
     await this.#end(watched, { state: 'failed', cause: failure.message, failure })
   }
 
-  #persist(write: () => Promise<void>): Promise<void> {
-    const onTrouble = (message: string): void => void (this.#world.condition = message)
-    return persist({ write, clock: this.#options.clock, isClosed: () => this.#isClosed, onTrouble })
+  async #persist(write: () => Promise<void>): Promise<void> {
+    const { clock, reconciler } = this.#options
+    const onTrouble = (error: unknown): void => reconciler().hindered('operation', error)
+    await persist({ write, clock, isClosed: () => this.#isClosed, onTrouble })
+    reconciler().recovered('operation')
   }
 
   #watched(record: OperationRecord): Watched {
@@ -379,7 +382,7 @@ export class Operations {
 
   /** The verdict stands; only writing it down failed (a full disk). */
   #retryLater(error: unknown): void {
-    this.#world.condition = error instanceof Error ? error.message : String(error)
+    this.#options.reconciler().hindered('operation', error)
     this.#wakeIn(1000)
   }
 

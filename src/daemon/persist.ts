@@ -8,14 +8,14 @@ export async function persist(options: {
   readonly write: () => Promise<void>
   readonly clock: Clock
   readonly isClosed: () => boolean
-  readonly onTrouble: (message: string) => void
+  readonly onTrouble: (error: unknown) => void
 }): Promise<void> {
   const { write, clock, isClosed, onTrouble } = options
   while (!isClosed()) {
     try {
       return await write()
     } catch (error) {
-      onTrouble(error instanceof Error ? error.message : String(error))
+      onTrouble(error)
     }
     await new Promise<void>((resolve) => clock.after(retryMs, resolve))
   }

@@ -42,6 +42,9 @@ interface Change {
   readonly spec: InstanceSpec | null
 }
 
+/** Whose writing may be hindered: one may have nothing to write while the other cannot. */
+type Writer = 'reconciler' | 'operation'
+
 export class Reconciler {
   readonly #world: World
   readonly #store: Store
@@ -54,6 +57,7 @@ export class Reconciler {
   #isStoreLost = false
   #unsettled = new Map<SlotId, SlotRecord>()
   #unproven: ReadonlySet<ServiceName> = new Set()
+  readonly #hindered = new Set<Writer>()
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
@@ -117,9 +121,9 @@ export class Reconciler {
       this.#isNudged = false
       try {
         await this.#lookOnce()
-        if (this.#world.condition !== null) this.#recovered()
+        this.recovered('reconciler')
       } catch (error) {
-        this.#hindered(error)
+        this.hindered('reconciler', error)
         break
       }
     }
@@ -295,26 +299,24 @@ export class Reconciler {
     this.nudge()
   }
 
-  #hindered(error: unknown): void {
+  /** What cannot be written down is told once, and once when all of it can be again. */
+  hindered(who: Writer, error: unknown): void {
     const code = error instanceof DarumaError ? error.code : null
     if (code === 'E_STORE_CRASHED') this.#isStoreLost = true
     if (code === 'E_STORE_REPLACED' || code === 'E_STORE_CLOSED') return
-    const message = error instanceof Error ? error.message : String(error)
-    if (this.#world.condition === null) {
+    const cause = error instanceof Error ? error.message : String(error)
+    if (this.#hindered.size === 0) {
       const kind = code === 'E_STORE_FULL' ? 'disk-full' : 'start-failed'
-      this.#tools.tell({
-        kind,
-        slot: null,
-        epoch: null,
-        message: 'nothing new can be written down, so nothing new is started',
-        cause: message,
-      })
-      this.#tools.log.write('error', `reconcile: ${message}`)
+      const message = 'nothing new can be written down, so nothing new is started'
+      this.#tools.tell({ kind, slot: null, epoch: null, message, cause })
+      this.#tools.log.write('error', `${who}: ${cause}`)
     }
-    this.#world.condition = message
+    this.#hindered.add(who)
+    this.#world.condition = cause
   }
 
-  #recovered(): void {
+  recovered(who: Writer): void {
+    if (!this.#hindered.delete(who) || this.#hindered.size > 0) return
     this.#world.condition = null
     this.#tools.tell({ kind: 'disk-recovered', slot: null, epoch: null, message: 'writing works again', cause: null })
   }

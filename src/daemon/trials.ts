@@ -150,15 +150,16 @@ export class Trials {
     if (broken !== null) return { kind: 'fail', message: broken }
     const inUse = shells.filter((shell) => this.#world.isInUse(shell))
     const wanted = this.#world.wantedOf(name)
-    // What nobody can see proves nothing, however long it goes on.
-    if (wanted === null || inUse.length < trialCount(wanted.service) || observation === null) {
+    // What nobody can see proves nothing, however long it goes on; without a route there is nothing to see.
+    const isUnseen = observation === null && wanted !== null && wanted.service.routes.length > 0
+    if (wanted === null || inUse.length < trialCount(wanted.service) || isUnseen) {
       trial.lastMs = null
       return { kind: 'waiting' }
     }
     trial.epochs ??= new Map(inUse.map((shell) => [shell.id, epochOf(shell)]))
     if (trial.lastMs !== null) trial.heldMs += nowMs - trial.lastMs
     trial.lastMs = nowMs
-    count(trial, this.#upstreamsOf(name), observation)
+    if (observation !== null) count(trial, this.#upstreamsOf(name), observation)
     return judgeCanary({ policy, heldMs: trial.heldMs, canary: trial.canary, old: trial.old })
   }
 

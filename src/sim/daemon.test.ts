@@ -159,6 +159,25 @@ test('a revision that fails is taken back also when no log tells why', async () 
   )
 })
 
+test('a full disk that keeps only an operation from its end is told once, and once when there is space', async () => {
+  const machine = calmMachine(11)
+  assert.equal(await machine.apply([aService('web', 'serve')]), null)
+  assert.ok(await machine.runUntil(() => machine.kernel.running().length === 1, 10_000))
+  machine.kernel.isDiskFull = true
+  await machine.run(20_000)
+  assert.notEqual(machine.daemon?.operations.current, null)
+  assert.notEqual(machine.daemon?.status().daemon.condition, null)
+  machine.kernel.isDiskFull = false
+  assert.ok(await machine.settle(10_000))
+  await machine.run(3000)
+  assert.equal(machine.daemon?.status().daemon.condition, null)
+  const told = (await machine.daemon?.events.read(0, 1000))?.filter(({ kind }) => kind.startsWith('disk-')) ?? []
+  assert.deepEqual(
+    told.map(({ kind }) => kind),
+    ['disk-full', 'disk-recovered'],
+  )
+})
+
 test('a slow adoption fills no place twice', async () => {
   for (let seed = 100; seed < 120; seed += 1) {
     const machine = new SimulatedMachine(seed)
