@@ -114,12 +114,12 @@ function run(files: readonly string[], pass: Pass): Promise<{ readonly code: num
   })
 }
 
-const readLines = (file: string): readonly string[] =>
-  existsSync(file)
-    ? readFileSync(file, 'utf8')
-        .split('\n')
-        .filter((line) => line !== '')
-    : []
+function readLines(file: string): readonly string[] {
+  if (!existsSync(file)) return []
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+}
 
 /** A stray DARUMA_STATE in the developer's shell must not lead a test to real state, nor their language change a message. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
