@@ -280,11 +280,14 @@ function connections(make: MakeBalancer): void {
     for (const way of ways) await openAndDrop(scene.port, { count: 400, atOnce: 200, ...way })
     const before = scene.megabytes()
     for (const way of ways) await openAndDrop(scene.port, { count: 2000, atOnce: 200, ...way })
-    await until('nothing is under way', 10_000, async () => {
+    let last = {}
+    const idle = until('nothing is under way', 10_000, async () => {
       const { connections: open, upstreams, pools } = await scene.bed.balancer.observe()
       const active = [...upstreams.values(), ...pools.values()].reduce((sum, each) => sum + each.active, 0)
+      last = { open, active, upstreams: [...upstreams.values()] }
       return open <= 1 && active === 0
     })
+    await idle.catch((error: Error) => assert.fail(`${error.message}: ${JSON.stringify(last)}`))
     assert.ok(scene.megabytes() < before + 40, `${before} MB before, ${scene.megabytes()} MB after`)
     await scene.assertUndisturbed()
   })

@@ -1,9 +1,11 @@
 /** Applies are the daemon's work, one at a time, whatever becomes of the command that asked. */
 
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'node:test'
-import { reporter, type Services } from './daemon-harness.ts'
+import { reporter, type Running, type Services } from './daemon-harness.ts'
 import { environmentOf } from './processes.ts'
 import { onMachine } from './scene.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -23,6 +25,25 @@ const web = (environment: Record<string, string> = {}, more: object = {}): Servi
   }
 }
 
+/** A job that is under way until the test opens the door. */
+const behind = (door: string, value: string): Services[string] => ({
+  command: `until [ -e ${door} ]; do sleep 0.05; done; echo ${value}`,
+  job: true,
+})
+
+function waitForWords({ child, outcome }: Running, words: string): Promise<void> {
+  let said = ''
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (part: Buffer) => {
+      said += part.toString('utf8')
+      if (said.includes(words)) resolve()
+    })
+  const ended = (): void => reject(new Error(`it ended without "${words}": ${said}`))
+  outcome.then(ended, ended)
+  return promise
+}
+
 test('a second up of the same config does nothing and says so', () =>
   onMachine(async ({ machine }) => {
     await machine.up(web())
@@ -39,10 +60,8 @@ test('a second up of the same config does nothing and says so', () =>
 
 test('a second up meanwhile is refused with the pid of the first, and with --wait it follows it', () =>
   onMachine(async ({ machine }) => {
-    const services = (value: string): Services => ({
-      slow: { command: `sleep 3; echo ${value}`, job: true },
-      ...web({ VALUE: value }),
-    })
+    const door = join(machine.workshop, 'door')
+    const services = (value: string): Services => ({ slow: behind(door, value), ...web({ VALUE: value }) })
     machine.writeConfig(services('one'))
     const first = machine.start(['up', '--yes'])
     await machine.waitFor('the first apply is under way', ({ operation }) => operation?.state === 'running')
@@ -50,9 +69,12 @@ test('a second up meanwhile is refused with the pid of the first, and with --wai
     const second = await machine.run(['up', '--yes'])
     assert.notEqual(second.code, 0)
     assert.match(second.stderr + second.stdout, new RegExp(`\\b${first.child.pid}\\b`))
-    const third = await machine.run(['up', '--yes', '--wait'])
+    const third = machine.start(['up', '--yes', '--wait'])
+    await waitForWords(third, 'waiting: ')
+    writeFileSync(door, '')
     assert.equal((await first.outcome).code, 0)
-    assert.equal(third.code, 0, third.stdout + third.stderr)
+    const { code, stdout, stderr } = await third.outcome
+    assert.equal(code, 0, stdout + stderr)
     const { instances, revision } = await machine.waitUntilSettled()
     assert.equal(revision, 2)
     for (const { service, pid } of instances) if (service === 'web') assert.equal(environmentOf(pid ?? 0)['VALUE'], 'two')
@@ -61,7 +83,8 @@ test('a second up meanwhile is refused with the pid of the first, and with --wai
 test('the daemon itself refuses a second operation, whoever asks and however', () =>
   onMachine(async ({ machine }) => {
     await machine.up(web())
-    machine.writeConfig({ slow: { command: 'sleep 2', job: true }, ...web() })
+    const door = join(machine.workshop, 'door')
+    machine.writeConfig({ slow: behind(door, 'once'), ...web() })
     const first = machine.start(['up', '--yes'])
     await machine.waitFor('the apply is under way', ({ operation }) => operation?.state === 'running')
     const by = { pid: process.pid, user: 'somebody', command: 'test', file: null }
@@ -70,6 +93,7 @@ test('the daemon itself refuses a second operation, whoever asks and however', (
       second,
       (error: Error) => error.message.includes('E_OPERATION_BUSY') && error.message.includes(`pid ${first.child.pid}`),
     )
+    writeFileSync(door, '')
     assert.equal((await first.outcome).code, 0)
   }))
 
