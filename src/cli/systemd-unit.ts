@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
+import { daemonFlags } from '../host/daemon-flags.ts'
 import { type Origin, readOrigin } from './state.ts'
 
 export interface UnitOptions {
@@ -17,7 +18,7 @@ export interface UnitOptions {
 }
 
 export function renderUnit(options: UnitOptions): string {
-  const words = [options.node, options.entry, 'daemon', 'run', '--state', options.state].map(quote).join(' ')
+  const words = [options.node, ...daemonFlags, options.entry, 'daemon', 'run', '--state', options.state].map(quote).join(' ')
   return `# Written by \`daruma daemon install\`; \`daruma daemon uninstall\` removes it.
 [Unit]
 Description=Daruma daemon of ${options.project.replaceAll('%', '%%')}
