@@ -78,4 +78,4 @@ function listOf(notes: readonly Note[], display: (file: string) => string): stri
 }
 
 /** Other people's text must not reach the terminal as it is. */
-const oneLine = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ')
+const oneLine = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')

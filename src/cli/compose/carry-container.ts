@@ -7,7 +7,7 @@ import { formatSize } from '../../core/model/quantity.ts'
 import { Code } from '../proposal/code.ts'
 import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Mapping, textOf, type Tree } from './tree.ts'
+import { get, type Mapping, type Place, textOf, type Tree } from './tree.ts'
 import {
   below,
   readBoolean,
@@ -37,7 +37,8 @@ export function carryContainer(draft: ServiceDraft): void {
   })
   draft.with('command', (tree, spot) => {
     const words = readWords(tree, spot)
-    if (words !== undefined && words.length > 0) draft.written['command'] = words.map((word) => withoutSecret(word, tree, draft))
+    if (words !== undefined && words.length > 0)
+      draft.written['command'] = words.map((word) => withoutSecret(word, { key: 'command', at: tree.at }, draft))
   })
   draft.with('working_dir', (tree, spot) => assign(draft, 'directory', readText(tree, spot)))
   draft.with('user', (tree, spot) => assign(draft, 'user', readText(tree, spot)))
@@ -50,14 +51,18 @@ export function carryContainer(draft: ServiceDraft): void {
 }
 
 /** A command line is recorded and shown: a secret in it is told of, and its default is not copied. */
-function withoutSecret(word: string | Code, tree: Tree, draft: ServiceDraft): string | Code {
+export function withoutSecret(
+  word: string | Code,
+  { key, at }: { readonly key: string; readonly at: Place },
+  draft: ServiceDraft,
+): string | Code {
   if (!(word instanceof Code)) return word
   const secrets = word.variables.filter(({ name }) => looksSecret(name, null))
   if (secrets.length === 0) return word
   const names = secrets.map(({ name }) => name).join(', ')
   draft.note(
-    'command',
-    tree.at,
+    key,
+    at,
     `${names}: what stands in a command is recorded and shown`,
     `let the program take it from a variable: environment: { ${secrets[0]!.name}: secret('${secrets[0]!.name}') }`,
   )

@@ -4,8 +4,10 @@
  */
 
 import { Code } from '../proposal/code.ts'
+import { withoutSecret } from './carry-container.ts'
+import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Mapping, textOf, type Tree } from './tree.ts'
+import { get, type Mapping, type Part, textOf, type Tree } from './tree.ts'
 import {
   below,
   readBoolean,
@@ -13,7 +15,7 @@ import {
   readDurationMs,
   readList,
   readNumber,
-  readPlain,
+  readText,
   readWords,
   refuseValue,
   type Spot,
@@ -69,17 +71,53 @@ const known: ReadonlySet<string> = new Set([
 
 function readTest(test: Tree, spot: Spot, draft: ServiceDraft): Readonly<Record<string, unknown>> | null {
   if (test.kind === 'scalar') {
-    const line = readPlain(test, spot)
-    return line === undefined ? null : (byHttp(line, draft) ?? { exec: line })
+    const line = readText(test, spot)
+    return line === undefined ? null : (byHttp(plainOf(line), draft) ?? { exec: inContainer(line, test, draft) })
   }
   const words = readList(test, spot) === undefined ? undefined : readWords(test, spot)
-  const [kind, ...rest] = (words ?? []).map((word) => (word instanceof Code ? String(word.value) : word))
+  const [first, ...rest] = words ?? []
+  const kind = first === undefined ? undefined : plainOf(first)
   if (kind === 'NONE') return null
   if ((kind !== 'CMD' && kind !== 'CMD-SHELL') || rest.length === 0) {
     refuseValue(test, spot, "['CMD', program, …], ['CMD-SHELL', 'a command line'] or ['NONE']")
     return null
   }
-  return byHttp(rest.join(' '), draft) ?? { exec: kind === 'CMD' ? rest : rest.join(' ') }
+  const byLook = byHttp(rest.map(plainOf).join(' '), draft)
+  if (byLook !== null) return byLook
+  const place = { key: 'healthcheck', at: test.at }
+  if (kind === 'CMD') return { exec: rest.map((word) => withoutSecret(word, place, draft)) }
+  return { exec: inContainer(asOneLine(rest), test, draft) }
+}
+
+const plainOf = (word: string | Code): string => (word instanceof Code ? String(word.value) : word)
+
+function asOneLine(words: readonly (string | Code)[]): string | Code {
+  const parts = words.flatMap((word, index): readonly Part[] => [
+    ...(index === 0 ? [] : [' ']),
+    ...(word instanceof Code ? word.parts : [word]),
+  ])
+  const line = new Code(parts, 'text')
+  return line.variables.length === 0 ? plainOf(line) : line
+}
+
+/** A line for the container's shell: a secret that the container has as a variable is taken from there, and written nowhere. */
+function inContainer(line: string | Code, test: Tree, draft: ServiceDraft): string | Code {
+  if (!(line instanceof Code)) return line
+  const { environment = {}, secrets = {} } = draft.written as Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  const inside = new Map(
+    Object.entries({ ...environment, ...secrets }).flatMap(([name, value]) => {
+      const { from, name: outside } = (value ?? {}) as { readonly from?: unknown; readonly name?: unknown }
+      return from === 'environment' && typeof outside === 'string' ? [[outside, name] as const] : []
+    }),
+  )
+  const parts = line.parts.map((part, index): Part => {
+    const name = typeof part === 'string' || !looksSecret(part.name, null) ? undefined : inside.get(part.name)
+    if (name === undefined) return part
+    const next = line.parts[index + 1]
+    return typeof next === 'string' && /^\w/.test(next) ? `\${${name}}` : `$${name}`
+  })
+  const told = withoutSecret(new Code(parts, 'text'), { key: 'healthcheck', at: test.at }, draft)
+  return told instanceof Code && told.variables.length === 0 ? plainOf(told) : told
 }
 
 /** Plain looks only: nothing piped, no header, no method; and only at the port that the program is known to listen on. */

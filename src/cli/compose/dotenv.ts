@@ -28,11 +28,13 @@ export function parseDotenv(
   const own = new Map<string, string>()
   const lookUp: Variables = (name) => variables(name) ?? own.get(name)
   const source = text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n')
-  let offset = 0
+  let [offset, number, counted] = [0, 1, 0]
   while (offset < source.length) {
     const end = endOfLine(source, offset)
     const line = source.slice(offset, end)
-    const at = { file, line: source.slice(0, offset).split('\n').length, column: 1 }
+    number += source.slice(counted, offset).split('\n').length - 1
+    counted = offset
+    const at = { file, line: number, column: 1 }
     offset = end + 1
     if (/^\s*(?:#|$)/.test(line)) continue
     const head = /^\s*(?:export\s+)?([^\s=:#'"]+)\s*(?:([=:])[ \t]*|$)/.exec(line)

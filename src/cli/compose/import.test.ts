@@ -144,6 +144,57 @@ test('a secret in a command is told of, and its default stays out of the config'
   )
 })
 
+test('a secret in a health check is not copied: the container has it as a variable, or it is told of', async (t) => {
+  const directory = folder(t)
+  place(directory, {
+    'compose.yaml': `services:
+  db:
+    image: mysql
+    environment: { MYSQL_ROOT_PASSWORD: "\${ROOT_PASSWORD:?}" }
+    healthcheck: { test: "mysqladmin ping -uroot -p\${ROOT_PASSWORD} -h\${DB_HOST:-localhost}" }
+  queue:
+    image: redis
+    healthcheck: { test: [CMD, redis-cli, -a, "\${REDIS_PASSWORD:-hunter2}", ping] }
+`,
+    '.env': 'ROOT_PASSWORD=hunter2\nREDIS_PASSWORD=hunter2\n',
+  })
+  const { text, notes } = await imported(directory)
+  assert.ok(!text.includes('hunter2'), text)
+  assert.ok(
+    text.includes("exec: `mysqladmin ping -uroot -p$MYSQL_ROOT_PASSWORD -h${process.env['DB_HOST'] || 'localhost'}`"),
+    text,
+  )
+  assert.deepEqual(
+    notes.map(({ path, message }) => `${path}: ${message}`),
+    ['services.queue.healthcheck: REDIS_PASSWORD: what stands in a command is recorded and shown'],
+  )
+})
+
+test('what stands in a file stays data: no text of it becomes code, nor a prototype', async (t) => {
+  const directory = folder(t)
+  place(directory, {
+    'compose.yaml': 'services: { web: { image: a, env_file: web.env, environment: { __proto__: kept } } }\n',
+    'web.env': 'A={globalThis.touched = 1}\nB=$$${A} ${HOME}\n',
+  })
+  const file = join(directory, 'daruma.config.ts')
+  writeFileSync(file, (await imported(directory)).text)
+  const loaded = await loadConfig({ file, stage: null, cwd: directory, loadCron: null })
+  assert.ok(loaded.ok, JSON.stringify(loaded))
+  assert.equal('touched' in globalThis, false)
+  const { environment = {} } = loaded.project.services[0] ?? {}
+  assert.equal(environment['B'], `\${globalThis.touched = 1} ${process.env['HOME'] ?? ''}`)
+  assert.equal(Object.hasOwn(environment, '__proto__'), true)
+})
+
+test('a file of very many lines or aliases is read in one go', { timeout: 20_000 }, async (t) => {
+  const directory = folder(t)
+  place(directory, {
+    'compose.yaml': `x: &x { a: 1 }\nx-all:\n${'  - *x\n'.repeat(30_000)}services: { web: { image: a, env_file: web.env } }\n`,
+    'web.env': '# a line\n'.repeat(100_000),
+  })
+  assert.ok((await importFrom(directory)).ok)
+})
+
 test('a value of the shell wins over .env, and the config says so by itself', async (t) => {
   const directory = folder(t)
   cpSync(join(testdata, 'variables'), directory, { recursive: true })

@@ -41,6 +41,9 @@ class Converter {
   readonly #document: Document.Parsed
   readonly #placeAt: (offset: number) => Place
   readonly #ledger: Ledger
+  /** The nodes behind the anchors so far: an alias means the last one of its name before it. The library would search for each. */
+  readonly #anchored = new Map<string, Node>()
+  #isInAlias = false
   #count = 0
   #isTooLarge = false
 
@@ -72,11 +75,13 @@ class Converter {
       return nothing(at)
     }
     if (isAlias(node)) {
-      const target = node.resolve(this.#document)
-      if (target !== undefined) return this.#convert(target, path, depth + 1)
+      const target = this.#anchored.get(node.source)
+      if (target !== undefined) return this.#convertAliased(target, path, depth)
       this.#ledger.problem('E_COMPOSE_SYNTAX', at, path, `there is no anchor &${node.source}`)
       return nothing(at)
     }
+    if (!this.#isInAlias && (isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined)
+      this.#anchored.set(node.anchor, node)
     const tag = this.#tag(node as Node | null, at, path)
     if (isMap(node)) {
       const entries = this.#entries(node.items, path, depth)
@@ -98,6 +103,14 @@ class Converter {
       return { kind: 'scalar', value: source !== undefined && source !== String(value) ? source : value, parts: null, at, ...tag }
     }
     return { kind: 'scalar', value: typeof value === 'bigint' ? String(value) : null, parts: null, at, ...tag }
+  }
+
+  #convertAliased(target: Node, path: readonly string[], depth: number): Tree {
+    const before = this.#isInAlias
+    this.#isInAlias = true
+    const tree = this.#convert(target, path, depth + 1)
+    this.#isInAlias = before
+    return tree
   }
 
   #tag(node: Node | null, at: Place, path: readonly string[]): { readonly tag?: string } {

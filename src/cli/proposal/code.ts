@@ -10,7 +10,7 @@ export class Code {
   readonly as: 'text' | 'number'
 
   constructor(parts: readonly Part[], as: 'text' | 'number') {
-    this.parts = parts
+    this.parts = joined(parts)
     this.as = as
   }
 
@@ -22,6 +22,17 @@ export class Code {
   get variables(): readonly Variable[] {
     return this.parts.filter((part) => typeof part !== 'string')
   }
+}
+
+/** Texts that stand side by side are one: a dollar sign at the end of one and a brace at the beginning of the next would become code. */
+function joined(parts: readonly Part[]): readonly Part[] {
+  const whole: Part[] = []
+  for (const part of parts) {
+    const last = whole.at(-1)
+    if (typeof part === 'string' && typeof last === 'string') whole[whole.length - 1] = last + part
+    else whole.push(part)
+  }
+  return whole
 }
 
 /** The data of today: what the config's reader will see. */

@@ -83,6 +83,8 @@ export function field(key: string, source: string): string {
 }
 
 export function propertyName(key: string): string {
+  // Written plainly it would be the object's prototype, and no key of it.
+  if (key === '__proto__') return "['__proto__']"
   return /^[A-Za-z_$][\w$]*$/.test(key) ? key : quoted(key)
 }
 

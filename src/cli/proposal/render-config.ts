@@ -57,4 +57,4 @@ function renderService({ name, written, remarks }: Proposed, variables: Readonly
 }
 
 /** Other people's text: a line break would end the comment, an escape would reach the terminal. */
-const oneLine = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ')
+const oneLine = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
