@@ -41,6 +41,8 @@ export const carriedKeys: ReadonlySet<string> = new Set([
   'networks',
   'labels',
   'configs',
+  'extra_hosts',
+  'security_opt',
   'tty',
   'stdin_open',
   'attach',
@@ -63,6 +65,7 @@ const kernel: Advice = [
   'set it for the machine (sysctl, /etc/security/limits.d), or run the program as a process',
 ]
 const process: Advice = ['a container has its own', 'run the program as a process of the machine: command without image']
+export const device: Advice = ['a container sees no device', 'run the program as a process of the machine: command without image']
 const names: Advice = [
   'a container has the DNS of the machine, and the machine itself as host.docker.internal',
   'an address in the environment, or a line in /etc/hosts of the machine',
@@ -81,7 +84,6 @@ export const serviceAdvice: Readonly<Record<string, Advice>> = {
   dns: names,
   dns_opt: names,
   dns_search: names,
-  extra_hosts: names,
   external_links: names,
   mac_address: names,
   init: [
@@ -92,10 +94,9 @@ export const serviceAdvice: Readonly<Record<string, Advice>> = {
   runtime: ["containers run by the engine's own runtime", "set the engine's default runtime"],
   restart_policy: ['this belongs under deploy', 'restart'],
   volumes_from: ['volumes are named, and shared by their name', 'the same volumes in both services'],
-  security_opt: ['a container gets the default profiles of the engine, and no new privileges', 'nothing, mostly'],
-  devices: ['a container sees no device', 'run the program as a process of the machine: command without image'],
-  device_cgroup_rules: ['a container sees no device', 'run the program as a process of the machine: command without image'],
-  gpus: ['a container sees no device', 'run the program as a process of the machine: command without image'],
+  devices: device,
+  device_cgroup_rules: device,
+  gpus: device,
   sysctls: kernel,
   ulimits: kernel,
   shm_size: ["/dev/shm has the engine's 64 MiB", 'a program that needs more can be told another folder'],

@@ -28,11 +28,12 @@ export function carryContainer(draft: ServiceDraft): void {
   draft.with('entrypoint', (tree, spot) => {
     const words = readWords(tree, spot)
     if (words === undefined || words.length === 0) return
+    const today = words.map((word) => (word instanceof Code ? String(word.value) : word))
     draft.note(
       'entrypoint',
       tree.at,
-      `${words.map(String).join(' ')}: an image keeps its own entry point`,
-      'ENTRYPOINT in a Dockerfile, and image: { build: … }',
+      `${today.join(' ')}: an image keeps its own entry point, and command is only what that is given`,
+      `put it into the image: ${fromImage(draft)} ENTRYPOINT ${JSON.stringify(today)}`,
     )
   })
   draft.with('command', (tree, spot) => {
@@ -48,6 +49,12 @@ export function carryContainer(draft: ServiceDraft): void {
   carryCapabilities(draft)
   draft.with('network_mode', (tree, spot) => carryNetworkMode(tree, spot, draft))
   carryLimits(draft)
+}
+
+/** How a sentence begins that puts something into the image. */
+export function fromImage(draft: ServiceDraft): string {
+  const image = draft.get('build') === undefined ? textOf(draft.get('image')) : undefined
+  return image === undefined ? 'in the Dockerfile,' : `a Dockerfile of two lines, FROM ${image} and`
 }
 
 /** A command line is recorded and shown: a secret in it is told of, and its default is not copied. */

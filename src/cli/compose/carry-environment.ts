@@ -5,6 +5,7 @@
 
 import { Code } from '../proposal/code.ts'
 import { parseDotenv } from './dotenv.ts'
+import { valueOf } from './interpolate.ts'
 import { asMapping } from './merge.ts'
 import { noteNames, wordsTold } from './names-of-others.ts'
 import { looksSecret } from './secret-names.ts'
@@ -81,9 +82,9 @@ function carrySetting(draft: ServiceDraft, name: string, { value, parts, at }: S
     return [[name, looksSecret(name, null) ? { from: 'environment', name } : new Code([shellVariable(name, draft)], 'text')]]
   const inside = parts?.filter((part) => typeof part !== 'string') ?? []
   const [only] = inside
-  if (only !== undefined && parts!.length === 1 && (looksSecret(name, value) || looksSecret(only.name, value))) {
+  if (only !== undefined && parts!.length === 1 && (looksSecret(name, value) || looksSecret(only.name, null))) {
     secrets.take(only.name)
-    if (only.form === 'default' && only.operand.length > 0) {
+    if (only.form === 'default' && valueOf(only.operand) !== '') {
       draft.note(
         `environment.${name}`,
         at,

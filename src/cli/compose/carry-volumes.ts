@@ -3,7 +3,9 @@
  * everything that a service is made of, and what lies in such a folder it does not see.
  */
 
+import { dirname } from 'node:path'
 import { asName } from '../proposal/settle.ts'
+import { fromImage } from './carry-container.ts'
 import type { ServiceDraft } from './service.ts'
 import { get, type Place, textOf, type Tree } from './tree.ts'
 import { below, readList, refuse, refuseValue } from './values.ts'
@@ -54,8 +56,15 @@ function readMounts(tree: Tree, draft: ServiceDraft): readonly Mount[] {
     if (item.kind === 'list') return refuse(item, place, mountNoun) ?? []
     const mount = item.kind === 'mapping' ? readLong(item) : readShort(textOf(item) ?? '', item.at)
     if (mount === null) return refuseValue(item, place, mountNoun) ?? []
-    return [{ ...mount, target: mount.target.replace(/(?<=.)\/+$/, '') }]
+    return [{ ...fromFile(mount), target: mount.target.replace(/(?<=.)\/+$/, '') }]
   })
+}
+
+/** `$PWD/conf`, a path below the file's own folder, is what a person means by `./conf`. */
+function fromFile(mount: Mount): Mount {
+  const folder = `${dirname(mount.at.file)}/`
+  if (mount.source?.startsWith(folder) !== true) return mount
+  return { ...mount, source: `./${mount.source.slice(folder.length)}`, text: mount.text.replace(folder, './') }
 }
 
 const mountNoun = "a mount such as 'data:/var/lib/data', './conf:/etc/conf:ro', or { type, source, target }"
@@ -104,7 +113,8 @@ function holdsData({ source, target, isReadOnly }: Mount): boolean {
   )
 }
 
-const isFile = (path: string): boolean => /\.[A-Za-z0-9]+$/.test(path)
+/** By its name: an extension, or one such as Caddyfile. */
+const isFile = (path: string): boolean => /\.[A-Za-z0-9]+$|\/[A-Z][a-z]+file$/.test(path)
 
 function volumeOfFolder({ source, target, at }: Mount, draft: ServiceDraft): string {
   const folder = source!.replace(/\/+$/, '')
@@ -129,6 +139,15 @@ function noteBind({ source, target, at, text }: Mount, draft: ServiceDraft): voi
     )
     return
   }
+  if (/^\/(?:etc\/(?:localtime|timezone)|usr\/share\/zoneinfo\b.*)$/.test(source ?? '')) {
+    draft.note(
+      'volumes',
+      at,
+      `${text}: a container has the clock of the machine, and its time zone from TZ`,
+      "environment: { TZ: 'Europe/Berlin' }",
+    )
+    return
+  }
   if (machineFolders.test(source ?? '')) {
     draft.note(
       'volumes',
@@ -138,22 +157,24 @@ function noteBind({ source, target, at, text }: Mount, draft: ServiceDraft): voi
     )
     return
   }
-  const image = draft.get('build') === undefined ? textOf(draft.get('image')) : undefined
-  const from = image === undefined ? 'in the Dockerfile,' : `a Dockerfile of two lines, FROM ${image} and`
   draft.note(
     'volumes',
     at,
     `${text}: ${isFile(target) ? 'a file' : 'a folder'} of the machine; a config does not see what changes in it`,
-    `put it into the image: ${from} COPY ${source ?? '.'} ${target}${isFile(target) ? '' : '; if the program writes there, a named volume'}`,
+    `put it into the image: ${fromImage(draft)} COPY ${source ?? '.'} ${target}${isFile(target) ? '' : '; if the program writes there, a named volume'}`,
   )
 }
 
-function noteTmpfs(target: string, at: Place, draft: ServiceDraft): void {
-  if (target === '/tmp') return
-  draft.note(
-    'tmpfs',
-    at,
-    `${target}: there is no volume in memory but /tmp of a read-only container`,
-    'a named volume, or let the program write to /tmp',
-  )
+/** `/run:size=64m`. A read-only container has /tmp and /run in memory; any other has its own files, which go with it. */
+function noteTmpfs(mount: string, at: Place, draft: ServiceDraft): void {
+  const [target = ''] = mount.split(':')
+  if (/^\/(?:tmp|run)\/?$/.test(target)) return
+  if (draft.written['readOnly'] === true)
+    draft.note(
+      'tmpfs',
+      at,
+      `${target}: a read-only container can write to /tmp, /run and its volumes`,
+      `volumes: { '${target}': '${asName(`${draft.name}-${target.split('/').at(-1) ?? ''}`, 'data')}' }, or let the program write to /tmp`,
+    )
+  else draft.note('tmpfs', at, `${target}: it is on the disk, in the container's own files, which go with it`, 'nothing, mostly')
 }

@@ -24,7 +24,7 @@ function shown({ text, notes }: Extract<Imported, { readonly ok: true }>, direct
 }
 
 test('each sample becomes the config, and the list of what is missing, that stand beside it', async (t) => {
-  assert.ok(samples.length >= 18, `${samples.length} samples`)
+  assert.ok(samples.length >= 28, `${samples.length} samples`)
   for (const sample of samples) {
     const directory = folder(t)
     cpSync(join(testdata, sample), join(directory, sample), { recursive: true })

@@ -9,6 +9,7 @@ import type { FoundService } from '../proposal/found.ts'
 import { carryContainer } from './carry-container.ts'
 import { carryEnvironment } from './carry-environment.ts'
 import { carryHealth, hasHealth } from './carry-health.ts'
+import { carryLabels, isRoutedByLabels, isTraefik } from './carry-labels.ts'
 import { carryLife } from './carry-life.ts'
 import { carryPorts } from './carry-ports.ts'
 import { carryVolumes } from './carry-volumes.ts'
@@ -51,7 +52,9 @@ export async function readCompose(options: ReadOptions): Promise<ComposeReading>
   checkCycles(services.all, ledger)
   const context = contextOf(loaded, services, ledger)
   const found: FoundService[] = []
-  for (const [name, service] of services.enabled) found.push(await carryService(name, service, context))
+  const proxies = proxiesOf(services.enabled, ledger)
+  for (const [name, service] of services.enabled)
+    if (!proxies.has(name)) found.push(withoutProxies(await carryService(name, service, context), proxies))
   noteTopLevel(loaded.tree, ledger)
   if (ledger.hasProblems) return { ok: false, problems: ledger.problems }
   const { usesDotenv } = loaded
@@ -64,6 +67,24 @@ export async function readCompose(options: ReadOptions): Promise<ComposeReading>
     anchors: ledger.anchors,
     placeOf: (service, key) => placeIn(services.enabled.get(service), key),
   }
+}
+
+/** Traefik, where services tell it about themselves: their labels have become routes, and the balancer has its ports. */
+function proxiesOf(services: ReadonlyMap<string, Mapping>, ledger: Ledger): ReadonlySet<string> {
+  const isUsed = [...services.values()].some(isRoutedByLabels)
+  const proxies = isUsed ? [...services].filter(([, service]) => isTraefik(service)) : []
+  for (const [name, { at }] of proxies)
+    ledger.note(at, `services.${name}`, 'it is left out: the balancer does what it did', 'route and balancer, in the config')
+  return new Set(proxies.map(([name]) => name))
+}
+
+function withoutProxies(service: FoundService, proxies: ReadonlySet<string>): FoundService {
+  const { after } = service.written
+  if (after === undefined) return service
+  const left = Array.isArray(after)
+    ? after.filter((name) => !proxies.has(String(name)))
+    : Object.fromEntries(Object.entries(after as object).filter(([name]) => !proxies.has(name)))
+  return { ...service, written: { ...service.written, after: Object.keys(left).length === 0 ? undefined : left } }
 }
 
 interface Services {
@@ -171,6 +192,7 @@ async function carryService(name: string, service: Mapping, context: ProjectCont
   await carryEnvironment(draft)
   carryVolumes(draft)
   carryPorts(draft)
+  carryLabels(draft)
   carryHealth(draft)
   carryLife(draft)
   if (draft.written['job'] === true) {
@@ -189,7 +211,7 @@ const origins: Readonly<Record<string, readonly string[]>> = {
   network: ['network_mode'],
   containerPort: ['ports', 'expose'],
   port: ['ports', 'expose'],
-  route: ['ports'],
+  route: ['ports', 'labels'],
   after: ['depends_on', 'links'],
   health: ['healthcheck'],
   cpu: ['cpus', 'deploy'],

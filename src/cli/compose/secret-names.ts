@@ -4,7 +4,7 @@
  */
 
 const telling =
-  /(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|APIKEY)(?:_|$)|(?:^|_)(?:PASS|PWD|SALT)(?:_|$)|(?:^|_)(?:API|ACCESS|APP|AUTH|ENCRYPTION|JWT|LICENSE|MASTER|PRIVATE|SECRET|SIGNING|SESSION)_?KEY(?:_|$)/i
+  /(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|APIKEY)(?:_|$)|(?:^|_)(?:PASS|PWD|SALT)(?:_|$)|(?:^|_)(?:API|ACCESS|APP|AUTH|ENCRYPTION|JWT|LICENSE|MASTER|PRIVATE|SECRET|SIGNING|SESSION|VAULT)_?KEY(?:_|$)/i
 /** Settings about secrets that are none. */
 const harmlessNames =
   /_(?:FILE|PATH|DIR|URL|HOST|LENGTH|MIN|MAX|POLICY|TTL|EXPIRY|EXPIRES(?:_IN)?|ENABLED|METHOD|ALGORITHM)$|^(?:ALLOW|DISABLE|ENABLE|REQUIRE|RANDOM)_|_(?:ALLOW_EMPTY|RANDOM)_|^MYSQL_(?:ALLOW|RANDOM)|^PWD$/i
@@ -20,11 +20,18 @@ export function looksSecret(name: string, value: string | null): boolean {
 export class Secrets {
   readonly #byValue = new Map<string, string>()
   readonly #byName = new Map<string, string>()
+  /** Names by service. In one service each variable has its own: two that are equal there are an example's, and shall not stay so. */
+  readonly #inService = new Map<string, Set<string>>()
 
   /** The variable that holds this value: `wanted`, or one that begins with the service's name when `wanted` holds another. */
   nameFor(wanted: string, value: string, service: string): string {
+    const own = this.#inService.get(service) ?? new Set()
+    this.#inService.set(service, own)
     const known = this.#byValue.get(value)
-    if (known !== undefined) return known
+    if (known !== undefined && !own.has(known)) {
+      own.add(known)
+      return known
+    }
     const prefix = service
       .toUpperCase()
       .replaceAll(/[^A-Z0-9]+/g, '_')
@@ -34,7 +41,8 @@ export class Secrets {
       name = number === 1 ? `${prefix}_${wanted}` : `${prefix}_${wanted}_${number}`
     }
     this.#byName.set(name, value)
-    this.#byValue.set(value, name)
+    if (known === undefined) this.#byValue.set(value, name)
+    own.add(name)
     return name
   }
 

@@ -1,7 +1,8 @@
 /** What is left of a service, and of the file, when everything that a config can say has been taken: each thing gets its line. */
 
 import { asName } from '../proposal/settle.ts'
-import { carriedDeployKeys, carriedKeys, deployAdvice, serviceAdvice, topAdvice } from './advice.ts'
+import { carriedDeployKeys, carriedKeys, deployAdvice, device, serviceAdvice, topAdvice } from './advice.ts'
+import { fromImage } from './carry-container.ts'
 import type { Ledger } from './ledger.ts'
 import { asMapping } from './merge.ts'
 import type { ServiceDraft } from './service.ts'
@@ -25,33 +26,29 @@ export function noteRest(draft: ServiceDraft): void {
     draft.note(`deploy.${key}`, at, message, instead)
   }
   const reservations = get(get(deploy, 'resources'), 'reservations')
-  if (reservations !== undefined)
+  if (get(reservations, 'devices') !== undefined) draft.note('deploy.resources.reservations.devices', reservations?.at, ...device)
+  else if (reservations !== undefined)
     draft.note(
       'deploy.resources.reservations',
       reservations.at,
       'nothing is reserved on one machine',
       'limits: cpu, memory, pids',
     )
-  draft.with('labels', (tree) => {
-    const text = JSON.stringify(
-      tree.kind === 'list' ? tree.items.map(textOf) : tree.kind === 'mapping' ? [...tree.entries.keys()] : '',
-    )
-    const isTraefik = text.includes('traefik')
-    draft.note(
-      'labels',
-      tree.at,
-      isTraefik ? 'labels for Traefik: the balancer is told by the config' : 'labels have no meaning for Daruma',
-      isTraefik ? "route: { domain: 'example.com' }" : 'nothing',
-    )
+  draft.with('configs', (tree) => {
+    for (const item of tree.kind === 'list' ? tree.items : []) noteConfig(item, draft)
   })
-  draft.with('configs', (tree) =>
-    draft.note(
-      'configs',
-      tree.at,
-      'a container gets no files from a config',
-      'put them into the image: COPY in a Dockerfile, and image: { build: … }',
-    ),
-  )
+  draft.with('extra_hosts', (tree) => noteHosts(asMapping(tree, 'extra_hosts'), draft))
+  draft.with('security_opt', (tree) => {
+    const options = tree.kind === 'list' ? tree.items : [tree]
+    // That one holds for every container.
+    for (const option of options.filter((each) => !/^no-new-privileges(?:[:=]true)?$/.test(textOf(each) ?? '')))
+      draft.note(
+        'security_opt',
+        option.at,
+        `${textOf(option) ?? ''}: a container gets the default profiles of the engine`,
+        'nothing, mostly',
+      )
+  })
   draft.with('networks', (tree) => {
     const mapping = asMapping(tree, 'networks')
     if (mapping.kind !== 'mapping') return
@@ -66,6 +63,36 @@ export function noteRest(draft: ServiceDraft): void {
   })
   if (textOf(draft.get('tty')) === 'true' || textOf(draft.get('stdin_open')) === 'true')
     draft.note('tty', (draft.get('tty') ?? draft.get('stdin_open'))?.at, 'a service has no terminal', 'daruma exec SERVICE -- sh')
+}
+
+function noteConfig(item: Tree, draft: ServiceDraft): void {
+  const name = textOf(get(item, 'source') ?? item) ?? ''
+  const target = textOf(get(item, 'target')) ?? `/${name}`
+  const file = textOf(get(draft.context.top('configs', name), 'file'))
+  const copied = file === undefined ? 'what it holds' : file
+  draft.note(
+    `configs.${name}`,
+    item.at,
+    `${target}: a container gets no files from a config`,
+    `put it into the image: ${fromImage(draft)} COPY ${copied} ${target}`,
+  )
+}
+
+/** The machine itself has that name in every container. */
+function noteHosts(hosts: Tree, draft: ServiceDraft): void {
+  const entries = hosts.kind === 'mapping' ? [...hosts.entries] : []
+  for (const [name, { value, at }] of entries) {
+    const isMachine = textOf(value) === 'host-gateway'
+    if (isMachine && name === 'host.docker.internal') continue
+    if (isMachine) draft.note('extra_hosts', at, `${name}: the machine is found as host.docker.internal alone`, 'that name')
+    else
+      draft.note(
+        'extra_hosts',
+        at,
+        `${name}: a container has the names that the machine's own DNS knows`,
+        `${textOf(value) ?? 'its address'} in the place of the name, or a record in that DNS`,
+      )
+  }
 }
 
 /** A short value in front of the sentence about it. */
@@ -103,7 +130,8 @@ function noteNetworks(tree: Tree, ledger: Ledger): void {
       "network: 'none' for what needs none",
     )
   for (const [name, { at, value }] of tree.entries) {
-    if (textOf(get(value, 'external')) !== undefined)
+    const external = get(value, 'external')
+    if (external !== undefined && textOf(external) !== 'false')
       ledger.note(
         at,
         `networks.${name}`,

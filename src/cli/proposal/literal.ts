@@ -91,8 +91,11 @@ export function propertyName(key: string): string {
 const grouped = (value: number): string => String(value).replaceAll(/\B(?=(?:\d{3})+$)/g, '_')
 
 export function quoted(value: string): string {
-  const inside = JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")
-  return `'${inside.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}'`
+  const isDouble = value.includes("'") && !value.includes('"')
+  const plain = JSON.stringify(value).slice(1, -1)
+  const inside = isDouble ? plain : plain.replaceAll('\\"', '"').replaceAll("'", "\\'")
+  const quote = isDouble ? '"' : "'"
+  return `${quote}${inside.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}${quote}`
 }
 
 function expression({ parts, as }: Code, constants: ReadonlyMap<string, string>): string {
