@@ -61,7 +61,10 @@ test('a second up of the same config does nothing and says so', () =>
 test('a second up meanwhile is refused with the pid of the first, and with --wait it follows it', () =>
   onMachine(async ({ machine }) => {
     const door = join(machine.workshop, 'door')
-    const services = (value: string): Services => ({ slow: behind(door, value), ...web({ VALUE: value }) })
+    const services = (value: string): Services => ({
+      slow: behind(door, value),
+      ...web({ VALUE: value }, { after: ['slow'] }),
+    })
     machine.writeConfig(services('one'))
     const first = machine.start(['up', '--yes'])
     await machine.waitFor('the first apply is under way', ({ operation }) => operation?.state === 'running')
@@ -84,7 +87,7 @@ test('the daemon itself refuses a second operation, whoever asks and however', (
   onMachine(async ({ machine }) => {
     await machine.up(web())
     const door = join(machine.workshop, 'door')
-    machine.writeConfig({ slow: behind(door, 'once'), ...web() })
+    machine.writeConfig({ slow: behind(door, 'once'), ...web({}, { after: ['slow'] }) })
     const first = machine.start(['up', '--yes'])
     await machine.waitFor('the apply is under way', ({ operation }) => operation?.state === 'running')
     const by = { pid: process.pid, user: 'somebody', command: 'test', file: null }
