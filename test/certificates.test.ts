@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { X509Certificate } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -143,6 +143,23 @@ test(
     assert.equal(server.orders.length, 1)
   },
 )
+
+test('an order whose key was lost is given up, and not taken up for ever', { timeout: 30_000 }, async () => {
+  await using stage = await openStage()
+  const { bed, server } = stage
+  await stage.begin({ kind: 'automatic' })
+  await until('the certificate', 20_000, () => stage.certificates.held[0])
+  // What stands there when a disk has kept the order and lost the key.
+  const order = join(bed.state, 'certificates', `${domain}.order`)
+  writeFileSync(order, `${server.directory}\n${new URL('/order/1', server.directory).href}\n`)
+  const keeper = createCertificateKeeper({ stateDirectory: bed.state, node: process.execPath })
+  const wanted = { domain, directory: server.directory, email: null, caFile: bed.file('ca.pem') }
+  await assert.rejects(
+    keeper.order(wanted, async () => undefined),
+    /the private key belongs to another certificate/,
+  )
+  assert.equal(existsSync(order), false)
+})
 
 test(
   'files are joined, a pair that does not fit is told once and leaves the one before, and a renewed file is taken',

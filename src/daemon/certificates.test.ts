@@ -66,3 +66,34 @@ test('a rest after a failure that was set by a clock years ahead ends when the c
   assert.ok(orders <= 3, `${orders} orders in four minutes`)
   certificates.close()
 })
+
+test('a certificate that is due the moment it comes, by a clock that is ahead, is not fetched again at once', async () => {
+  const clock = new SimulatedClock()
+  let orders = 0
+  const told: string[] = []
+  const certificates = new Certificates({
+    certificates: {
+      list: async () => new Map(),
+      join: () => Promise.reject(new Error('nothing to join')),
+      order: async () => {
+        orders += 1
+        const certificate = { file: '/shop.pem', digest: String(orders), names: ['shop.example'] }
+        return { certificate, notAfter: clock.wallTimeOf(clock.now() + 1), renewAt: clock.wallTimeOf(clock.now() - 1) }
+      },
+      close: () => {},
+    },
+    store: createMemoryStore(),
+    clock,
+    random: new SeededRandom(1),
+    project: () => project,
+    traffic: { note: () => {}, isInForce: () => true },
+    tell: ({ message }) => told.push(message),
+  })
+  certificates.note()
+  await pass(clock, 10 * 60_000)
+  // At once, after one minute, and after four more.
+  assert.equal(orders, 3)
+  assert.equal(certificates.held[0]?.certificate.digest, '3', 'what came is used')
+  assert.match(told[1] ?? '', /by the clock of this machine/)
+  certificates.close()
+})

@@ -184,7 +184,8 @@ export class Certificates {
       })
       this.#fetched.set(domain, stored)
       this.#tell('certificate-fetched', `A certificate for ${domain} was fetched; it is valid until ${stored.notAfter}.`, null)
-      await this.#remember(domain, null)
+      if (stored.renewAt > this.#options.clock.wallTime()) await this.#remember(domain, null)
+      else await this.#failed(domain, { directory, failures: failures + 1, error: new Error(dueAlready(domain)) })
     } catch (error) {
       // A daemon that ends has ended its orders itself; the next one takes them up.
       if (!this.#isClosed) await this.#failed(domain, { directory, failures: failures + 1, error: error as Error })
@@ -242,6 +243,10 @@ export class Certificates {
     this.#options.tell({ kind, slot: null, epoch: null, message, cause })
   }
 }
+
+/** Without a rest the next one would be fetched at once, and the one after it. */
+const dueAlready = (domain: string): string =>
+  `The certificate for ${domain} is new, and due for the next one by the clock of this machine: is that right?`
 
 function wishOf(project: Project | null): Wish {
   const routes = project?.services.flatMap((service) => service.routes) ?? []

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createHash } from 'node:crypto'
 import { answered, type Job, type Report } from './messages.ts'
-import { inspectPem, pemName, writePrivately } from './pem-files.ts'
+import { inspectPem, pemName, UnusablePem, writePrivately } from './pem-files.ts'
 
 const say = (report: Report): boolean => process.stdout.write(`${JSON.stringify(report)}\n`)
 
@@ -80,10 +80,20 @@ async function fetchCertificate(
   }
   const chain = await client.getCertificate(order)
   const text = `${chain.trim()}\n${key.trim()}\n`
-  inspectPem(job.domain, text)
-  await writePrivately(path(pemName(job.domain)), text)
-  await rm(orderFile, { force: true })
-  await rm(keyFile, { force: true })
+  try {
+    inspectPem(job.domain, text)
+    await writePrivately(path(pemName(job.domain)), text)
+  } catch (error) {
+    // An order whose key was lost is good for nothing any more: taken up again, it would end here each time.
+    if (error instanceof UnusablePem) await forget()
+    throw error
+  }
+  await forget()
+
+  async function forget(): Promise<void> {
+    await rm(orderFile, { force: true })
+    await rm(keyFile, { force: true })
+  }
 }
 
 /** Another server is another account. */

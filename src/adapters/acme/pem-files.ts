@@ -6,19 +6,22 @@ import { dirname } from 'node:path'
 import { renewalMoment } from '../../core/balance/renewal.ts'
 import type { StoredCertificate } from '../../ports/certificates.ts'
 
-/** Null where there is no such file. Throws a plain error that says what is wrong with what is in it. */
+/** What is in a file is no certificate with its key; the message says why. */
+export class UnusablePem extends Error {}
+
+/** Null where there is no such file. Throws {@link UnusablePem}. */
 export async function readPemFile(file: string): Promise<StoredCertificate | null> {
   const text = await readFile(file, 'utf8').catch(() => null)
   return text === null ? null : inspectPem(file, text)
 }
 
 export function inspectPem(file: string, text: string): StoredCertificate {
-  const leaf = new X509Certificate(text)
-  if (!leaf.checkPrivateKey(createPrivateKey(text))) throw new Error('the private key belongs to another certificate')
+  const leaf = readLeaf(text)
   const names = (leaf.subjectAltName ?? '')
     .split(', ')
     .filter((name) => name.startsWith('DNS:'))
     .map((name) => name.slice(4).toLowerCase())
+    .filter((name) => hostName.test(name))
   const [fromMs, toMs] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)]
   const digest = createHash('sha256').update(text).digest('hex')
   return {
@@ -27,6 +30,22 @@ export function inspectPem(file: string, text: string): StoredCertificate {
     renewAt: new Date(renewalMoment({ fromMs, toMs })).toISOString(),
   }
 }
+
+function readLeaf(text: string): X509Certificate {
+  let leaf: X509Certificate
+  let isPair: boolean
+  try {
+    leaf = new X509Certificate(text)
+    isPair = leaf.checkPrivateKey(createPrivateKey(text))
+  } catch (error) {
+    throw new UnusablePem((error as Error).message, { cause: error })
+  }
+  if (!isPair) throw new UnusablePem('the private key belongs to another certificate')
+  return leaf
+}
+
+/** Names go into other programs' files, where a space or a bracket would mean something; nobody asks for a name that has one. */
+const hostName = /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
 
 /** The new content is on the disk before the name points to it: a power cut leaves one of the two. */
 export async function writePrivately(file: string, text: string): Promise<void> {
