@@ -1,7 +1,8 @@
 #!/bin/sh
 # The keeper, format 1: the parent of one instance. It makes sure that its epoch is the slot's present one, runs the command, and
-# records how it ended. It needs no daemon. What a newcomer would get wrong: the order. The lock comes before the comparison and
-# the comparison before the cgroup, because a keeper may be stopped for hours between any two lines and must still do no harm.
+# records how it ended. It needs no daemon. What a newcomer would get wrong: the order. The cgroup comes first, so that a daemon can
+# find and end whoever does anything at all; the lock comes before the comparison. A keeper may be stopped for hours between any two
+# lines and must still do no harm: its daemon, or the next one, has then closed the cgroup, or ends it there.
 #
 # Arguments: stage slot-directory epoch(16 digits) epoch-directory flock unshare cgroup.procs-files(one a line) directory mount
 #            number-of-volumes [source target]... command...
@@ -22,17 +23,7 @@ refuse() {
 
 if [ "$1" = first ]; then
   exec 2>>"$daruma_home/keeper.err"
-  #@ point: before-lock
-  exec 9<"$daruma_slot/lock"
-  if [ -n "$daruma_flock" ]; then
-    # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
-    "$daruma_flock" -n 9 || { sleep 0.05; "$daruma_flock" -n 9; } || { sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
-  fi
-  #@ point: locked
-  # Only under the lock does the comparison mean anything: whoever started a newer epoch wrote this file before its keeper was born.
-  read -r daruma_last <"$daruma_slot/epoch" || refuse superseded
-  [ "$daruma_last" = "$daruma_epoch" ] || refuse superseded
-  #@ point: compared
+  #@ point: born
   # A daemon that gave this epoch up has removed its cgroup, or where there are none its ticket; both can happen only once.
   if [ -n "$daruma_cgroups" ]; then
     daruma_ifs=$IFS
@@ -49,6 +40,16 @@ if [ "$1" = first ]; then
     command -p rm "$daruma_home/ticket" || refuse closed
   fi
   #@ point: joined
+  exec 9<"$daruma_slot/lock"
+  if [ -n "$daruma_flock" ]; then
+    # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
+    "$daruma_flock" -n 9 || { sleep 0.05; "$daruma_flock" -n 9; } || { sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
+  fi
+  #@ point: locked
+  # Only under the lock does the comparison mean anything: whoever started a newer epoch wrote this file before its keeper was born.
+  read -r daruma_last <"$daruma_slot/epoch" || refuse superseded
+  [ "$daruma_last" = "$daruma_epoch" ] || refuse superseded
+  #@ point: compared
   if [ -n "$daruma_unshare" ]; then
     # Descriptor 8 is this host's /proc: through it the command learns its process id as the host sees it.
     exec 8</proc

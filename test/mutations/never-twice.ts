@@ -44,7 +44,7 @@ export const neverTwiceMutations: readonly Mutation[] = [
   },
   {
     name: 'keeper-takes-no-lock',
-    rule: 'the keeper takes the slot lock before anything else',
+    rule: 'the keeper takes the slot lock before it runs anything',
     file: 'src/host/keeper.sh',
     find: keeperTakesLock,
     replace: `  #@ point: locked\n`,
@@ -56,7 +56,7 @@ export const neverTwiceMutations: readonly Mutation[] = [
   },
   {
     name: 'keeper-leaves-the-lock-to-others',
-    rule: 'the keeper takes the slot lock before anything else',
+    rule: 'the keeper takes the slot lock before it runs anything',
     file: 'src/host/keeper.sh',
     find: `    "$daruma_flock" -n 9 || { sleep 0.05;`,
     replace: `    true || { sleep 0.05;`,

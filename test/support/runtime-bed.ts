@@ -56,7 +56,12 @@ export class RuntimeBed {
 
   /** What a new daemon does after the old one was killed: nothing is ended, everything is found again. */
   async reopen(
-    options: { readonly force?: Force; readonly scripts?: string; readonly checkpoint?: Checkpoint } = {},
+    options: {
+      readonly force?: Force
+      readonly scripts?: string
+      readonly checkpoint?: Checkpoint
+      readonly arrivalLimitMs?: number
+    } = {},
   ): Promise<void> {
     await this.runtime?.[Symbol.asyncDispose]()
     this.events.length = 0
@@ -67,6 +72,7 @@ export class RuntimeBed {
       checkpoint: options.checkpoint ?? null,
       log: { write: (_level, message, detail) => this.warnings.push(`${message} ${JSON.stringify(detail)}`) },
       ...(options.force === undefined ? {} : { force: options.force }),
+      ...(options.arrivalLimitMs === undefined ? {} : { arrivalLimitMs: options.arrivalLimitMs }),
     })
     this.discovery = await this.runtime.discover((event) => this.events.push(event))
   }

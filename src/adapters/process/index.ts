@@ -3,7 +3,6 @@
  * effects in `start` is the promise "never twice"; between every two of them a fault test can stop or kill this daemon.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -38,6 +37,7 @@ import { findFault, findUser, renderLaunch } from './launch.ts'
 import { Life, type LifeOptions } from './life.ts'
 import { sendFrozen } from './signal.ts'
 import { Site } from './site.ts'
+import { Spawner } from './spawner.ts'
 import {
   commitEpoch,
   ensureSlot,
@@ -64,6 +64,8 @@ export interface ProcessRuntimeOptions {
   readonly scripts: string
   readonly checkpoint: Checkpoint
   readonly log: Log
+  /** How long a keeper may be on its way; by default 10 s. */
+  readonly arrivalLimitMs?: number
   /** For tests: this mechanism, whatever the host would offer; and no PID namespaces. */
   readonly force?: { readonly killing?: KillMechanism; readonly noNamespaces?: boolean }
 }
@@ -88,6 +90,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
 const pollIntervalMs = 1000
 /** What the kernel tells us of is looked at in every fifth round only, a fifth of them in each: 50 idle instances cost a quarter of a percent of a core. */
 const pollRoundsOfWatched = 5
+const defaultArrivalLimitMs = 10_000
 /** Starts under way at once: each holds some files open and forks; more would not be faster on any machine. */
 const maxParallelStarts = 8
 
@@ -102,11 +105,13 @@ class ProcessRuntime implements Runtime {
   #poll: NodeJS.Timeout | null = null
   #pollRound = 0
   readonly #hasten: () => void
+  readonly #spawner: Spawner
 
   constructor(options: ProcessRuntimeOptions, site: Site, scripts: { readonly keeper: string; readonly enter: string }) {
     this.#options = options
     this.#site = site
     this.#scripts = scripts
+    this.#spawner = new Spawner(site.survey.tools.setsid, (message, error) => this.#warn(message, error))
     this.#hasten = hastenJoins(site.survey.killing === 'v1' ? null : site.survey.enclosureMount)
   }
 
@@ -169,14 +174,15 @@ class ProcessRuntime implements Runtime {
     await this.#reach('runtime.epoch-committed')
 
     const options = { order, survey, keeper: this.#scripts.keeper, paths, epochDirectory: directory, joinFiles, user, volumes }
-    const { words, environment } = renderLaunch(options)
-    const keeper = spawn('/bin/sh', words, { detached: true, stdio: 'ignore', cwd: '/', env: environment })
-    if (keeper.pid === undefined) throw await spawnFailure(keeper)
-    undo.length = 0
-    this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, {
-      keeper,
-      environment: { ...order.environment, ...environment },
+    const launch = renderLaunch(options)
+    const birth = { isOurs: true, environment: { ...order.environment, ...launch.environment } }
+    const life = this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, birth)
+    undo.push(() => {
+      life.detach()
+      this.#lives.delete(keyOf(order))
     })
+    await this.#spawner.spawn(launch)
+    undo.length = 0
     await this.#reach('runtime.keeper-spawned')
     return null
   }
@@ -245,6 +251,7 @@ class ProcessRuntime implements Runtime {
     if (this.#poll !== null) clearInterval(this.#poll)
     for (const life of this.#lives.values()) life.detach()
     this.#lives.clear()
+    this.#spawner.close()
     this.#emit = () => {}
     for (const path of this.#leftovers) this.#removeLimits(path)
     this.#site.sweep()
@@ -257,7 +264,7 @@ class ProcessRuntime implements Runtime {
   }
 
   #adopt(instance: InstanceRef, enclosure: Enclosure): Life {
-    const life = this.#watch(instance, enclosure, { keeper: null, environment: null })
+    const life = this.#watch(instance, enclosure, { isOurs: false, environment: null })
     life.adopt(readBeginning(life.directory))
     return life
   }
@@ -268,7 +275,7 @@ class ProcessRuntime implements Runtime {
     return enclosure.close() ? null : this.#adopt(instance, enclosure)
   }
 
-  #watch(instance: InstanceRef, enclosure: Enclosure, birth: Pick<LifeOptions, 'keeper' | 'environment'>): Life {
+  #watch(instance: InstanceRef, enclosure: Enclosure, birth: Pick<LifeOptions, 'isOurs' | 'environment'>): Life {
     const { slot, epoch } = instance
     const paths = this.#site.paths(slot)
     const path = this.#site.cgroupPath(slot, epoch)
@@ -277,6 +284,7 @@ class ProcessRuntime implements Runtime {
       directory: epochDirectory(paths, epoch),
       enclosure,
       ...birth,
+      arrivalLimitMs: this.#options.arrivalLimitMs ?? defaultArrivalLimitMs,
       countOomKills: () => this.#site.survey.limits.countOomKills(path),
       cleanUp: () => {
         this.#lives.delete(keyOf(instance))
@@ -338,10 +346,6 @@ function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
   const message = `${order.slot}: ${error instanceof Error ? error.message : String(error)}`
   const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')
   return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }
-}
-
-function spawnFailure(child: ChildProcess): Promise<unknown> {
-  return new Promise((resolve) => child.once('error', resolve))
 }
 
 async function endsWithin(over: Promise<void>, limitMs: number): Promise<boolean> {

@@ -4,7 +4,6 @@
  * after the enclosure was closed: see {@link Enclosure.close}.
  */
 
-import type { ChildProcess } from 'node:child_process'
 import { type FSWatcher, watch } from 'node:fs'
 
 import type { Exit } from '../../core/model/status.ts'
@@ -17,10 +16,15 @@ export interface LifeOptions {
   readonly instance: InstanceRef
   readonly directory: string
   readonly enclosure: Enclosure
-  /** The keeper, when this daemon started it; null for an adopted epoch. */
-  readonly keeper: ChildProcess | null
+  /** Whether this daemon has just ordered it; else it is adopted, and was populated when it was found. */
+  readonly isOurs: boolean
   /** What the command was given, when this daemon started it; it holds secrets. */
   readonly environment: Readonly<Record<string, string>> | null
+  /**
+   * From the order (or the adoption) to the command's beginning: milliseconds, on a machine that is out of breath seconds. A keeper that
+   * is later is not waited for: it is ended in its enclosure, or finds it closed.
+   */
+  readonly arrivalLimitMs: number
   /** How often the kernel killed for memory; asked just before the cgroups go. */
   readonly countOomKills: () => number
   /** Removes what else belongs to the epoch, when nothing of it is left. */
@@ -43,7 +47,9 @@ export class Life {
   #beginning: Beginning = { kind: 'none' }
   #phase: 'open' | 'closing' | 'over' = 'open'
   #isEnding = false
-  #isKeeperAlive: boolean
+  /** Whether its keeper has been seen in the enclosure. */
+  #hasJoined: boolean
+  readonly #watchedSinceMs: number = performance.now()
   #quickLook: NodeJS.Timeout | null = null
   #quickDelayMs = 1
 
@@ -55,10 +61,10 @@ export class Life {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.over = promise
     this.#resolveOver = resolve
-    this.#isKeeperAlive = options.keeper !== null
-    options.keeper?.once('exit', this.#onKeeperExit)
-    options.keeper?.unref()
-    for (const path of [options.directory, options.enclosure.eventsFile]) if (path !== null) this.#watch(path)
+    this.#hasJoined = !options.isOurs
+    this.#watch(options.directory, this.#onChange)
+    // Nothing is told of an enclosure before somebody has joined it.
+    if (options.enclosure.eventsFile !== null) this.#watch(options.enclosure.eventsFile, this.#onJoin)
   }
 
   get environment(): LifeOptions['environment'] {
@@ -69,9 +75,9 @@ export class Life {
     return this.#beginning
   }
 
-  /** Whether the kernel tells of every change; else only looking does. */
+  /** Whether the kernel tells of every change that can come; else only looking does. */
   get isWatched(): boolean {
-    return this.enclosure.eventsFile !== null && this.#watchers.length === 2
+    return this.#beginning.kind !== 'none' && this.enclosure.eventsFile !== null && this.#watchers.length === 2
   }
 
   /** An adopted epoch's beginning was reported by discovery, not by an event. */
@@ -83,19 +89,14 @@ export class Life {
     if (this.#phase !== 'open') return
     try {
       this.#noticeBeginning()
-      const isCommandOver = readExit(this.directory) !== null
-      const isKeeperOver = this.#options.keeper !== null && !this.#isKeeperAlive
-      // Without a keeper to remember its end, and with the command gone, whatever still lives here is left over.
-      const mustEnd = this.#isEnding || isCommandOver || isKeeperOver || this.#isAbandoned()
       if (this.enclosure.isPopulated()) {
-        if (!mustEnd) return
+        this.#hasJoined = true
+        // With the command gone, whatever still lives here is left over.
+        if (!this.#isEnding && !this.#isLate() && readExit(this.directory) === null && !this.#isAbandoned()) return
         this.enclosure.killAll()
         return this.#lookAgainSoon()
       }
-      // A keeper of our own that has reported nothing is still on its way; an adopted epoch was populated when it was found.
-      const mayStillJoin = this.#isKeeperAlive && this.#beginning.kind !== 'started'
-      if (mayStillJoin) return
-      this.#close()
+      if (!this.#mayStillJoin()) this.#close()
     } catch (error) {
       this.#options.onTrouble('looking at an instance failed', error)
     }
@@ -104,8 +105,6 @@ export class Life {
   /** SIGKILL for everything; {@link over} tells when it is done. Repeats by itself. */
   end(): void {
     this.#isEnding = true
-    // A keeper that has not joined yet is not in the enclosure. It is our own unreaped child, so its number is not another's.
-    if (this.#isKeeperAlive) this.#options.keeper?.kill('SIGKILL')
     this.#quickDelayMs = 1
     this.look()
     this.#lookAgainSoon()
@@ -117,11 +116,20 @@ export class Life {
     this.#stopWatching()
   }
 
-  /** An adopted epoch whose keeper was killed with the command while no daemon looked: nobody will ever record its end. */
+  /** Its keeper is on its way: nothing of it has been seen, and it is not late. */
+  #mayStillJoin(): boolean {
+    return !this.#hasJoined && !this.#isEnding && this.#beginning.kind === 'none' && !this.#isLate()
+  }
+
+  /** Its keeper was killed or stopped on its way, or this host is out of breath: whoever waited for it might wait for ever. */
+  #isLate(): boolean {
+    return this.#beginning.kind === 'none' && performance.now() - this.#watchedSinceMs > this.#options.arrivalLimitMs
+  }
+
+  /** Its keeper was killed, and the command is gone: nobody will ever record its end. */
   #isAbandoned(): boolean {
     const beginning = this.#beginning
-    if (this.#options.keeper !== null || beginning.kind !== 'started' || beginning.startTicks === 0 || isAlive(beginning))
-      return false
+    if (beginning.kind !== 'started' || beginning.startTicks === 0 || isAlive(beginning)) return false
     return !this.enclosure.members().some((pid) => commandWords(pid).includes(this.directory))
   }
 
@@ -150,7 +158,7 @@ export class Life {
   async #report(exit: Exit): Promise<void> {
     const beginning = this.#beginning
     try {
-      if (beginning.kind === 'started' || (beginning.kind === 'none' && (this.#isEnding || this.#options.keeper === null))) {
+      if (beginning.kind === 'started' || !this.#options.isOurs || (beginning.kind === 'none' && this.#isEnding)) {
         this.#options.emit({ kind: 'gone', ...this.instance, exit })
       } else {
         const refusal =
@@ -165,10 +173,9 @@ export class Life {
     }
   }
 
-  readonly #onKeeperExit = (): void => {
-    this.#isKeeperAlive = false
-    this.#quickDelayMs = 1
-    this.look()
+  readonly #onJoin = (): void => {
+    this.#hasJoined = true
+    this.#onChange()
   }
 
   readonly #onChange = (): void => {
@@ -187,9 +194,9 @@ export class Life {
     this.#quickLook.unref()
   }
 
-  #watch(path: string): void {
+  #watch(path: string, onChange: () => void): void {
     try {
-      const watcher = watch(path, { persistent: false }, this.#onChange)
+      const watcher = watch(path, { persistent: false }, onChange)
       watcher.on('error', () => watcher.close())
       this.#watchers.push(watcher)
     } catch (error) {
@@ -207,7 +214,6 @@ export class Life {
     for (const watcher of this.#watchers.splice(0)) watcher.close()
     if (this.#quickLook !== null) clearTimeout(this.#quickLook)
     this.#quickLook = null
-    this.#options.keeper?.off('exit', this.#onKeeperExit)
   }
 }
 

@@ -24,51 +24,56 @@ const witness = (epoch: number): readonly string[] => ['/bin/sh', '-c', `echo ${
 for (const force of [{}, { killing: 'v1' }, { killing: 'process-group' }] as const) {
   const name = 'killing' in force ? force.killing : 'v2'
 
-  test(`${name}: a keeper stopped before its lock and let go after a newer epoch runs leaves`, { skip: needsRoot }, async (t) => {
-    const { bed, keeper } = await startLateKeeper(t, 'before-lock', force)
-    assert.deepEqual(
-      bed.discovery.occupants.map(({ epoch, state, startedAt }) => ({ epoch, state, startedAt })),
-      [{ epoch: 1, state: 'gone', startedAt: null }],
-    )
-    const second = await bed.run(2, witness(2), { directory: bed.state })
-    process.kill(keeper, 'SIGCONT')
-    await until(() => !isRunning(keeper), 'the late keeper left')
-    await ran(bed, '2\n')
-    assert.match(readFileSync(bed.path('slots', 'web.0', '1', 'started'), 'utf8'), /^refused (superseded|locked)\n/)
-    assert.equal(isRunning(second.pid), true)
-    assert.deepEqual(bed.events, [second])
-  })
+  test(
+    `${name}: a keeper stopped before it has joined and let go after a newer epoch runs leaves`,
+    { skip: needsRoot },
+    async (t) => {
+      const { bed, keeper } = await startLateKeeper(t, 'born', { force })
+      assert.deepEqual(
+        bed.discovery.occupants.map(({ epoch, state, startedAt }) => ({ epoch, state, startedAt })),
+        [{ epoch: 1, state: 'gone', startedAt: null }],
+      )
+      const second = await bed.run(2, witness(2), { directory: bed.state })
+      process.kill(keeper, 'SIGCONT')
+      await until(() => !isRunning(keeper), 'the late keeper left')
+      await ran(bed, '2\n')
+      assert.match(readFileSync(bed.path('slots', 'web.0', '1', 'started'), 'utf8'), /^refused closed\n/)
+      assert.equal(isRunning(second.pid), true)
+      assert.deepEqual(bed.events, [second])
+    },
+  )
 
   test(
     `${name}: a late keeper of an epoch that was given up leaves, also when no newer one was started`,
     { skip: needsRoot },
     async (t) => {
-      for (const point of ['before-lock', 'locked', 'compared']) {
-        const { bed, keeper } = await startLateKeeper(t, point, force)
-        process.kill(keeper, 'SIGCONT')
-        await until(() => !isRunning(keeper), 'the late keeper left')
-        assert.equal(readFileSync(bed.path('slots', 'web.0', '1', 'started'), 'utf8').trimEnd(), 'refused closed')
-        assert.equal(existsSync(bed.path('ran')), false)
-        assert.deepEqual(bed.processes(), [])
+      const { bed, keeper } = await startLateKeeper(t, 'born', { force })
+      process.kill(keeper, 'SIGCONT')
+      await until(() => !isRunning(keeper), 'the late keeper left')
+      assert.equal(readFileSync(bed.path('slots', 'web.0', '1', 'started'), 'utf8').trimEnd(), 'refused closed')
+      assert.equal(existsSync(bed.path('ran')), false)
+      assert.deepEqual(bed.processes(), [])
+      await bed.run(2, witness(2), { directory: bed.state })
+    },
+  )
+
+  test(
+    `${name}: a keeper that stands still after it has joined is found, and ended when it is late`,
+    { skip: needsRoot },
+    async (t) => {
+      for (const point of ['joined', 'locked', 'compared']) {
+        const { bed, keeper } = await startLateKeeper(t, point, { force, arrivalLimitMs: 200 })
+        assert.equal((await bed.runtime.start(bed.order(2, witness(2))))?.kind, 'occupied')
+        assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'unknown' })
+        assert.equal(isRunning(keeper), false)
         await bed.run(2, witness(2), { directory: bed.state })
+        await ran(bed, '2\n')
       }
     },
   )
 
-  test(`${name}: a late keeper that holds the lock blocks the next start, which names it`, { skip: needsRoot }, async (t) => {
-    const { bed, keeper } = await startLateKeeper(t, 'compared', force)
-    assert.equal(await bed.runtime.start(bed.order(2, witness(2), { directory: bed.state })), null)
-    const { refusal } = await bed.event('refused', 2)
-    assert.equal(refusal.kind, 'occupied')
-    assert.deepEqual(refusal.kind === 'occupied' && refusal.holders.map(({ pid }) => pid), [keeper])
-    process.kill(keeper, 'SIGCONT')
-    await until(() => !isRunning(keeper), 'the late keeper left')
-    await bed.run(3, witness(3), { directory: bed.state })
-    await ran(bed, '3\n')
-  })
-
   test(`${name}: a keeper that joined before the next daemon looked is adopted, not doubled`, { skip: needsRoot }, async (t) => {
-    const { bed, keeper } = await startLateKeeper(t, 'joined', force)
+    const { bed, keeper } = await startLateKeeper(t, 'compared', { force })
     assert.deepEqual(
       bed.discovery.occupants.map(({ epoch, state, pid }) => ({ epoch, state, pid })),
       [{ epoch: 1, state: 'running', pid: null }],
@@ -84,23 +89,24 @@ for (const force of [{}, { killing: 'v1' }, { killing: 'process-group' }] as con
   })
 }
 
-test('kill reaches a keeper of our own that has joined nothing yet', { skip: needsRoot }, async (t) => {
-  for (const point of ['before-lock', 'locked', 'compared', 'joined']) {
+test('kill reaches a keeper wherever it stands; one that has joined nothing can only leave', { skip: needsRoot }, async (t) => {
+  for (const point of ['born', 'joined', 'locked', 'compared']) {
     const bed = await RuntimeBed.open(t)
     await bed.reopen({ scripts: instrumentKeeper(bed, point, stopHere) })
     await bed.runtime.start(bed.order(1, witness(1), { directory: bed.state }))
     const keeper = await stoppedKeeper(bed)
     await bed.runtime.kill(instance(1), 5000)
-    assert.equal(isRunning(keeper), false)
+    if (point === 'born') process.kill(keeper, 'SIGCONT')
+    await until(() => !isRunning(keeper), 'the keeper is gone')
     assert.deepEqual(bed.events, [{ kind: 'gone', slot: web, epoch: 1, exit: { kind: 'signal', signal: 'SIGKILL' } }])
     assert.equal(existsSync(bed.path('ran')), false)
   }
 })
 
-for (const point of ['before-lock', 'locked', 'compared', 'joined']) {
+for (const point of ['born', 'joined', 'locked', 'compared']) {
   test(`a keeper killed at "${point}" has run nothing, and that is told once`, { skip: needsRoot }, async (t) => {
     const bed = await RuntimeBed.open(t)
-    await bed.reopen({ scripts: instrumentKeeper(bed, point, 'kill -KILL $$') })
+    await bed.reopen({ scripts: instrumentKeeper(bed, point, 'kill -KILL $$'), arrivalLimitMs: point === 'born' ? 200 : 60_000 })
     await bed.runtime.start(bed.order(1, witness(1), { directory: bed.state }))
     const message = 'the keeper ended before it could start the command'
     assert.deepEqual(await bed.event('refused', 1), { kind: 'refused', ...instance(1), refusal: { kind: 'failed', message } })
@@ -263,13 +269,13 @@ const stopHere = 'read -r daruma_line </proc/self/stat; echo "${daruma_line%% *}
 async function startLateKeeper(
   t: TestContext,
   point: string,
-  force: NonNullable<Parameters<RuntimeBed['reopen']>[0]>['force'] & {},
+  options: Pick<NonNullable<Parameters<RuntimeBed['reopen']>[0]>, 'force' | 'arrivalLimitMs'>,
 ): Promise<{ readonly bed: RuntimeBed; readonly keeper: number }> {
-  const bed = await RuntimeBed.open(t, { force })
-  await bed.reopen({ force, scripts: instrumentKeeper(bed, point, stopHere) })
+  const bed = await RuntimeBed.open(t, options)
+  await bed.reopen({ ...options, scripts: instrumentKeeper(bed, point, stopHere) })
   assert.equal(await bed.runtime.start(bed.order(1, witness(1), { directory: bed.state })), null)
   const keeper = await stoppedKeeper(bed)
-  await bed.reopen({ force })
+  await bed.reopen(options)
   return { bed, keeper }
 }
 

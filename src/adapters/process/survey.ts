@@ -19,6 +19,8 @@ export interface Tools {
   readonly mount: string | null
   readonly nsenter: string | null
   readonly setpriv: string | null
+  /** One that knows `--fork`. */
+  readonly setsid: string | null
   readonly env: string
 }
 
@@ -43,8 +45,13 @@ export async function surveyHost(options: {
   const mounts = isRoot ? parseCgroupMounts(readMountinfo()) : { unified: null, controllers: new Map<string, string>() }
   const isUsable = (mount: string): boolean => canMakeCgroup(join(mount, 'daruma', options.stateId))
   const killing = chooseMechanism(mounts, isUsable, join('daruma', options.stateId), options.force)
-  const tools = findTools()
-  const namespaces = isRoot && !options.forceNoNamespaces && tools.mount !== null && (await canUnshare(tools.unshare))
+  const found = findTools()
+  const mayUnshare = isRoot && !options.forceNoNamespaces && found.mount !== null
+  const [namespaces, canFork] = await Promise.all([
+    mayUnshare && canDo(found.unshare, ['--pid', '--fork', '--kill-child', '--mount-proc', '--', ...shellThatReadsProc]),
+    canDo(found.setsid, ['--fork', ...shellThatReadsProc]),
+  ])
+  const tools = { ...found, setsid: canFork ? found.setsid : null }
   const limits = limitCgroups(killing === 'process-group' ? { unified: null, controllers: new Map() } : mounts, isUsable)
   const enclosureMount =
     killing === 'process-group' ? null : killing === 'v1' ? (mounts.controllers.get('freezer') ?? null) : mounts.unified
@@ -80,11 +87,12 @@ function canMakeCgroup(directory: string): boolean {
   }
 }
 
-function canUnshare(unshare: string | null): Promise<boolean> {
-  if (unshare === null) return Promise.resolve(false)
-  const words = ['--pid', '--fork', '--kill-child', '--mount-proc', '--', '/bin/sh', '-c', 'read -r line </proc/self/stat']
+const shellThatReadsProc = ['/bin/sh', '-c', 'read -r line </proc/self/stat']
+
+function canDo(tool: string | null, words: readonly string[]): Promise<boolean> {
+  if (tool === null) return Promise.resolve(false)
   return new Promise((resolve) => {
-    execFile(unshare, words, { timeout: 5000, killSignal: 'SIGKILL' }, (error) => resolve(error === null))
+    execFile(tool, words, { timeout: 5000, killSignal: 'SIGKILL' }, (error) => resolve(error === null))
   })
 }
 
@@ -108,6 +116,7 @@ function findTools(): Tools {
     mount: find('mount'),
     nsenter: find('nsenter'),
     setpriv: find('setpriv'),
+    setsid: find('setsid'),
     env: find('env') ?? '/usr/bin/env',
   }
 }
