@@ -31,7 +31,16 @@ export interface Book {
 /** The ledger without its runs, each of which is a record of its own. */
 export type ScheduleRecord = Omit<Ledger, 'service' | 'runs'>
 
-export const slotOf = (service: ServiceName, run: Pick<Run, 'tickMs'>): SlotId => runSlotId(service, formatInstant(run.tickMs))
+/** Asked of every run under way in every look, so each is named once. */
+const slots = new WeakMap<Pick<Run, 'tickMs'>, SlotId>()
+
+export function slotOf(service: ServiceName, run: Pick<Run, 'tickMs'>): SlotId {
+  const known = slots.get(run)
+  if (known !== undefined) return known
+  const slot = runSlotId(service, formatInstant(run.tickMs))
+  slots.set(run, slot)
+  return slot
+}
 
 /** The next tick that may start; null while the schedule is not in force. */
 export function nextOf({ ledger, presence }: Book, wallMs: number): number | null {

@@ -5,9 +5,9 @@
 # lines and must still do no harm: its daemon, or the next one, has then closed the cgroup, or ends it there.
 #
 # Arguments: stage slot-directory epoch(16 digits) epoch-directory flock unshare cgroup.procs-files(one a line) directory mount
-#            number-of-volumes [source target]... command...
-# An empty `flock` or `unshare` means that the host has none. The environment is the command's own and arrives untouched, so every
-# variable here is called daruma_*, every tool has its full path, and nothing is ever put together into text that is evaluated.
+#            locale(the command's LC_ALL: `unset`, or `=value`) number-of-volumes [source target]... command...
+# An empty `flock` or `unshare` means that the host has none. But for LC_ALL the environment is the command's own and arrives untouched,
+# so every variable here is called daruma_*, every tool has its full path, and nothing is ever put together into text that is evaluated.
 # Lines `#@ point:` do nothing; fault tests replace them in a copy.
 
 set -fu
@@ -63,8 +63,8 @@ fi
 # a shell makes background jobs ignore SIGINT and SIGQUIT. It inherits descriptor 9: while any child of it lives, the lock is held.
 daruma_directory=$8 daruma_mount=$9
 shift 9
-daruma_volumes=$1
-shift
+daruma_locale=$1 daruma_volumes=$2
+shift 2
 # Some shells catch SIGINT for themselves; a caught signal reaches even process 1. The command's own handling is not touched, since
 # what is caught here is back to its default there.
 trap : HUP INT QUIT TERM
@@ -93,6 +93,10 @@ trap : HUP INT QUIT TERM
     exit 127
   }
   unset OLDPWD
+  case $daruma_locale in
+    =*) LC_ALL=${daruma_locale#=} ;;
+    *) unset LC_ALL ;;
+  esac
   exec "$@"
 )
 daruma_code=$?

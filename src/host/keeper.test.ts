@@ -31,7 +31,7 @@ class Slot {
 
   runKeeper(): { readonly said: string; readonly ended: string; readonly hasRun: boolean } {
     const command = ['/bin/sh', '-c', ': >ran; exit 3']
-    const words = ['first', this.directory, digits(5), this.home, flock, '', '', this.directory, '', '0', ...command]
+    const words = ['first', this.directory, digits(5), this.home, flock, '', '', this.directory, '', 'unset', '0', ...command]
     const { status, stderr } = spawnSync('/bin/sh', [join(hostScripts, 'keeper.sh'), ...words], {
       encoding: 'utf8',
       timeout: 10_000,

@@ -8,6 +8,7 @@
 import {
   closeSync,
   existsSync,
+  fdatasync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -17,8 +18,9 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
 
 import { type Epoch, type SlotId, asEpoch, asServiceName, isRunSlot, runSlotId, slotId } from '../core/model/id.ts'
 import type { Exit } from '../core/model/status.ts'
@@ -139,16 +141,20 @@ export function writeEpochFiles(directory: string, note: Omit<EpochNote, 'format
 /** The commit that comes before any effect: from here on no keeper of an older epoch runs anything. */
 export async function commitEpoch(paths: SlotPaths, epoch: Epoch): Promise<void> {
   const isFirst = (readNumber(paths.epoch) ?? 0) === 0
-  const file = await open(paths.epoch, 'r+')
+  const descriptor = openSync(paths.epoch, 'r+')
   try {
-    await file.write(renderNumber(epoch), 0)
+    writeSync(descriptor, renderNumber(epoch), 0)
     // With the first one the slot itself must last: the file's own data are not found where its folder has lost it.
     const folders = isFirst ? [syncTogether(paths.directory), syncTogether(join(paths.directory, '..'))] : []
-    await Promise.all([file.datasync(), ...folders])
+    // All of them are waited for, so that the descriptor is not closed under one of them.
+    for (const result of await Promise.allSettled([syncData(descriptor), ...folders]))
+      if (result.status === 'rejected') throw result.reason
   } finally {
-    await file.close()
+    closeSync(descriptor)
   }
 }
+
+const syncData = promisify(fdatasync)
 
 export function readEpochNote(directory: string): EpochNote | null {
   const text = readIfThere(join(directory, 'note.json'))

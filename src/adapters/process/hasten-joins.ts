@@ -14,7 +14,16 @@ export function hastenJoins(mount: string | null): () => void {
   const own = mount === null ? null : ownCgroup()
   if (mount === null || own === null) return () => {}
   const file = join(mount, own, 'cgroup.procs')
-  return () => void writeFile(file, String(process.pid)).catch(() => {})
+  let isUnderWay = false
+  return () => {
+    if (isUnderWay) return
+    isUnderWay = true
+    void writeFile(file, String(process.pid))
+      .catch(() => {})
+      .finally(() => {
+        isUnderWay = false
+      })
+  }
 }
 
 function ownCgroup(): string | null {

@@ -174,8 +174,8 @@ class ProcessRuntime implements Runtime {
     await this.#reach('runtime.epoch-committed')
 
     const options = { order, survey, keeper: this.#scripts.keeper, paths, epochDirectory: directory, joinFiles, user, volumes }
-    const launch = renderLaunch(options)
-    const birth = { isOurs: true, environment: { ...order.environment, ...launch.environment } }
+    const { commandEnvironment, ...launch } = renderLaunch(options)
+    const birth = { isOurs: true, environment: commandEnvironment }
     const life = this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, birth)
     undo.push(() => {
       life.detach()

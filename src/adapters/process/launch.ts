@@ -14,6 +14,7 @@ import type { Survey } from './survey.ts'
 
 export interface Launch {
   readonly words: readonly string[]
+  /** The keeper's. */
   readonly environment: Readonly<Record<string, string>>
 }
 
@@ -39,7 +40,7 @@ export function renderLaunch(options: {
   readonly joinFiles: readonly string[]
   readonly user: UserIdentity | null
   readonly volumes: readonly VolumeDirectory[]
-}): Launch {
+}): Launch & { readonly commandEnvironment: Readonly<Record<string, string>> } {
   const { order, survey } = options
   const { plain, loader } = splitEnvironment(order.environment)
   const mounted = options.volumes.flatMap((volume) => (volume.target === null ? [] : [volume.source, volume.target]))
@@ -49,6 +50,7 @@ export function renderLaunch(options: {
     if (name.startsWith('DARUMA_VOLUME_') && volume !== undefined) environment[name] = volume.target ?? value
   }
   if (survey.killing === 'process-group') environment[markVariable] = options.epochDirectory
+  const locale = environment['LC_ALL']
   return {
     words: [
       options.keeper,
@@ -61,11 +63,14 @@ export function renderLaunch(options: {
       options.joinFiles.join('\n'),
       order.directory,
       survey.tools.mount ?? '',
+      locale === undefined ? 'unset' : `=${locale}`,
       `${mounted.length / 2}`,
       ...mounted,
       ...asUser({ survey, user: options.user, loader, command: order.command }),
     ],
-    environment,
+    // What starts the command needs no locale; loading one costs each of its tools a dozen files.
+    environment: { ...environment, LC_ALL: 'C' },
+    commandEnvironment: { ...order.environment, ...environment },
   }
 }
 

@@ -62,7 +62,7 @@ export class Life {
     this.over = promise
     this.#resolveOver = resolve
     this.#hasJoined = !options.isOurs
-    this.#watch(options.directory, this.#onChange)
+    this.#watch(options.directory, this.#onWriting)
     // Nothing is told of an enclosure before somebody has joined it.
     if (options.enclosure.eventsFile !== null) this.#watch(options.enclosure.eventsFile, this.#onJoin)
   }
@@ -173,6 +173,14 @@ export class Life {
     }
   }
 
+  /** Something was written in the epoch's directory; a beginning tells nothing new of what lives there. */
+  readonly #onWriting = (_event: string, name: string | null): void => {
+    if (name === 'keeper.err' || this.#phase !== 'open') return
+    if (name !== 'started') return this.#onChange()
+    this.#noticeBeginning()
+    if (this.#beginning.kind === 'refused') this.#onChange()
+  }
+
   readonly #onJoin = (): void => {
     this.#hasJoined = true
     this.#onChange()
@@ -194,7 +202,7 @@ export class Life {
     this.#quickLook.unref()
   }
 
-  #watch(path: string, onChange: () => void): void {
+  #watch(path: string, onChange: (event: string, name: string | null) => void): void {
     try {
       const watcher = watch(path, { persistent: false }, onChange)
       watcher.on('error', () => watcher.close())

@@ -106,10 +106,9 @@ export class Spawner {
 }
 
 /** Variables that a shell keeps for itself and lets nobody set, in one of the shells that /bin/sh may be: they arrive by another way. */
-const shellsOwn: ReadonlySet<string> = new Set([
-  ...['UID', 'EUID', 'PPID', 'SHELLOPTS', 'BASHOPTS', 'BASH_VERSINFO', 'GROUPS', 'DIRSTACK', 'FUNCNAME'],
-  ...['OPTIND', 'OPTARG', 'LINENO', 'RANDOM', 'SECONDS', 'IFS', '_'],
-])
+const shellsOwn: ReadonlySet<string> = new Set(
+  'UID EUID PPID SHELLOPTS BASHOPTS BASH_VERSINFO GROUPS DIRSTACK FUNCNAME OPTIND OPTARG LINENO RANDOM SECONDS IFS _'.split(' '),
+)
 
 /** One line of a POSIX shell's script: starts the keeper, then writes one byte. Exported for its test. */
 export function renderOrder(setsid: string, { words, environment }: Launch): string {

@@ -65,6 +65,23 @@ test('a command does not inherit how the daemon stands with the OOM killer', { s
   assert.equal(bed.logText(), '0\n')
 })
 
+for (const locale of [{}, { LC_ALL: '' }, { LC_ALL: 'C.UTF-8' }]) {
+  test(`a command finds ${JSON.stringify(locale)} as it was ordered, and so does whoever is sent after it`, async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const environment = { PATH: '/usr/bin:/bin', ...locale }
+    await bed.run(1, ['sleep', '1000'], { environment })
+    const { pid } = await bed.event('started', 1)
+    const words = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+    const expected = Object.entries(locale).map(([name, value]) => `${name}=${value}`)
+    assert.deepEqual(
+      words.filter((word) => word.startsWith('LC_ALL')),
+      expected,
+    )
+    const plan = await bed.runtime.exec(instance(1), ['true'])
+    assert.equal(plan.environment['LC_ALL'], environment.LC_ALL)
+  })
+}
+
 test('half a core is half a core', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
   await bed.run(1, ['/bin/sh', '-c', 'while :; do :; done'], { limits: { ...noLimits, cpuCores: 0.2 } })
