@@ -18,6 +18,8 @@ export const redirectBackend = (httpsPort: number): string => `redirect:${httpsP
 export const relayBackend = (port: number): string => `relay:${port}`
 export const challengeBackend: string = 'answer:challenge'
 export const nowhereBackend: string = 'answer:nowhere'
+/** What a map may name and is a backend; the rest is `split:`. */
+export const backendPrefixes: readonly string[] = ['pool:', 'redirect:', 'relay:', 'answer:']
 
 export function poolOfBackend(backend: string): PoolId | null {
   const pool = /^(?:pool|canary):(.+)$/.exec(backend)?.[1]

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { Listener, Pool, RoutingTable } from '../../core/balance/table.ts'
 import {
+  backendPrefixes,
   canaryBackend,
   challengeBackend,
   files,
@@ -86,6 +87,8 @@ const idle = ['frontend idle', '  mode tcp', '  bind unix@idle.sock mode 600', '
 /** Room for what is added to the headers on their way: X-Forwarded-* and the like. */
 const rewriteBytes = 1024
 
+const maxHeaders = 256
+
 /** Workers that reloads have replaced live on for their tunnels; the oldest ends when there are more than this. */
 const maxReloads = 8
 
@@ -102,7 +105,7 @@ function globalSection(table: RoutingTable, context: RenderContext): string {
     '  no strict-limits',
     `  tune.bufsize ${bufferBytes}`,
     `  tune.maxrewrite ${rewriteBytes}`,
-    '  tune.http.maxhdr 256',
+    `  tune.http.maxhdr ${maxHeaders}`,
     '  ssl-default-bind-options ssl-min-ver TLSv1.2',
     `  mworker-max-reloads ${maxReloads}`,
     `  hard-stop-after ${limits.tunnelTimeoutMs}`,
@@ -130,7 +133,7 @@ function defaultsSection({ settings: { limits } }: RoutingTable): string {
 }
 
 function frontend(table: RoutingTable, listener: Listener, context: RenderContext): string {
-  const rules = listener.protocol === 'tcp' ? tcpRules() : [...refusals(table), ...routing(listener), ...forwarding(listener)]
+  const rules = listener.protocol === 'tcp' ? toPort : [...refusals(table), ...forwarding(listener), ...routing(listener)]
   return [
     `frontend listener:${listener.port}`,
     `  mode ${listener.protocol}`,
@@ -139,8 +142,7 @@ function frontend(table: RoutingTable, listener: Listener, context: RenderContex
     `  maxconn ${table.settings.limits.connections}`,
     ...(table.settings.accessLog ? ['  log global', `  log-format ${accessLog[listener.protocol]}`] : []),
     ...rules.map((line) => `  ${line}`),
-    // A name that leads to no backend leads to the default one.
-    '  use_backend %[var(txn.to)]',
+    ...split.map((line) => `  ${line}`),
     ...(listener.protocol === 'http' ? [`  default_backend ${nowhereBackend}`] : []),
     '',
   ].join('\n')
@@ -195,6 +197,9 @@ const hostPattern = String.raw`^(?:[\w.~%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?$`
 function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): readonly string[] {
   const { headerTimeoutMs } = limits
   const isUnmeasured = '{ req.ver 2.0 } !{ req.hdr(content-length) -m found }'
+  // What it stands for in memory is known at once; without the four bytes around each name and value. To add those up, the whole head
+  // is written anew, so only who comes near the limit is measured.
+  const isLarge = `{ var(txn.size) -m int gt ${Math.max(0, limits.headerBytes - 4 * maxHeaders)} }`
   return [
     // A client's idle connection is closed with its next answer when a reload has replaced the worker, never under its request.
     'option idle-close-on-response',
@@ -208,8 +213,12 @@ function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): 
     ...(isLogged ? ['http-request set-var(txn.host) req.hdr(host),host_only'] : []),
     deny(505, 'This version of HTTP is unknown.', 'unless { req.ver 1.1 2.0 1.0 3.0 }'),
     deny(405, 'This is no proxy for other places.', 'if { method CONNECT }'),
-    `http-request set-var(txn.target) url,length`,
-    deny(431, 'The headers are too large.', `if { req.hdrs,length,add(txn.target) gt ${limits.headerBytes} }`),
+    'http-request set-var(txn.size) req.len',
+    deny(
+      431,
+      'The headers are too large.',
+      `if ${isLarge} { url,length,set-var(txn.target) -m found } { req.hdrs,length,add(txn.target) gt ${limits.headerBytes} }`,
+    ),
     ...(limits.bodyBytes === null
       ? []
       : [
@@ -228,58 +237,51 @@ function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): 
 
 /**
  * Where to, as the name of a backend. A host is first taken as it was sent, which is nearly always how it is written in the table; then
- * in lower case without port and final dot; then by the wildcards, and last for any host.
+ * in lower case without port and final dot; then by the wildcards, and last for any host. What is found stays in `txn.to`: when it is a
+ * pool with a canary, no backend has its name, the rules below let it pass, and `split` decides.
  */
 function routing(listener: Listener): readonly string[] {
   const [routes, wildcards] = [files.routes(listener.port), files.wildcards(listener.port)]
-  const anyHost = `path,concat(/),map_beg(${routes})`
-  if (!hasDomains(listener)) return [`http-request set-var(txn.to) ${anyHost}`, ...canary('http-request')]
-  const host = 'req.hdr(host),host_only,lower,rtrim(.)'
-  const otherwise = 'unless { var(txn.to) -m found }'
+  if (!hasDomains(listener)) return [`use_backend %[var(txn.to)] if ${leads(`path,concat(/),map_beg(${routes})`)}`]
+  const key = 'req.fhdr(host),host_only,lower,rtrim(.),concat(,txn.path),set-var(txn.key)'
   return [
-    `http-request set-var(txn.to) base,concat(/),map_beg(${routes})`,
-    `http-request set-var(txn.path) path,concat(/) ${otherwise}`,
-    `http-request set-var(txn.to) ${host},concat(,txn.path),map_beg(${routes}) ${otherwise}`,
+    `use_backend %[var(txn.to)] if ${leads(`base,concat(/),map_beg(${routes})`)}`,
+    `use_backend %[var(txn.to)] if ${isOpen} { path,concat(/),set-var(txn.path) -m found } ${leads(`${key},map_beg(${routes})`)}`,
     ...(hasWildcards(listener)
-      ? [`http-request set-var(txn.to) ${host},concat(,txn.path),map_reg(${wildcards}) ${otherwise}`]
+      ? [`use_backend %[var(txn.to)] if ${isOpen} ${leads(`var(txn.key),map_reg(${wildcards})`)}`]
       : []),
-    `http-request set-var(txn.to) ${anyHost} ${otherwise}`,
-    ...canary('http-request'),
+    `use_backend %[var(txn.to)] if ${isOpen} ${leads(`var(txn.path),map_beg(${routes})`)}`,
   ]
 }
+
+const isOpen = '!{ var(txn.to) -m found }'
+
+const leads = (lookup: string): string => `{ ${lookup},set-var(txn.to) -m beg ${backendPrefixes.join(' ')} }`
+
+const toPort: readonly string[] = [`use_backend %[var(txn.to)] if ${leads(`fe_name,regsub(listener,port),map(${files.tcp})`)}`]
+
+/** By chance: a share of the requests, or of the TCP connections. */
+const split: readonly string[] = [
+  `use_backend %[var(txn.to),regsub(^${splitPrefix},canary:)] if { var(txn.to),map(${files.canaries}),set-var(txn.share) -m found } { rand(10000),sub(txn.share) lt 0 }`,
+  `use_backend %[var(txn.to),regsub(^${splitPrefix},pool:)] if { var(txn.to) -m found }`,
+]
 
 /** What a client says about itself in our words is replaced, never passed on; what is between it and us ends here. */
 function forwarding(listener: Listener): readonly string[] {
   return [
-    'http-request set-header X-Forwarded-For %[src]',
+    // Cheaper than a rule that writes it: the option adds it behind all rules.
+    'http-request del-header X-Forwarded-For',
+    'option forwardfor',
     `http-request set-header X-Forwarded-Proto ${listener.tls ? 'https' : 'http'}`,
-    'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
+    'http-request set-header X-Forwarded-Host %[req.fhdr(host)]',
     `http-request set-header X-Forwarded-Port ${listener.acceptProxy ? '%[dst_port]' : listener.port}`,
-    ...['Forwarded', 'Keep-Alive', 'Proxy-Connection', 'Proxy-Authorization', 'TE'].map(
-      (name) => `http-request del-header ${name}`,
-    ),
+    ...['Forwarded', 'Keep-Alive', 'TE', 'proxy- -m beg'].map((name) => `http-request del-header ${name}`),
     // Only to a WebSocket: what else may be upgraded to (h2c) would carry requests past every rule here.
-    'http-request del-header Upgrade unless { req.fhdr(upgrade) -i websocket }',
     'http-request del-header Connection',
-    'http-request set-header Connection upgrade if { req.hdr(upgrade) -m found }',
-    'http-request set-header Upgrade websocket if { req.hdr(upgrade) -m found }',
+    'http-request set-header Connection upgrade if { req.fhdr(upgrade) -i websocket }',
+    'http-request del-header Upgrade',
+    'http-request set-header Upgrade websocket if { req.fhdr_cnt(connection) gt 0 }',
     'http-response del-header Keep-Alive',
-  ]
-}
-
-const tcpRules = (): readonly string[] => [
-  `tcp-request content set-var(txn.port) fe_name,regsub(listener,port)`,
-  `tcp-request content set-var(txn.to) var(txn.port),map(${files.tcp})`,
-  ...canary('tcp-request content'),
-]
-
-/** By chance: a share of the requests, or of the TCP connections. */
-function canary(rule: string): readonly string[] {
-  const isSplit = `{ var(txn.to) -m beg ${splitPrefix} }`
-  return [
-    `${rule} set-var(txn.share) var(txn.to),map(${files.canaries},0) if ${isSplit}`,
-    `${rule} set-var(txn.to) var(txn.to),regsub(^${splitPrefix},canary:) if ${isSplit} { rand(10000),sub(txn.share) lt 0 }`,
-    `${rule} set-var(txn.to) var(txn.to),regsub(^${splitPrefix},pool:) if ${isSplit}`,
   ]
 }
 
