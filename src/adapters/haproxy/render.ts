@@ -137,7 +137,7 @@ function frontend(table: RoutingTable, listener: Listener, context: RenderContex
   return [
     `frontend listener:${listener.port}`,
     `  mode ${listener.protocol}`,
-    `  bind ${bind(table, listener, context)}`,
+    ...binds(table, listener, context).map((line) => `  bind ${line}`),
     ...(listener.protocol === 'http' ? [`  bind ${relayBind(listener, context)}`] : []),
     `  maxconn ${table.settings.limits.connections}`,
     ...(table.settings.accessLog ? ['  log global', `  log-format ${accessLog[listener.protocol]}`] : []),
@@ -160,15 +160,17 @@ const accessLog = {
   tcp: `"${when} %ci - - - - %B %Tt ${server}"`,
 } as const
 
-function bind(table: RoutingTable, listener: Listener, { hasIpv6 }: RenderContext): string {
+/** IPv4 and IPv6 by a socket each: over one for both, an IPv4 client would be `::ffff:192.0.2.1` in headers and logs. */
+function binds(table: RoutingTable, listener: Listener, { hasIpv6 }: RenderContext): readonly string[] {
   const { address: host } = table.settings
-  const all = hasIpv6 ? `:::${listener.port} v4v6` : `*:${listener.port}`
-  return [
-    host === '*' ? all : address(host, listener.port),
+  const { port } = listener
+  const all = [`*:${port}`, ...(hasIpv6 ? [`:::${port} v6only`] : [])]
+  const options = [
     ...(listener.acceptProxy ? ['accept-proxy'] : []),
     ...(listener.tls ? [`ssl crt-list ${files.crtList}`] : []),
     ...(listener.tls && listener.protocol === 'http' ? ['alpn h2,http/1.1'] : []),
-  ].join(' ')
+  ]
+  return (host === '*' ? all : [address(host, port)]).map((where) => [where, ...options].join(' '))
 }
 
 /**

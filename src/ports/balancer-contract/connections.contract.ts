@@ -87,6 +87,15 @@ export function forwarding(make: MakeBalancer): void {
     assert.deepEqual([...heard.subarray(16, 20)], [127, 0, 0, 1])
   })
 
+  it('on all addresses, a client is known by the address that it has: no IPv4 in the clothes of IPv6', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    const wanted = simple(port, [upstream.upstream])
+    await bed.start({ ...wanted, settings: { ...wanted.settings, address: '*' } })
+    assert.equal(statusOf(await get(port)), 200)
+    assert.equal(upstream.requests[0]?.headers['x-forwarded-for'], '127.0.0.1')
+  })
+
   it('only a WebSocket is upgraded to: what carries requests past the balancer, such as h2c, is not passed on', async () => {
     await using bed = openBed(make)
     const port = await bed.freePort()
