@@ -271,6 +271,8 @@ const split: readonly string[] = [
 /** What a client says about itself in our words is replaced, never passed on; what is between it and us ends here. */
 function forwarding(listener: Listener): readonly string[] {
   return [
+    // The same to what reads headers as variables (CGI, WSGI, PHP).
+    ...['x_forwarded', 'x-forwarded_'].map((name) => `http-request del-header ${name} -m beg`),
     // Cheaper than a rule that writes it: the option adds it behind all rules.
     'http-request del-header X-Forwarded-For',
     'option forwardfor',
