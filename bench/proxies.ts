@@ -10,7 +10,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { makeWorkshop } from '../test/clean-up.ts'
 import { identify, until, type ProcessId } from '../test/processes.ts'
-import { median, memoryOf } from './measure.ts'
+import { cpuSecondsOf, median, memoryOf } from './measure.ts'
 import { inOrder } from './side-by-side.ts'
 
 export interface Proxy {
@@ -111,23 +111,36 @@ export interface ProxyFigures {
   readonly who: string
   /** Requests a second: the median of the rounds. */
   readonly rate: number
+  /** Of the proxy's processes for 100,000 requests, user and system together: the median of the rounds. */
+  readonly cpuSeconds: number
   /** The largest that was seen after a round. */
   readonly megabytes: number
   /** From after the first round to after the last, and the requests between them. */
   readonly grown: { readonly megabytes: number; readonly requests: number }
 }
 
+interface Load {
+  readonly seconds: number
+  readonly connections: number
+  /** Whom the requests ask for; without it the address. */
+  readonly host?: string
+}
+
 /** Each proxy in each round, in alternating order; the round before the first only warms up. */
 export async function measureProxies(
   proxies: readonly Proxy[],
-  options: { readonly rounds: number; readonly seconds: number; readonly connections: number },
+  options: Load & { readonly rounds: number },
 ): Promise<readonly ProxyFigures[]> {
   const rates = new Map(proxies.map((proxy) => [proxy, [] as number[]]))
+  const times = new Map(proxies.map((proxy) => [proxy, [] as number[]]))
   const sizes = new Map(proxies.map((proxy) => [proxy, [] as number[]]))
   for (const proxy of proxies) await load(proxy, { ...options, seconds: 2 })
   for (let round = 0; round < options.rounds; round += 1)
     for (const proxy of inOrder(proxies, round)) {
-      rates.get(proxy)?.push(await load(proxy, options))
+      const before = cpuSecondsOf(proxy.processes)
+      const { rate, requests } = await load(proxy, options)
+      rates.get(proxy)?.push(rate)
+      times.get(proxy)?.push(((cpuSecondsOf(proxy.processes) - before) / requests) * 100_000)
       sizes.get(proxy)?.push(memoryOf(proxy.processes).resident)
     }
   return proxies.map((proxy) => {
@@ -136,29 +149,26 @@ export async function measureProxies(
     return {
       who: proxy.name,
       rate: median(own),
+      cpuSeconds: median(times.get(proxy) ?? []),
       megabytes: Math.max(...sampled),
       grown: { megabytes: (sampled.at(-1) ?? 0) - (sampled[0] ?? 0), requests: Math.round(requests) },
     }
   })
 }
 
-/** Requests a second by wrk. A single failed one makes the figure worthless, and is thrown. */
-async function load(proxy: Proxy, options: { readonly seconds: number; readonly connections: number }): Promise<number> {
-  const words = [
-    '-t1',
-    `-c${options.connections}`,
-    `-d${options.seconds}s`,
-    '--timeout',
-    '15s',
-    `http://127.0.0.1:${proxy.port}/`,
-  ]
+/** By wrk. A single failed request makes the figures worthless, and is thrown. */
+async function load(proxy: Proxy, { seconds, connections, host }: Load): Promise<{ rate: number; requests: number }> {
+  const header = host === undefined ? [] : ['-H', `Host: ${host}`]
+  const url = `http://127.0.0.1:${proxy.port}/`
+  const words = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '15s', ...header, url]
   const wrk = spawn('wrk', words, { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
   wrk.stdout.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')))
   const [code] = (await once(wrk, 'close')) as [number | null]
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1])
+  const requests = Number(/(\d+) requests in/.exec(said)?.[1])
   if (code !== 0 || !(rate > 0) || /Non-2xx|Socket errors/.test(said)) throw new Error(`${proxy.name}: ${said}`)
-  return rate
+  return { rate, requests }
 }
 
 async function freePort(): Promise<number> {

@@ -249,9 +249,7 @@ function routing(listener: Listener): readonly string[] {
   return [
     `use_backend %[var(txn.to)] if ${leads(`base,concat(/),map_beg(${routes})`)}`,
     `use_backend %[var(txn.to)] if ${isOpen} { path,concat(/),set-var(txn.path) -m found } ${leads(`${key},map_beg(${routes})`)}`,
-    ...(hasWildcards(listener)
-      ? [`use_backend %[var(txn.to)] if ${isOpen} ${leads(`var(txn.key),map_reg(${wildcards})`)}`]
-      : []),
+    ...(hasWildcards(listener) ? [`use_backend %[var(txn.to)] if ${isOpen} ${leads(`var(txn.key),map_reg(${wildcards})`)}`] : []),
     `use_backend %[var(txn.to)] if ${isOpen} ${leads(`var(txn.path),map_beg(${routes})`)}`,
   ]
 }

@@ -50,7 +50,11 @@ export function strangers(make: MakeBalancer): void {
     )
     assertRefused(await send(`GET / HTTP/1.1\r\n${host}X: ${'a'.repeat(9000)}\r\n\r\n`), [431], 'a header a little too large')
     // 240 of 35 bytes, four of which are neither name nor value.
-    assertRefused(await send(`GET / HTTP/1.1\r\n${host}${`X-A: ${'a'.repeat(28)}\r\n`.repeat(240)}\r\n`), [431], 'many small ones')
+    assertRefused(
+      await send(`GET / HTTP/1.1\r\n${host}${`X-A: ${'a'.repeat(28)}\r\n`.repeat(240)}\r\n`),
+      [431],
+      'many small ones',
+    )
     assertRefused(await send(`GET / HTTP/1.1\r\n${host}X: ${'a'.repeat(200_000)}\r\n\r\n`), [400, 431], 'a header much too large')
     assertRefused(await send(`GET /${'a'.repeat(9000)} HTTP/1.1\r\n${host}\r\n`), [414, 431], 'a URL too large')
     assertRefused(await send(`POST / HTTP/1.1\r\n${host}Content-Length: 10001\r\n\r\n`), [413], 'a body too large')
