@@ -26,7 +26,7 @@ export const floors: Readonly<Record<string, Floor>> = {
   adapters: {
     mayImport: ['core', 'sdk', 'ports', 'host'],
     typesOf: ['protocol'],
-    packages: ['node:', 'acme-client', 'croner', 'dockerode', 'oxc-parser', 'undici', 'yaml', '(computed)'],
+    packages: ['node:', 'acme-client', 'croner', 'oxc-parser', 'undici', 'yaml', '(computed)'],
   },
   host: { mayImport: ['core'], typesOf: ['ports'], packages: ['node:'] },
   provision: { mayImport: ['core', 'ports'], packages: pureNode },

@@ -1,5 +1,5 @@
 /**
- * What containers need, loaded when something needs it: a daemon that keeps fifty processes must not pay for an engine's client. What
+ * What containers need, loaded when something needs it: a daemon that keeps fifty processes must not pay for it. What
  * asks for it is a service with an image, a slot that has held a container, or an engine that holds one of ours.
  */
 
@@ -36,7 +36,7 @@ export function assembleContainers(
     },
     images: {
       ensure: async (request, onProgress) => (await load()).images.ensure(request, onProgress),
-      // Questions of a plan or of doctor must not make the daemon larger: they can be answered without a client.
+      // Questions of a plan or of doctor must not make the daemon larger: they can be answered without the rest.
       examine: async () => {
         const { examineEngine } = await import('../adapters/docker/sockets.ts')
         return examineEngine(environment)

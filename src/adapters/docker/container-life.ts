@@ -95,7 +95,7 @@ export class ContainerLife {
   async start(): Promise<unknown> {
     const { engine } = this.#options
     const id = this.#id ?? ''
-    const asked = engine.open((docker) => docker.getContainer(id).start())
+    const asked = engine.open((client) => client.startContainer(id))
     this.#starting = asked
     const answered = asked.then(
       () => ({ error: null }),
@@ -139,7 +139,7 @@ export class ContainerLife {
     if (id === null) return
     const { engine } = this.#options
     await engine
-      .ask('kill', (docker, abortSignal) => docker.getContainer(id).kill({ signal, abortSignal }), engine.limits.askMs)
+      .ask('kill', (client, abortSignal) => client.killContainer(id, signal, abortSignal), engine.limits.askMs)
       .catch((error: unknown) => {
         // It does not run (any more): nobody is there to be told.
         if (!isStatus(error, 404, 409, 500)) throw error
@@ -295,11 +295,7 @@ export class ContainerLife {
 /** Null when the engine has no such container. */
 export async function inspectContainer(engine: Engine, idOrName: string): Promise<Found | null> {
   try {
-    const raw = await engine.ask(
-      'inspect',
-      (docker, abortSignal) => docker.getContainer(idOrName).inspect({ abortSignal }),
-      engine.limits.askMs,
-    )
+    const raw = await engine.ask('inspect', (client, signal) => client.inspectContainer(idOrName, signal), engine.limits.askMs)
     return parseInspect(raw)
   } catch (error) {
     if (isStatus(error, 404)) return null
@@ -318,8 +314,7 @@ export async function removeContainer(engine: Engine, id: string, it: 'may run' 
   const deadline = performance.now() + workMs
   for (;;) {
     try {
-      const options = { force: true, v: true }
-      await engine.ask('remove', (docker, abortSignal) => docker.getContainer(id).remove({ ...options, abortSignal }), workMs)
+      await engine.ask('remove', (client, signal) => client.removeContainer(id, signal), workMs)
       break
     } catch (error) {
       if (isStatus(error, 404)) break

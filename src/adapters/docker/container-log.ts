@@ -94,11 +94,7 @@ export class ContainerLog {
       else if (!this.#hasBegun) this.#noteBeginning((await file.stat()).size)
       this.#hasBegun = true
       const anchor = cursor?.anchor ?? ''
-      const since = sinceOf(anchor)
-      const moment = since === undefined ? {} : { since }
-      const stream = (await engine.open((docker) =>
-        docker.getContainer(containerId).logs({ follow: true, stdout: true, stderr: true, timestamps: true, ...moment }),
-      )) as Readable
+      const stream = await engine.open((client) => client.followLog(containerId, sinceOf(anchor)))
       this.#stream = stream
       if (this.#isClosed) stream.destroy()
       this.#counter = new CursorCounter(anchor)
@@ -131,7 +127,7 @@ export class ContainerLog {
     if (this.#isClosed) return false
     const state = await engine.ask(
       'inspect',
-      (docker, abortSignal) => docker.getContainer(containerId).inspect({ abortSignal }),
+      (client, signal) => client.inspectContainer(containerId, signal),
       engine.limits.askMs,
     )
     return !state.State.Running

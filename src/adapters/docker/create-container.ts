@@ -57,12 +57,7 @@ async function createOnce(tools: CreateTools, order: ContainerStart, image: stri
     logBytes: readNumber(slotPaths(stateDirectory, order.slot).logBound) ?? 0,
     engine: { name: engine.info?.name ?? 'docker', hasInit: engine.info?.hasInit ?? false },
   })
-  const { id } = await engine.ask(
-    'create',
-    (docker, abortSignal) => docker.createContainer({ ...create, abortSignal }),
-    engine.limits.workMs,
-  )
-  return id
+  return await engine.ask('create', (client, signal) => client.createContainer(create, signal), engine.limits.workMs)
 }
 
 /** Who has the slot's name: an older epoch of ours is removed, everybody else is left alone. Null when the name is free. */

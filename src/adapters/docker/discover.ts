@@ -67,7 +67,7 @@ async function listOwn({ engine, stateId }: DiscoverOptions): Promise<readonly s
   const fault = await engine.connect()
   if (fault !== null) throw new EngineSilent(fault)
   const filters = { label: [`${labels.state}=${stateId}`] }
-  const listed = await engine.ask('list', (docker) => docker.listContainers({ all: true, filters }), engine.limits.askMs)
+  const listed = await engine.ask('list', (client, signal) => client.listContainers(filters, { signal }), engine.limits.askMs)
   return listed.map(({ Id }) => Id)
 }
 

@@ -1,16 +1,15 @@
 /**
- * The connection to the engine: each question with a limit, and one word for all of them when it is away. `dockerode` is loaded with the
- * first question, since it is large and most machines have no container. An answer that does not come proves nothing about what
- * was asked: whoever asked must look again when the engine is back.
+ * The connection to the engine: each question with a limit, and one word for all of them when it is away. An answer that does not come
+ * proves nothing about what was asked: whoever asked must look again when the engine is back.
  */
 
 import { existsSync } from 'node:fs'
-import type Docker from 'dockerode'
 
 import type { Log } from '../../ports/log.ts'
+import { EngineClient } from './client.ts'
 import { EngineSilent, isUnreachable, reasonOf } from './errors.ts'
 import { type EngineInfo, parseEngine } from './parse-engine.ts'
-import { findSockets } from './sockets.ts'
+import { answers, findSockets } from './sockets.ts'
 
 export interface Limits {
   /** How long the engine may take for a small question; a frozen one is found out by this. */
@@ -33,12 +32,12 @@ export interface EngineOptions {
   readonly log: Log
 }
 
-type Ask<Answer> = (docker: Docker, signal: AbortSignal) => Promise<Answer>
+type Ask<Answer> = (client: EngineClient, signal: AbortSignal) => Promise<Answer>
 
 export class Engine {
   readonly limits: Limits
   readonly #options: EngineOptions
-  #docker: Docker | null = null
+  #client: EngineClient | null = null
   #info: EngineInfo | null = null
   #fault: string | null = null
   #onChange: (fault: string | null) => void = () => {}
@@ -68,7 +67,7 @@ export class Engine {
   /** Null when the engine answers; else the reason, as a sentence. */
   async connect(): Promise<string | null> {
     try {
-      await this.ask('info', (docker) => this.#readInfo(docker), this.limits.askMs)
+      await this.ask('info', (client, signal) => this.#readInfo(client, signal), this.limits.askMs)
       return null
     } catch (error) {
       return this.#fault ?? reasonOf(error)
@@ -82,8 +81,8 @@ export class Engine {
     const { promise: late, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => reject(new EngineSilent(`no answer to "${what}" within ${limitMs / 1000} s`)), limitMs)
     try {
-      const docker = await this.#connected()
-      const answer = await Promise.race([question(docker, abort.signal), late])
+      const client = await this.#connected()
+      const answer = await Promise.race([question(client, abort.signal), late])
       this.#noteBack()
       return answer
     } catch (error) {
@@ -97,7 +96,7 @@ export class Engine {
   }
 
   /** Begins something that may take as long as it likes (a pull, a log, a start); only its beginning is not awaited for ever by anybody. */
-  async open<Answer>(question: (docker: Docker) => Promise<Answer>): Promise<Answer> {
+  async open<Answer>(question: (client: EngineClient) => Promise<Answer>): Promise<Answer> {
     try {
       return await question(await this.#connected())
     } catch (error) {
@@ -118,29 +117,27 @@ export class Engine {
     this.#onChange = () => {}
   }
 
-  async #connected(): Promise<Docker> {
-    if (this.#docker !== null) return this.#docker
+  async #connected(): Promise<EngineClient> {
+    if (this.#client !== null) return this.#client
     const sockets = findSockets(this.#options.environment)
     if (sockets.kind === 'unusable') throw new EngineSilent(sockets.reason)
     const present = sockets.paths.filter(existsSync)
     const [first] = present
     if (first === undefined) throw new EngineSilent(`there is no ${sockets.paths.join(' and no ')}`)
-    const { default: Client } = await import('dockerode')
     for (const socketPath of present) {
-      const docker = new Client({ socketPath, headers: { Connection: 'close' } })
+      const client = new EngineClient(socketPath)
       // A socket may have been left by an engine that was removed: then the other one is asked.
-      if (present.length > 1 && !(await answers(docker, this.limits.askMs))) continue
-      this.#docker = docker
+      if (present.length > 1 && !(await answers(client, this.limits.askMs))) continue
+      this.#client = client
       this.#options.log.write('info', `containers are run by the engine at ${socketPath}`)
-      return docker
+      return client
     }
     throw new EngineSilent(`nobody answers at ${present.join(' or ')}`)
   }
 
-  async #readInfo(docker: Docker): Promise<void> {
-    const [info, version] = await Promise.all([docker.info(), docker.version()])
-    const { socketPath } = docker.modem as unknown as { readonly socketPath: string }
-    this.#info = parseEngine(info, version, socketPath)
+  async #readInfo(client: EngineClient, signal: AbortSignal): Promise<void> {
+    const [info, version] = await Promise.all([client.info(signal), client.version(signal)])
+    this.#info = parseEngine(info, version, client.socketPath)
   }
 
   #noteAway(error: unknown): EngineSilent {
@@ -167,15 +164,4 @@ export class Engine {
     for (const resolve of this.#waiting.splice(0)) resolve()
     this.#onChange(null)
   }
-}
-
-async function answers(docker: Docker, limitMs: number): Promise<boolean> {
-  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), limitMs).unref())
-  return Promise.race([
-    docker.ping().then(
-      () => true,
-      () => false,
-    ),
-    late,
-  ])
 }

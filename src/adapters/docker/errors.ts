@@ -13,19 +13,24 @@ export class EngineSilent extends Error {
   }
 }
 
-/** The engine's answer's status; null where it gave none. */
-export function statusOf(error: unknown): number | null {
-  const status = (error as { readonly statusCode?: unknown } | null)?.statusCode
-  return typeof status === 'number' ? status : null
+/** The engine has answered, and has not done what it was asked for; the message is its own. */
+export class EngineRefusal extends Error {
+  /** Of HTTP. */
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message.trim() === '' ? `the engine answered with status ${status}` : message.trim())
+    this.name = 'EngineRefusal'
+    this.status = status
+  }
 }
+
+/** The engine's answer's status; null where it gave none. */
+export const statusOf = (error: unknown): number | null => (error instanceof EngineRefusal ? error.status : null)
 
 export const isStatus = (error: unknown, ...codes: readonly number[]): boolean => codes.includes(statusOf(error) ?? 0)
 
-/** "(HTTP code 404) no such container - No such image: x" → "No such image: x". */
-export function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.replace(/^\(HTTP code \d+\) (?:.*? - )?/, '').trim()
-}
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).trim()
 
 /** True for a connection that could not be made or broke off. */
 export function isUnreachable(error: unknown): boolean {

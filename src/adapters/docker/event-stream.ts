@@ -48,8 +48,8 @@ export class EventStream {
   }
 
   async #runOnce(): Promise<void> {
-    const filters = JSON.stringify({ type: ['container'], label: [`${labels.state}=${this.#stateId}`] })
-    const stream = (await this.#engine.open((docker) => docker.getEvents({ filters }))) as Readable
+    const filters = { type: ['container'], label: [`${labels.state}=${this.#stateId}`] }
+    const stream = await this.#engine.open((client) => client.followEvents(filters))
     this.#stream = stream
     if (this.#isClosed) stream.destroy()
     this.#onReconnect()

@@ -7,13 +7,13 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 
-import type Docker from 'dockerode'
-
 import type { ImageSource } from '../../core/model/service.ts'
 import { digestBuildContext, listBuildContext } from '../../host/build-context.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { type EngineFacts, type ImageRequest, type Images, engineAway } from '../../ports/images.ts'
+import type { EngineClient } from './client.ts'
 import type { Engine } from './engine.ts'
+import type { RawImage } from './engine-api.ts'
 import { EngineSilent, explainPull, isStatus, reasonOf } from './errors.ts'
 import { type Progress, ProgressTeller } from './image-progress.ts'
 import { packContext } from './pack-context.ts'
@@ -84,9 +84,9 @@ async function bring(engine: Engine, request: ImageRequest, name: string, teller
   }
 }
 
-async function inspectImage(engine: Engine, name: string): Promise<Docker.ImageInspectInfo | null> {
+async function inspectImage(engine: Engine, name: string): Promise<RawImage | null> {
   try {
-    return await engine.ask('inspect image', (docker) => docker.getImage(name).inspect(), engine.limits.askMs)
+    return await engine.ask('inspect image', (client, signal) => client.inspectImage(name, signal), engine.limits.askMs)
   } catch (error) {
     if (isStatus(error, 404)) return null
     throw error
@@ -111,16 +111,11 @@ async function refuseForeignArchitecture(engine: Engine, name: string): Promise<
 
 async function pullImage(engine: Engine, request: ImageRequest, name: string, tell: Tell): Promise<void> {
   const { registry } = request.container
-  const authconfig =
-    registry === null
-      ? undefined
-      : { username: registry.username, password: request.password ?? '', serveraddress: registryOf(name) }
+  const login =
+    registry === null ? null : { username: registry.username, password: request.password ?? '', serveraddress: registryOf(name) }
   tell(`pulling ${name}`)
   try {
-    // The engine would take every tag of a name without one.
-    const stream = await begin(engine, name, (docker) =>
-      docker.pull(withTag(name), authconfig === undefined ? {} : { authconfig }),
-    )
+    const stream = await begin(engine, name, (client) => client.pullImage(splitReference(name), login))
     await followProgress(stream, name, tell)
   } catch (error) {
     if (error instanceof EngineSilent || error instanceof DarumaError) throw error
@@ -129,11 +124,11 @@ async function pullImage(engine: Engine, request: ImageRequest, name: string, te
 }
 
 /** A question whose answer is a stream; that it begins at all is awaited no longer than a registry may be silent. */
-async function begin(engine: Engine, name: string, question: (docker: Docker) => Promise<unknown>): Promise<Readable> {
+async function begin(engine: Engine, name: string, question: (client: EngineClient) => Promise<Readable>): Promise<Readable> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(silent(name)), silenceLimitMs)
   try {
-    return (await Promise.race([engine.open(question), late])) as Readable
+    return await Promise.race([engine.open(question), late])
   } finally {
     clearTimeout(timer)
     late.catch(() => {})
@@ -195,7 +190,7 @@ async function loadArchive(engine: Engine, path: string, name: string, tell: Tel
   tell(`loading ${path}, ${megabytes(size.size)} MB`)
   let loaded: string | null = null
   try {
-    const stream = await begin(engine, name, (docker) => docker.loadImage(createReadStream(path), { quiet: true }))
+    const stream = await begin(engine, name, (client) => client.loadImage(createReadStream(path)))
     await followProgress(stream, name, tell, ({ stream: said }) => {
       loaded = /Loaded image(?: ID)?(?:\(s\))?: (\S+)/.exec(said ?? '')?.[1] ?? loaded
     })
@@ -210,7 +205,7 @@ async function loadArchive(engine: Engine, path: string, name: string, tell: Tel
 async function tag(engine: Engine, from: string, name: string): Promise<void> {
   const cut = name.lastIndexOf(':')
   const options = { repo: name.slice(0, cut), tag: name.slice(cut + 1) }
-  await engine.ask('tag', (docker) => docker.getImage(from).tag(options), engine.limits.askMs)
+  await engine.ask('tag', (client, signal) => client.tagImage(from, options, signal), engine.limits.askMs)
 }
 
 const lastLines = 10
@@ -232,22 +227,17 @@ async function buildImage(
     })
   }
   tell(`building ${image.context}`)
-  const registryconfig =
+  const logins =
     registry === null
-      ? undefined
+      ? null
       : { [registryOf(request.service)]: { username: registry.username, password: request.password ?? '' } }
   try {
     const entries = await listBuildContext(image.context, image.file)
     // The image is called by the content that was planned; it must not get another one under that name.
     if (image.digest !== null && (await digestBuildContext(image.context, entries)) !== image.digest)
       throw fail('its files have changed since daruma up read them', null)
-    const stream = await begin(engine, name, (docker) =>
-      docker.buildImage(packContext(image.context, entries), {
-        t: name,
-        dockerfile: image.file,
-        forcerm: true,
-        ...(registryconfig === undefined ? {} : { registryconfig }),
-      }),
+    const stream = await begin(engine, name, (client) =>
+      client.buildImage(packContext(image.context, entries), { name, file: image.file, logins }),
     )
     await followProgress(stream, name, tell, ({ stream: line }) => {
       const text = (line ?? '').trim()
@@ -260,7 +250,11 @@ async function buildImage(
   }
 }
 
-const withTag = (name: string): string => (/[:@][^/]*$/.test(name) ? name : `${name}:latest`)
+/** The engine would take every tag of a name without one; a digest stands in the tag's place. */
+function splitReference(reference: string): { readonly name: string; readonly tag: string } {
+  const [, name = reference, tag = 'latest'] = /^([^@]+)@(.+)$/.exec(reference) ?? /^(.+):([^/]+)$/.exec(reference) ?? []
+  return { name, tag }
+}
 
 /** The part before the first slash where it can be a host's name; else Docker's own registry. */
 function registryOf(name: string): string {

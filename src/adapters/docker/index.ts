@@ -333,7 +333,7 @@ class DockerRuntime implements Runtime {
       const filters = { label: [`${labels.state}=${this.#options.stateId}`] }
       const listed = await this.#engine.ask(
         'list',
-        (docker) => docker.listContainers({ all: true, filters }),
+        (client, signal) => client.listContainers(filters, { signal }),
         this.#engine.limits.askMs,
       )
       const running = new Set(listed.filter(({ State }) => State === 'running').map(({ Id }) => Id))

@@ -4,12 +4,10 @@
  * while. A network is nobody's lock: two by a mistake cost an address range and no promise.
  */
 
-import type Docker from 'dockerode'
-import type { NetworkCreateOptions, NetworkInspectInfo } from 'dockerode'
-
 import { DarumaError } from '../../ports/error.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Engine } from './engine.ts'
+import type { NetworkCreate, NetworkFound } from './engine-api.ts'
 import { isStatus, reasonOf } from './errors.ts'
 import { labels } from './parse.ts'
 
@@ -82,10 +80,10 @@ export class Network {
   }
 
   /** Ours, the oldest first: the engine makes two of one name when it is asked twice in the same moment, and then knows neither by it. */
-  async #find(): Promise<readonly NetworkInspectInfo[]> {
+  async #find(): Promise<readonly NetworkFound[]> {
     const { engine, stateId } = this.#options
     const filters = { name: [this.#name] }
-    const listed = await engine.ask('networks', (docker) => docker.listNetworks({ filters }), engine.limits.askMs)
+    const listed = await engine.ask('networks', (client, signal) => client.listNetworks(filters, signal), engine.limits.askMs)
     const named = listed.filter(({ Name }) => Name === this.#name)
     const foreign = named.find(({ Labels }) => Labels?.[labels.state] !== stateId)
     if (foreign !== undefined)
@@ -97,18 +95,14 @@ export class Network {
 
   async #make(): Promise<void> {
     const { engine, stateId } = this.#options
-    const options: NetworkCreateOptions = {
+    const options: NetworkCreate = {
       Name: this.#name,
       CheckDuplicate: true,
       Driver: 'bridge',
       Labels: { [labels.state]: stateId },
       Options: await this.#usualSize(),
     }
-    await engine.ask(
-      'make a network',
-      (docker, abortSignal) => docker.createNetwork({ ...options, abortSignal }),
-      engine.limits.workMs,
-    )
+    await engine.ask('make a network', (client, signal) => client.createNetwork(options, signal), engine.limits.workMs)
   }
 
   /** Where a machine's packets must be smaller (a cloud's own network, a tunnel), people have told the engine only of its default bridge. */
@@ -117,8 +111,8 @@ export class Network {
     const { engine } = this.#options
     if (engine.info?.name === 'podman') return {}
     try {
-      const inspect = (docker: Docker): Promise<NetworkInspectInfo> => docker.getNetwork('bridge').inspect()
-      const bytes = (await engine.ask('network', inspect, engine.limits.askMs)).Options?.[key]
+      const usual = await engine.ask('network', (client, signal) => client.inspectNetwork('bridge', signal), engine.limits.askMs)
+      const bytes = usual.Options?.[key]
       return bytes === undefined ? {} : { [key]: bytes }
     } catch (error) {
       if (isStatus(error, 404)) return {}
@@ -141,16 +135,12 @@ export class Network {
   }
 
   /** The engine's reason for one that is in use, or null: all are gone. */
-  async #removeAll(networks: readonly NetworkInspectInfo[]): Promise<string | null> {
+  async #removeAll(networks: readonly NetworkFound[]): Promise<string | null> {
     const { engine } = this.#options
     let inUse: string | null = null
     for (const { Id: id } of networks) {
       try {
-        await engine.ask(
-          'remove a network',
-          (docker, abortSignal) => docker.getNetwork(id).remove({ abortSignal }),
-          engine.limits.workMs,
-        )
+        await engine.ask('remove a network', (client, signal) => client.removeNetwork(id, signal), engine.limits.workMs)
       } catch (error) {
         if (isStatus(error, 404)) continue
         if (!isStatus(error, 403, 409)) throw error

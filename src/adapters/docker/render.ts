@@ -1,11 +1,10 @@
 /** From a start order to what the engine is asked to create: pure. Everything that an engine could do by itself is turned off. */
 
-import type Docker from 'dockerode'
-
 import { parseSlotId, type SlotId } from '../../core/model/id.ts'
 import type { Container, ImageSource } from '../../core/model/service.ts'
 import { isWaitingShell } from '../../core/model/shell-command.ts'
 import { type ContainerOrder, type StartOrder, containerVolumes } from '../../ports/runtime.ts'
+import type { ContainerCreate, HostConfig } from './engine-api.ts'
 import { networkName } from './network.ts'
 import { labels } from './parse.ts'
 
@@ -31,7 +30,7 @@ export interface CreateInput {
   readonly engine: { readonly name: 'docker' | 'podman'; readonly hasInit: boolean }
 }
 
-export function renderCreate(input: CreateInput): Docker.ContainerCreateOptions {
+export function renderCreate(input: CreateInput): ContainerCreate {
   const { order, stateId, engine } = input
   const { container, port } = order.container
   const inside = container.network === 'bridge' && port !== null ? (container.port ?? port) : null
@@ -78,15 +77,12 @@ export function renderCreate(input: CreateInput): Docker.ContainerCreateOptions 
 }
 
 /** A name answers with all of its service's containers; it comes and goes with each of them, by the engine's own hand. */
-function renderNetworking(
-  order: ContainerStart,
-  stateId: string,
-): NonNullable<Docker.ContainerCreateOptions['NetworkingConfig']> {
+function renderNetworking(order: ContainerStart, stateId: string): NonNullable<ContainerCreate['NetworkingConfig']> {
   const { service } = parseSlotId(order.slot)
   return { EndpointsConfig: { [networkName(stateId)]: { Aliases: [service] } } }
 }
 
-function renderConfinement(container: Container): Partial<Docker.HostConfig> {
+function renderConfinement(container: Container): Partial<HostConfig> {
   return {
     CapDrop: ['ALL'],
     CapAdd: [...container.capabilities],
@@ -97,7 +93,7 @@ function renderConfinement(container: Container): Partial<Docker.HostConfig> {
   }
 }
 
-function renderLimits({ limits }: StartOrder): Partial<Docker.HostConfig> {
+function renderLimits({ limits }: StartOrder): Partial<HostConfig> {
   const { cpuCores, memoryBytes, pids } = limits
   return {
     ...(cpuCores === null ? {} : { NanoCpus: Math.round(cpuCores * 1e9) }),
@@ -108,7 +104,7 @@ function renderLimits({ limits }: StartOrder): Partial<Docker.HostConfig> {
 }
 
 /** The engine's own copy only bridges the time in which no daemon takes it in; the slot's log is the one that is kept. */
-function renderLog({ engine, logBytes }: CreateInput): NonNullable<Docker.HostConfig['LogConfig']> {
+function renderLog({ engine, logBytes }: CreateInput): NonNullable<HostConfig['LogConfig']> {
   const kib = Math.ceil(Math.min(Math.max(logBytes, 256 * 1024), 16 * 1024 * 1024) / 1024)
   const size = { 'max-size': `${kib}k` }
   return { Type: 'json-file', Config: engine.name === 'podman' ? size : { ...size, 'max-file': '2' } }

@@ -1,13 +1,13 @@
 /**
- * Where a container engine may listen on this machine, and a first question that needs no library: a daemon that has never had a
- * container asks whether the engine holds one with its label, and loads nothing for it.
+ * Where a container engine may listen on this machine, and the questions that need no more than a socket: a daemon that has never had a
+ * container asks whether the engine holds one with its label, `plan` and `doctor` ask what it is.
  */
 
 import { existsSync } from 'node:fs'
 
-import { request } from '../../host/node-http.ts'
 import type { EngineFacts } from '../../ports/images.ts'
-import { parseEngine, type RawInfo, type RawVersion } from './parse-engine.ts'
+import { EngineClient } from './client.ts'
+import { parseEngine } from './parse-engine.ts'
 
 /** Docker before Podman where both are installed; DOCKER_HOST, the variable of both their clients, decides alone. */
 const usualSockets: readonly string[] = ['/var/run/docker.sock', '/run/podman/podman.sock']
@@ -28,7 +28,7 @@ export function findSockets(environment: Readonly<Record<string, string | undefi
   }
 }
 
-const pingLimitMs = 5000
+const askLimitMs = 5000
 
 /** Why no engine can be asked, as a sentence; null when one answers. */
 export async function findEngineFault(environment: Readonly<Record<string, string | undefined>>): Promise<string | null> {
@@ -36,7 +36,7 @@ export async function findEngineFault(environment: Readonly<Record<string, strin
   if (sockets.kind === 'unusable') return sockets.reason
   const present = sockets.paths.filter(existsSync)
   if (present.length === 0) return `there is no ${sockets.paths.join(' and no ')}`
-  for (const socketPath of present) if ((await ask({ socketPath, path: '/_ping', limitMs: pingLimitMs })) !== null) return null
+  for (const path of present) if (await answers(new EngineClient(path), askLimitMs)) return null
   return `nobody answers at ${present.join(' or ')}`
 }
 
@@ -44,12 +44,11 @@ export async function findEngineFault(environment: Readonly<Record<string, strin
 export async function examineEngine(environment: Readonly<Record<string, string | undefined>>): Promise<EngineFacts | null> {
   const sockets = findSockets(environment)
   if (sockets.kind === 'unusable') return null
-  for (const socketPath of sockets.paths.filter(existsSync)) {
-    const [info, version] = await Promise.all(
-      ['/info', '/version'].map((path) => ask({ socketPath, path, limitMs: pingLimitMs })),
-    )
-    if (typeof info === 'string' && typeof version === 'string')
-      return parseEngine(JSON.parse(info) as RawInfo, JSON.parse(version) as RawVersion, socketPath)
+  for (const path of sockets.paths.filter(existsSync)) {
+    const client = new EngineClient(path)
+    const signal = AbortSignal.timeout(askLimitMs)
+    const facts = await Promise.all([client.info(signal), client.version(signal)]).catch(() => null)
+    if (facts !== null) return parseEngine(...facts, path)
   }
   return null
 }
@@ -62,27 +61,17 @@ export async function hasLabelledContainers(options: {
 }): Promise<boolean> {
   const sockets = findSockets(options.environment)
   if (sockets.kind === 'unusable') return false
-  const filters = encodeURIComponent(JSON.stringify({ label: [options.label] }))
-  for (const socketPath of sockets.paths) {
-    if (!existsSync(socketPath)) continue
-    const found = await ask({ socketPath, path: `/containers/json?all=1&limit=1&filters=${filters}`, limitMs: options.limitMs })
-    if (found !== null) return found.trim() !== '[]'
+  for (const path of sockets.paths.filter(existsSync)) {
+    const signal = AbortSignal.timeout(options.limitMs)
+    const found = await new EngineClient(path).listContainers({ label: [options.label] }, { limit: 1, signal }).catch(() => null)
+    if (found !== null) return found.length > 0
   }
   return false
 }
 
-function ask(options: { readonly socketPath: string; readonly path: string; readonly limitMs: number }): Promise<string | null> {
-  const { promise, resolve } = Promise.withResolvers<string | null>()
-  const { socketPath, path } = options
-  const signal = AbortSignal.timeout(options.limitMs)
-  const asked = request({ socketPath, path, signal, headers: { Host: 'engine', Connection: 'close' } }, (response) => {
-    let text = ''
-    response.setEncoding('utf8')
-    response.on('data', (part: string) => (text += part))
-    response.on('end', () => resolve(response.statusCode === 200 ? text : null))
-    response.on('error', () => resolve(null))
-  })
-  asked.on('error', () => resolve(null))
-  asked.end()
-  return promise
+export function answers(client: EngineClient, limitMs: number): Promise<boolean> {
+  return client.ping(AbortSignal.timeout(limitMs)).then(
+    () => true,
+    () => false,
+  )
 }
