@@ -44,6 +44,7 @@ class History {
   readonly #machine: SimulatedMachine
   /** Each apply has programs of its own, so that nothing completes twice by wish. */
   #version = 0
+  #last: readonly Service[] = []
   #backup: Store | null = null
   /** Half of all histories have a balancer, and with it the witness of cut requests. */
   readonly #hasRoutes: boolean
@@ -58,6 +59,8 @@ class History {
     const [wish, fault] = [random.fraction(), random.fraction()]
     this.#machine.deathRate = random.chance(0.3) ? 0.01 : 0
     this.#machine.balancer.lossRate = random.chance(0.3) ? 0.2 : 0
+    this.#machine.probeMs = random.chance(0.2) ? 400 : 0
+    if (random.chance(0.15)) this.#ask()
     if (wish < 0.35) this.#note(await this.#machine.apply(this.#services(false), this.#secrets()))
     else if (wish < 0.65) this.#note(await this.#machine.ask(this.#wish()))
     const victims = kernel.running()
@@ -83,6 +86,7 @@ class History {
     const { kernel } = this.#machine
     this.#machine.deathRate = 0
     this.#machine.balancer.lossRate = 0
+    this.#machine.probeMs = 0
     kernel.isDiskFull = false
     kernel.isCalm = true
     await this.#machine.begin()
@@ -113,6 +117,18 @@ class History {
     if (this.#running() !== before) this.complaints.push(`not adopted as it was: ${before} became ${this.#running()}`)
   }
 
+  /** What is no operation: a run by hand, and the rest of the requests for what is tried out. Either may be refused. */
+  #ask(): void {
+    const { daemon } = this.#machine
+    if (daemon === null) return
+    if (daemon.clockwork.books.has(asServiceName('tick'))) void daemon.clockwork.runByHand(asServiceName('tick')).catch(() => {})
+    try {
+      daemon.promote([])
+    } catch {
+      // Nothing is being tried out.
+    }
+  }
+
   /** Who gets requests is exactly who runs and has a route. */
   #compareRoutes(): void {
     const web = this.#machine.kernel.running().filter(({ order }) => order.slot.startsWith('web/'))
@@ -139,7 +155,23 @@ class History {
     return { worker: { TOKEN: `secret ${this.#version}` } }
   }
 
+  /** A change that needs no new process: the routes, and how it is probed. */
+  #otherPolicies(services: readonly Service[]): readonly Service[] {
+    const { random } = this.#machine
+    const routes = this.#hasRoutes && random.chance(0.5) ? [route] : []
+    const readiness = { ...probe, intervalMs: 500 + random.below(1000) }
+    const health = { startup: null, readiness, liveness: null, startPeriodMs: 4000 }
+    return services.map((service) => (service.name === 'web' ? { ...service, routes, health } : service))
+  }
+
   #services(isSound: boolean): readonly Service[] {
+    const { random } = this.#machine
+    if (!isSound && this.#last.length > 0 && random.chance(0.3)) return this.#otherPolicies(this.#last)
+    this.#last = this.#newServices(isSound)
+    return this.#last
+  }
+
+  #newServices(isSound: boolean): readonly Service[] {
     const { random } = this.#machine
     const version = `v${(this.#version += 1)}`
     const program = (sound: string, others: readonly string[]): string =>
@@ -173,20 +205,23 @@ class History {
     const front = aService('front', program('serve', ['crash']), {
       after: [{ service: asServiceName('web'), condition: 'started' }],
     })
-    const tick = aService('tick', program('work', ['fail', 'deaf']), {
-      scale: {
-        kind: 'schedule',
-        schedule: {
-          cron: isSound ? '*/2 * * * * *' : random.pick(['*/2 * * * * *', '*/3 * * * * *']),
-          timezone: 'Europe/Berlin',
-          missed: random.pick(['run-once', 'skip']),
-          overlap: random.pick(['forbid', 'queue', 'replace']),
-          timeoutMs: random.pick([1500, 4000]),
-          retries: isSound ? 0 : random.below(2),
-          retryLost: false,
-          keep: 2,
-        },
-      },
+    const isService = !isSound && random.chance(0.15)
+    const tick = aService('tick', program(isService ? 'serve' : 'work', ['fail', 'deaf']), {
+      scale: isService
+        ? { kind: 'singleton' }
+        : {
+            kind: 'schedule',
+            schedule: {
+              cron: isSound ? '*/2 * * * * *' : random.pick(['*/2 * * * * *', '*/3 * * * * *']),
+              timezone: 'Europe/Berlin',
+              missed: random.pick(['run-once', 'skip']),
+              overlap: random.pick(['forbid', 'queue', 'replace']),
+              timeoutMs: random.pick([1500, 4000]),
+              retries: isSound ? 0 : random.below(2),
+              retryLost: false,
+              keep: 2,
+            },
+          },
     })
     return [web, migrate, worker, db, ...(has(0.6) ? [front] : []), ...(has(0.8) ? [tick] : [])]
   }
