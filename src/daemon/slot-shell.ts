@@ -4,7 +4,7 @@
  * slot moved on and is ignored.
  */
 
-import { describeSlot, isSameOutside } from '../core/instance/describe.ts'
+import { describeSlot, isSameOutside, isShaky } from '../core/instance/describe.ts'
 import type { SlotDescription } from '../core/instance/describe.ts'
 import type { InstanceSpec, Outcome, Slot, SlotAction, SlotEvent, StartObstacle } from '../core/instance/slot.ts'
 import { nextWakeMs, stepSlot } from '../core/instance/step.ts'
@@ -63,6 +63,10 @@ export class SlotShell {
 
   describe(): SlotDescription {
     return describeSlot(this.#slot, this.#tools.clock.now())
+  }
+
+  isShaky(): boolean {
+    return isShaky(this.#slot, this.#tools.clock.now())
   }
 
   dispatch(event: SlotEvent): void {

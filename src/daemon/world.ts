@@ -226,6 +226,7 @@ export class World {
       goalIdentity,
       isVacant: occupancy.kind === 'vacant',
       isReady: isRight && this.isInUse(shell),
+      isShaky: shell.isShaky(),
       isDone: outcome?.kind === 'completed' && outcome.identity === goalIdentity,
     }
   }

@@ -52,6 +52,12 @@ function isCrashLooping(slot: Slot, spec: InstanceSpec): boolean {
   return slot.failuresInARow > spec.service.restart.budget
 }
 
+/** Whether what it is to run has failed in it, and has not lived since for as long as it takes to be forgiven. */
+export function isShaky({ occupancy: at, failuresInARow }: Slot, nowMs: number): boolean {
+  if (at.kind === 'ending' && at.atFault) return true
+  return failuresInARow > 0 && (at.kind !== 'live' || nowMs < at.sinceMs + at.spec.service.restart.resetAfterMs)
+}
+
 /** Longer than any start takes that needs not wait. */
 const quickStartMs = 2000
 

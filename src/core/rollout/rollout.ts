@@ -16,6 +16,8 @@ export interface SlotView {
   readonly goalIdentity: string | null
   readonly isVacant: boolean
   readonly isReady: boolean
+  /** It has failed a short while ago: whether it is ready now says little. */
+  readonly isShaky: boolean
   /** Its work has come to its own end: nothing more will be started under this identity. */
   readonly isDone: boolean
 }
@@ -55,9 +57,14 @@ export function planRollout(input: RolloutInput): readonly Move[] {
   const mayOverlap = wanted.service.update.order === 'start-first' && wanted.service.scale.kind === 'replicas'
   if (input.trial !== null && stale.length > 0) return tryOut(input, fresh, input.trial)
   if (stale.length === 0) return mayOverlap ? fill(input.slots, fresh, wanted) : fillWithoutOverlap(input.slots, fresh, wanted)
-  if (!input.mayReplace) return []
+  if (!input.mayReplace || isFailing(fresh, stale)) return []
   const parts = { ...input, wanted, fresh, stale }
   return mayOverlap ? replaceStartFirst(parts) : replaceStopFirst(parts)
+}
+
+/** New ones that fall each time after they were ready would have the old ones, which do not, given up one by one until none is left. */
+function isFailing(fresh: readonly SlotView[], stale: readonly SlotView[]): boolean {
+  return fresh.some((slot) => slot.isShaky) && stale.some(isCarrying)
 }
 
 /** How many instances try a new revision out: as many as its share of the requests needs, and at least one. */
