@@ -71,6 +71,7 @@ export async function loadLedgers(tools: LoadLedgersTools, discovery: Discovery)
     const witnessed = witness(ledger, slot, latest.get(slot) ?? null, committed)
     if (witnessed === null) continue
     ledgers.set(service, witnessed.ledger)
+    if (witnessed.isOpen) continue
     if (witnessed.occupant === null) lost.set(slot, witnessed.epoch)
     else found.push({ service, slot, number: witnessed.number, occupant: witnessed.occupant })
   }
@@ -110,6 +111,8 @@ interface Witnessed {
   readonly ledger: Ledger
   readonly number: number
   readonly epoch: Epoch
+  /** The attempt never began, and never will under this epoch; those before it did. */
+  readonly isOpen: boolean
   /** Null: nothing is there to take over, and nothing tells how it ended. */
   readonly occupant: Occupant | null
 }
@@ -122,10 +125,11 @@ function witness(ledger: Ledger, slot: SlotId, occupant: Occupant | null, commit
   const isRunning = occupant?.state === 'running'
   if (epoch === null || epoch <= (known?.afterEpoch ?? 0) || (known?.phase === 'ended' && !isRunning)) return null
   const hasBegun = occupant !== null && (isRunning || occupant.startedAt !== null)
-  // Nothing of it ran, and nothing ever will: as if it had not been tried. After a reboot that cannot be told: the note of a beginning may be lost.
-  if (!hasBegun && occupant?.isOfThisBoot === true) return null
-  const [withIt, run] = known === null ? enter(ledger, slot, tickMs, occupant) : [ledger, known]
   const note = occupant === null ? null : readNote(occupant)
+  // Nothing of it ran, and nothing ever will: as if it had not been tried. After a reboot that cannot be told: the note of a beginning may be lost.
+  const isOpen = !hasBegun && occupant?.isOfThisBoot === true
+  if (isOpen && (note?.generation ?? 1) <= Math.max(1, known?.attempt ?? 1)) return null
+  const [withIt, run] = known === null ? enter(ledger, slot, tickMs, occupant) : [ledger, known]
   const begun: Run = {
     ...run,
     phase: 'under-way',
@@ -135,7 +139,7 @@ function witness(ledger: Ledger, slot: SlotId, occupant: Occupant | null, commit
     endedAt: null,
     end: null,
   }
-  return { ledger: withRun(withIt, begun), number: run.number, epoch, occupant: hasBegun ? occupant : null }
+  return { ledger: withRun(withIt, begun), number: run.number, epoch, isOpen, occupant: hasBegun ? occupant : null }
 }
 
 /** A run that was over and forgotten when the database that is here now did not know of its end. */

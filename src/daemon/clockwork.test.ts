@@ -100,6 +100,20 @@ test('a database that is put back begins no tick again whose slot was forgotten'
   assert.ok(begun(machine).length > 7)
 })
 
+test('a database that is put back grants no attempt again, also when the last one was cut off before it began', async () => {
+  const machine = await up(15, scheduled('fail', { retries: 1, cron: '0 * * * * *' }))
+  await runUntilBegun(machine, 1)
+  const older = await machine.copyDatabase()
+  const [slot] = machine.kernel.runsBegun.keys()
+  const attempts = (): readonly { readonly state: string }[] => machine.kernel.of(slot ?? assert.fail())
+  assert.ok(await machine.runUntil(() => attempts().length === 2 && attempts()[1]?.state === 'keeper', 60_000))
+  machine.restoreDatabase(older)
+  await machine.begin()
+  await machine.run(30_000)
+  assert.equal(machine.kernel.runsBegun.get(slot ?? assert.fail()), 2)
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
 test('a run goes on by its own config when its schedule is changed, and is ended when its service leaves', async () => {
   const machine = await up(5, scheduled('deaf v1', { cron: '*/10 * * * * *' }))
   await runUntilBegun(machine, 1)

@@ -68,6 +68,18 @@ test('a tick that has just passed begins its run, once', () => {
   assert.deepEqual(picture(at(ledger, 12 * minute)), ['11 ended 1', '12 under-way 1'])
 })
 
+test('of two runs that pause, as an older database may have it, the second waits for the end of the first', () => {
+  const pausing = (ledger: Ledger): Ledger => ended(ledger, 1, { retries: 1 })
+  let ledger = pausing(at(fresh(10 * minute + 5), 11 * minute + 3))
+  const [first] = ledger.runs
+  assert.ok(first !== undefined)
+  ledger = { ...ledger, lastNumber: 2, runs: [first, { ...first, number: 2, tickMs: 12 * minute }] }
+  ledger = at(at(ledger, 12 * minute + 30_000), 12 * minute + 31_000)
+  assert.deepEqual(picture(ledger), ['11 under-way 2', '12 pausing 1'])
+  assert.equal(activeRun(ledger)?.tickMs, 11 * minute)
+  assert.deepEqual(picture(at(ended(ledger), 12 * minute + 40_000)), ['11 ended 2', '12 under-way 2'])
+})
+
 test('a new schedule owes nothing for the past, and neither does one whose timetable was changed or that comes back', () => {
   const ledger = fresh(10 * minute + 5)
   assert.deepEqual(picture(at(ledger, 10 * minute + 6)), [])

@@ -78,7 +78,9 @@ export function newLedger(service: ServiceName, timetable: string, wallMs: numbe
 
 export const isActive = (run: Run): boolean => run.phase === 'under-way' || run.phase === 'pausing'
 
-export const activeRun = (ledger: Ledger): Run | null => ledger.runs.find(isActive) ?? null
+/** Of several (a database that was put back has not heard how they ended) the one that runs comes before those that pause. */
+export const activeRun = ({ runs }: Ledger): Run | null =>
+  runs.find(({ phase }) => phase === 'under-way') ?? runs.find(isActive) ?? null
 
 export function withRun(ledger: Ledger, run: Run): Ledger {
   return { ...ledger, runs: ledger.runs.map((other) => (other.number === run.number ? run : other)) }

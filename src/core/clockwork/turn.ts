@@ -65,7 +65,7 @@ function resume(ledger: Ledger, isRested: (run: Run) => boolean): Ledger {
     const end = { kind: run.ask.kind, exit: run.end?.exit ?? null, message: run.ask.because }
     return withRun(ledger, { ...run, phase: 'ended', end })
   }
-  if (!isRested(run)) return ledger
+  if (!isRested(run) || ledger.runs.some(({ phase }) => phase === 'under-way')) return ledger
   return withRun(ledger, { ...run, phase: 'under-way', attempt: run.attempt + 1, endedAt: null, durationMs: null, end: null })
 }
 
