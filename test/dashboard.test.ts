@@ -137,6 +137,22 @@ describe('the page', { skip: noBrowser }, () => {
     await until('the logs follow', 10_000, async () => (await lastTick()) > first + 2)
     const isAtEnd = (): Promise<boolean> => logs.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 30)
     await until('its end is in sight', 5000, isAtEnd)
+    // Long lines are as high as they are only once they are seen: that must not look like a reader who has scrolled away.
+    await until('there are many of them', 15_000, async () => (await lastTick()) > 40)
+    await visit('#/')
+    await visit('#/services/web')
+    await until('they are there again', 5000, async () => (await lastTick()) > 45)
+    await until('its end is still in sight', 5000, isAtEnd)
+    const toEnd = page.getByRole('button', { name: 'To the end' })
+    assert.equal(await toEnd.count(), 0)
+    await logs.hover()
+    await page.mouse.wheel(0, -300)
+    await toEnd.waitFor()
+    const gone = await lastTick()
+    await until('they go on while they are read', 10_000, async () => (await lastTick()) > gone + 3)
+    assert.equal(await isAtEnd(), false)
+    await toEnd.click()
+    await until('its end is in sight again', 5000, isAtEnd)
 
     await page.getByRole('button', { name: 'Hold' }).click()
     const held = await lastTick()
@@ -333,6 +349,8 @@ describe('the page', { skip: noBrowser }, () => {
     await page.getByText(/^Connected again\. The daemon began anew \(pid \d+\)/).waitFor({ timeout: 30_000 })
     await page.getByText('Live', { exact: true }).waitFor()
     assert.notEqual((await machine.findOne('daemon')).pid, daemon.pid)
+    // In the short list a second's runs of the schedule soon push it out.
+    await visit('#/events')
     await page
       .getByRole('log', { name: 'Events' })
       .getByText(/the daemon began/)

@@ -14,22 +14,45 @@ export function Follow(props: {
   readonly version: unknown
 }): JSX.Element {
   const box = useRef<HTMLDivElement>(null)
+  const content = useRef<HTMLDivElement>(null)
   const [isAtEnd, setAtEnd] = useState(true)
   useLayoutEffect(() => {
     const element = box.current
-    if (element !== null && isAtEnd) element.scrollTop = element.scrollHeight
+    if (element === null || content.current === null || !isAtEnd) return
+    const pin = (): void => {
+      element.scrollTop = element.scrollHeight
+    }
+    pin()
+    // Lines are as high as they are only once they are seen, and a box as wide as its window: both come after this.
+    const observer = new ResizeObserver(pin)
+    observer.observe(content.current)
+    observer.observe(element)
+    return () => observer.disconnect()
   }, [props.version, isAtEnd])
   useEffect(() => {
     const element = box.current
     if (element === null) return
-    const look = (): void => setAtEnd(element.scrollHeight - element.scrollTop - element.clientHeight < slackPx)
+    let before = element.scrollTop
+    // Away from the end without having gone up: it is the end that has moved, and not the reader.
+    const look = (): void => {
+      const isNear = element.scrollHeight - element.scrollTop - element.clientHeight < slackPx
+      if (isNear || element.scrollTop < before) setAtEnd(isNear)
+      before = element.scrollTop
+    }
     element.addEventListener('scroll', look, { passive: true })
     return () => element.removeEventListener('scroll', look)
   }, [])
   return (
     <div class="follow">
-      <div ref={box} class={`follow-box ${props.class}`} role="log" aria-live="off" aria-label={props.label} tabIndex={0}>
-        {props.children}
+      <div
+        ref={box}
+        class={`follow-box ${props.class}${isAtEnd ? ' at-end' : ''}`}
+        role="log"
+        aria-live="off"
+        aria-label={props.label}
+        tabIndex={0}
+      >
+        <div ref={content}>{props.children}</div>
       </div>
       {!isAtEnd && (
         <button type="button" class="to-end" onClick={() => setAtEnd(true)}>
