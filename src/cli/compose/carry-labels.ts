@@ -3,7 +3,7 @@
  * Only what a route can say is read (`Host`, `PathPrefix`); any other rule, and what a middleware does on the way, is told of.
  */
 
-import { Code } from '../proposal/code.ts'
+import { Code, evaluated } from '../proposal/code.ts'
 import { asMapping } from './merge.ts'
 import type { ServiceDraft } from './service.ts'
 import { type Entry, get, type Mapping, textOf, type Tree } from './tree.ts'
@@ -93,7 +93,7 @@ function alternativesOf(rule: string): readonly Alternative[] | null {
 function carryPlaces(places: readonly Place[], labels: Labels, draft: ServiceDraft): void {
   const seen = new Set<string>()
   const routes = places.flatMap(({ domain, path }): readonly unknown[] => {
-    const key = `${String(plainOf(domain))}${String(plainOf(path) ?? '')}`
+    const key = `${plainOf(domain)}${path === null ? '' : plainOf(path)}`
     if (seen.has(key)) return []
     seen.add(key)
     return path === null || path === '/' ? [domain instanceof Code ? { domain } : domain] : [{ domain, path }]
@@ -121,7 +121,7 @@ function carryPort(labels: Labels, draft: ServiceDraft): void {
     draft.note(
       `labels.${label[0]}`,
       label[1].at,
-      `${textOf(label[1].value) ?? 'this'}: a service publishes one port, and here that is ${String(known ?? 'none')}`,
+      `${textOf(label[1].value) ?? 'this'}: a service publishes one port, and here that is ${known === undefined ? 'none' : JSON.stringify(evaluated(known))}`,
       'containerPort, if the other one is meant',
     )
   else if (known === undefined)
@@ -137,7 +137,7 @@ function carryPort(labels: Labels, draft: ServiceDraft): void {
 function noteOthers(labels: Labels, draft: ServiceDraft): void {
   const others = labels.filter(
     ([key]) =>
-      (/^traefik\.(?:tcp|udp)\.routers\.[^.]+\.rule$/.test(key) || /^traefik\.http\.middlewares\./.test(key)) &&
+      (/^traefik\.(?:tcp|udp)\.routers\.[^.]+\.rule$/.test(key) || key.startsWith('traefik.http.middlewares.')) &&
       !/\.redirectscheme\./i.test(key),
   )
   const seen = new Set<string>()
@@ -157,4 +157,4 @@ function noteOthers(labels: Labels, draft: ServiceDraft): void {
   }
 }
 
-const plainOf = (value: string | Code | null): unknown => (value instanceof Code ? value.value : value)
+const plainOf = (value: string | Code): string => (value instanceof Code ? String(value.value) : value)
