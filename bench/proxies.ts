@@ -6,12 +6,13 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { makeWorkshop } from '../test/clean-up.ts'
 import { identify, until, type ProcessId } from '../test/processes.ts'
 import { cpuSecondsOf, median, memoryOf } from './measure.ts'
 import { inOrder } from './side-by-side.ts'
+import { freePort } from '../test/free-ports.ts'
 
 export interface Proxy {
   readonly name: string
@@ -169,15 +170,6 @@ async function load(proxy: Proxy, { seconds, connections, host }: Load): Promise
   const requests = Number(/(\d+) requests in/.exec(said)?.[1])
   if (code !== 0 || !(rate > 0) || /Non-2xx|Socket errors/.test(said)) throw new Error(`${proxy.name}: ${said}`)
   return { rate, requests }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function isOpen(port: number): Promise<boolean> {

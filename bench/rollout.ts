@@ -5,15 +5,13 @@
  */
 
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Machine } from '../test/daemon-harness.ts'
 import { settle } from '../test/load/ledger.ts'
 import { startLoad, type LoadResult } from '../test/load/load.ts'
 import { tellOne, type Row } from './measure.ts'
+import { freePort } from '../test/free-ports.ts'
 
 interface Plan {
   readonly program: 'haproxy' | 'embedded'
@@ -109,13 +107,4 @@ function writeConfig(
   }
   const project = { name: 'bench', balancer: { program, address: '127.0.0.1' }, services: { web } }
   machine.writeConfigText(`export default define(${JSON.stringify(project)})`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,8 +1,6 @@
 /** The page in a real Chromium, before a real daemon with a real project: what somebody who looks sees, and what they cannot do. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { request } from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import type { PageAnswer } from '../src/protocol/api.ts'
@@ -10,6 +8,7 @@ import { faintTexts, namelessThings, noBrowser, openBrowser, openTab, type Watch
 import { Machine, fixtures } from './daemon-harness.ts'
 import { readOpenMetrics } from './open-metrics.ts'
 import { until } from './processes.ts'
+import { freePort } from './free-ports.ts'
 
 const longName = 'a-service-with-a-name-of-forty-letters-x'
 const views = ['#/', '#/services/web', '#/events', '#/events?service=web', '#/revisions', '#/revisions/1']
@@ -377,12 +376,3 @@ describe('the page', { skip: noBrowser }, () => {
     await until('it asks again', 5000, () => asked > before)
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

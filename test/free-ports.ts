@@ -9,6 +9,11 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   return ports
 }
 
+export async function freePort(): Promise<number> {
+  const [port = 0] = await freePorts(1)
+  return port
+}
+
 async function listen(): Promise<Server> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

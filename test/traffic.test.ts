@@ -18,6 +18,7 @@ import { startLoad } from './load/load.ts'
 import type { Load, LoadResult } from './load/load.ts'
 import { countingUpstream } from './load/upstream.ts'
 import { until } from './processes.ts'
+import { freePort } from './free-ports.ts'
 
 const programs = ['embedded', 'haproxy'] as const
 const isMissing = (program: string): string | false =>
@@ -85,15 +86,6 @@ class Shop implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.machine[Symbol.asyncDispose]()
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 const told = ({ failures, failuresByPhase }: LoadResult): string => JSON.stringify([failuresByPhase, failures.slice(0, 5)])

@@ -3,7 +3,7 @@
  * leaves), so nothing here tries to be clever: ask, start if it may, and ask until it answers.
  */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -15,6 +15,7 @@ import type { Context } from './context.ts'
 import type { Invocation } from './invocation.ts'
 import { resolveState, type StateDirectory } from './state.ts'
 import { unitOf } from './systemd-unit.ts'
+import { readText } from '../host/read-quietly.ts'
 
 /** A daemon that must recover 1,000 instances answers within some seconds; one that was started in vain says why in its log. */
 const startLimitMs = 30_000
@@ -123,12 +124,4 @@ function explainNoStart(state: string): DarumaError {
       ? `Everything it said is in ${log}; \`daruma doctor\` examines the machine.`
       : '`daruma doctor` examines the machine.',
   })
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return ''
-  }
 }

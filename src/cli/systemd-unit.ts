@@ -4,10 +4,10 @@
  * starting again would change nothing.
  */
 
-import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 import { daemonFlags } from '../host/daemon-flags.ts'
+import { readText } from '../host/read-quietly.ts'
 import { type Origin, readOrigin } from './state.ts'
 
 export interface UnitOptions {
@@ -57,14 +57,6 @@ export function unitOf(state: string): string {
 
 /** Holds the name of the unit while one is installed. */
 export const installedUnitFile = (state: string): string => join(state, 'host', 'unit')
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return ''
-  }
-}
 
 /** `daruma-shop.service`, `daruma-shop.prod.service`; a state directory that was never used is named by its last part. */
 export function unitName(state: string, origin: Origin | null): string {

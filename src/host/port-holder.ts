@@ -1,7 +1,7 @@
 /** Who listens on a port, from /proc alone: never by trying, because a moment's listening of ours could swallow somebody's connection. */
 
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
+import { readLink, readNames, readText } from './read-quietly.ts'
 
 export interface Listening {
   /** As /proc/net/tcp has it; `*` for all addresses. */
@@ -47,28 +47,4 @@ export function holdersOf(sockets: readonly Pick<Listening, 'inode'>[]): readonl
 export function nameOf(pid: number): string {
   const program = basename(readText(`/proc/${pid}/cmdline`).split('\0')[0] ?? '')
   return `${program || readText(`/proc/${pid}/comm`).trim()} (pid ${pid})`
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
-function readNames(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
-  }
-}
-
-function readLink(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return ''
-  }
 }

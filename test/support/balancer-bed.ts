@@ -24,6 +24,7 @@ import {
 import { asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
 import type { Balancer } from '../../src/ports/balancer.ts'
 import { makeWorkshop } from '../clean-up.ts'
+import { freePort } from '../free-ports.ts'
 import { until } from '../processes.ts'
 
 export type MakeBalancer = (stateDirectory: string) => Balancer
@@ -108,14 +109,7 @@ export function openBed(make: MakeBalancer): Bed {
     },
     kill: end,
     pid: () => child?.pid ?? 0,
-    freePort: async () => {
-      const server = createTcpServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const { port } = server.address() as AddressInfo
-      server.close()
-      await once(server, 'close')
-      return port
-    },
+    freePort,
     async serve(handler = answerPlainly, onUpgrade) {
       const executed: string[] = []
       const requests: IncomingMessage[] = []

@@ -3,9 +3,9 @@
  * found out before.
  */
 
-import { readFileSync, readlinkSync } from 'node:fs'
 import type { Listener } from '../../core/balance/table.ts'
 import { holdersOf, nameOf, readListening } from '../../host/port-holder.ts'
+import { readLink, readText } from '../../host/read-quietly.ts'
 import type { TakenPort } from './errors.ts'
 
 /** The listeners that cannot be had: held by processes for which `isOurs` is false, or below what this user may bind. */
@@ -42,20 +42,4 @@ function mayBind(port: number): boolean {
 /** Whether the process works in the directory as the program: HAProxy's master and all of its workers do. */
 export function worksIn(directory: string, program: string, pid: number): boolean {
   return readLink(`/proc/${pid}/cwd`) === directory && readText(`/proc/${pid}/cmdline`).split('\0')[0] === program
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
-function readLink(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return ''
-  }
 }

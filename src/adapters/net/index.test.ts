@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test'
 import type { Check } from '../../core/model/service.ts'
 import type { ProbeResult } from '../../ports/net.ts'
 import { createNet } from './index.ts'
+import { freePort } from '../../../test/free-ports.ts'
 
 const net = createNet({ version: '1.2.3' })
 const http = (path: string): Extract<Check, { kind: 'http' }> => ({ kind: 'http', path, port: null, host: null })
@@ -257,15 +258,6 @@ function serve(t: TestContext, answer: (socket: Socket) => void): Promise<number
     answer(socket)
   })
   return listen(t, server)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** The result, which must come within 2 s. */

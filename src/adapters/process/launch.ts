@@ -5,11 +5,11 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 
 import type { StartOrder } from '../../ports/runtime.ts'
 import { markVariable } from './process-group.ts'
 import { type SlotPaths, renderNumber } from '../../host/slot-files.ts'
+import { readText } from '../../host/read-quietly.ts'
 import type { Survey } from './survey.ts'
 
 export interface Launch {
@@ -181,14 +181,6 @@ function findPasswdLine(text: string, user: string): readonly string[] | null {
     if (fields.length >= 7 && (fields[0] === user || fields[2] === user)) return fields
   }
   return null
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
 }
 
 function runQuietly(file: string, words: readonly string[]): string {

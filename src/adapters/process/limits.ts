@@ -3,11 +3,12 @@
  * keeper joins them before the command exists, so the command never runs without its limits.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import type { Limits } from '../../core/model/service.ts'
 import { isMissing } from '../../host/errno.ts'
+import { readText } from '../../host/read-quietly.ts'
 import { removeCgroup } from './enclosure.ts'
 import type { CgroupMounts } from './mounts.ts'
 
@@ -141,14 +142,6 @@ function readCounter(file: string, name: string): number {
     .split('\n')
     .find((candidate) => candidate.startsWith(`${name} `))
   return line === undefined ? 0 : Number(line.slice(name.length + 1))
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch {
-    return ''
-  }
 }
 
 const exists = (directory: string): boolean => readText(join(directory, 'cgroup.clone_children')) !== ''

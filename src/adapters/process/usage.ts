@@ -3,10 +3,10 @@
  * summed over the processes, the largest shared part counted once (PostgreSQL's ten processes share one buffer).
  */
 
-import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { observeProcess } from '../../host/process-stat.ts'
+import { readText } from '../../host/read-quietly.ts'
 import type { Usage } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
 
@@ -31,13 +31,5 @@ export function observeUsage(enclosure: Enclosure): Usage | null {
   return {
     cpuSeconds: counted?.[1] === undefined ? cpuTicks / ticksPerSecond : Number(counted[1]) / 1e6,
     memoryBytes: (ownPages + sharedPages) * pageBytes,
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { installScript } from '../../host/install-script.ts'
 import { commandWords, isAlive, parseProcessStat } from '../../host/process-stat.ts'
+import { readText } from '../../host/read-quietly.ts'
 import { DarumaError } from '../../ports/error.ts'
 
 export interface SupervisionOptions {
@@ -202,12 +203,4 @@ function findTool(name: string): string | null {
     }
   }
   return null
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
 }
