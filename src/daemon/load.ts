@@ -134,16 +134,17 @@ async function adoptSlot(
   const shell = reconciler.makeShell(record, wanted ?? (isUnrecorded || isBuiltIn ? noted : null))
   if (wanted === null && isUnrecorded) world.unrecorded.add(slot)
   tools.ports.remember(slot, note?.port ?? record.port)
-  if (occupant !== null) await report(tools, shell, occupant, noted, record)
+  if (occupant !== null) report(tools, reconciler, shell, occupant, noted, record)
 }
 
-async function report(
+function report(
   tools: LoadTools,
+  reconciler: Reconciler,
   shell: SlotShell,
   occupant: Occupant,
   spec: InstanceSpec | null,
   record: SlotRecord,
-): Promise<void> {
+): void {
   const { epoch } = occupant
   if (occupant.state === 'running') {
     tools.world.adopted.set(shell.id, epoch)
@@ -161,21 +162,12 @@ async function report(
   const hasRun = occupant.startedAt !== null
   if (isSettled || spec === null || !hasRun) return
   const exit = occupant.exit ?? ({ kind: 'unknown' } as const)
-  if (isFinishedJob(spec, exit)) await noteFinishedJob(tools, spec, shell.id, exit)
+  if (isFinishedJob(spec, exit)) reconciler.noteCompleted(spec.service.name, spec.identity)
   shell.dispatch({ kind: 'found-ended', epoch, startedAt: occupant.startedAt, spec, exit, jitter: tools.random.fraction() })
 }
 
 const isFinishedJob = (spec: InstanceSpec, exit: Outcome['exit']): boolean =>
   spec.service.scale.kind === 'job' && exit.kind === 'code' && exit.code === 0
-
-/** A job whose exit file says that it has completed does not run again because a restored database has not heard of it: not ever. */
-async function noteFinishedJob(tools: LoadTools, spec: InstanceSpec, slot: SlotId, exit: Outcome['exit']): Promise<void> {
-  const { identity, service } = spec
-  tools.world.noteOutcome(slot, { kind: 'completed', identity, exit })
-  await tools.store.transact({ then: [put(keys.job(service.name), identity)] }).catch((error: unknown) => {
-    tools.log.write('error', `the end of ${slot} could not be written down: ${String(error)}`)
-  })
-}
 
 /** Of each slot what counts most: what runs, else the newest that has ended. */
 export function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {

@@ -56,6 +56,8 @@ export class Reconciler {
   #isClosed = false
   #isStoreLost = false
   #unsettled = new Map<SlotId, SlotRecord>()
+  /** What has completed, by its identity: written with the settlement of its epoch, after which nobody would look again. */
+  #completed = new Map<ServiceName, string>()
   #unproven: ReadonlySet<ServiceName> = new Set()
   readonly #hindered = new Set<Writer>()
 
@@ -134,7 +136,7 @@ export class Reconciler {
     const views = this.#world.views()
     this.#unproven = this.#world.unprovenServices()
     const changes = [...views.values()].flatMap((view) => this.#changesOf(view, views))
-    if (changes.length > 0 || this.#unsettled.size > 0) await this.#commit(changes)
+    if (changes.length > 0 || this.#unsettled.size > 0 || this.#completed.size > 0) await this.#commit(changes)
     for (const { record, spec } of changes) this.#act(record, spec)
     this.#setGates()
   }
@@ -216,13 +218,11 @@ export class Reconciler {
     const settled = this.#unsettled
     this.#unsettled = new Map()
     for (const { record } of claimed) settled.delete(record.slot)
-    const writes: Operation[] = [...settled.values(), ...claimed.map(({ record }) => record)].map((record) =>
-      put(keys.slot(record.slot), record),
-    )
-    for (const { slot, outcome } of settled.values()) {
-      const { service } = parseSlotId(slot)
-      if (outcome?.kind === 'completed') writes.push(put(keys.job(service), outcome.identity))
-    }
+    const completed = this.#completed
+    this.#completed = new Map()
+    const writes: Operation[] = [...completed].map(([name, identity]) => put(keys.job(name), identity))
+    for (const record of [...settled.values(), ...claimed.map((change) => change.record)])
+      writes.push(put(keys.slot(record.slot), record))
     if (checkpoint !== null) await checkpoint('daemon.assignment-decided')
     try {
       // An end counts as taken in only when it has been told: else a crash in between would lose its exit code.
@@ -233,6 +233,7 @@ export class Reconciler {
       }
     } catch (error) {
       for (const [slot, record] of settled) if (!this.#unsettled.has(slot)) this.#unsettled.set(slot, record)
+      this.#completed = new Map([...completed, ...this.#completed])
       throw error
     }
     if (checkpoint !== null) await checkpoint('daemon.assignment-committed')
@@ -286,7 +287,17 @@ export class Reconciler {
     const next: SlotRecord = { ...record, settledEpoch: epoch, outcome, starts }
     this.#world.records.set(slot, next)
     this.#unsettled.set(slot, next)
-    if (this.#world.serviceOf(parseSlotId(slot).service)?.scale.kind === 'job') this.#world.noteOutcome(slot, outcome)
+    const { service } = parseSlotId(slot)
+    // What it had before is no news: some other program of the job may have completed since.
+    if (outcome?.kind !== 'completed' || outcome.identity === record.outcome?.identity) return
+    this.#completed.set(service, outcome.identity)
+    if (this.#world.serviceOf(service)?.scale.kind === 'job') this.#world.noteOutcome(slot, outcome)
+  }
+
+  /** A job whose exit file says that it has completed does not run again because a restored database has not heard of it: not ever. */
+  noteCompleted(name: ServiceName, identity: string): void {
+    this.#world.jobsDone.set(name, identity)
+    this.#completed.set(name, identity)
   }
 
   /** Remembers a slot's port, so that the next daemon gives it the same one. */
