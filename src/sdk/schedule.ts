@@ -12,7 +12,10 @@ export interface Schedule {
   readonly timezone?: string | undefined
   /** What happens with ticks that passed while nobody could run them: one run for the last of them, or none. Default: `'run-once'`. */
   readonly missed?: 'run-once' | 'skip' | undefined
-  /** What a tick does while an earlier run is under way: nothing, wait for its end, or end it. Default: `'forbid'`. */
+  /**
+   * What a tick does while an earlier run is under way: nothing, wait for its end, or end it. One that waits is not missed: it runs
+   * however late its turn comes. Default: `'forbid'`.
+   */
   readonly overlap?: 'forbid' | 'queue' | 'replace' | undefined
   /** The longest that one attempt may take; then it is ended and has failed. Default: no limit. */
   readonly timeout?: Duration | undefined

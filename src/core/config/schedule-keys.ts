@@ -64,7 +64,8 @@ export const scheduleKeys: KeyTable<WrittenSchedule> = {
       wait: 'queue',
     }),
     default: `\`'${defaults.schedule.overlap}'\``,
-    prose: 'What a tick does while an earlier run is under way: nothing, wait for its end, or end it.',
+    prose:
+      'What a tick does while an earlier run is under way: nothing, wait for its end, or end it. One that waits is not missed: it runs however late its turn comes.',
     example: "'queue'",
   },
   timeout: {
