@@ -28,8 +28,8 @@ export interface EmbeddedBalancerOptions {
  * parser, and none beside the program, whose jobs pile up on a machine that has no core for it. None of them is a limit.
  */
 const nodeOptions = [
-  '--min-semi-space-size=4',
-  '--max-semi-space-size=4',
+  '--min-semi-space-size=2',
+  '--max-semi-space-size=2',
   '--initial-old-space-size=10',
   '--heap-growing-percent=10',
   '--liftoff-only',
