@@ -59,7 +59,11 @@ export async function evaluateConfig(
   const file = await configFile(context, invocation)
   if (file === null) throw explainMissingConfig(context)
   const loaded = await context.tools.loadConfig({ file, stage: invocation.text('stage'), cwd: context.cwd, files })
-  if (loaded.ok) return { file: loaded.file, project: loaded.project }
+  if (loaded.ok) {
+    const { terminal } = context
+    for (const warning of loaded.warnings) terminal.note(`${terminal.notePalette.yellow('note:')} ${warning}`)
+    return { file: loaded.file, project: loaded.project }
+  }
   const { renderProblems } = await import('../core/config/render-problems.ts')
   throw new DarumaError('E_CONFIG', renderProblems(loaded.problems))
 }

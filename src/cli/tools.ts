@@ -37,7 +37,7 @@ export interface LoadConfigOptions {
 }
 
 export type LoadedConfig =
-  | { readonly ok: true; readonly file: string; readonly project: Project }
+  | { readonly ok: true; readonly file: string; readonly project: Project; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly file: string | null; readonly problems: readonly LocatedProblem[] }
 
 export type ResolvedSecrets =

@@ -30,7 +30,7 @@ function contextFor(terminal: Screen = createScreen()): Rehearsal {
     terminal,
     tools: {
       findConfig: async () => file,
-      loadConfig: async () => ({ ok: true, file, project }),
+      loadConfig: async () => ({ ok: true, file, project, warnings: [] }),
       resolveSecrets: async () => ({ ok: true, values: {}, warnings: [] }),
     },
   })
@@ -271,7 +271,7 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
     ...project,
     services: [{ name: 'web', secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd1' } }, after: [] }],
   } as unknown as Project
-  const planned = { plan, project: secretive }
+  const planned = { plan, project: secretive, warnings: [] }
   await using daemon = await fakeDaemon(state.path, {
     'GET /v1/operations/current': { json: null },
     'POST /v1/plan': [
@@ -299,7 +299,7 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
     createContext({
       tools: {
         findConfig: async () => file,
-        loadConfig: async () => ({ ok: true, file, project: secretive }),
+        loadConfig: async () => ({ ok: true, file, project: secretive, warnings: [] }),
         resolveSecrets: async () => ({ ok: true, values: { web: { DB: 'hunter22' } }, warnings: [] }),
       },
     })
@@ -365,7 +365,7 @@ test('--only takes the other services from the revision that applies', async () 
     createContext({
       tools: {
         findConfig: async () => file,
-        loadConfig: async () => ({ ok: true, file, project: wanted }),
+        loadConfig: async () => ({ ok: true, file, project: wanted, warnings: [] }),
         resolveSecrets: async () => ({ ok: true, values: {}, warnings: [] }),
       },
     })

@@ -67,6 +67,50 @@ test('a rest after a failure that was set by a clock years ahead ends when the c
   certificates.close()
 })
 
+test('a certificate from a file that ends soon is told of at 21 days and at 7, once each, until the next one is there', async () => {
+  const clock = new SimulatedClock()
+  const dayMs = 86_400_000
+  let notAfter = clock.wallTimeOf(clock.now() + 30 * dayMs)
+  const told: string[] = []
+  const files = { kind: 'files', certificate: '/shop.pem', key: '/shop.key', digest: null } as const
+  const [service] = project.services
+  const routes = (service?.routes ?? []).map((route) => ({ ...route, tls: files }))
+  const certificates = new Certificates({
+    certificates: {
+      list: async () => new Map(),
+      join: async () => ({
+        certificate: { file: '/joined.pem', digest: notAfter, names: ['shop.example'] },
+        notAfter,
+        renewAt: notAfter,
+      }),
+      order: () => Promise.reject(new Error('nothing to fetch')),
+      close: () => {},
+    },
+    store: createMemoryStore(),
+    clock,
+    random: new SeededRandom(1),
+    project: () => ({ ...project, services: service === undefined ? [] : [{ ...service, routes }] }),
+    traffic: { note: () => {}, isInForce: () => true },
+    tell: ({ kind, message, cause }) => told.push(`${kind}: ${message}: ${cause}`),
+  })
+  const sentence = `the certificate /shop.pem ends on ${notAfter.slice(0, 10)}, and nothing here renews it`
+  certificates.note()
+  await pass(clock, 10 * 60_000)
+  assert.deepEqual([told, certificates.warnings], [[], []])
+  clock.stepWall(10 * dayMs)
+  await pass(clock, 10 * 60_000)
+  assert.deepEqual(told, [`certificate-ending: ${sentence}: less than 21 days are left`])
+  assert.deepEqual(certificates.warnings, [sentence])
+  clock.stepWall(14 * dayMs)
+  await pass(clock, 10 * 60_000)
+  assert.equal(told[1], `certificate-ending: ${sentence}: less than 7 days are left`)
+  notAfter = clock.wallTimeOf(clock.now() + 90 * dayMs)
+  await pass(clock, 2 * 60_000)
+  assert.deepEqual(certificates.warnings, [])
+  assert.equal(told.length, 2)
+  certificates.close()
+})
+
 test('a certificate that is due the moment it comes, by a clock that is ahead, is not fetched again at once', async () => {
   const clock = new SimulatedClock()
   let orders = 0

@@ -4,6 +4,7 @@
  * that the challenge can be answered and nobody is sent to a port that has nothing to show.
  */
 
+import { alarmBeforeDays, describeEnd, warnBeforeDays } from '../core/balance/certificate-end.ts'
 import type { HeldCertificate } from '../core/balance/make-table.ts'
 import { backoffMs } from '../core/balance/renewal.ts'
 import type { Story } from '../core/model/event.ts'
@@ -45,6 +46,7 @@ interface Wish {
 /** Files may be renewed under us by somebody else's program; nobody tells us. */
 const lookMs = 60_000
 const answerPollMs = 50
+const dayMs = 86_400_000
 /** A balancer that does not serve a challenge within this will not: the order is given up, and tried again later. */
 const answerLimitMs = 30_000
 
@@ -55,6 +57,8 @@ export class Certificates {
   readonly #challenges = new Map<string, string>()
   /** What was last told of a pair of files, so that it is told once. */
   readonly #complaints = new Map<string, string>()
+  /** The warning that was told of each certificate, and until when it was told: each once for the time that is left. */
+  readonly #warnings = new Map<string, { readonly text: string; readonly told: string }>()
   #project: Project | null = null
   #hasListed = false
   #isLooking = false
@@ -79,6 +83,11 @@ export class Certificates {
 
   get challenges(): Readonly<Record<string, string>> {
     return Object.fromEntries(this.#challenges)
+  }
+
+  /** Of the certificates from files that end soon. */
+  get warnings(): readonly string[] {
+    return [...this.#warnings.values()].map(({ text }) => text)
   }
 
   get isLooking(): boolean {
@@ -133,6 +142,7 @@ export class Certificates {
     for (const files of wish.files) await this.#join(keeper, files)
     const paths = new Set(wish.files.map(({ certificate }) => certificate))
     for (const path of this.#joined.keys()) if (!paths.has(path)) this.#joined.delete(path)
+    for (const path of this.#warnings.keys()) if (!paths.has(path)) this.#warnings.delete(path)
     if (JSON.stringify(this.held) !== before) this.#options.traffic.note()
     await this.#orderNext(keeper, wish)
     return wish.files.length === 0 && wish.domains.length === 0 ? Number.POSITIVE_INFINITY : lookMs
@@ -141,12 +151,28 @@ export class Certificates {
   /** A pair that cannot be used now leaves in force what it was before. */
   async #join(keeper: CertificateKeeper, files: { readonly certificate: string; readonly key: string }): Promise<void> {
     try {
-      this.#joined.set(files.certificate, await keeper.join(files))
+      const joined = await keeper.join(files)
+      this.#joined.set(files.certificate, joined)
       this.#complaints.delete(files.certificate)
+      this.#warn(files.certificate, joined)
     } catch (error) {
       const { message } = error as Error
       if (this.#complaints.get(files.certificate) !== message) this.#tell('certificate-failed', message, null)
       this.#complaints.set(files.certificate, message)
+    }
+  }
+
+  /** Of the time of day again, for the same reason as below. */
+  #warn(path: string, { notAfter }: StoredCertificate): void {
+    const { clock } = this.#options
+    const isWithin = (days: number): boolean => notAfter <= clock.wallTimeOf(clock.now() + days * dayMs)
+    const near = [alarmBeforeDays, warnBeforeDays].find(isWithin)
+    const told = `${notAfter} ${near}`
+    if (near === undefined) this.#warnings.delete(path)
+    else if (this.#warnings.get(path)?.told !== told) {
+      const text = describeEnd(path, notAfter)
+      this.#warnings.set(path, { text, told })
+      this.#tell('certificate-ending', text, `less than ${near} days are left`)
     }
   }
 

@@ -170,6 +170,11 @@ export class Traffic {
     return this.#inTurn(() => this.#within(balancer.observe())).catch(() => null)
   }
 
+  /** What somebody should do something about while there is time. */
+  get certificateWarnings(): readonly string[] {
+    return this.#certificates.warnings
+  }
+
   close(): void {
     this.#isClosed = true
     this.#certificates.close()

@@ -26,6 +26,7 @@ export async function examineDaemon(parts: {
       portFinding(parts.daemon),
       await engineFinding(parts.images, usesImages(parts.daemon)),
       balancerFinding(askedBalancer(parts.daemon), runningBalancer(parts.daemon)),
+      ...parts.daemon.traffic.certificateWarnings.map(certificateFinding),
     ],
   }
 }
@@ -115,6 +116,13 @@ function runningBalancer({ world }: Daemon): BalancerKind | null {
   const at = world.shells.get(balancerSlot)?.slot.occupancy
   return at?.kind === 'live' ? balancerKindOf(at.spec.service) : null
 }
+
+const certificateFinding = (message: string): Finding => ({
+  name: 'certificate',
+  state: 'weak',
+  message,
+  hint: "Put the next one in its place: it is taken up within a minute. Or write tls: 'auto', and it is fetched.",
+})
 
 const usesImages = ({ world }: Daemon): boolean => world.project?.services.some(({ container }) => container !== null) ?? false
 

@@ -5,6 +5,7 @@
 
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { describeEnd, warnBeforeDays } from '../../core/balance/certificate-end.ts'
 
 export interface CertificateFault {
   readonly code: string
@@ -21,6 +22,7 @@ export interface CertificatePair {
 }
 
 const mostBytes = 1024 * 1024
+const dayMs = 86_400_000
 
 /** Of the files alone; what they are for is looked at by {@link explainDomain}. */
 export async function readCertificate(
@@ -157,6 +159,12 @@ function explainTime(chain: readonly X509Certificate[], file: string, nowMs: num
     }
   }
   return null
+}
+
+/** Null while there is time enough; then one sentence on the first of the chain to end. */
+export function explainEnd(chain: readonly X509Certificate[], file: string, nowMs: number): string | null {
+  const endMs = Math.min(...chain.map(({ validToDate }) => validToDate.getTime()))
+  return endMs - nowMs > warnBeforeDays * dayMs ? null : describeEnd(file, new Date(endMs).toISOString())
 }
 
 const day = (date: Date): string => date.toISOString().slice(0, 10)

@@ -21,7 +21,13 @@ import type { Trouble } from './trouble.ts'
 import { hasSchedule, wallTimeBy } from './wall-time.ts'
 
 export type LoadedConfig =
-  | { readonly ok: true; readonly file: string; readonly project: Project }
+  | {
+      readonly ok: true
+      readonly file: string
+      readonly project: Project
+      /** What is right today and will not be for long: a certificate that ends soon. */
+      readonly warnings: readonly string[]
+    }
   | { readonly ok: false; readonly file: string | null; readonly problems: readonly LocatedProblem[] }
 
 export interface LoadOptions {
@@ -56,11 +62,11 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   if (!normalised.ok) return { ok: false, file, problems: await placeProblems(normalised.problems, file) }
   const { project } = normalised
   const hasFiles = typeof project.balancer.acme?.caFile === 'string' || project.services.some(namesFiles)
-  if (!hasFiles || options.files === 'leave') return { ok: true, file, project }
+  if (!hasFiles || options.files === 'leave') return { ok: true, file, project, warnings: [] }
   const { readFiles } = await import('./read-files.ts')
   const read = await readFiles(project, { written: value, nowMs: Date.now() })
   return read.ok
-    ? { ok: true, file, project: read.project }
+    ? { ok: true, file, project: read.project, warnings: read.warnings }
     : { ok: false, file, problems: await placeProblems(read.problems, file) }
 }
 

@@ -28,6 +28,24 @@ function folder(t: TestContext, files: Readonly<Record<string, string | Buffer>>
 const load = (directory: string): ReturnType<typeof loadConfig> =>
   loadConfig({ file: null, stage: null, cwd: directory, loadCron: async () => cronerCron })
 
+test('a certificate that ends soon is said once, however many routes have it', async (t) => {
+  const soon = pairOf(['shop.example.com'], Date.now() - (3650 - 20) * dayMs)
+  const late = pairOf(['shop.example.com'], Date.now() - (3650 - 23) * dayMs)
+  const files = { 'soon.pem': soon.certificate, 'soon.key': soon.key, 'late.pem': late.certificate, 'late.key': late.key }
+  const service = (name: string): string => routed('shop.example.com', `${name}.pem`, `${name}.key`)
+  const warningsOf = async (services: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+    const directory = folder(t, { 'daruma.config.ts': configOf(services), ...files })
+    const loaded = await load(directory)
+    assert.ok(loaded.ok, JSON.stringify(loaded))
+    return loaded.warnings.map((line) => line.replaceAll(`${directory}/`, ''))
+  }
+  const path = service('soon').replace('route: { domain', "route: { path: '/api', domain")
+  assert.deepEqual(await warningsOf({ a: service('soon'), b: path }), [
+    `the certificate soon.pem ends on ${new Date(Date.now() + 20 * dayMs).toISOString().slice(0, 10)}, and nothing here renews it`,
+  ])
+  assert.deepEqual(await warningsOf({ a: service('late') }), [])
+})
+
 async function projectIn(directory: string): Promise<Project> {
   const loaded = await load(directory)
   assert.ok(loaded.ok, JSON.stringify(loaded))

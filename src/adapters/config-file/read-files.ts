@@ -13,7 +13,7 @@ import type { CertificateFault, CertificatePair } from './certificate.ts'
 import { namesFiles } from './names-files.ts'
 
 export type ReadFiles =
-  | { readonly ok: true; readonly project: Project }
+  | { readonly ok: true; readonly project: Project; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 export interface ReadFilesOptions {
@@ -27,12 +27,13 @@ export async function readFiles(project: Project, options: ReadFilesOptions): Pr
   const services: Service[] = []
   for (const service of project.services) services.push(namesFiles(service) ? await reader.read(service) : service)
   await reader.readAuthority(project.balancer.acme?.caFile ?? null)
-  const { problems } = reader
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, project: { ...project, services } }
+  const { problems, warnings } = reader
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, project: { ...project, services }, warnings: [...warnings] }
 }
 
 class FileReader {
   readonly problems: Problem[] = []
+  readonly warnings = new Set<string>()
   readonly #options: ReadFilesOptions
   /** Services often share a certificate, or an image. */
   readonly #certificates = new Map<string, CertificatePair | CertificateFault>()
@@ -62,7 +63,7 @@ class FileReader {
     const { tls, to } = route
     if (tls.kind !== 'files') return route
     const path = ['services', service.name, 'route', ...(this.#hasSeveral(service) ? [String(index)] : []), 'tls']
-    const { readCertificate, explainDomain } = await import('./certificate.ts')
+    const { readCertificate, explainDomain, explainEnd } = await import('./certificate.ts')
     const key = canonicalJson([tls.certificate, tls.key])
     const read = this.#certificates.get(key) ?? (await readCertificate(tls, this.#options.nowMs))
     this.#certificates.set(key, read)
@@ -73,6 +74,8 @@ class FileReader {
     const [own] = read.chain
     const fault = to.kind === 'domain' && own !== undefined ? explainDomain(own, to.domain, tls.certificate) : null
     if (fault !== null) this.#refuseCertificate(fault, [...path, 'certificate'])
+    const warning = explainEnd(read.chain, tls.certificate, this.#options.nowMs)
+    if (warning !== null) this.warnings.add(warning)
     return { ...route, tls: { ...tls, digest: read.digest } }
   }
 

@@ -47,6 +47,7 @@ const tones: Readonly<Record<EventKind, EventTone>> = {
   'clock-stepped': 'uneasy',
   'certificate-fetched': 'plain',
   'certificate-failed': 'bad',
+  'certificate-ending': 'uneasy',
 }
 
 /** A daemon may be newer than whoever shows its events. */

@@ -50,6 +50,7 @@ export type EventKind =
   | 'clock-stepped'
   | 'certificate-fetched'
   | 'certificate-failed'
+  | 'certificate-ending'
 
 /** What a decision says happened; the shell adds number and time. */
 export interface Story {
