@@ -10,7 +10,8 @@ test('an instance reports its pid as this host sees it, its start time, and its 
   const bed = await RuntimeBed.open(t)
   const started = await bed.run(1, ['sleep', '1000'])
   const stat = observeProcess(started.pid)
-  assert.equal(readFileSync(`/proc/${started.pid}/cmdline`, 'utf8'), 'sleep\x001000\x00')
+  // Told of a moment before it becomes the command.
+  await until(() => readFileSync(`/proc/${started.pid}/cmdline`, 'utf8') === 'sleep\x001000\x00', 'the command itself runs')
   assert.equal(stat?.startTicks, started.startTicks)
 
   kill(started.pid)
