@@ -123,7 +123,7 @@ async function adoptSlot(
   const { world } = tools
   const note = occupant === null ? null : readNote(occupant)
   if (note !== null) world.lastRevision = Math.max(world.lastRevision, note.revision)
-  const noted = note === null ? null : specOfNote(note)
+  const noted = note === null ? null : withPoliciesOf(world.target, specOfNote(note))
   const record = recorded ?? recordOfNote(world, slot, occupant, note)
   if (record === null) return
   const wanted = record.revision === null ? null : await specOfRecord(tools, record)
@@ -197,6 +197,13 @@ export function readNote(occupant: Occupant): StartNote | null {
 export function specOfNote(note: StartNote): InstanceSpec {
   const { service, generation, revision } = note
   return { service, generation, revision, identity: processIdentity(service, generation) }
+}
+
+/** Who leaves has no goal that says what holds of it now: it drains by the routes that it has, which may be others than it was started with. */
+function withPoliciesOf(revision: RevisionRecord | null, spec: InstanceSpec): InstanceSpec {
+  const service = revision?.project.services.find(({ name }) => name === spec.service.name)
+  const isSame = service !== undefined && processIdentity(service, spec.generation) === spec.identity
+  return isSame ? { ...spec, service } : spec
 }
 
 function recordOfNote(world: World, slot: SlotId, occupant: Occupant | null, note: StartNote | null): SlotRecord | null {

@@ -61,9 +61,14 @@ export class MixedRuntime implements Runtime {
     if (await this.#processes.isOccupied(slot)) return occupied(await this.#processes.holders(slot))
     this.#slots.add(slot)
     this.#live.add(keyOf(order))
-    const refusal = await containers.start(order)
-    if (refusal !== null) this.#live.delete(keyOf(order))
-    return refusal
+    let hasBegun = false
+    try {
+      const refusal = await containers.start(order)
+      hasBegun = refusal === null
+      return refusal
+    } finally {
+      if (!hasBegun) this.#live.delete(keyOf(order))
+    }
   }
 
   signal(instance: InstanceRef, signal: Parameters<Runtime['signal']>[1]): Promise<void> {

@@ -183,11 +183,14 @@ function followEvents(daemon: Daemon, call: Call): Answer {
       const waiting: RecordedEvent[] = []
       let forward = (event: RecordedEvent): void => void waiting.push(event)
       const unfollow = daemon.events.follow((event) => forward(event))
-      for (const event of await daemon.events.read(since, limit)) take(event)
-      for (const event of waiting) take(event)
-      forward = take
-      if (call.query.get('follow') === '1') await over
-      unfollow()
+      try {
+        for (const event of await daemon.events.read(since, limit)) take(event)
+        for (const event of waiting) take(event)
+        forward = take
+        if (call.query.get('follow') === '1') await over
+      } finally {
+        unfollow()
+      }
     },
   }
 }

@@ -9,7 +9,7 @@
 import { balancerKindOf, balancerService, balancerSlot } from '../core/balance/balancer-service.ts'
 import { makeTable } from '../core/balance/make-table.ts'
 import type { RoutedService } from '../core/balance/make-table.ts'
-import type { RoutingTable, UpstreamId } from '../core/balance/table.ts'
+import type { RoutingTable } from '../core/balance/table.ts'
 import { upstreamId } from '../core/balance/table.ts'
 import { balancer as defaultSettings } from '../core/config/defaults.ts'
 import type { Story } from '../core/model/event.ts'

@@ -12,6 +12,7 @@ import { updatePace } from '../core/config/defaults.ts'
 import { asServiceName } from '../core/model/id.ts'
 import type { SlotId } from '../core/model/id.ts'
 import type { Route, Service } from '../core/model/service.ts'
+import { drainingShells } from '../daemon/carriers.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 
 const route = (domain: string): Route => ({
@@ -183,6 +184,22 @@ test('an instance that got its route while it ran keeps it under the next daemon
   const isOld = ({ pid }: { readonly pid: number }): boolean => pids.includes(pid)
   assert.equal(machine.kernel.running().filter(isOld).length, 2, 'it began anew for its route')
   assertTableIsWorld(machine)
+})
+
+test('an instance that got its route while it ran drains under the next daemon too', async () => {
+  const machine = new SimulatedMachine(15)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 2, { routes: [] })])
+  await up(machine, [web('serve v1', 2)])
+  const drains = (): readonly SlotId[] => drainingShells(machine.daemon?.world ?? assert.fail()).map(({ shell }) => shell.id)
+  assert.equal(await machine.ask({ kind: 'scale', service: 'web', replicas: 1 }), null)
+  assert.ok(await machine.runUntil(() => drains().length === 1, 10_000))
+  const before = drains()
+  machine.killDaemon()
+  await machine.begin()
+  assert.deepEqual(drains(), before)
+  assert.ok(await machine.settle(60_000))
+  assert.equal(machine.kernel.running().filter(({ order }) => order.slot !== balancerSlot).length, 1)
 })
 
 test('what came into force on a full disk is written down when there is space, and kept by the next daemon', async () => {
