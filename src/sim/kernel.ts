@@ -26,6 +26,8 @@ export interface Instance {
   wasSick: boolean
   /** Its command came into being, whatever became of it. */
   hasBegun: boolean
+  /** It has had a signal. */
+  wasAsked: boolean
   /** Its enclosure is gone: a keeper that comes now can only leave. */
   isClosed: boolean
 }
@@ -85,6 +87,7 @@ export class SimulatedKernel {
       isSick: order.command[0] === 'sick',
       wasSick: order.command[0] === 'sick',
       hasBegun: false,
+      wasAsked: false,
       isClosed: false,
     }
     this.instances.set(order.slot, [...this.of(order.slot).slice(-3), instance])
@@ -107,6 +110,7 @@ export class SimulatedKernel {
 
   signal(instance: Instance): void {
     if (instance.state === 'running') this.onAskedToEnd(instance)
+    instance.wasAsked = true
     if (instance.state !== 'running' || instance.order.command[0] === 'deaf') return
     this.clock.after(1 + this.random.below(300), () => this.#end(instance, { kind: 'signal', signal: 'SIGTERM' }))
   }
@@ -186,7 +190,9 @@ export class SimulatedKernel {
     instance.exit = exit
     instance.isClosed = true
     const word = command.join(' ')
-    if (exit.kind === 'code' && exit.code === 0) this.completions.set(word, (this.completions.get(word) ?? 0) + 1)
+    // Who was asked to end may say 0 for that: whether his work is done is not known, and who asks for it again has it done again.
+    if (exit.kind === 'code' && exit.code === 0 && !instance.wasAsked)
+      this.completions.set(word, (this.completions.get(word) ?? 0) + 1)
     this.#onEvent({ kind: 'gone', slot, epoch, exit })
   }
 
