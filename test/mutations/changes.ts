@@ -37,9 +37,20 @@ export const changeMutations: readonly Mutation[] = [
     name: 'job-outcome-is-not-recorded',
     rule: 'a job runs once: its outcome is recorded with the end of its epoch',
     file: 'src/daemon/reconciler.ts',
-    find: `{ ...record, settledEpoch: epoch, outcome, starts }`,
-    replace: `{ ...record, settledEpoch: epoch, outcome: null, starts }`,
+    find: `    const next: SlotRecord = { ...record, settledEpoch: epoch, outcome, starts }\n`,
+    replace: `    outcome = null\n    const next: SlotRecord = { ...record, settledEpoch: epoch, outcome, starts }\n`,
     caughtBy: { file: daemon, test: 'a job that has completed is not run again by a daemon that carries on its revision' },
+  },
+  {
+    name: 'older-outcome-comes-last',
+    rule: 'a job that is known to have completed does not run again, whatever its slot had before',
+    file: 'src/daemon/reconciler.ts',
+    find: ` || outcome.identity === record.outcome?.identity`,
+    replace: ``,
+    caughtBy: {
+      file: 'src/sim/daemon.test.ts',
+      test: 'a job that an older database has not heard of is known to have completed, also when its first daemon had no space',
+    },
   },
   {
     name: 'ends-without-a-daemon-are-not-taken-in',
