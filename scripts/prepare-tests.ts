@@ -38,6 +38,12 @@ const needs: readonly Need[] = [
     isThere: () => existsSync('/usr/sbin/dockerd') || onPath('dockerd'),
     purpose: 'the tests of containers',
   },
+  { debianPackage: 'podman', isThere: () => onPath('podman'), purpose: 'the tests of containers on Podman' },
+  ...['netavark', 'aardvark-dns'].map((debianPackage) => ({
+    debianPackage,
+    isThere: () => globSync(`/usr/{lib,libexec}/podman/${debianPackage}`).length > 0,
+    purpose: 'the network of containers on Podman',
+  })),
   { debianPackage: 'busybox-static', isThere: () => existsSync('/bin/busybox'), purpose: 'the image of the tests of containers' },
   { debianPackage: 'iproute2', isThere: () => onPath('ip'), purpose: 'the network of the engine under test' },
   { debianPackage: 'mount', isThere: () => onPath('mount'), purpose: 'the tests of a full disk' },

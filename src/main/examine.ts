@@ -130,7 +130,7 @@ const usesImages = ({ world }: Daemon): boolean => world.project?.services.some(
 export async function engineFinding(images: Pick<Images, 'examine' | 'findFault'>, isNeeded: boolean): Promise<Finding> {
   const facts = await images.examine()
   if (facts !== null) {
-    const { version, socket, storage, cgroups, liveRestore } = facts
+    const { version, socket, storage, cgroups, liveRestore, network } = facts
     const restart =
       liveRestore === null
         ? 'containers outlive its service'
@@ -141,7 +141,12 @@ export async function engineFinding(images: Pick<Images, 'examine' | 'findFault'
       name: 'containers',
       state: 'good',
       message: `${facts.name} ${version} at ${socket}: storage ${storage}, cgroups by ${cgroups}; ${restart}`,
-      hint: liveRestore === false ? 'With "live-restore": true in /etc/docker/daemon.json they run on.' : null,
+      hint:
+        liveRestore === false
+          ? 'With "live-restore": true in /etc/docker/daemon.json they run on.'
+          : network === 'cni'
+            ? 'Its networks (cni) mostly answer no names, so that containers do not find each other: apt install netavark aardvark-dns, and network_backend = "netavark" in /etc/containers/containers.conf.'
+            : null,
     }
   }
   const fault = (await images.findFault()) ?? 'none answers'

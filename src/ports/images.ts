@@ -22,6 +22,8 @@ export interface EngineFacts {
   readonly cgroups: string
   /** Whether containers outlive the engine's own restart; null where the engine has no such choice. */
   readonly liveRestore: boolean | null
+  /** What makes Podman's networks: `netavark` has a name server, `cni` seldom. Absent where that is not known, or is no question. */
+  readonly network?: string
 }
 
 export interface Images {

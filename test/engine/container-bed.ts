@@ -1,4 +1,4 @@
-/** The runtime of containers on a state directory of its own and a {@link LabEngine}; events are kept whole and in order. */
+/** The runtime of containers on a state directory of its own and a {@link TestEngine}; events are kept whole and in order. */
 
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import type { Checkpoint } from '../../src/ports/checkpoint.ts'
 import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
 import { cleanUp, makeWorkshop } from '../clean-up.ts'
 import { until } from '../processes.ts'
-import type { LabEngine } from './lab-engine.ts'
+import type { TestEngine } from './engine-kind.ts'
 
 export const web: SlotId = slotId(asServiceName('web'), 0)
 
@@ -38,17 +38,17 @@ export class ContainerBed {
   readonly events: RuntimeEvent[] = []
   readonly faults: (string | null)[] = []
   readonly warnings: string[] = []
-  readonly engine: LabEngine
+  readonly engine: TestEngine
   containers!: Containers
   discovery!: Discovery
 
-  private constructor(engine: LabEngine) {
+  private constructor(engine: TestEngine) {
     this.engine = engine
     this.state = join(makeWorkshop(), 'state')
     mkdirSync(this.state)
   }
 
-  static async open(t: TestContext, engine: LabEngine, options: Partial<DockerOptions> = {}): Promise<ContainerBed> {
+  static async open(t: TestContext, engine: TestEngine, options: Partial<DockerOptions> = {}): Promise<ContainerBed> {
     const bed = new ContainerBed(engine)
     t.after(() => bed.#destroy())
     await bed.reopen(options)
@@ -71,7 +71,7 @@ export class ContainerBed {
       checkpoint: null as Checkpoint,
       log: { write: (_level, message, detail) => this.warnings.push(`${message} ${JSON.stringify(detail)}`) },
       onEngine: (fault) => this.faults.push(fault),
-      limits,
+      limits: this.engine.isSlow ? { ...limits, askMs: 10_000, workMs: 20_000 } : limits,
       ...options,
     })
     this.discovery = await this.runtime.discover((event) => this.events.push(event))

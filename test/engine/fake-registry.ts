@@ -10,6 +10,8 @@ import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 
 export interface RegistryOptions {
+  /** Where it listens; loopback without. */
+  readonly address?: string
   /** Needed for repositories below `private/`. */
   readonly user?: { readonly name: string; readonly password: string; readonly by: 'basic' | 'token' }
 }
@@ -36,12 +38,12 @@ export class FakeRegistry implements AsyncDisposable {
 
   static async start(options: RegistryOptions = {}): Promise<FakeRegistry> {
     const registry = new FakeRegistry(options)
-    await new Promise<void>((resolve) => registry.#server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => registry.#server.listen(0, options.address ?? '127.0.0.1', resolve))
     return registry
   }
 
   get host(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `${this.#options.address ?? '127.0.0.1'}:${(this.#server.address() as AddressInfo).port}`
   }
 
   /** Puts an image made of a folder there; `name` as in `team/web:1`. */

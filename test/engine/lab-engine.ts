@@ -42,6 +42,7 @@ export interface EngineOptions {
 
 export class LabEngine implements AsyncDisposable {
   readonly folder: string
+  readonly isSlow = false
   readonly #name: string
   readonly #holder: ChildProcess
   readonly #options: EngineOptions
@@ -83,6 +84,10 @@ export class LabEngine implements AsyncDisposable {
   /** For the daemon under test. */
   get environment(): Readonly<Record<string, string>> {
     return { DOCKER_HOST: `unix://${this.socket}` }
+  }
+
+  get hostAddress(): string {
+    return '127.0.0.1'
   }
 
   get pid(): number {
@@ -162,6 +167,11 @@ export class LabEngine implements AsyncDisposable {
     })
     if (status !== 0) throw new Error(`docker ${words.join(' ')}: ${stderr}`)
     return stdout.trim()
+  }
+
+  /** Ports are published on this machine's own loopback. */
+  inside(program: string, ...words: readonly string[]): string {
+    return spawnSync(program, words, { encoding: 'utf8', timeout: 60_000 }).stdout.trim()
   }
 
   /** A root of busybox and its usual names, made here: no registry is asked. */

@@ -50,6 +50,16 @@ export class EngineClient {
     return this.#askForJson({ method: 'GET', path: '/version', signal })
   }
 
+  /** Of Podman, in its own API alone. */
+  async networkBackend(signal: AbortSignal): Promise<string | null> {
+    const info = await this.#askForJson<{ readonly host?: { readonly networkBackend?: string } }>({
+      method: 'GET',
+      path: '/v4.0.0/libpod/info',
+      signal,
+    })
+    return info.host?.networkBackend ?? null
+  }
+
   /** Also those that do not run; all of them without `limit`. */
   listContainers(
     filters: Filters,
@@ -146,8 +156,8 @@ export class EngineClient {
     await this.#tell({ method: 'POST', path: '/networks/create', body, signal })
   }
 
-  async removeNetwork(id: string, signal: AbortSignal): Promise<void> {
-    await this.#tell({ method: 'DELETE', path: `/networks/${id}`, signal })
+  async removeNetwork(idOrName: string, signal: AbortSignal): Promise<void> {
+    await this.#tell({ method: 'DELETE', path: `/networks/${encodeURIComponent(idOrName)}`, signal })
   }
 
   async #askForJson<Answer>(question: Question): Promise<Answer> {

@@ -38,6 +38,8 @@ export interface LifeOptions {
 
 /** The last lines of a container that has ended; after that it is removed all the same. */
 const drainLimitMs = 10_000
+/** Podman tells of a death up to a second later. */
+const wordsLimitMs = 1500
 
 export class ContainerLife {
   readonly instance: InstanceRef
@@ -192,8 +194,9 @@ export class ContainerLife {
     this.#id ??= await this.#options.find()
     const found = this.#id === null ? null : await inspectContainer(engine, this.#id)
     if (found === null) {
-      if (this.#starting === null) await this.#finish(this.#exitWithoutContainer())
-      return
+      if (this.#starting !== null) return
+      await this.#waitForWords()
+      return this.#finish(this.#exitWithoutContainer())
     }
     switch (found.state) {
       case 'running':
@@ -228,6 +231,13 @@ export class ContainerLife {
     const { engine, paths, log } = this.#options
     this.#log ??= new ContainerLog({ engine, containerId, epoch: this.instance.epoch, paths, log })
     this.#log.follow()
+  }
+
+  /** Removed by somebody: how it ended is in an event that may be on its way. */
+  async #waitForWords(): Promise<void> {
+    if (this.#beginning === null || this.#isEnding || readExit(this.#directory) !== null) return
+    const end = performance.now() + wordsLimitMs
+    while (this.#diedWith === null && performance.now() < end) await sleep(20)
   }
 
   /** It has been removed by somebody, after it had ended or by force. */

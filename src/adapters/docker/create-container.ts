@@ -9,7 +9,7 @@ import type { Images } from '../../ports/images.ts'
 import type { ProcessIdentity, StartRefusal } from '../../ports/runtime.ts'
 import { inspectContainer, removeContainer } from './container-life.ts'
 import type { Engine } from './engine.ts'
-import { isStatus, reasonOf } from './errors.ts'
+import { isNameTaken, isStatus, reasonOf } from './errors.ts'
 import { type Found, parseOwner } from './parse.ts'
 import { type ContainerStart, containerName, imageName, renderCreate } from './render.ts'
 
@@ -18,6 +18,8 @@ export interface CreateTools {
   readonly images: Images
   readonly stateId: string
   readonly stateDirectory: string
+  /** What `host.docker.internal` is. */
+  readonly hostAddress: string
   readonly reach: (checkpoint: string) => Promise<void>
 }
 
@@ -39,7 +41,7 @@ export async function createContainer(
       if (isStatus(error, 404) && /image/i.test(reasonOf(error))) {
         // Somebody has removed it since it was brought here.
         await tools.images.ensure({ project, service, container, password }, () => {})
-      } else if (isStatus(error, 409)) {
+      } else if (isNameTaken(error)) {
         const refusal = await clearName(tools, order)
         if (refusal !== null) return { refusal }
       } else throw error
@@ -48,11 +50,12 @@ export async function createContainer(
 }
 
 async function createOnce(tools: CreateTools, order: ContainerStart, image: string): Promise<string> {
-  const { engine, stateId, stateDirectory } = tools
+  const { engine, stateId, stateDirectory, hostAddress } = tools
   const create = renderCreate({
     order,
     stateId,
     stateDirectory,
+    hostAddress,
     image,
     logBytes: readNumber(slotPaths(stateDirectory, order.slot).logBound) ?? 0,
     engine: { name: engine.info?.name ?? 'docker', hasInit: engine.info?.hasInit ?? false },

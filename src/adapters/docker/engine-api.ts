@@ -64,4 +64,5 @@ export interface NetworkFound {
   readonly Created: string
   readonly Labels?: Readonly<Record<string, string>> | null
   readonly Options?: Readonly<Record<string, string>> | null
+  readonly IPAM?: { readonly Config?: readonly { readonly Gateway?: string }[] | null }
 }

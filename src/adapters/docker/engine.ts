@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs'
 import type { Log } from '../../ports/log.ts'
 import { EngineClient } from './client.ts'
 import { EngineSilent, isUnreachable, reasonOf } from './errors.ts'
-import { type EngineInfo, parseEngine } from './parse-engine.ts'
+import { type EngineInfo, parseEngine, type RawVersion } from './parse-engine.ts'
 import { answers, findSockets } from './sockets.ts'
 
 export interface Limits {
@@ -39,6 +39,7 @@ export class Engine {
   readonly #options: EngineOptions
   #client: EngineClient | null = null
   #info: EngineInfo | null = null
+  #version: RawVersion | null = null
   #fault: string | null = null
   #onChange: (fault: string | null) => void = () => {}
   #retry: NodeJS.Timeout | null = null
@@ -136,7 +137,9 @@ export class Engine {
   }
 
   async #readInfo(client: EngineClient, signal: AbortSignal): Promise<void> {
-    const [info, version] = await Promise.all([client.info(signal), client.version(signal)])
+    // Podman asks its runtime and its monitor for theirs each time, which on a busy machine takes seconds.
+    const [info, version] = await Promise.all([client.info(signal), this.#version ?? client.version(signal)])
+    this.#version = version
     this.#info = parseEngine(info, version, client.socketPath)
   }
 

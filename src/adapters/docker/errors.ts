@@ -32,6 +32,13 @@ export const isStatus = (error: unknown, ...codes: readonly number[]): boolean =
 
 export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).trim()
 
+/** Somebody has the name. Podman says so, as it says most things, with a 500. */
+export const isNameTaken = (error: unknown): boolean =>
+  isStatus(error, 409) || /name .*already (?:in use|used)/.test(reasonOf(error))
+
+/** Of a network: containers are in it. */
+export const isInUse = (error: unknown): boolean => isStatus(error, 403, 409) || /is being used/.test(reasonOf(error))
+
 /** True for a connection that could not be made or broke off. */
 export function isUnreachable(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | null)?.code ?? ''

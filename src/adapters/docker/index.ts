@@ -177,6 +177,7 @@ class DockerRuntime implements Runtime {
         images: this.#images,
         stateId: this.#options.stateId,
         stateDirectory: this.#options.stateDirectory,
+        hostAddress: this.#network.hostAddress,
         reach: (checkpoint) => this.#reach(checkpoint),
       },
       order,

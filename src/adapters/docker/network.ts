@@ -8,7 +8,7 @@ import { DarumaError } from '../../ports/error.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Engine } from './engine.ts'
 import type { NetworkCreate, NetworkFound } from './engine-api.ts'
-import { isStatus, reasonOf } from './errors.ts'
+import { isInUse, isNameTaken, isStatus, reasonOf } from './errors.ts'
 import { labels } from './parse.ts'
 
 /** Like its containers' names, without a slot. */
@@ -27,6 +27,7 @@ const maxAttempts = 3
 export class Network {
   readonly #options: NetworkOptions
   readonly #name: string
+  #gateway: string | null = null
   #users = 0
   /** Starts that come together ask together. */
   #ensuring: Promise<void> | null = null
@@ -39,6 +40,11 @@ export class Network {
   constructor(options: NetworkOptions) {
     this.#options = options
     this.#name = networkName(options.stateId)
+  }
+
+  /** What containers in it call this machine: Docker knows a word for it, Podman only the address. */
+  get hostAddress(): string {
+    return this.#options.engine.info?.name === 'podman' ? (this.#gateway ?? 'host-gateway') : 'host-gateway'
   }
 
   /** The network is there, and stays at least until `start` has ended. Rejects with `E_NETWORK_FOREIGN` or `E_NETWORK_EXHAUSTED`. */
@@ -67,14 +73,18 @@ export class Network {
     this.#mayExist = true
     for (let attempt = 1; ; attempt += 1) {
       const [first, ...others] = await this.#find()
-      if (first !== undefined) return void (await this.#removeAll(others))
+      if (first !== undefined) {
+        await this.#removeAll(others)
+        this.#gateway = first.IPAM?.Config?.[0]?.Gateway ?? null
+        return
+      }
+      if (attempt > maxAttempts) throw new Error(`the network ${this.#name} does not stay where it was made`)
       try {
         await this.#make()
         await this.#options.reach('container.network-made')
-        return
       } catch (error) {
         // Made by a question of an earlier daemon that the engine has only carried out now.
-        if (!isStatus(error, 409) || attempt >= maxAttempts) throw explain(error, this.#name)
+        if (!isNameTaken(error)) throw explain(error, this.#name)
       }
     }
   }
@@ -139,11 +149,13 @@ export class Network {
     const { engine } = this.#options
     let inUse: string | null = null
     for (const { Id: id } of networks) {
+      // Asked by the id, Podman removes a network under the containers in it; and of its networks no two have one name.
+      const which = engine.info?.name === 'podman' ? this.#name : id
       try {
-        await engine.ask('remove a network', (client, signal) => client.removeNetwork(id, signal), engine.limits.workMs)
+        await engine.ask('remove a network', (client, signal) => client.removeNetwork(which, signal), engine.limits.workMs)
       } catch (error) {
         if (isStatus(error, 404)) continue
-        if (!isStatus(error, 403, 409)) throw error
+        if (!isInUse(error)) throw error
         inUse = reasonOf(error)
       }
     }

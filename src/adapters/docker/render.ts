@@ -26,6 +26,7 @@ export interface CreateInput {
   readonly stateId: string
   readonly stateDirectory: string
   readonly image: string
+  readonly hostAddress: string
   readonly logBytes: number
   readonly engine: { readonly name: 'docker' | 'podman'; readonly hasInit: boolean }
 }
@@ -61,7 +62,7 @@ export function renderCreate(input: CreateInput): ContainerCreate {
       AutoRemove: false,
       NetworkMode: container.network === 'bridge' ? networkName(stateId) : container.network,
       ...(inside === null ? {} : { PortBindings: { [`${inside}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: `${port}` }] } }),
-      ...(container.network === 'bridge' ? { ExtraHosts: ['host.docker.internal:host-gateway'] } : {}),
+      ...(container.network === 'bridge' ? { ExtraHosts: [`host.docker.internal:${input.hostAddress}`] } : {}),
       Mounts: order.volumes.map(({ name, target }) => ({
         Type: 'bind',
         Source: `${input.stateDirectory}/volumes/${name}`,

@@ -48,7 +48,11 @@ export async function examineEngine(environment: Readonly<Record<string, string 
     const client = new EngineClient(path)
     const signal = AbortSignal.timeout(askLimitMs)
     const facts = await Promise.all([client.info(signal), client.version(signal)]).catch(() => null)
-    if (facts !== null) return parseEngine(...facts, path)
+    if (facts === null) continue
+    const engine = parseEngine(...facts, path)
+    const network =
+      engine.name === 'podman' ? await client.networkBackend(AbortSignal.timeout(askLimitMs)).catch(() => null) : null
+    return network === null ? engine : { ...engine, network }
   }
   return null
 }
