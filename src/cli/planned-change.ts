@@ -22,6 +22,7 @@ export interface PlannedChange {
   readonly state: StateDirectory
   /** Null where nothing was ever applied and no daemon runs. */
   readonly client: Client | null
+  readonly desired: Project
   readonly answer: PlanAnswer
   readonly secrets: SecretValues
 }
@@ -39,7 +40,7 @@ export async function makePlan(
   const { project, secrets } = await desiredProject(context, invocation, config, client)
   if (client === null) await requireEngine(context, project)
   const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false })
-  return { file: config.file, state, client, answer, secrets }
+  return { file: config.file, state, client, desired: project, answer, secrets }
 }
 
 /** What the daemon would say, before one is started for it. */

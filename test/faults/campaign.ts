@@ -55,6 +55,7 @@ class LaneEngine implements AsyncDisposable {
     this.#engine ??= await LabEngine.start()
     const left = this.#engine.docker('ps', '--all', '--quiet')
     if (left !== '') this.#engine.docker('rm', '--force', ...left.split('\n'))
+    this.#engine.docker('network', 'prune', '--force')
     return this.#engine
   }
 

@@ -6,7 +6,7 @@ import type { Plan } from '../../core/plan/plan.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { makePlan, type PlannedChange } from '../planned-change.ts'
-import { renderPlan } from '../render/plan.ts'
+import { renderPlan, renderUnasked } from '../render/plan.ts'
 import { writePlan } from '../saved-plan.ts'
 import { directoryName } from '../state.ts'
 
@@ -27,7 +27,10 @@ export function printPlan(context: Context, invocation: Invocation, change: Plan
   const { terminal } = context
   const { project, plan: made } = change.answer
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, made)))
-  else terminal.print(renderPlan(made, directoryName(project), terminal.palette).join('\n'))
+  else {
+    terminal.print(renderPlan(made, directoryName(project), terminal.palette).join('\n'))
+    for (const line of renderUnasked(change.desired, made)) terminal.note(line)
+  }
 }
 
 /** The stable form: the plan, and whose it is. */

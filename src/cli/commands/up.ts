@@ -103,7 +103,7 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   await requireIdle(context, invocation, client)
   const answer = await client.plan({ project: saved.project, secrets, isRollback: false })
   assertFresh(saved, answer)
-  const change = { file: saved.file, state, client, answer, secrets }
+  const change = { file: saved.file, state, client, desired: saved.project, answer, secrets }
   printPlan(context, invocation, change)
   if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
   const accepted = await request(context, invocation, client, () =>

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { normaliseConfig } from '../../core/config/normalise.ts'
 import { asRevisionNumber, asServiceName } from '../../core/model/id.ts'
 import type { Plan, Step } from '../../core/plan/plan.ts'
 import { colour, noColour } from '../colour.ts'
-import { renderPlan } from './plan.ts'
+import { renderPlan, renderUnasked } from './plan.ts'
 
 const step = (fields: Partial<Step> & Pick<Step, 'kind'> & { readonly name: string }): Step => ({
   service: asServiceName(fields.name),
@@ -78,4 +79,25 @@ test('colour changes nothing but colour', () => {
   const coloured = renderPlan(plan, 'shop', colour).join('\n')
   assert.notEqual(coloured, plain)
   assert.equal(coloured.replaceAll(/\u001B\[\d+m/g, ''), plain)
+})
+
+test('who pulls always is told where a plan does not look, unless the tag cannot move or is pulled anyway', () => {
+  const service = (image: string, pull: 'always' | 'missing'): object => ({ image, pull, singleton: true })
+  const answer = normaliseConfig(
+    {
+      name: 'shop',
+      services: {
+        moves: service('r.example/a:latest', 'always'),
+        fixed: service(`r.example/a@sha256:${'0'.repeat(64)}`, 'always'),
+        api: service('r.example/b:1', 'always'),
+        here: service('r.example/c:1', 'missing'),
+        process: { command: 'true' },
+      },
+    },
+    { directory: '/srv', stage: null, root: true, hostMemoryBytes: 2 ** 34, wallTime: null },
+  )
+  assert.ok(answer.ok)
+  assert.deepEqual(renderUnasked(answer.project, plan), [
+    'moves: whether r.example/a:latest has moved is not asked for a plan; it is pulled when an up changes the service.',
+  ])
 })

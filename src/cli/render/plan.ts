@@ -2,6 +2,7 @@
 
 import { summarise } from '../../core/plan/summarise.ts'
 import type { Plan, Reason, Step, StepKind } from '../../core/plan/plan.ts'
+import type { Project } from '../../core/model/service.ts'
 import type { Paint, Palette } from '../colour.ts'
 import { plural } from './quantity.ts'
 import { displayWidth, padEnd, padStart, sanitise } from './width.ts'
@@ -21,6 +22,17 @@ export function renderPlan(plan: Plan, name: string, palette: Palette): string[]
     '',
     summarise(plan),
   ]
+}
+
+/** A tag that has moved in its registry is a change that no plan sees: who pulls always should know when that is. */
+export function renderUnasked({ services }: Pick<Project, 'services'>, plan: Plan): string[] {
+  return services.flatMap(({ name, container }) => {
+    if (container?.pull !== 'always' || container.image.from !== 'registry') return []
+    const { reference } = container.image
+    const isPulled = plan.steps.some(({ service, kind }) => service === name && kind !== 'remove')
+    if (isPulled || reference.includes('@sha256:')) return []
+    return [`${name}: whether ${reference} has moved is not asked for a plan; it is pulled when an up changes the service.`]
+  })
 }
 
 const markers: Readonly<Record<StepKind, string>> = {
