@@ -193,6 +193,8 @@ export class ContainerLife {
     if (this.#options.doubt() !== null) return
     this.#id ??= await this.#options.find()
     const found = this.#id === null ? null : await inspectContainer(engine, this.#id)
+    // Its start was refused and it is given up: whoever asked for the start tells that, and nobody tells it twice.
+    if (this.#isOver) return
     if (found === null) {
       if (this.#starting !== null) return
       await this.#waitForWords()

@@ -90,6 +90,16 @@ export function networkContract(kind: EngineKind): void {
       await answers(bed, 'db', [addressOf(bed, one), addressOf(bed, two)].toSorted())
     })
 
+    test('the engine is told the name, and which network it is for', async (t) => {
+      const bed = await ContainerBed.open(t, engine)
+      await runInNetwork(bed, 1, ['sleep', '1000'])
+      const networks = JSON.parse(engine.docker('inspect', '-f', '{{json .NetworkSettings.Networks}}', bed.name())) as Readonly<
+        Record<string, { readonly Aliases: readonly string[] }>
+      >
+      assert.deepEqual(Object.keys(networks), [`daruma-${bed.stateId}`])
+      assert.ok(networks[`daruma-${bed.stateId}`]?.Aliases.includes('web'))
+    })
+
     test("what listens in this machine's own network is reached as host.docker.internal", async (t) => {
       const bed = await ContainerBed.open(t, engine)
       const [port = 0] = await freePorts(1)
