@@ -19,6 +19,8 @@ import { isWebSocket, upgrade } from './upgrade.ts'
 
 /** How often connections are looked through for those whose header has not come in time. */
 const checkHeadersMs = 500
+/** Connections beyond the limit that wait unread, as they would in the kernel for a program that does not accept them. */
+const mostWaiting = 4096
 
 /** A port that could not be had. */
 export interface TakenPort {
@@ -43,6 +45,7 @@ export class Front {
   readonly #traffic: Traffic
   readonly #certificates: Certificates
   readonly #doors = new Map<number, Door>()
+  #waiting: { readonly door: Door; readonly socket: Socket }[] = []
   readonly #http: LooseHttpServer
 
   constructor(traffic: Traffic, certificates: Certificates) {
@@ -55,6 +58,7 @@ export class Front {
   async apply(table: RoutingTable): Promise<readonly TakenPort[]> {
     const { limits, address } = table.settings
     this.#setLimits(limits)
+    this.#admitWaiting()
     const wanted = new Map(table.listeners.map((listener) => [listener.port, listener]))
     for (const [port, door] of this.#doors) if (!wanted.has(port) || door.address !== address) this.#close(port, door)
     const taken = await Promise.all(table.listeners.map((listener) => this.#open(listener, address)))
@@ -75,9 +79,9 @@ export class Front {
       known.router = new Router(spec)
       return null
     }
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true })
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, pauseOnConnect: true })
     const door: Door = { server, address, spec, router: new Router(spec), clients: new Set() }
-    server.on('connection', (socket) => this.#admit(door, socket))
+    server.on('connection', (socket) => this.#meet(door, socket))
     this.#doors.set(spec.port, door)
     const code = await listen(server, spec.port, address)
     if (code === null) return null
@@ -88,19 +92,39 @@ export class Front {
   #close(port: number, door: Door): void {
     this.#doors.delete(port)
     door.server.close()
+    for (const { socket } of this.#waiting.filter((each) => each.door === door)) socket.destroy()
+    this.#waiting = this.#waiting.filter((each) => each.door !== door)
     for (const client of door.clients) if (door.spec.protocol === 'http') client.leave()
+  }
+
+  #meet(door: Door, socket: Socket): void {
+    const traffic = this.#traffic
+    socket.on('error', () => undefined)
+    if (traffic.connections < traffic.limits.connections) this.#admit(door, socket)
+    else if (this.#waiting.length < mostWaiting) this.#waiting.push({ door, socket })
+    else {
+      traffic.refused += 1
+      socket.destroy()
+    }
+  }
+
+  /** One that has gone away meanwhile is found out when it is read. */
+  #admitWaiting(): void {
+    while (this.#traffic.connections < this.#traffic.limits.connections) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      if (!next.socket.destroyed) this.#admit(next.door, next.socket)
+    }
   }
 
   #admit(door: Door, socket: Socket): void {
     const traffic = this.#traffic
-    socket.on('error', () => undefined)
-    if (traffic.connections >= traffic.limits.connections) {
-      traffic.refused += 1
-      socket.destroy()
-      return
-    }
     traffic.connections += 1
-    socket.once('close', () => (traffic.connections -= 1))
+    socket.once('close', () => {
+      traffic.connections -= 1
+      this.#admitWaiting()
+    })
+    begin(socket)
     const endpoints: Endpoints = {
       sourceAddress: plainAddress(socket.remoteAddress),
       sourcePort: socket.remotePort ?? 0,
@@ -238,6 +262,13 @@ function statusOf(code: string | undefined): number | null {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return 413
   return code?.startsWith('HPE_') === true ? 400 : null
+}
+
+/** As if it had never been paused: it reads ahead, and whoever wants its bytes may come later. `resume` would throw them away until then. */
+function begin(socket: Socket): void {
+  const unheard: { readableFlowing: boolean | null } = socket
+  unheard.readableFlowing = null
+  socket.read(0)
 }
 
 /** Null when it listens, else the system's code. `*` is IPv6 and IPv4, or IPv4 alone where the host has no other. */

@@ -130,7 +130,11 @@ export function forwarding(make: MakeBalancer): void {
     const upstream = await bed.serve((request, response) => void response.writeHead(Number(request.url?.slice(1))).end('12345'))
     await bed.start(simple(port, [upstream.upstream]))
     for (const status of statuses) assert.equal(statusOf(await get(port, `/${status}`)), status)
-    const { pools, upstreams } = await bed.balancer.observe()
+    // The last answer is there a moment before it is counted.
+    const { pools, upstreams } = await until('all are counted', 3000, async () => {
+      const seen = await bed.balancer.observe()
+      return Object.values(seen.pools.get(web)?.responses ?? {}).reduce((sum, each) => sum + each, 0) >= 6 && seen
+    })
     const counted = pools.get(web)
     assert.deepEqual(counted?.responses, { '1xx': 0, '2xx': 2, '3xx': 1, '4xx': 1, '5xx': 2 })
     assert.deepEqual([counted.requests, counted.failed, counted.active, counted.queued], [6, 2, 0, 0])

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request, Agent, type IncomingMessage } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { it } from 'node:test'
 import {
   asCanary,
@@ -216,7 +217,8 @@ export function routes(make: MakeBalancer): void {
   it('of several upstreams the one with the fewest requests under way is asked', async () => {
     await using bed = openBed(make)
     const port = await bed.freePort()
-    const held = await bed.serve((_, response) => void setTimeout(() => response.end('slow'), 1500))
+    const open: ServerResponse[] = []
+    const held = await bed.serve((_, response) => void open.push(response))
     const quick = await bed.serve()
     await bed.start(simple(port, [held.upstream, quick.upstream]))
     // One of the first two goes to each; while the slow one works, everything goes to the other.
@@ -224,6 +226,7 @@ export function routes(make: MakeBalancer): void {
     await until('the slow one has a request', 2000, () => held.executed.length === 1)
     for (let time = 0; time < 10; time += 1) assert.match(await get(port), /served by/)
     assert.equal(held.executed.length, 1)
+    for (const response of open) response.end('slow')
     await Promise.all(slow)
   })
 
