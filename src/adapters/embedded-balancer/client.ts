@@ -152,6 +152,7 @@ export class ClientConnection {
 const sentences: Readonly<Record<number, string>> = {
   404: 'No route leads there.',
   405: 'This is no proxy for other places.',
+  501: 'Trailers behind a body are not passed on here.',
   502: 'The service broke off before it answered.',
   503: 'The service has nobody to answer at the moment.',
   504: 'The service did not answer in time.',

@@ -144,7 +144,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     pool.tally.active += 1
     if (head.length === null || head.length === 0) return this.#send()
     if (head.expectsContinue) this.#response.writeContinue()
-    const body = new RequestBody(this.request, this.#client.traffic.limits.bodyBytes, () => this.fail(413))
+    const body = new RequestBody(this.request, this.#client.traffic.limits.bodyBytes, (status) => this.fail(status))
     this.#body = body
     if (head.length === 'chunked' || head.length > keptBodyBytes) this.#send()
     else

@@ -13,17 +13,17 @@ export class RequestBody {
   bytes = 0
   readonly #request: IncomingMessage
   readonly #limit: number
-  readonly #exceed: () => void
+  readonly #refuse: (status: number) => void
   #kept: Buffer[] | null = []
   #sink: Readable | null = null
   #whole: ((body: Buffer) => void) | null = null
   #isEnded = false
   #isDiscarded = false
 
-  constructor(request: IncomingMessage, limit: number | null, exceed: () => void) {
+  constructor(request: IncomingMessage, limit: number | null, refuse: (status: number) => void) {
     this.#request = request
     this.#limit = limit ?? Number.POSITIVE_INFINITY
-    this.#exceed = exceed
+    this.#refuse = refuse
     request.pause()
     request.on('data', (chunk: Buffer) => this.#hear(chunk))
     request.on('end', () => this.#end())
@@ -66,7 +66,7 @@ export class RequestBody {
     this.bytes += chunk.length
     if (this.bytes > this.#limit) {
       this.discard()
-      this.#exceed()
+      this.#refuse(413)
       return
     }
     if (this.bytes > keptBodyBytes) this.#kept = null
@@ -81,6 +81,12 @@ export class RequestBody {
   #end(): void {
     this.#isEnded = true
     if (this.#isDiscarded) return
+    // undici has no way to send them, and what they say (a checksum, say) is not ours to leave out. No upstream has seen the end yet.
+    if (this.#request.rawTrailers.length > 0) {
+      this.discard()
+      this.#refuse(501)
+      return
+    }
     this.#sink?.push(null)
     const whole = this.#whole
     this.#whole = null

@@ -123,6 +123,20 @@ export function forwarding(make: MakeBalancer): void {
     for (const request of heard) assert.doesNotMatch(request, /h2c/i)
   })
 
+  it('trailers of a request come with it, or the request is refused and nobody executes it', async () => {
+    await using bed = openBed(make)
+    const [port, upstream] = [await bed.freePort(), await bed.serve()]
+    await bed.start(simple(port, [upstream.upstream]))
+    const head = 'POST /sum HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n'
+    const status = statusOf(await rawExchange(port, `${head}3\r\nabc\r\n0\r\nX-Sum: 42\r\n\r\n`))
+    assert.ok(status === 200 || status === 501, String(status))
+    assert.deepEqual(
+      upstream.requests.map(({ trailers }) => trailers['x-sum']),
+      status === 200 ? ['42'] : [],
+    )
+    assert.equal(statusOf(await get(port)), 200)
+  })
+
   it('counts what it has done', async () => {
     await using bed = openBed(make)
     const port = await bed.freePort()

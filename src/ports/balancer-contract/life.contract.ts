@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { request, Agent, type IncomingMessage } from 'node:http'
-import type { ServerResponse } from 'node:http'
+import { request, Agent, type IncomingMessage, type ServerResponse } from 'node:http'
 import { it } from 'node:test'
 import {
   asCanary,
