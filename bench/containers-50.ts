@@ -59,7 +59,7 @@ export async function containers50(): Promise<readonly Row[]> {
         { who: 'daruma up', value: median(ours ?? []) },
         { who: 'docker run -d, 50 times', value: median(theirs ?? []) },
       ]),
-      ...compare('daemon with 50 containers, resident', 'MB', null, [{ who: 'daruma', value: median(resident ?? []) }]),
+      ...compare('daemon with 50 containers, resident', 'MB', 100, [{ who: 'daruma', value: median(resident ?? []) }]),
       ...compare('daemon with 50 containers, proportional', 'MB', null, [{ who: 'daruma', value: median(proportional ?? []) }]),
     ]
   } finally {

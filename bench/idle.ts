@@ -1,20 +1,24 @@
 /**
  * What it costs to have 50 programs while nothing happens. Daemon: resident memory, as `ps` would show it. Keeper: the proportional
  * share of each instance's keeper processes, because what 100 shells share of /bin/sh and the C library exists once; the resident
- * number is told beside it.
+ * number is told beside it. A Node that does nothing at all is the floor that the daemon stands on.
  */
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ProcessId } from '../test/processes.ts'
-import { compare, cpuSecondsOf, memoryOf, type Row, type Sample } from './measure.ts'
+import { identify, type ProcessId } from '../test/processes.ts'
+import { compare, cpuSecondsOf, memoryOf, tellOne, type Memory, type Row, type Sample } from './measure.ts'
 import type { Peer } from './peers/peer.ts'
 import { openBench } from './side-by-side.ts'
+import { memoryWhileWatched } from './watched.ts'
 
 const count = 50
 const windowSeconds = 60
 /** After the start: what the start needed has been given back, and probes have found their rhythm. */
 const settleMs = 10_000
+const bareSettleMs = 2000
 
 export async function idle(): Promise<readonly Row[]> {
   using bench = openBench()
@@ -48,6 +52,9 @@ export async function idle(): Promise<readonly Row[]> {
   server.closeAllConnections()
   server.close()
 
+  const floor = await memoryOfBareNode()
+  const watched = await memoryWhileWatched({ count, windowMs: windowSeconds * 1000 })
+
   const beside = (pick: (seen: Observation) => number): Sample[] => [
     { who: 'daruma', value: pick(own) },
     ...peers.map(({ who, seen }) => ({ who, value: pick(seen) })),
@@ -57,8 +64,15 @@ export async function idle(): Promise<readonly Row[]> {
       'daemon, resident',
       'MB',
       100,
-      beside(({ resident }) => resident),
+      beside(({ memory }) => memory.resident),
     ),
+    tellOne('daemon, anonymous', own.memory.anonymous, 'MB', null),
+    tellOne('a Node that does nothing, resident', floor.resident, 'MB', null),
+    tellOne('a Node that does nothing, anonymous', floor.anonymous, 'MB', null),
+    tellOne('daemon with a route, the page open and metrics collected, resident', watched.resident, 'MB', {
+      target: 100,
+      goal: 'below',
+    }),
     ...compare(
       'daemon, CPU of one core',
       '%',
@@ -73,10 +87,10 @@ export async function idle(): Promise<readonly Row[]> {
 }
 
 interface Observation {
-  readonly resident: number
+  readonly memory: Memory
   readonly cpuPercent: number
   readonly companionsCpuPercent: number
-  readonly keepers: { readonly resident: number; readonly proportional: number }
+  readonly keepers: Memory
 }
 
 async function observe(
@@ -93,12 +107,25 @@ async function observe(
     await sleep(windowSeconds * 1000)
     const after = [cpuSecondsOf(watched), cpuSecondsOf(companions)] as const
     return {
-      resident: memoryOf(watched).resident,
+      memory: memoryOf(watched),
       cpuPercent: ((after[0] - before[0]) / windowSeconds) * 100,
       companionsCpuPercent: ((after[1] - before[1]) / windowSeconds) * 100,
       keepers: memoryOf(keepers()),
     }
   } finally {
     await peer.stop()
+  }
+}
+
+async function memoryOfBareNode(): Promise<Memory> {
+  const child = spawn(process.execPath, ['--eval', 'setInterval(() => {}, 1e9)'], { stdio: 'ignore' })
+  try {
+    await once(child, 'spawn')
+    await sleep(bareSettleMs)
+    const id = identify(child.pid ?? 0)
+    if (id === null) throw new Error('a Node that does nothing has ended')
+    return memoryOf([id])
+  } finally {
+    child.kill('SIGKILL')
   }
 }

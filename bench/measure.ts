@@ -81,15 +81,26 @@ export function percentile(values: readonly number[], percent: number): number {
 
 export const median = (values: readonly number[]): number => percentile(values, 50)
 
-/** Resident and proportional memory in MB. Resident counts the pages of the C library anew for each process, proportional once. */
-export function memoryOf(processes: readonly ProcessId[]): { readonly resident: number; readonly proportional: number } {
-  let [resident, proportional] = [0, 0]
+/** In MB. */
+export interface Memory {
+  /** Counts the pages of a program and of the C library anew for each process that has touched them. */
+  readonly resident: number
+  /** Counts them once, in shares. */
+  readonly proportional: number
+  /** What belongs to no file: nobody else has it, and it cannot be read from the disk again. */
+  readonly anonymous: number
+}
+
+export function memoryOf(processes: readonly ProcessId[]): Memory {
+  let [resident, proportional, anonymous] = [0, 0, 0]
   for (const { pid } of processes) {
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
-    resident += Number(/^Rss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) / 1000
-    proportional += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) / 1000
+    const read = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0) / 1000
+    resident += read('Rss')
+    proportional += read('Pss')
+    anonymous += read('Anonymous')
   }
-  return { resident, proportional }
+  return { resident, proportional, anonymous }
 }
 
 /** User and system time of the processes, with that of the children they have waited for. */

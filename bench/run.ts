@@ -16,7 +16,7 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       load: async () => (await import('./start.ts')).start,
     },
     idle: {
-      what: 'memory, and CPU over 60 s, with 50 idle programs',
+      what: 'memory, and CPU over 60 s, with 50 idle programs; memory with a route, the page and metrics',
       load: async () => (await import('./idle.ts')).idle,
     },
     balancer: {
