@@ -1,6 +1,6 @@
 /** What a test asks of an engine whatever it is, so that Docker and Podman pass the same ones. */
 
-import { test, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 
 import { LabEngine, needsEngine } from './lab-engine.ts'
 import { LabPodman, needsPodman } from './lab-podman.ts'
@@ -29,18 +29,10 @@ export interface EngineKind {
   /** A reason, or false. */
   readonly skip: string | false
   readonly start: () => Promise<TestEngine>
-  /** The titles that are run; without, all. */
-  readonly only?: RegExp
 }
 
-type Body = (t: TestContext) => Promise<void>
-
-/** Those tests of a contract that are wanted of this kind of engine. */
-export function testOf({ only }: EngineKind): (title: string, body: Body) => void {
-  return (title, body) => {
-    if (only === undefined || only.test(title)) void test(title, body)
-  }
-}
+/** How a contract's tests are made: by the file that asks for them, so that they are that file's. */
+export type Testing = (title: string, body: (t: TestContext) => Promise<void>) => void
 
 export const onDocker: EngineKind = { name: 'docker', skip: needsEngine, start: () => LabEngine.start() }
 export const onPodman: EngineKind = { name: 'podman', skip: needsPodman, start: () => LabPodman.start() }

@@ -1,4 +1,6 @@
+import { describe, test } from 'node:test'
+
 import { onDocker } from '../../../test/engine/engine-kind.ts'
 import { lifeContract } from './life.contract.ts'
 
-lifeContract(onDocker)
+describe('containers on docker', { skip: onDocker.skip }, () => lifeContract(onDocker, (title, body) => void test(title, body)))

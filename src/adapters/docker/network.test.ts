@@ -7,7 +7,9 @@ import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
 import { until } from '../../../test/processes.ts'
 import { addressOf, answers, networkContract, refusalOf, runInNetwork, slotOf } from './network.contract.ts'
 
-networkContract(onDocker)
+describe('containers find each other on docker', { skip: onDocker.skip }, () =>
+  networkContract(onDocker, (title, body) => void test(title, body)),
+)
 
 describe('an engine with one range of addresses', { skip: needsEngine }, () => {
   test('says so to the second state, which starts when the first has given its own back', async (t) => {

@@ -1,6 +1,8 @@
 /** Podman speaks Docker's language with an accent of its own. Each run asks where they have differed; DARUMA_TEST_ALL=1 asks everything. */
 
-import { type EngineKind, onPodman } from '../../../test/engine/engine-kind.ts'
+import { describe, test } from 'node:test'
+
+import { onPodman, type Testing } from '../../../test/engine/engine-kind.ts'
 import { imagesContract } from './images.contract.ts'
 import { lifeContract } from './life.contract.ts'
 import { networkContract } from './network.contract.ts'
@@ -23,9 +25,13 @@ const accents = [
   'from a folder',
 ]
 
-const kind: EngineKind =
-  process.env['DARUMA_TEST_ALL'] === undefined ? { ...onPodman, only: new RegExp(accents.join('|')) } : onPodman
+const isWanted = (title: string): boolean =>
+  process.env['DARUMA_TEST_ALL'] !== undefined || accents.some((accent) => new RegExp(accent).test(title))
 
-lifeContract(kind)
-networkContract(kind)
-imagesContract(kind)
+const testing: Testing = (title, body) => {
+  if (isWanted(title)) void test(title, body)
+}
+
+describe('containers on podman', { skip: onPodman.skip }, () => lifeContract(onPodman, testing))
+describe('containers find each other on podman', { skip: onPodman.skip }, () => networkContract(onPodman, testing))
+describe('images are brought to podman', { skip: onPodman.skip }, () => imagesContract(onPodman, testing))
