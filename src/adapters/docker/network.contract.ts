@@ -55,7 +55,7 @@ export async function answers(
 export const addressOf = (bed: ContainerBed, slot: SlotId): string =>
   bed.engine.docker('inspect', '-f', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', bed.name(slot))
 
-export function networkContract({ name, start }: EngineKind, test: Testing): void {
+export function networkContract({ start }: EngineKind, test: Testing): void {
   let engine!: TestEngine
   before(async () => {
     engine = await start()
