@@ -148,9 +148,10 @@ describe('an engine that fails, with live-restore', { skip: needsEngine }, () =>
     assert.equal(await bed.runtime.start(order), null)
     const { pid } = await bed.event('started', 1)
     await engine.kill()
-    await until('it is noticed', 10_000, () => bed.faults.length === 1)
+    // By the last word: on a busy machine a slow answer may have been told as a fault, and taken back, before.
+    await until('it is noticed', 10_000, () => typeof bed.faults.at(-1) === 'string')
     await engine.run()
-    await until('it is back', 10_000, () => bed.faults.length === 2)
+    await until('it is back', 10_000, () => bed.faults.at(-1) === null)
     const before = bed.log().split('\n').length
     await until('its lines go on', 20_000, () => bed.log().split('\n').length > before + 10)
     assert.deepEqual(
