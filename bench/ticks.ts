@@ -3,7 +3,7 @@
  * are as small as programs can be, so what is measured is what starting a run costs. Each must run, and none may run twice.
  */
 
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
@@ -34,8 +34,11 @@ async function measure(count: number, everySeconds: number, targetMs: number): P
   const descriptor = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
   try {
     const schedule = { cron: `*/${everySeconds} * * * * *`, timezone: 'UTC', keep: 1 }
+    // One program and no second: the shell's own `echo`.
+    const script = join(machine.workshop, 'first-action.sh')
+    writeFileSync(script, 'echo "$DARUMA_SLOT" >"$FIRST_ACTION"\n')
     const service = {
-      command: ['/bin/sh', '-c', 'echo "$DARUMA_SLOT" >"$FIRST_ACTION"'],
+      command: ['/bin/sh', script],
       environment: { FIRST_ACTION: pipe },
       schedule,
     }

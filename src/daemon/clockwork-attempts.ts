@@ -65,27 +65,19 @@ export class Attempts {
     return withRun(ledger, { ...run, ask: { kind: 'timed-out', because } })
   }
 
-  /** Whether the run that is there waits for nothing but this look. */
-  isDue({ service, ledger }: Book, nowMs: number): boolean {
-    const run = activeRun(ledger)
-    if (run === null) return false
-    const slot = slotOf(service, run)
-    return run.phase === 'pausing' ? this.isRested(slot, nowMs) : run.ask === null && this.#isOverdue(slot, nowMs)
-  }
-
   isRested(slot: SlotId, nowMs: number): boolean {
     return nowMs >= (this.#restUntilMs.get(slot) ?? 0)
   }
 
-  /** How long until {@link isDue} may become true by itself. */
-  untilDueMs({ service, ledger }: Book, nowMs: number): number {
+  /** When the run that is there must be looked at, though nothing happens; infinite for never. */
+  dueMs({ service, ledger }: Book, nowMs: number): number {
     const run = activeRun(ledger)
     if (run === null) return Number.POSITIVE_INFINITY
     const slot = slotOf(service, run)
-    if (run.phase === 'pausing') return (this.#restUntilMs.get(slot) ?? 0) - nowMs
+    if (run.phase === 'pausing') return this.#restUntilMs.get(slot) ?? 0
     const limitMs = run.ask === null ? this.#timeoutMs(slot) : null
     const livedMs = limitMs === null ? null : this.#tools.runs.livedMs(slot, nowMs)
-    return limitMs === null || livedMs === null ? Number.POSITIVE_INFINITY : limitMs - livedMs
+    return limitMs === null || livedMs === null ? Number.POSITIVE_INFINITY : nowMs + limitMs - livedMs
   }
 
   #endOf(slot: SlotId, run: Run, nowMs: number): AttemptEnd | null {

@@ -20,12 +20,20 @@ export interface Book {
   presence: Presence
   /** The next tick that may start, by the wall; null when none comes. */
   nextMs: number | null
+  /** By the monotonic clock: when its attempt must be looked at though nothing happens (its time is up, its pause over); infinite for never. */
+  attemptDueMs: number
   /** Something has happened that its next turn must see. */
   isStirred: boolean
   /** Why its expression cannot be used here (a timezone that this Node does not know); null when it can. */
   fault: string | null
   /** By the monotonic clock: when what can wait was last written. */
   writtenAtMs: number
+}
+
+/** As it is before anybody has looked: whatever it is, it is to be looked at. */
+export function newBook(known: Pick<Book, 'service' | 'ledger' | 'written' | 'forgotten'>): Book {
+  const unseen = { presence: { kind: 'unknown' }, nextMs: null, fault: null } as const
+  return { ...known, ...unseen, attemptDueMs: 0, isStirred: true, writtenAtMs: 0 }
 }
 
 /** The ledger without its runs, each of which is a record of its own. */
@@ -46,6 +54,23 @@ export function slotOf(service: ServiceName, run: Pick<Run, 'tickMs'>): SlotId {
 export function nextOf({ ledger, presence }: Book, wallMs: number): number | null {
   if (presence.kind !== 'active') return null
   return nextTickMs(anchored(ledger, presence.schedule, wallMs), presence.ticks)
+}
+
+/** Whether its turn would change anything. Wall time picks ticks, and may have gone back; whatever waits, waits by the monotonic clock. */
+export function isBookDue(book: Book, wallMs: number, nowMs: number): boolean {
+  if (book.isStirred || wallMs < book.ledger.anchorMs) return true
+  if (book.nextMs !== null && wallMs >= book.nextMs && book.presence.kind === 'active') return true
+  return nowMs >= book.attemptDueMs
+}
+
+/** Until the first of them is due by itself, at least 1; infinite for never. */
+export function untilDueMs(books: Iterable<Book>, wallMs: number, nowMs: number): number {
+  let untilMs: number = Number.POSITIVE_INFINITY
+  for (const { nextMs, presence, attemptDueMs } of books) {
+    if (nextMs !== null && presence.kind === 'active') untilMs = Math.min(untilMs, nextMs - wallMs)
+    untilMs = Math.min(untilMs, attemptDueMs - nowMs)
+  }
+  return Math.max(1, untilMs)
 }
 
 export interface Draft {

@@ -4,6 +4,7 @@ import { admit } from '../core/clockwork/admit.ts'
 import { newLedger } from '../core/clockwork/ledger.ts'
 import { asServiceName } from '../core/model/id.ts'
 import { createMemoryStore } from '../sim/store.ts'
+import { newBook } from './clockwork-book.ts'
 import type { Book } from './clockwork-book.ts'
 import { commitTurns } from './clockwork-commit.ts'
 import type { Turned } from './clockwork-commit.ts'
@@ -12,8 +13,7 @@ import { isDue } from './clockwork-prune.ts'
 function aBook(name: string): Book {
   const service = asServiceName(name)
   const ledger = newLedger(service, '* * * * * UTC', 0)
-  const idle = { nextMs: null, isStirred: false, fault: null, writtenAtMs: 0 }
-  return { service, ledger, written: null, forgotten: [], presence: { kind: 'unknown' }, ...idle }
+  return { ...newBook({ service, ledger, written: null, forgotten: [] }), isStirred: false }
 }
 
 /** A turn that lets one run in. */

@@ -22,13 +22,14 @@ import type { Discovery } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import { Attempts } from './clockwork-attempts.ts'
-import { nextOf, slotOf } from './clockwork-book.ts'
+import { isBookDue, newBook, nextOf, slotOf, untilDueMs } from './clockwork-book.ts'
 import type { Book } from './clockwork-book.ts'
 import { commitTurns } from './clockwork-commit.ts'
 import type { Turned } from './clockwork-commit.ts'
 import { loadLedgers } from './clockwork-load.ts'
 import { Presences } from './clockwork-presence.ts'
 import { forgetLedgers, isDue, prune } from './clockwork-prune.ts'
+import type { Surplus } from './clockwork-prune.ts'
 import { explainRefusal, handTick, refusalOf } from './clockwork-requests.ts'
 import type { RunRequest } from './clockwork-requests.ts'
 import { RunShells, specOfAttempt } from './clockwork-runs.ts'
@@ -69,6 +70,8 @@ export class Clockwork {
   readonly #presences: Presences
   readonly #steps: ClockSteps = new ClockSteps()
   readonly #attempts: Attempts
+  /** Books that may have more runs than are kept: those whose ledger has changed. */
+  readonly #unpruned = new Set<Book>()
   #requests: RunRequest[] = []
   #look: Promise<void> | null = null
   #isNudged = false
@@ -196,7 +199,7 @@ export class Clockwork {
     const [wallMs, nowMs] = [this.#wallMs(), tools.clock.now()]
     this.#noticeStep(wallMs, nowMs)
     if (this.#presences.isNew()) await this.#noticeWorld(wallMs)
-    const due = [...this.#books.values()].filter((book) => this.#isDue(book, wallMs, nowMs))
+    const due = [...this.#books.values()].filter((book) => isBookDue(book, wallMs, nowMs))
     const turned = due.map((book) => this.#turn(book, wallMs, nowMs))
     // An end counts as taken in only when it has been told: else a crash in between would lose how it ended.
     if (turned.some(({ book, after }) => after.runs.some((run) => run.end !== null && !book.ledger.runs.includes(run))))
@@ -206,12 +209,6 @@ export class Clockwork {
     const named = this.#named
     if (named !== null) await forgetLedgers(this.#options, this.#books, named)
     if (this.#named === named) this.#named = null
-  }
-
-  #isDue(book: Book, wallMs: number, nowMs: number): boolean {
-    if (book.isStirred || wallMs < book.ledger.anchorMs) return true
-    if (book.nextMs !== null && wallMs >= book.nextMs && book.presence.kind === 'active') return true
-    return this.#attempts.isDue(book, nowMs)
   }
 
   #turn(book: Book, wallMs: number, nowMs: number): Turned {
@@ -261,6 +258,8 @@ export class Clockwork {
     const isOver = ({ phase }: Run): boolean => phase === 'pausing' || phase === 'ended'
     for (const run of after.runs) if (isOver(run) && !before.runs.includes(run)) this.#close(book, run, slotOf(service, run))
     for (const run of after.runs) if (run.phase === 'under-way') await this.#follow(book, run, slotOf(service, run))
+    book.attemptDueMs = this.#attempts.dueMs(book, this.#options.tools.clock.now())
+    this.#unpruned.add(book)
   }
 
   async #follow(book: Book, run: Run, slot: SlotId): Promise<void> {
@@ -302,10 +301,12 @@ export class Clockwork {
   }
 
   async #pruneAll(): Promise<void> {
-    const surplus = [...this.#books.values()].flatMap((book) => {
+    const surplus: Surplus[] = []
+    for (const book of this.#unpruned) {
       const runs = surplusRuns(book.ledger, this.#keepOf(book))
-      return runs.length === 0 ? [] : [{ book, runs }]
-    })
+      if (runs.length > 0) surplus.push({ book, runs })
+      else this.#unpruned.delete(book)
+    }
     if (isDue(surplus, surplus.length > 0 && this.#runs.isStarting())) await prune(this.#options, surplus)
   }
 
@@ -324,12 +325,14 @@ export class Clockwork {
       this.#presences.apply(book)
       book.nextMs = nextOf(book, wallMs)
       book.isStirred = true
+      this.#unpruned.add(book)
     }
   }
 
   #open(service: ServiceName, ledger: Ledger, written: Ledger | null, forgotten: readonly Span[] = []): void {
-    const idle = { presence: { kind: 'unknown' }, nextMs: null, isStirred: true, fault: null, writtenAtMs: 0 } as const
-    this.#books.set(service, { service, ledger, written, forgotten, ...idle })
+    const book = newBook({ service, ledger, written, forgotten })
+    this.#books.set(service, book)
+    this.#unpruned.add(book)
   }
 
   #noticeStep(wallMs: number, nowMs: number): void {
@@ -344,13 +347,8 @@ export class Clockwork {
   }
 
   #untilNextMs(): number {
-    const [wallMs, nowMs] = [this.#wallMs(), this.#options.tools.clock.now()]
-    let untilMs: number = this.#books.size === 0 ? Number.POSITIVE_INFINITY : lookEveryMs
-    for (const book of this.#books.values()) {
-      if (book.nextMs !== null && book.presence.kind === 'active') untilMs = Math.min(untilMs, book.nextMs - wallMs)
-      untilMs = Math.min(untilMs, this.#attempts.untilDueMs(book, nowMs))
-    }
-    return Math.max(1, untilMs)
+    const nextMs = untilDueMs(this.#books.values(), this.#wallMs(), this.#options.tools.clock.now())
+    return this.#books.size === 0 ? nextMs : Math.min(nextMs, lookEveryMs)
   }
 
   #wakeIn(delayMs: number): void {

@@ -105,8 +105,7 @@ export class Daemon {
         }),
       acquirePort: (slot: SlotId, spec: InstanceSpec) => this.#acquirePort(slot, spec),
       portOf: (slot: SlotId) => this.#allotment.portOf(slot),
-      order: (start: WantedStart) =>
-        makeOrder({ world, directory, runtime: ports.runtime, secrets: this.#secrets, facts }, start),
+      order: (start: WantedStart) => makeOrder({ world, directory, secrets: this.#secrets, facts }, start),
     }
     const flushStory = (): Promise<void> => this.events.flush()
     this.#reconciler = new Reconciler({

@@ -101,10 +101,6 @@ export class MixedRuntime implements Runtime {
     return this.#processes.readLog(slot, from, maxBytes)
   }
 
-  setLogBound(slot: SlotId, maxBytes: number): Promise<void> {
-    return this.#processes.setLogBound(slot, maxBytes)
-  }
-
   async forget(slot: SlotId): Promise<void> {
     if (this.#slots.has(slot)) await (await this.#load()).forget(slot)
     await this.#processes.forget(slot)

@@ -55,7 +55,14 @@ function open(beforeWrite: () => Promise<void>): {
       tell: () => {},
       acquirePort: async () => ({ kind: 'port', port: null }),
       portOf: () => null,
-      order: async ({ slot, epoch, spec: { service } }) => ({ ...service, container: null, slot, epoch, note: '{}' }),
+      order: async ({ slot, epoch, spec: { service } }) => ({
+        ...service,
+        maxLogBytes: service.logs.maxBytes,
+        container: null,
+        slot,
+        epoch,
+        note: '{}',
+      }),
     },
   })
   return { world, kernel, reconciler }

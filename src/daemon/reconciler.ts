@@ -162,12 +162,16 @@ export class Reconciler {
           : 'it is not in the config any more',
       slots: view.slots,
       mayReplace: view.wanted === null || mayReplace(view.wanted.service, views),
-      mayEmpty: mayEmpty(view.name, this.#world.dependentsOf(view.name), views) && !this.#world.isRouteAwaited(view.name),
+      mayEmpty: view.slots.length === 0 || this.#mayEmpty(view.name, views),
       isPausing: this.#world.isPausing(view),
       trial: view.wanted !== null && this.#world.isOnTrial(view.name) ? trialCount(view.wanted.service) : null,
     })
     const isHeld = view.wanted !== null && moves.length > 0 && this.#world.isVolumeHeld(view.wanted.service)
     return isHeld ? moves.filter((move) => move.kind !== 'assign') : moves
+  }
+
+  #mayEmpty(name: ServiceName, views: ServiceViews): boolean {
+    return mayEmpty(name, this.#world.dependentsOf(name), views) && !this.#world.isRouteAwaited(name)
   }
 
   #changeOf(view: ServiceView, move: Move): Change {

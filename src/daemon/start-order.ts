@@ -3,7 +3,7 @@
 import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
 import { launchWords } from '../core/model/shell-command.ts'
-import { containerVolumes, type Runtime, type StartOrder } from '../ports/runtime.ts'
+import { containerVolumes, type StartOrder } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import { composeEnvironment } from './environment.ts'
 import type { StartNote } from './load.ts'
@@ -13,7 +13,6 @@ import type { World } from './world.ts'
 export interface OrderTools {
   readonly world: World
   readonly directory: StateDirectory
-  readonly runtime: Runtime
   readonly secrets: SecretStore
   readonly facts: {
     readonly host: string
@@ -33,14 +32,13 @@ export interface WantedStart {
 export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<StartOrder> {
   const { slot, epoch, spec, port } = start
   const { service } = spec
-  const { directory, runtime, world, secrets, facts } = tools
+  const { directory, world, secrets, facts } = tools
   const volumes: Record<string, string> = {}
   for (const { name, target } of service.volumes) {
     // An image has users of its own; its volumes are given to them by whoever starts it.
     const path = await directory.ensureVolume(name, service.container === null ? service.user : null)
     volumes[name] = service.container === null ? path : (target ?? `${containerVolumes}/${name}`)
   }
-  await runtime.setLogBound(slot, service.logs.maxBytes)
   const note: StartNote = { revision: spec.revision, generation: spec.generation, service, port }
   return {
     slot,
@@ -64,6 +62,7 @@ export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<
     user: service.user,
     limits: service.limits,
     volumes: service.volumes,
+    maxLogBytes: service.logs.maxBytes,
     container:
       service.container === null
         ? null

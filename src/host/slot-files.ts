@@ -7,6 +7,7 @@
 
 import {
   closeSync,
+  constants,
   existsSync,
   fdatasync,
   mkdirSync,
@@ -33,7 +34,6 @@ import { explainExitCode, renderExit } from './exit-code.ts'
 export const reservedBytes: number = 1024
 /** As many past epochs keep their directory, for whoever wants to know how the last ones ended. */
 const keptEpochs = 3
-const defaultLogBoundBytes = 16 * 1024 * 1024
 
 export interface SlotPaths {
   readonly directory: string
@@ -64,14 +64,15 @@ export function parseSlotName(name: string): SlotId | null {
 
 export function slotPaths(stateDirectory: string, slot: SlotId): SlotPaths {
   const directory = join(stateDirectory, 'slots', slotName(slot))
+  const inside = (name: string): string => `${directory}/${name}`
   return {
     directory,
-    lock: join(directory, 'lock'),
-    epoch: join(directory, 'epoch'),
-    log: join(directory, 'log'),
-    logHead: join(directory, 'log.head'),
-    logBound: join(directory, 'log.bound'),
-    logCursor: join(directory, 'log.cursor'),
+    lock: inside('lock'),
+    epoch: inside('epoch'),
+    log: inside('log'),
+    logHead: inside('log.head'),
+    logBound: inside('log.bound'),
+    logCursor: inside('log.cursor'),
   }
 }
 
@@ -85,7 +86,8 @@ export function readNumber(path: string): number | null {
 }
 
 export function writeNumber(path: string, value: number): void {
-  const descriptor = openSync(path, existsSync(path) ? 'r+' : 'w', 0o600)
+  // Not shortened: for a text of the same length there is always space.
+  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   try {
     writeSync(descriptor, renderNumber(value), 0)
   } finally {
@@ -94,17 +96,16 @@ export function writeNumber(path: string, value: number): void {
 }
 
 /** Makes the slot's directory and files where they are missing. What exists is left as it is, the lock's inode above all. Durable with its first epoch. */
-export function ensureSlot(paths: SlotPaths): void {
-  if (existsSync(paths.logBound) && existsSync(paths.epoch)) return
-  mkdirSync(paths.directory, { recursive: true, mode: 0o700 })
+export function ensureSlot(paths: SlotPaths, maxLogBytes: number): void {
+  const isNew = mkdirSync(paths.directory, { recursive: true, mode: 0o700 }) !== undefined
+  if (!isNew && readNumber(paths.logBound) === maxLogBytes && existsSync(paths.epoch)) return
   for (const path of [paths.lock, paths.log]) closeSync(openSync(path, 'a', 0o600))
-  if (readNumber(paths.epoch) === null) writeNumber(paths.epoch, 0)
-  if (readNumber(paths.logHead) === null) writeNumber(paths.logHead, 0)
+  for (const path of [paths.epoch, paths.logHead]) if (isNew || readNumber(path) === null) writeNumber(path, 0)
   // Last, because its presence says that all the others are there.
-  if (readNumber(paths.logBound) === null) writeNumber(paths.logBound, defaultLogBoundBytes)
+  writeNumber(paths.logBound, maxLogBytes)
 }
 
-export const epochDirectory = (paths: SlotPaths, epoch: Epoch): string => join(paths.directory, `${epoch}`)
+export const epochDirectory = (paths: SlotPaths, epoch: Epoch): string => `${paths.directory}/${epoch}`
 
 /** What the runtime itself must know of an epoch later, in another daemon's life. */
 export interface EpochNote {

@@ -12,7 +12,7 @@ function openSlot(t: TestContext, content: string | Buffer): SlotPaths {
   const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
   t.after(() => rmSync(state, { recursive: true, force: true }))
   const paths = slotPaths(state, web)
-  ensureSlot(paths)
+  ensureSlot(paths, 1 << 24)
   writeFileSync(paths.log, content)
   return paths
 }

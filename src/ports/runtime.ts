@@ -26,6 +26,8 @@ export interface StartOrder extends InstanceRef {
   readonly user: string | null
   readonly limits: Limits
   readonly volumes: readonly VolumeMount[]
+  /** The upper bound of bytes that the slot's log keeps; enforced also while no daemon runs. */
+  readonly maxLogBytes: number
   /** Null for a process of this host. */
   readonly container: ContainerOrder | null
   /** Kept beside the instance, so that a daemon with an older database can still tell what runs. Opaque to the runtime; JSON. */
@@ -147,8 +149,6 @@ export interface Runtime extends AsyncDisposable {
   exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan>
   /** Reads the slot's log from byte `from`, or its last `lines` lines. A slot that never ran gives an empty chunk. */
   readLog(slot: SlotId, from: { readonly offset: number } | { readonly lines: number }, maxBytes: number): Promise<LogChunk>
-  /** The upper bound of bytes a slot's log keeps; enforced also while no daemon runs. */
-  setLogBound(slot: SlotId, maxBytes: number): Promise<void>
   /**
    * Forgets a slot that is vacant and no longer wanted: directory, log and cgroup. Its last epoch is remembered; of a run's slot nothing
    * is, because the ledger's watermark remembers its tick.

@@ -82,9 +82,6 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
       if (kernel.areLogsLost) throw new Error('EIO: i/o error, read')
       return { text: 'a line\n', next: 7 }
     },
-    async setLogBound() {
-      await pass()
-    },
     async forget(slot) {
       await pass()
       if (kernel.of(slot).some(({ state }) => state === 'running')) throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} runs`)

@@ -90,6 +90,7 @@ export class ContainerBed {
       user: null,
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
+      maxLogBytes: 1 << 24,
       container: { container: aContainer(), project: 'test', password: null, port: null },
       note: `{"epoch":${epoch}}`,
       ...more,

@@ -86,6 +86,7 @@ export class RuntimeBed {
       user: null,
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
+      maxLogBytes: 1 << 24,
       container: null,
       note: `{"epoch":${epoch}}`,
       ...more,

@@ -155,7 +155,7 @@ class DockerRuntime implements Runtime {
 
   async #start(order: ContainerStart, undo: (() => void)[]): Promise<StartRefusal | null> {
     const paths = this.#paths(order.slot)
-    ensureSlot(paths)
+    ensureSlot(paths, order.maxLogBytes)
     const last = readNumber(paths.epoch) ?? listEpochs(paths).at(-1) ?? 0
     if (last >= order.epoch) return { kind: 'superseded', by: asEpoch(last) }
     if (this.#livesIn(order.slot)) return { kind: 'occupied', holders: await this.holders(order.slot) }
@@ -254,7 +254,6 @@ class DockerRuntime implements Runtime {
   }
 
   /** The slot's directory is shared with processes, whose runtime keeps its bound. */
-  async setLogBound(): Promise<void> {}
 
   /** Only what an engine keeps of it; files are forgotten by whoever shares them. */
   async forget(slot: SlotId): Promise<void> {

@@ -49,7 +49,6 @@ import {
   readNumber,
   removeSlotFiles,
   writeEpochFiles,
-  writeNumber,
 } from '../../host/slot-files.ts'
 import { readSlotLog } from '../../host/slot-log.ts'
 import { type KillMechanism, surveyHost } from './survey.ts'
@@ -145,7 +144,7 @@ class ProcessRuntime implements Runtime {
     if (order.user !== null && user === null) return { kind: 'failed', message: `there is no user "${order.user}"` }
 
     const paths = this.#site.paths(order.slot)
-    ensureSlot(paths)
+    ensureSlot(paths, order.maxLogBytes)
     const last = readNumber(paths.epoch) ?? listEpochs(paths).at(-1) ?? 0
     if (last >= order.epoch) return { kind: 'superseded', by: asEpoch(last) }
     if (this.#isOccupied(order.slot)) return { kind: 'occupied', holders: await this.holders(order.slot) }
@@ -228,12 +227,6 @@ class ProcessRuntime implements Runtime {
 
   readLog(slot: SlotId, from: { readonly offset: number } | { readonly lines: number }, maxBytes: number): Promise<LogChunk> {
     return readSlotLog(this.#site.paths(slot), from, maxBytes)
-  }
-
-  async setLogBound(slot: SlotId, maxBytes: number): Promise<void> {
-    const paths = this.#site.paths(slot)
-    ensureSlot(paths)
-    if (readNumber(paths.logBound) !== maxBytes) writeNumber(paths.logBound, maxBytes)
   }
 
   async forget(slot: SlotId): Promise<void> {
