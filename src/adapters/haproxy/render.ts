@@ -132,13 +132,19 @@ function defaultsSection({ settings: { limits } }: RoutingTable): string {
   ].join('\n')
 }
 
+/**
+ * How long a client that has closed its half may wait in silence. Nobody who speaks HTTP closes a half and waits, but where one does within
+ * a body whose answer has come already, Debian's HAProxy (2.6.12) spins, and ends itself and every connection after a second of it.
+ */
+const halfClosedMs = 500
+
 function frontend(table: RoutingTable, listener: Listener, context: RenderContext): string {
   const rules = listener.protocol === 'tcp' ? toPort : [...refusals(table), ...forwarding(listener), ...routing(listener)]
   return [
     `frontend listener:${listener.port}`,
     `  mode ${listener.protocol}`,
     ...binds(table, listener, context).map((line) => `  bind ${line}`),
-    ...(listener.protocol === 'http' ? [`  bind ${relayBind(listener, context)}`] : []),
+    ...(listener.protocol === 'http' ? [`  bind ${relayBind(listener, context)}`, `  timeout client-fin ${halfClosedMs}`] : []),
     `  maxconn ${table.settings.limits.connections}`,
     ...(table.settings.accessLog ? ['  log global', `  log-format ${accessLog[listener.protocol]}`] : []),
     ...rules.map((line) => `  ${line}`),

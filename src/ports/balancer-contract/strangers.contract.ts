@@ -20,6 +20,7 @@ import {
   toPool,
   web,
   type MakeBalancer,
+  type TcpUpstream,
 } from '../../../test/support/balancer-bed.ts'
 import { until } from '../../../test/processes.ts'
 import { selfSigned } from '../../host/self-signed.ts'
@@ -227,6 +228,42 @@ export function strangers(make: MakeBalancer): void {
     await until('the reader that does not read is let go', 8000, async () => (await bed.balancer.observe()).connections === 0)
     deaf.destroy()
   })
+
+  it('clients that leave in the middle of a body whose answer has come already harm nobody', async () => {
+    await using bed = openBed(make)
+    const port = await bed.freePort()
+    const answer = 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno'
+    const early = (isHalfOpen: boolean): Promise<TcpUpstream> =>
+      bed.tcp((socket) => void socket.once('data', () => void socket.write(answer)), isHalfOpen)
+    const upstreams = [(await early(true)).upstream, (await early(false)).upstream]
+    await bed.start(simple(port, upstreams, { limits: { idleTimeoutMs: 1500 } }))
+    const pid = bed.pid()
+    const leavers = Array.from({ length: 30 }, async (_, first) => {
+      for (let number = first; number < first + 4; number += 1) await leaveMidBody(port, number)
+    })
+    await Promise.all(leavers)
+    await until('nothing of them is left', 8000, async () => (await bed.balancer.observe()).connections === 0)
+    assert.equal(bed.pid(), pid, 'it is the same process')
+    assert.equal(statusOf(await get(port)), 401)
+  })
+}
+
+/** Half of a body, half of a connection, and then an end or none: what is left of somebody whose phone went into a tunnel. */
+async function leaveMidBody(port: number, number: number): Promise<void> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: number % 2 === 0 })
+  socket.on('error', () => undefined)
+  if (number % 5 > 0) socket.on('data', () => undefined)
+  else socket.pause()
+  const text = `POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(50_000)}`
+  const cut = number % 3 === 0 ? (number * 7919) % text.length : text.length
+  socket.write(text.slice(0, cut))
+  await sleep([0, 1, 5, 30, 150, 400][number % 6])
+  if (!socket.destroyed) socket.write(text.slice(cut))
+  await sleep([0, 1, 5, 30, 150, 400][((number * 5) % 7) % 6])
+  if (number % 4 === 0) socket.resetAndDestroy()
+  else if (number % 4 < 3) socket.end()
+  await sleep([50, 2500][number % 2])
+  socket.destroy()
 }
 
 /** Sends a byte ten times a second, for ever; resolves with what came when the other side has closed. */
