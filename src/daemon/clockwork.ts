@@ -60,6 +60,8 @@ export interface ClockworkOptions {
 
 /** The net under every notification, and how soon a clock that was set is noticed. */
 const lookEveryMs = 1000
+/** Schedules that one transaction decides. */
+const turnsAtOnce = 32
 /** After a failure of the store: it is told by the reconciler, which tries as often. */
 const retryMs = 1000
 
@@ -200,11 +202,14 @@ export class Clockwork {
     this.#noticeStep(wallMs, nowMs)
     if (this.#presences.isNew()) await this.#noticeWorld(wallMs)
     const due = [...this.#books.values()].filter((book) => isBookDue(book, wallMs, nowMs))
-    const turned = due.map((book) => this.#turn(book, wallMs, nowMs))
-    // An end counts as taken in only when it has been told: else a crash in between would lose how it ended.
-    if (turned.some(({ book, after }) => after.runs.some((run) => run.end !== null && !book.ledger.runs.includes(run))))
-      await flushStory()
-    await commitTurns({ store, checkpoint, act: (book, after) => this.#act(book, after) }, turned, nowMs)
+    // A few at a time: while the next are decided and written, the first begin already.
+    for (let from = 0; from < due.length; from += turnsAtOnce) {
+      const turned = due.slice(from, from + turnsAtOnce).map((book) => this.#turn(book, wallMs, nowMs))
+      // An end counts as taken in only when it has been told: else a crash in between would lose how it ended.
+      if (turned.some(({ book, after }) => after.runs.some((run) => run.end !== null && !book.ledger.runs.includes(run))))
+        await flushStory()
+      await commitTurns({ store, checkpoint, act: (book, after) => this.#act(book, after) }, turned, nowMs)
+    }
     await this.#pruneAll()
     const named = this.#named
     if (named !== null) await forgetLedgers(this.#options, this.#books, named)

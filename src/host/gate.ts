@@ -8,6 +8,11 @@ export class Gate {
     this.#limit = limit
   }
 
+  /** Whether somebody waits for a place. */
+  get isFull(): boolean {
+    return this.#waiting.length > 0
+  }
+
   async run<Result>(task: () => Promise<Result>): Promise<Result> {
     // Whoever ends hands its place over, so the count does not sink in between.
     if (this.#underWay < this.#limit) this.#underWay += 1

@@ -22,7 +22,7 @@ refuse() {
 }
 
 if [ "$1" = first ]; then
-  exec 2>>"$daruma_home/keeper.err"
+  exec 2>>"$daruma_slot/log"
   #@ point: born
   # A daemon that gave this epoch up has removed its cgroup, or where there are none its ticket; both can happen only once.
   if [ -n "$daruma_cgroups" ]; then

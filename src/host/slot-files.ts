@@ -10,9 +10,11 @@ import {
   constants,
   existsSync,
   fdatasync,
+  fstatSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   readdirSync,
   statSync,
   utimesSync,
@@ -20,7 +22,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import { type Epoch, type SlotId, asEpoch, asServiceName, isRunSlot, runSlotId, slotId } from '../core/model/id.ts'
@@ -37,6 +39,8 @@ const keptEpochs = 3
 
 export interface SlotPaths {
   readonly directory: string
+  /** Of one run of a schedule: there is a new one with every tick. */
+  readonly isRun: boolean
   readonly lock: string
   readonly epoch: string
   readonly log: string
@@ -67,6 +71,7 @@ export function slotPaths(stateDirectory: string, slot: SlotId): SlotPaths {
   const inside = (name: string): string => `${directory}/${name}`
   return {
     directory,
+    isRun: isRunSlot(slot),
     lock: inside('lock'),
     epoch: inside('epoch'),
     log: inside('log'),
@@ -100,7 +105,9 @@ export function ensureSlot(paths: SlotPaths, maxLogBytes: number): void {
   const isNew = mkdirSync(paths.directory, { recursive: true, mode: 0o700 }) !== undefined
   if (!isNew && readNumber(paths.logBound) === maxLogBytes && existsSync(paths.epoch)) return
   for (const path of [paths.lock, paths.log]) closeSync(openSync(path, 'a', 0o600))
-  for (const path of [paths.epoch, paths.logHead]) if (isNew || readNumber(path) === null) writeNumber(path, 0)
+  // A run's log seldom comes to its bound; whoever bounds it makes the head then.
+  const numbers = paths.isRun ? [paths.epoch] : [paths.epoch, paths.logHead]
+  for (const path of numbers) if (isNew || readNumber(path) === null) writeNumber(path, 0)
   // Last, because its presence says that all the others are there.
   writeNumber(paths.logBound, maxLogBytes)
 }
@@ -134,7 +141,6 @@ export function makeEpochDirectory(paths: SlotPaths, epoch: Epoch): boolean {
 export function writeEpochFiles(directory: string, note: Omit<EpochNote, 'format' | 'bootId'>): void {
   const reserved = ' '.repeat(reservedBytes)
   for (const name of ['started', 'exit']) writeFileSync(join(directory, name), reserved, { flag: 'wx', mode: 0o600 })
-  writeFileSync(join(directory, 'keeper.err'), '', { flag: 'wx', mode: 0o600 })
   const whole: EpochNote = { format: 1, bootId: observeBootId(), ...note }
   writeFileSync(join(directory, 'note.json'), `${JSON.stringify(whole)}\n`, { flag: 'wx', mode: 0o600 })
 }
@@ -187,8 +193,17 @@ export function readExit(directory: string): Exit | null {
   return match === null ? null : explainExitCode(Number(match[1]))
 }
 
-export function readKeeperError(directory: string): string {
-  return (readIfThere(join(directory, 'keeper.err')) ?? '').trim().slice(-300)
+/** What was written into the slot's log after its byte `from`: the last 300 bytes of it. */
+export function readLogSince(paths: SlotPaths, from: number): string {
+  const descriptor = openSync(paths.log, 'r')
+  try {
+    const { size } = fstatSync(descriptor)
+    const bytes = Buffer.alloc(Math.min(Math.max(size - from, 0), 300))
+    readSync(descriptor, bytes, 0, bytes.length, size - bytes.length)
+    return bytes.toString('utf8').trim()
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 export function listEpochs(paths: SlotPaths): Epoch[] {
@@ -215,8 +230,7 @@ export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => bo
  * Of a run nothing stays: there is a new slot with every tick, the ledger's watermark remembers it, and a late keeper finds no lock.
  */
 export async function removeSlotFiles(paths: SlotPaths): Promise<void> {
-  const slot = parseSlotName(basename(paths.directory))
-  if (slot !== null && isRunSlot(slot)) return rm(paths.directory, { recursive: true, force: true })
+  if (paths.isRun) return rm(paths.directory, { recursive: true, force: true })
   for (const epoch of listEpochs(paths)) await rm(epochDirectory(paths, epoch), { recursive: true, force: true })
   for (const path of [paths.logBound, paths.logHead, paths.log, paths.logCursor]) await rm(path, { force: true })
 }

@@ -99,6 +99,8 @@ class ProcessRuntime implements Runtime {
   readonly #scripts: { readonly keeper: string; readonly enter: string }
   readonly #lives = new Map<string, Life>()
   readonly #leftovers = new Set<string>()
+  /** Changes that are seen when nobody waits for his start, or with the next poll: what begins comes first. */
+  readonly #postponed = new Set<Life>()
   readonly #starts = new Gate(maxParallelStarts)
   #emit: (event: RuntimeEvent) => void = () => {}
   #poll: NodeJS.Timeout | null = null
@@ -122,7 +124,13 @@ class ProcessRuntime implements Runtime {
     return found
   }
 
-  start(order: StartOrder): Promise<StartRefusal | null> {
+  async start(order: StartOrder): Promise<StartRefusal | null> {
+    const refusal = await this.#startInTurn(order)
+    if (!this.#starts.isFull) this.#lookAtPostponed()
+    return refusal
+  }
+
+  #startInTurn(order: StartOrder): Promise<StartRefusal | null> {
     return this.#starts.run(async () => {
       const undo: (() => void)[] = []
       try {
@@ -174,7 +182,11 @@ class ProcessRuntime implements Runtime {
 
     const options = { order, survey, keeper: this.#scripts.keeper, paths, epochDirectory: directory, joinFiles, user, volumes }
     const { commandEnvironment, ...launch } = renderLaunch(options)
-    const birth = { isOurs: true, environment: commandEnvironment }
+    const birth = {
+      isOurs: true,
+      environment: commandEnvironment,
+      hasLimits: Object.values(order.limits).some((limit) => limit !== null),
+    }
     const life = this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, birth)
     undo.push(() => {
       life.detach()
@@ -257,7 +269,7 @@ class ProcessRuntime implements Runtime {
   }
 
   #adopt(instance: InstanceRef, enclosure: Enclosure): Life {
-    const life = this.#watch(instance, enclosure, { isOurs: false, environment: null })
+    const life = this.#watch(instance, enclosure, { isOurs: false, environment: null, hasLimits: true })
     life.adopt(readBeginning(life.directory))
     return life
   }
@@ -268,25 +280,31 @@ class ProcessRuntime implements Runtime {
     return enclosure.close() ? null : this.#adopt(instance, enclosure)
   }
 
-  #watch(instance: InstanceRef, enclosure: Enclosure, birth: Pick<LifeOptions, 'isOurs' | 'environment'>): Life {
+  #watch(instance: InstanceRef, enclosure: Enclosure, birth: Birth): Life {
     const { slot, epoch } = instance
     const paths = this.#site.paths(slot)
     const path = this.#site.cgroupPath(slot, epoch)
     const life = new Life({
       instance: { slot, epoch },
+      paths,
       directory: epochDirectory(paths, epoch),
       enclosure,
       ...birth,
       arrivalLimitMs: this.#options.arrivalLimitMs ?? defaultArrivalLimitMs,
-      countOomKills: () => this.#site.survey.limits.countOomKills(path),
+      countOomKills: () => (birth.hasLimits ? this.#site.survey.limits.countOomKills(path) : 0),
       cleanUp: () => {
         this.#lives.delete(keyOf(instance))
-        this.#removeLimits(path)
+        this.#postponed.delete(life)
+        if (birth.hasLimits) this.#removeLimits(path)
         const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
       },
       explainRefusal: (word) => this.#explainRefusal(slot, word),
       emit: (event) => this.#emit(event),
+      postpone: () => {
+        if (this.#starts.isFull) this.#postponed.add(life)
+        return this.#starts.isFull
+      },
       onTrouble: (message, error) => this.#warn(message, error),
     })
     this.#lives.set(keyOf(instance), life)
@@ -299,7 +317,14 @@ class ProcessRuntime implements Runtime {
     return { kind: 'failed', message: 'the epoch had been given up before its keeper came' }
   }
 
+  #lookAtPostponed(): void {
+    const lives = [...this.#postponed]
+    this.#postponed.clear()
+    for (const life of lives) life.look()
+  }
+
   #lookAtAll(): void {
+    this.#lookAtPostponed()
     this.#pollRound += 1
     let index = 0
     for (const life of this.#lives.values()) {
@@ -328,6 +353,9 @@ class ProcessRuntime implements Runtime {
     this.#options.log.write('warn', message, { error: String(error) })
   }
 }
+
+/** `hasLimits`: it may have cgroups of limits; of one that was adopted nobody knows. */
+type Birth = Pick<LifeOptions, 'isOurs' | 'environment'> & { readonly hasLimits: boolean }
 
 const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`
 

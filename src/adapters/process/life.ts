@@ -4,16 +4,17 @@
  * after the enclosure was closed: see {@link Enclosure.close}.
  */
 
-import { type FSWatcher, watch } from 'node:fs'
+import { type FSWatcher, statSync, watch } from 'node:fs'
 
 import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../host/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
-import { type Beginning, readBeginning, readExit, readKeeperError } from '../../host/slot-files.ts'
+import { type Beginning, type SlotPaths, readBeginning, readExit, readLogSince } from '../../host/slot-files.ts'
 
 export interface LifeOptions {
   readonly instance: InstanceRef
+  readonly paths: SlotPaths
   readonly directory: string
   readonly enclosure: Enclosure
   /** Whether this daemon has just ordered it; else it is adopted, and was populated when it was found. */
@@ -29,6 +30,8 @@ export interface LifeOptions {
   readonly countOomKills: () => number
   /** Removes what else belongs to the epoch, when nothing of it is left. */
   readonly cleanUp: () => void
+  /** Asked when something has changed: true where somebody else will look, a little later. */
+  readonly postpone: () => boolean
   readonly explainRefusal: (word: string) => Promise<StartRefusal>
   readonly emit: (event: RuntimeEvent) => void
   readonly onTrouble: (message: string, error: unknown) => void
@@ -49,6 +52,8 @@ export class Life {
   #isEnding = false
   /** Whether its keeper has been seen in the enclosure. */
   #hasJoined: boolean
+  /** What the slot's log held before; a keeper says there what went wrong. */
+  readonly #logBytes: number
   readonly #watchedSinceMs: number = performance.now()
   #quickLook: NodeJS.Timeout | null = null
   #quickDelayMs = 1
@@ -62,6 +67,7 @@ export class Life {
     this.over = promise
     this.#resolveOver = resolve
     this.#hasJoined = !options.isOurs
+    this.#logBytes = options.isOurs ? statSync(options.paths.log).size : 0
     this.#watch(options.directory, this.#onWriting)
     // Nothing is told of an enclosure before somebody has joined it.
     if (options.enclosure.eventsFile !== null) this.#watch(options.enclosure.eventsFile, this.#onJoin)
@@ -162,7 +168,9 @@ export class Life {
         this.#options.emit({ kind: 'gone', ...this.instance, exit })
       } else {
         const refusal =
-          beginning.kind === 'refused' ? await this.#options.explainRefusal(beginning.word) : explainSilence(this.directory)
+          beginning.kind === 'refused'
+            ? await this.#options.explainRefusal(beginning.word)
+            : explainSilence(this.#options.paths, this.#logBytes)
         this.#options.emit({ kind: 'refused', ...this.instance, refusal })
       }
     } catch (error) {
@@ -175,7 +183,7 @@ export class Life {
 
   /** Something was written in the epoch's directory; a beginning tells nothing new of what lives there. */
   readonly #onWriting = (_event: string, name: string | null): void => {
-    if (name === 'keeper.err' || this.#phase !== 'open') return
+    if (this.#phase !== 'open') return
     if (name !== 'started') return this.#onChange()
     this.#noticeBeginning()
     if (this.#beginning.kind === 'refused') this.#onChange()
@@ -188,7 +196,7 @@ export class Life {
 
   readonly #onChange = (): void => {
     this.#quickDelayMs = 1
-    this.look()
+    if (this.#isEnding || !this.#options.postpone()) this.look()
   }
 
   /** Closes the time between a kill and its effect where no file tells of it; the doubling ends at the poll's own pace. */
@@ -238,8 +246,8 @@ export function settleExit(found: {
   return wasKilled ? { kind: 'signal', signal: 'SIGKILL' } : { kind: 'unknown' }
 }
 
-function explainSilence(directory: string): StartRefusal {
-  const said = readKeeperError(directory)
+function explainSilence(paths: SlotPaths, from: number): StartRefusal {
+  const said = readLogSince(paths, from)
   return {
     kind: 'failed',
     message: said === '' ? 'the keeper ended before it could start the command' : `the keeper failed: ${said}`,
