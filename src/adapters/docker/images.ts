@@ -4,7 +4,8 @@
  */
 
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
 import type { ImageSource } from '../../core/model/service.ts'
@@ -18,6 +19,7 @@ import { EngineSilent, explainPull, isStatus, reasonOf } from './errors.ts'
 import { type Progress, ProgressTeller } from './image-progress.ts'
 import { packContext } from './pack-context.ts'
 import { LineSplitter } from './parse.ts'
+import { registryOf, registryOfBuild } from './registry-host.ts'
 import { imageName } from './render.ts'
 
 /** A registry that says nothing for so long is away; a large layer says something all the time. */
@@ -227,12 +229,10 @@ async function buildImage(
     })
   }
   tell(`building ${image.context}`)
-  const logins =
-    registry === null
-      ? null
-      : { [registryOf(request.service)]: { username: registry.username, password: request.password ?? '' } }
   try {
     const entries = await listBuildContext(image.context, image.file)
+    const host = registry === null ? '' : registryOfBuild(await readFile(join(image.context, image.file), 'utf8'))
+    const logins = registry === null ? null : { [host]: { username: registry.username, password: request.password ?? '' } }
     // The image is called by the content that was planned; it must not get another one under that name.
     if (image.digest !== null && (await digestBuildContext(image.context, entries)) !== image.digest)
       throw fail('its files have changed since daruma up read them', null)
@@ -254,12 +254,6 @@ async function buildImage(
 function splitReference(reference: string): { readonly name: string; readonly tag: string } {
   const [, name = reference, tag = 'latest'] = /^([^@]+)@(.+)$/.exec(reference) ?? /^(.+):([^/]+)$/.exec(reference) ?? []
   return { name, tag }
-}
-
-/** The part before the first slash where it can be a host's name; else Docker's own registry. */
-function registryOf(name: string): string {
-  const [first = '', ...rest] = name.split('/')
-  return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? first : 'https://index.docker.io/v1/'
 }
 
 const megabytes = (bytes: number): string => (bytes < 1e7 ? (bytes / 1e6).toFixed(1) : (bytes / 1e6).toFixed(0))
