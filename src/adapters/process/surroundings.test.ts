@@ -71,6 +71,8 @@ for (const locale of [{}, { LC_ALL: '' }, { LC_ALL: 'C.UTF-8' }]) {
     const environment = { PATH: '/usr/bin:/bin', ...locale }
     await bed.run(1, ['sleep', '1000'], { environment })
     const { pid } = await bed.event('started', 1)
+    // The pid is told a moment before the command takes its keeper's place.
+    await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', 'the command runs')
     const words = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
     const expected = Object.entries(locale).map(([name, value]) => `${name}=${value}`)
     assert.deepEqual(
