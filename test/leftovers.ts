@@ -47,7 +47,7 @@ export async function findLeftovers(folder: string, patienceMs: number = usualPa
 }
 
 function look(folder: string): readonly string[] {
-  const files = readdirSync(folder).filter((name) => name !== ownerFile)
+  const files = readdirSync(folder).filter((name) => name !== ownerFile && name !== compileCache)
   const states = statesBelow(folder).map(readStateId)
   return [
     ...files.map((name) => `the file ${join(folder, name)}`),
@@ -56,6 +56,9 @@ function look(folder: string): readonly string[] {
     ...states.flatMap((id) => (id === null ? [] : cgroupsOf(id))).map((cgroup) => `the cgroup ${cgroup}`),
   ]
 }
+
+/** Node's own, of whoever asks for it there: npm and the TypeScript compiler do. */
+const compileCache = 'node-compile-cache'
 
 /** Whatever became of their command line: they were started with the folder in their environment, or work in it. */
 function processesOf(folder: string): readonly number[] {

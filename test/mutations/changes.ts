@@ -146,8 +146,8 @@ export const changeMutations: readonly Mutation[] = [
     find: `goal.spec.identity === spec.identity ? goal.spec : spec\n`,
     replace: `goal.spec.identity === spec.identity ? spec : spec\n`,
     caughtBy: {
-      file: 'src/sim/traffic.test.ts',
-      test: 'an instance that got its route while it ran keeps it under the next daemon',
+      file: 'src/core/instance/step.test.ts',
+      test: 'what is adopted lives by the policies that hold now, not by those that it was started with',
     },
   },
 ]
