@@ -193,8 +193,9 @@ export function readExit(directory: string): Exit | null {
   return match === null ? null : explainExitCode(Number(match[1]))
 }
 
-/** What was written into the slot's log after its byte `from`: the last 300 bytes of it. */
+/** What was written into the slot's log after its byte `from`: the last 300 bytes of it. Empty where somebody has removed it. */
 export function readLogSince(paths: SlotPaths, from: number): string {
+  if (!existsSync(paths.log)) return ''
   const descriptor = openSync(paths.log, 'r')
   try {
     const { size } = fstatSync(descriptor)

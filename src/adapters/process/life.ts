@@ -4,7 +4,8 @@
  * after the enclosure was closed: see {@link Enclosure.close}.
  */
 
-import { type FSWatcher, statSync, watch } from 'node:fs'
+import { type FSWatcher, existsSync, statSync, watch } from 'node:fs'
+import { join } from 'node:path'
 
 import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../host/process-stat.ts'
@@ -67,7 +68,7 @@ export class Life {
     this.over = promise
     this.#resolveOver = resolve
     this.#hasJoined = !options.isOurs
-    this.#logBytes = options.isOurs ? statSync(options.paths.log).size : 0
+    this.#logBytes = options.isOurs ? (statSync(options.paths.log, { throwIfNoEntry: false })?.size ?? 0) : 0
     this.#watch(options.directory, this.#onWriting)
     // Nothing is told of an enclosure before somebody has joined it.
     if (options.enclosure.eventsFile !== null) this.#watch(options.enclosure.eventsFile, this.#onJoin)
@@ -129,7 +130,9 @@ export class Life {
 
   /** Its keeper was killed or stopped on its way, or this host is out of breath: whoever waited for it might wait for ever. */
   #isLate(): boolean {
-    return this.#beginning.kind === 'none' && performance.now() - this.#watchedSinceMs > this.#options.arrivalLimitMs
+    if (this.#beginning.kind !== 'none' || performance.now() - this.#watchedSinceMs <= this.#options.arrivalLimitMs) return false
+    // Of one whose files were lost (a state that was restored) nobody knows whether it has begun.
+    return this.#options.isOurs || existsSync(join(this.directory, 'started'))
   }
 
   /** Its keeper was killed, and the command is gone: nobody will ever record its end. */

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Epoch } from '../../core/model/id.ts'
 import {
@@ -231,7 +232,7 @@ test('after a restore of older slot files the live epoch still counts', { skip: 
   await bed.run(8, ['sleep', '1000'])
   writeFileSync(bed.path('slots', 'web.0', 'epoch'), older)
   rmSync(bed.path('slots', 'web.0', '8'), { recursive: true })
-  await bed.reopen()
+  await bed.reopen({ arrivalLimitMs: 50 })
   assert.deepEqual(bed.discovery.lastEpochs, new Map([[web, 8]]))
   assert.deepEqual(
     bed.discovery.occupants.map(({ epoch, state }) => [epoch, state]),
@@ -240,6 +241,20 @@ test('after a restore of older slot files the live epoch still counts', { skip: 
       [8, 'running'],
     ],
   )
+  // Nobody knows whether it has begun, so nobody ends it for being late.
+  await sleep(1500)
+  assert.deepEqual(bed.events, [])
+  assert.equal(await bed.runtime.isOccupied(web), true)
+})
+
+test('a slot whose log somebody has removed starts nevertheless, and has one again', async (t) => {
+  const bed = await RuntimeBed.open(t)
+  await bed.run(1, ['true'])
+  await bed.event('gone', 1)
+  rmSync(bed.path('slots', 'web.0', 'log'))
+  await bed.run(2, ['/bin/sh', '-c', 'echo here'])
+  await bed.event('gone', 2)
+  assert.equal(bed.logText(), 'here\n')
 })
 
 test('the order of effects is the promise: every checkpoint is reached once, in order', async (t) => {
