@@ -80,13 +80,16 @@ test(
       edit(machine, (text) => text.replace('Seven falls, eight rises.', 'Knocked over again.'))
       const changed = await machine.up()
       assert.match(changed.stdout, /start-first/)
+      // However short the change was, those that came after it have gone through what it left.
+      const during = Number(ask('select count(*) from orders'))
+      await until('orders come after it too', 10_000, () => Number(ask('select count(*) from orders')) >= during + 20)
       const results = [await reads.stop(), await orders.stop()]
-      for (const { failed, failures, sent } of results) {
-        assert.ok(sent > 20, `only ${sent} requests were sent`)
+      for (const { failed, failures } of results) {
         assert.equal(failed, 0, JSON.stringify(failures.slice(0, 5)))
       }
       assert.equal((await page()).greeting, 'Knocked over again.')
       const made = Number(ask('select count(*) from orders'))
+      assert.ok(during > 1, 'no order was made during the change')
       assert.equal(made, 1 + results[1]!.posts)
 
       // The database is killed; what was ordered is still there, and the web servers find it again by themselves.
