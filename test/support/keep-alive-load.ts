@@ -7,6 +7,8 @@ import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Load {
+  /** How many were sent until now. */
+  sent(): number
   /** Stops sending, and waits for what is under way. */
   end(): Promise<LoadResult>
 }
@@ -59,6 +61,7 @@ export function startLoad(options: {
   })()
 
   return {
+    sent: () => sent.length,
     async end() {
       isRunning = false
       await loop

@@ -28,7 +28,7 @@ import type { Rule } from '../../core/balance/table.ts'
 import { bodyOf, get } from './ask.contract.ts'
 
 export function changes(make: MakeBalancer): void {
-  it('fifty changes under load: no request fails, and each is executed exactly once', async () => {
+  it('at least fifty changes under load: no request fails, and each is executed exactly once', async () => {
     await using bed = openBed(make)
     const port = await bed.freePort()
     const handler = (request: IncomingMessage, response: ServerResponse): void => {
@@ -44,7 +44,7 @@ export function changes(make: MakeBalancer): void {
       ),
     )
     const load = startLoad({ port, perSecond: 300, connections: 32 })
-    for (let change = 0; change < 25; change += 1) {
+    for (let change = 0; change < 25 || load.sent() <= 500; change += 1) {
       const [oldest, ...rest] = current
       assert.ok(oldest !== undefined)
       const fresh = await bed.serve(handler)
@@ -62,7 +62,6 @@ export function changes(make: MakeBalancer): void {
     }
     const { sent, failures } = await load.end()
     assert.deepEqual(failures, [])
-    assert.ok(sent.length > 500, `${sent.length} requests were sent`)
     assert.deepEqual(all.flatMap(({ executed }) => executed).toSorted(), sent.toSorted())
   })
 
