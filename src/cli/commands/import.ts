@@ -10,6 +10,7 @@ import { importFiles } from '../compose/import.ts'
 import type { Note } from '../compose/ledger.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
+import { stateOfProject } from '../state.ts'
 
 export async function importCompose(context: Context, invocation: Invocation): Promise<number> {
   const { terminal, cwd } = context
@@ -46,6 +47,10 @@ export async function importCompose(context: Context, invocation: Invocation): P
   const tell = (text: string): void => (target === null ? terminal.note(text) : terminal.print(text))
   if (target !== null) tell(`Wrote ${display(target)}: ${services} from ${files.map((file) => basename(file)).join(' and ')}.`)
   tell(listOf(imported.notes, display))
+  if (imported.notes.some(({ instead }) => instead.includes('STATE/'))) {
+    const { directory } = stateOfProject(context, invocation, { name: imported.name, stage: null })
+    tell(`\nSTATE stands for the project's folder: ${directory}`)
+  }
   if (target !== null) tell('\nRead it, change it, then: daruma plan, daruma up')
   return 0
 }

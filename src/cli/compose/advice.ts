@@ -87,8 +87,8 @@ export const serviceAdvice: Readonly<Record<string, Advice>> = {
   external_links: names,
   mac_address: names,
   init: [
-    'what a container leaves behind is ended with it, and there is no init in front of the program',
-    'an init in the image (tini), if the program does not wait for its children',
+    'Docker puts its little init in front of every program, Podman puts none',
+    'with Podman an init in the image (tini), if the program does not wait for its children',
   ],
   platform: ['the image must be for this machine', 'an image that is'],
   runtime: ["containers run by the engine's own runtime", "set the engine's default runtime"],

@@ -25,22 +25,7 @@ import {
 export function carryContainer(draft: ServiceDraft): void {
   carryImage(draft)
   draft.with('pull_policy', (tree) => carryPull(tree, draft))
-  draft.with('entrypoint', (tree, spot) => {
-    const words = readWords(tree, spot)
-    if (words === undefined || words.length === 0) return
-    const today = words.map((word) => (word instanceof Code ? String(word.value) : word))
-    draft.note(
-      'entrypoint',
-      tree.at,
-      `${today.join(' ')}: an image keeps its own entry point, and command is only what that is given`,
-      `put it into the image: ${fromImage(draft)} ENTRYPOINT ${JSON.stringify(today)}`,
-    )
-  })
-  draft.with('command', (tree, spot) => {
-    const words = readWords(tree, spot)
-    if (words !== undefined && words.length > 0)
-      draft.written['command'] = words.map((word) => withoutSecret(word, { key: 'command', at: tree.at }, draft))
-  })
+  carryCommand(draft)
   draft.with('working_dir', (tree, spot) => assign(draft, 'directory', readText(tree, spot)))
   draft.with('user', (tree, spot) => assign(draft, 'user', readText(tree, spot)))
   draft.with('read_only', (tree, spot) => {
@@ -49,6 +34,28 @@ export function carryContainer(draft: ServiceDraft): void {
   carryCapabilities(draft)
   draft.with('network_mode', (tree, spot) => carryNetworkMode(tree, spot, draft))
   carryLimits(draft)
+}
+
+/** Most entry points run what they are given (`exec "$@"`), so that one of Compose's stands in front of the command. */
+function carryCommand(draft: ServiceDraft): void {
+  const wordsOf = (key: 'entrypoint' | 'command'): readonly (string | Code)[] => {
+    const tree = draft.get(key)
+    const words = tree === undefined ? undefined : readWords(tree, draft.at(key))
+    return (words ?? []).map((word) => withoutSecret(word, { key, at: tree!.at }, draft))
+  }
+  const entryPoint = wordsOf('entrypoint')
+  const words = [...entryPoint, ...wordsOf('command')]
+  const [shell, flag, script] = words
+  const isScript = words.length === 3 && (shell === 'sh' || shell === '/bin/sh') && flag === '-c'
+  if (words.length > 0) draft.written['command'] = isScript ? script : words
+  if (entryPoint.length === 0) return
+  const today = entryPoint.map((word) => (word instanceof Code ? String(word.value) : word))
+  draft.note(
+    'entrypoint',
+    draft.get('entrypoint')!.at,
+    `${today.join(' ')}: an image keeps its own entry point; that one is given this as its command`,
+    `nothing, where the image has none or one that runs what it is given; else put it into the image: ${fromImage(draft)} ENTRYPOINT ${JSON.stringify(today)}`,
+  )
 }
 
 /** How a sentence begins that puts something into the image. */

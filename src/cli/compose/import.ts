@@ -20,7 +20,14 @@ export interface ImportOptions extends ReadOptions {
 }
 
 export type Imported =
-  | { readonly ok: true; readonly text: string; readonly serviceCount: number; readonly notes: readonly Note[] }
+  | {
+      readonly ok: true
+      /** The project's name, as the config says it. */
+      readonly name: string
+      readonly text: string
+      readonly serviceCount: number
+      readonly notes: readonly Note[]
+    }
   | { readonly ok: false; readonly problems: readonly LocatedProblem[] }
 
 export async function importFiles(options: ImportOptions): Promise<Imported> {
@@ -39,7 +46,7 @@ export async function importFiles(options: ImportOptions): Promise<Imported> {
     ...settled.services.flatMap((service) => refusedNotes(service, placeOf)),
     ...settled.dropped.flatMap((service) => droppedNotes(service, placeOf)),
   ]
-  return { ok: true, text, serviceCount: settled.services.length, notes: all.toSorted(byPlace) }
+  return { ok: true, name: settled.name, text, serviceCount: settled.services.length, notes: all.toSorted(byPlace) }
 }
 
 /** A file of variables that two services read has one line about it. */

@@ -76,7 +76,7 @@ function strangeNames(draft: ServiceDraft): ReadonlyMap<string, string> {
 
 /** The words of the command, as they are today. */
 export function wordsTold(draft: ServiceDraft): readonly Told[] {
-  const words = evaluated(draft.written['command'] ?? []) as readonly string[]
+  const command = evaluated(draft.written['command'] ?? []) as string | readonly string[]
   const at = draft.get('command')?.at ?? draft.source.at
-  return words.map((text) => ({ text, variable: null, at }))
+  return [command].flat().map((text) => ({ text, variable: null, at }))
 }

@@ -55,12 +55,13 @@ export async function readCompose(options: ReadOptions): Promise<ComposeReading>
   const proxies = proxiesOf(services.enabled, ledger)
   for (const [name, service] of services.enabled)
     if (!proxies.has(name)) found.push(withoutProxies(await carryService(name, service, context), proxies))
-  noteTopLevel(loaded.tree, ledger)
+  const name = textOf(get(loaded.tree, 'name')) ?? basename(loaded.directory)
+  noteTopLevel(loaded.tree, name, ledger)
   if (ledger.hasProblems) return { ok: false, problems: ledger.problems }
   const { usesDotenv } = loaded
   return {
     ok: true,
-    name: textOf(get(loaded.tree, 'name')) ?? basename(loaded.directory),
+    name,
     services: found,
     notes: ledger.notes,
     usesDotenv: usesDotenv(),

@@ -103,11 +103,11 @@ function inline(value: Tree): string {
 
 const quietTop: ReadonlySet<string> = new Set(['name', 'version', 'services', 'secrets', 'configs'])
 
-export function noteTopLevel(tree: Mapping, ledger: Ledger): void {
+export function noteTopLevel(tree: Mapping, project: string, ledger: Ledger): void {
   for (const [key, { at, value }] of tree.entries) {
     if (quietTop.has(key) || key.startsWith('x-') || isNothing(value)) continue
     if (key === 'networks') noteNetworks(value, ledger)
-    else if (key === 'volumes') noteVolumes(value, ledger)
+    else if (key === 'volumes') noteVolumes(value, project, ledger)
     else {
       const [message, instead] = topAdvice[key] ?? [
         'Compose does not know this key, and neither do we',
@@ -130,8 +130,7 @@ function noteNetworks(tree: Tree, ledger: Ledger): void {
       "network: 'none' for what needs none",
     )
   for (const [name, { at, value }] of tree.entries) {
-    const external = get(value, 'external')
-    if (external !== undefined && textOf(external) !== 'false')
+    if (isExternal(value))
       ledger.note(
         at,
         `networks.${name}`,
@@ -148,15 +147,28 @@ function noteNetworks(tree: Tree, ledger: Ledger): void {
   }
 }
 
-function noteVolumes(tree: Tree, ledger: Ledger): void {
+function isExternal(value: Tree): boolean {
+  const external = get(value, 'external')
+  return external !== undefined && textOf(external) !== 'false'
+}
+
+function noteVolumes(tree: Tree, project: string, ledger: Ledger): void {
   if (tree.kind !== 'mapping' || tree.entries.size === 0) return
-  const [name, entry] = [...tree.entries][0]!
-  const inEngine = textOf(get(entry.value, 'name')) ?? `PROJECT_${name}`
+  // As Compose makes a project's name of a folder's.
+  const prefix = project.toLowerCase().replaceAll(/[^a-z0-9_-]/g, '')
+  const moves = [...tree.entries].map(([name, { value }]) => ({
+    from: textOf(get(value, 'name')) ?? (isExternal(value) ? name : `${prefix}_${name}`),
+    to: asName(name, 'data'),
+  }))
+  const [first, ...others] = moves as [(typeof moves)[number], ...typeof moves]
   ledger.note(
     tree.at,
     'volumes',
     "what is in the engine's volumes is not moved",
-    `before the first up, for each: docker run --rm -v ${inEngine}:/from -v STATE/volumes/${asName(name, 'data')}:/to busybox cp -a /from/. /to`,
+    [
+      `before the first up: docker run --rm -v ${first.from}:/from -v STATE/volumes/${first.to}:/to busybox cp -a /from/. /to`,
+      ...(others.length === 0 ? [] : [`the same from ${others.map(({ from, to }) => `${from} to ${to}`).join(', ')}`]),
+    ].join('; '),
   )
   for (const [name, { at, value }] of tree.entries) {
     if (value.kind !== 'mapping' || value.entries.size === 0) continue

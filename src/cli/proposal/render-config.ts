@@ -2,7 +2,7 @@
 
 import { field, literal, propertyName } from './literal.ts'
 import type { Proposed } from './settle.ts'
-import { shareValues } from './share.ts'
+import { isAbout, shareValues } from './share.ts'
 
 export interface ConfigText {
   readonly name: string
@@ -50,8 +50,11 @@ export function renderConfig(config: ConfigText): string {
 
 function renderService({ name, written, remarks }: Proposed, variables: ReadonlyMap<string, string>): readonly string[] {
   const fields = Object.entries(written).flatMap(([key, value]) => {
-    const own = Object.entries(remarks).filter(([where]) => where === key || where.startsWith(`${key}.`))
-    return [...own.map(([, remark]) => `      // ${oneLine(remark)}`), `      ${field(key, literal(value, 3, variables))},`]
+    const own = Object.entries(remarks).filter(([where]) => isAbout(where, key))
+    return [
+      ...[...new Set(own.map(([, remark]) => remark))].map((remark) => `      // ${oneLine(remark)}`),
+      `      ${field(key, literal(value, 3, variables))},`,
+    ]
   })
   return [`    ${propertyName(name)}: {`, ...fields, '    },']
 }

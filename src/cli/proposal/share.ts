@@ -160,9 +160,11 @@ function shareEnvironments(
     if (entries.length < 2) continue
     const keys = new Set(entries.map(([name]) => name))
     const name = bench.free(groupName([...keys], bench.anchors))
-    bench.constants.push({ name, source: literal(Object.fromEntries(entries), 0, bench.variables), remark: null })
-    for (const service of JSON.parse(key) as readonly string[])
-      spreads.set(service, [...(spreads.get(service) ?? []), { name, keys }])
+    const sharers = JSON.parse(key) as readonly string[]
+    const remarks = services.find((service) => service.name === sharers[0])?.remarks ?? {}
+    const remark = [...keys].map((held) => remarks[`environment.${held}`]).find((text) => text !== undefined) ?? null
+    bench.constants.push({ name, source: literal(Object.fromEntries(entries), 0, bench.variables), remark })
+    for (const service of sharers) spreads.set(service, [...(spreads.get(service) ?? []), { name, keys }])
   }
   return services.map((service) => {
     const own = spreads.get(service.name)
@@ -176,7 +178,9 @@ function shareEnvironments(
           own.map(({ name }) => name),
           rest,
         )
-    return { ...service, written: { ...service.written, environment } }
+    const isTold = (where: string): boolean => own.some(({ keys }) => keys.has(where.replace(/^environment\./, '')))
+    const remarks = Object.fromEntries(Object.entries(service.remarks).filter(([where]) => !isTold(where)))
+    return { ...service, written: { ...service.written, environment }, remarks }
   })
 }
 
@@ -198,7 +202,8 @@ function shareWhole(
     const value = written[key]
     if (!isWorthSharing(value)) continue
     const source = literal(value, 0, variables)
-    const use = uses.get(source) ?? { value, count: 0, remark: remarks[key] ?? null }
+    const [remark = null] = Object.entries(remarks).flatMap(([where, text]) => (isAbout(where, key) ? [text] : []))
+    const use = uses.get(source) ?? { value, count: 0, remark }
     use.count += 1
     uses.set(source, use)
   }
@@ -219,10 +224,13 @@ function shareWhole(
     const value = service.written[key]
     const own = isWorthSharing(value) ? names.get(literal(value, 0, variables)) : undefined
     if (own === undefined) return service
-    const { [key]: _, ...remarks } = service.remarks
+    const remarks = Object.fromEntries(Object.entries(service.remarks).filter(([where]) => !isAbout(where, key)))
     return { ...service, written: { ...service.written, [key]: new Reference(own) }, remarks }
   })
 }
+
+/** A remark is about a key, or about something in it. */
+export const isAbout = (where: string, key: string): boolean => where === key || where.startsWith(`${key}.`)
 
 function isWorthSharing(value: unknown): boolean {
   if (value instanceof Reference || value === undefined) return false

@@ -54,8 +54,7 @@ export function planChanges(input: PlanInput): PlanOutcome {
 }
 
 interface World {
-  readonly isDown: boolean
-  /** Nothing is wanted. */
+  /** Nothing is wanted: `down`, or a config without a service. */
   readonly isEmpty: boolean
   readonly isRollback: boolean
   readonly desiredNames: ReadonlySet<ServiceName>
@@ -84,7 +83,6 @@ function worldOf({ desired, recorded, observed, isRollback }: PlanInput): World 
     else others.push(status)
   }
   return {
-    isDown: desired === null,
     isEmpty: desired === null || desired.services.length === 0,
     isRollback,
     routes: new Set(desired?.services.flatMap((service) => service.routes.map(nameOfRoute))),
@@ -114,7 +112,7 @@ function removal(service: Service, world: World): Step {
     kind: 'remove',
     service: service.name,
     what: describeScale(service),
-    reasons: [note(world.isDown ? 'everything goes down' : 'left the config')],
+    reasons: [note(world.isEmpty ? 'everything goes down' : 'left the config')],
     transition: describeRemoval(service),
     // Where all goes nothing is reached at all: only what stays is worth a word.
     warning: warnOfLoss(world.isEmpty ? { ...service, routes: [] } : service, null, world.routes),
