@@ -265,13 +265,6 @@ export class Daemon {
     return { ...begun, unchanged: false }
   }
 
-  /** Gives what is tried out all of the requests. `E_CANARY_NONE` where nothing is. */
-  promote(names: readonly ServiceName[]): readonly ServiceName[] {
-    const promoted = this.operations.trials.promote(names)
-    this.operations.judge()
-    return promoted
-  }
-
   redact(text: string): string {
     return this.#secrets.redact(text)
   }

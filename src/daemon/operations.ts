@@ -59,7 +59,7 @@ export class Operations {
   readonly #world: World
   #current: Watched | null = null
   #isAccepting = false
-  #isJudging = false
+  #judging: Promise<void> | null = null
   #isClosed = false
   readonly #ended = new Map<string, Watched>()
   readonly #judge: Judge
@@ -79,6 +79,8 @@ export class Operations {
         if (this.#current !== null) this.#sayProgress(this.#current, name, message, { ready: 0, wanted: 0 })
       },
       nudge: () => options.reconciler().nudge(),
+      // A look that is under way may be past what is asked for now.
+      lookAnew: () => (this.#judging ?? Promise.resolve()).catch(() => undefined).then(() => this.#judgeNow()),
     })
     this.#judge = new Judge({ ...options, isTriedOut: (name) => this.trials.statusOf(name) !== null })
   }
@@ -114,14 +116,17 @@ export class Operations {
 
   /** Looks how far the operation is. Called after every look of the reconciler. */
   judge(): void {
-    if (this.#current === null || this.#isJudging || this.#current.record.state === 'preparing') return
-    this.#isJudging = true
-    this.#judgeAll(this.#current)
+    // Its trouble is told where it is met.
+    if (this.#judging === null) this.#judgeNow().catch(() => undefined)
+  }
+
+  async #judgeNow(): Promise<void> {
+    if (this.#current === null || this.#current.record.state === 'preparing') return
+    this.#judging ??= this.#judgeAll(this.#current)
       .then(() => this.#options.reconciler().recovered('operation'))
       .catch((error: unknown) => this.#retryLater(error))
-      .finally(() => {
-        this.#isJudging = false
-      })
+      .finally(() => (this.#judging = null))
+    await this.#judging
   }
 
   /** How long nobody was there when this slot's instance was replaced: said now, and the worst of them once more at the end. */
@@ -381,9 +386,10 @@ export class Operations {
   }
 
   /** The verdict stands; only writing it down failed (a full disk). */
-  #retryLater(error: unknown): void {
+  #retryLater(error: unknown): never {
     this.#options.reconciler().hindered('operation', error)
     this.#wakeIn(1000)
+    throw error
   }
 
   #wakeIn(delayMs: number): void {

@@ -59,7 +59,7 @@ function table(tools: RouteTools): readonly Route[] {
       handle: async ({ body }) => json(await daemon.operate(operationRequest(body, 'request'))),
     },
     { method: 'GET', path: '/v1/operations/current', handle: () => json(daemon.operations.current) },
-    { method: 'POST', path: '/v1/operations/current/promote', handle: ({ body }) => promote(daemon, body) },
+    { method: 'POST', path: '/v1/operations/current/promote', handle: async ({ body }) => json(await promote(daemon, body)) },
     { method: 'GET', path: '/v1/operations/*/stream', handle: (call) => followOperation(daemon, call) },
     { method: 'GET', path: '/v1/revisions', handle: async () => json(await daemon.history.list(summarised)) },
     { method: 'GET', path: '/v1/revisions/*', handle: (call) => showRevision(daemon, call) },
@@ -89,9 +89,9 @@ async function readSeries(tools: RouteTools, call: Call): Promise<Answer> {
   return json(await tools.looker.series(readNumber(call, 'since', 0), call.query.getAll('service')))
 }
 
-function promote(daemon: Daemon, body: unknown): Answer {
+async function promote(daemon: Daemon, body: unknown): Promise<PromoteAnswer> {
   const { services } = promoteRequest(body, 'request')
-  return json({ services: daemon.promote(services.map(asServiceName)) } satisfies PromoteAnswer)
+  return { services: await daemon.operations.trials.promote(services.map(asServiceName)) }
 }
 
 function stop(tools: RouteTools): Answer {

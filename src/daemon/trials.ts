@@ -49,13 +49,16 @@ export interface TrialsOptions {
   readonly record: (name: ServiceName, trial: TrialRecord) => Promise<void>
   readonly say: (name: ServiceName, message: string) => void
   readonly nudge: () => void
+  /** Looks at the operation, {@link Trials.lookAll} first; rejects where what it saw could not be written down. */
+  readonly lookAnew: () => Promise<void>
 }
 
 export class Trials {
   readonly #options: TrialsOptions
   readonly #world: World
   readonly #trials = new Map<ServiceName, Trial>()
-  readonly #promotions = new Set<ServiceName>()
+  /** What is asked for by hand, until the look that takes it in. */
+  readonly #wishes = new Set<readonly ServiceName[]>()
   #writtenMs = 0
 
   constructor(options: TrialsOptions) {
@@ -66,7 +69,6 @@ export class Trials {
   /** Forgets every trial but those that an operation has recorded. */
   restore(records: Readonly<Record<string, TrialRecord>>): void {
     this.#trials.clear()
-    this.#promotions.clear()
     for (const [name, { heldMs, epochs }] of Object.entries(records)) {
       const known = new Map(Object.entries(epochs) as [SlotId, Epoch][])
       this.#trials.set(name as ServiceName, { ...fresh(), heldMs, epochs: known.size === 0 ? null : known })
@@ -81,18 +83,31 @@ export class Trials {
     return service !== null && service.update.canary !== null && record.trials?.[name]?.isPromoted !== true
   }
 
-  /** Gives what is tried out all of the requests with the next look. `E_CANARY_NONE` where nothing is. */
-  promote(names: readonly ServiceName[]): readonly ServiceName[] {
-    const onTrial = (this.#options.current()?.involved ?? []).filter((name) => this.statusOf(name) !== null)
+  /** Gives what is tried out all of the requests: written down when this resolves. `E_CANARY_NONE` where nothing is, or it has failed. */
+  async promote(names: readonly ServiceName[]): Promise<readonly ServiceName[]> {
+    const onTrial = this.#onTrial()
     const chosen = names.length === 0 ? onTrial : names
-    const other = chosen.find((name) => !onTrial.includes(name))
-    if (chosen.length === 0 || other !== undefined) {
-      throw new DarumaError('E_CANARY_NONE', `No canary of ${other ?? 'any service'} is in use.`, {
-        hint: onTrial.length === 0 ? 'Nothing is being tried out now.' : `There is one of: ${onTrial.join(', ')}.`,
-      })
+    if (chosen.length === 0) throw this.#none('any service')
+    for (const name of chosen) if (!onTrial.includes(name)) throw this.#none(name)
+    this.#wishes.add(chosen)
+    try {
+      await this.#options.lookAnew()
+    } finally {
+      this.#wishes.delete(chosen)
     }
-    for (const name of chosen) this.#promotions.add(name)
+    for (const name of chosen) if (this.#options.current()?.trials?.[name]?.isPromoted !== true) throw this.#none(name)
     return chosen
+  }
+
+  #onTrial(): readonly ServiceName[] {
+    return (this.#options.current()?.involved ?? []).filter((name) => this.statusOf(name) !== null)
+  }
+
+  #none(name: string): DarumaError {
+    const onTrial = this.#onTrial()
+    return new DarumaError('E_CANARY_NONE', `No canary of ${name} is in use.`, {
+      hint: onTrial.length === 0 ? 'Nothing is being tried out now.' : `There is one of: ${onTrial.join(', ')}.`,
+    })
   }
 
   /** Looks at everything that is tried out, and takes in what is promoted: by its time, or by hand. */
@@ -105,13 +120,12 @@ export class Trials {
     for (const name of names) {
       const verdict = this.#look(name, observation, clock.now())
       if (verdict === null) continue
-      const isByHand = this.#promotions.has(name) && verdict.kind !== 'fail'
+      const isByHand = verdict.kind !== 'fail' && [...this.#wishes].some((wish) => wish.includes(name))
       if (verdict.kind !== 'promote' && !isByHand) {
         verdicts.set(name, verdict)
         continue
       }
       await this.#options.record(name, { ...this.#recordOf(name), isPromoted: true })
-      this.#promotions.delete(name)
       say(name, `the canary is promoted ${verdict.kind === 'promote' ? `after ${verdict.message}` : 'by hand'}`)
       nudge()
     }

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { updatePace } from '../core/config/defaults.ts'
 import { asServiceName } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
+import { DarumaError } from '../ports/error.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 
 const probe = {
@@ -60,6 +61,17 @@ function follow(machine: SimulatedMachine, lines: string[]): void {
   })
 }
 
+/** What `promote` answers, for all that is tried out: the services, or the code of the refusal. */
+async function promoted(machine: SimulatedMachine): Promise<readonly string[] | string> {
+  let answer: readonly string[] | string | undefined
+  machine.daemon?.operations.trials.promote([]).then(
+    (services) => (answer = services),
+    (error: unknown) => (answer = error instanceof DarumaError ? error.code : String(error)),
+  )
+  assert.ok(await machine.runUntil(() => answer !== undefined, 10_000))
+  return answer ?? []
+}
+
 const versions = (machine: SimulatedMachine): readonly string[] =>
   machine.kernel
     .running()
@@ -84,12 +96,48 @@ test('a canary has its share beside all of the old ones, and the rest after its 
 
 test('a person may promote it before its time', async () => {
   const { machine, lines } = await trying(2)
-  assert.throws(() => machine.daemon?.promote([asServiceName('other')]), /No canary of other/)
-  assert.deepEqual(machine.daemon?.promote([]), ['web'])
+  await assert.rejects(async () => machine.daemon?.operations.trials.promote([asServiceName('other')]), /No canary of other/)
+  assert.deepEqual(await promoted(machine), ['web'])
   assert.ok(await machine.settle(30_000))
   assert.deepEqual(versions(machine), ['v2', 'v2', 'v2'])
   assert.ok(lines.includes('the canary is promoted by hand'))
-  assert.throws(() => machine.daemon?.promote([]), /No canary of any service/)
+  await assert.rejects(async () => machine.daemon?.operations.trials.promote([]), /No canary of any service/)
+})
+
+test('a promotion that was answered is kept by the next daemon, whatever was being looked at when it was asked for', async () => {
+  for (let asked = 0; asked < 8; asked += 1) {
+    const { machine } = await trying(40 + asked)
+    // Just before, within and after a look, which comes every half second.
+    await machine.run(1000 + asked * 70)
+    assert.deepEqual(await promoted(machine), ['web'])
+    machine.killDaemon()
+    await machine.begin()
+    assert.ok(await machine.settle(30_000))
+    assert.deepEqual(versions(machine), ['v2', 'v2', 'v2'], `asked ${asked}`)
+  }
+})
+
+test('a promotion that cannot be written down is refused, and forgotten', async () => {
+  const { machine } = await trying(9)
+  machine.kernel.isDiskFull = true
+  assert.deepEqual(await promoted(machine), 'E_STORE_FULL')
+  machine.kernel.isDiskFull = false
+  await machine.run(20_000)
+  assert.deepEqual(versions(machine), ['v1', 'v1', 'v1', 'v2'])
+  assert.deepEqual(await promoted(machine), ['web'])
+  assert.ok(await machine.settle(30_000))
+  assert.deepEqual(versions(machine), ['v2', 'v2', 'v2'])
+})
+
+test('a canary that has just ended is not promoted', async () => {
+  const { machine } = await trying(10)
+  await machine.run(2000)
+  const canary = machine.kernel.running().find(({ order }) => order.command.at(-1) === 'v2')
+  assert.ok(canary)
+  machine.kernel.kill(canary)
+  assert.deepEqual(await promoted(machine), 'E_CANARY_NONE')
+  assert.ok(await machine.settle(30_000))
+  assert.deepEqual(versions(machine), ['v1', 'v1', 'v1'])
 })
 
 test('errors beyond those of the old revision take it back, with the numbers, and nobody is cut', async () => {
@@ -148,8 +196,7 @@ test('a daemon that dies goes on with the trial where it was, and one that was p
   assert.deepEqual(versions(machine), ['v2', 'v2', 'v2'])
 
   const other = (await trying(6)).machine
-  other.daemon?.promote([])
-  await other.run(40)
+  assert.deepEqual(await promoted(other), ['web'])
   other.killDaemon()
   await other.begin()
   assert.ok(await other.settle(30_000))

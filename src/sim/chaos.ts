@@ -122,11 +122,7 @@ class History {
     const { daemon } = this.#machine
     if (daemon === null) return
     if (daemon.clockwork.books.has(asServiceName('tick'))) void daemon.clockwork.runByHand(asServiceName('tick')).catch(() => {})
-    try {
-      daemon.promote([])
-    } catch {
-      // Nothing is being tried out.
-    }
+    void daemon.operations.trials.promote([]).catch(() => {})
   }
 
   /** Who gets requests is exactly who runs and has a route. */
