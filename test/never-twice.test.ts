@@ -161,7 +161,7 @@ test(
       await machine.up(worker)
       await machine.killDaemonForGood()
       await machine.kill('keeper', 'worker/0')
-      const lock = join(machine.state, 'slots/worker.0/lock')
+      const lock = join(machine.state, 'slots/worker.0')
       const holder = spawn('flock', ['--no-fork', lock, 'sleep', '600'], { stdio: 'ignore' })
       t.after(() => holder.kill('SIGKILL'))
       await until('the lock is held', 5000, () => readFileSync('/proc/locks', 'utf8').includes(` ${holder.pid} `))

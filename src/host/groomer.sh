@@ -11,8 +11,9 @@ umask 077
 daruma_state=$1 daruma_node=$2 daruma_entry=$3 daruma_supervisor=$4 daruma_flock=$5 daruma_fallocate=$6
 daruma_host=$daruma_state/host
 
-# The daemon's own diary has no bound file of its own.
+# The daemon's own diary has no bound file of its own, and a slot only where its bound is not the usual one.
 daruma_daemon_log_bound=16777216
+daruma_usual_log_bound=10485760
 daruma_fallocate_works=yes
 
 cd / || exit 1
@@ -45,7 +46,7 @@ groom_logs() {
       '') continue ;;
       */daemon.log) daruma_bound=$daruma_daemon_log_bound ;;
       *)
-        daruma_bound=
+        daruma_bound=$daruma_usual_log_bound
         [ -r "$daruma_log.bound" ] && read -r daruma_bound <"$daruma_log.bound"
         daruma_bound=${daruma_bound#"${daruma_bound%%[!0]*}"}
         ;;
@@ -84,9 +85,9 @@ get_supervisor_up() {
 is_needed() {
   [ -d "$daruma_host" ] || return 1
   [ -e "$daruma_host/stopped" ] || return 0
-  for daruma_lock in "$daruma_state"/slots/*/lock; do
-    [ -e "$daruma_lock" ] || continue
-    "$daruma_flock" -n "$daruma_lock" true 9>&- || return 0
+  for daruma_slot in "$daruma_state"/slots/*; do
+    [ -d "$daruma_slot" ] || continue
+    "$daruma_flock" -n "$daruma_slot" true 9>&- || return 0
   done
   return 1
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { hostScripts, isRunning, kill, processesNaming, until } from '../../test/support/runtime-bed.ts'
+import { usualLogBytes } from './slot-files.ts'
 
 const kib = 1024
 
@@ -34,15 +35,14 @@ function makeState(t: TestContext): string {
   return state
 }
 
-function makeLog(state: string, slot: string, boundBytes: number, content: string): string {
+function makeLog(state: string, slot: string, boundBytes: number | null, content: string): string {
   const directory = join(state, 'slots', slot)
   mkdirSync(directory, { recursive: true })
   const pad = (value: number): string => `${`${value}`.padStart(16, '0')}\n`
   for (const [name, text] of [
-    ['lock', ''],
     ['log', content],
     ['log.head', pad(0)],
-    ['log.bound', pad(boundBytes)],
+    ...(boundBytes === null ? [] : [['log.bound', pad(boundBytes)] as const]),
   ] as const) {
     writeFileSync(join(directory, name), text)
   }
@@ -65,6 +65,15 @@ test('logs are bounded while no daemon runs: the disk gets the space back and wh
   assert.equal(after.slice(head), content.slice(head))
   assert.equal(after.slice(0, head), '\0'.repeat(head))
   assert.equal(readFileSync(small, 'utf8'), content)
+})
+
+test('a slot without a bound of its own has the usual one', async (t) => {
+  const state = makeState(t)
+  const line = `${'x'.repeat(1023)}\n`
+  const log = makeLog(state, 'web.0', null, line.repeat(usualLogBytes / line.length))
+  startGroomer(t, state)
+  appendFileSync(log, line.repeat(64))
+  await until(() => existsSync(`${log}.head`) && Number(readFileSync(`${log}.head`, 'utf8')) === 64 * kib, 'the log is bounded')
 })
 
 test('no line is lost while a program writes and its log is being bounded', async (t) => {
@@ -102,7 +111,7 @@ test('there is one groomer for a state directory, however many are started', asy
 test('after a wanted stop it stays while an instance holds its slot, and then ends', async (t) => {
   const state = makeState(t)
   makeLog(state, 'web.0', 64 * kib, '')
-  const holder = spawn('flock', [join(state, 'slots', 'web.0', 'lock'), '-c', 'read line'], {
+  const holder = spawn('flock', [join(state, 'slots', 'web.0'), '-c', 'read line'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const groomer = startGroomer(t, state)

@@ -40,7 +40,7 @@ if [ "$1" = first ]; then
     command -p rm "$daruma_home/ticket" || refuse closed
   fi
   #@ point: joined
-  exec 9<"$daruma_slot/lock"
+  exec 9<"$daruma_slot"
   if [ -n "$daruma_flock" ]; then
     # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
     "$daruma_flock" -n 9 || { sleep 0.05; "$daruma_flock" -n 9; } || { sleep 0.2; "$daruma_flock" -n 9; } || refuse locked

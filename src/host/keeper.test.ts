@@ -19,7 +19,6 @@ class Slot {
   constructor(t: TestContext) {
     t.after(() => rmSync(this.directory, { recursive: true, force: true }))
     mkdirSync(this.home)
-    this.write('lock', '')
     this.write('epoch', `${digits(5)}\n`)
     this.write('5/ticket', '')
     for (const name of ['started', 'exit', 'keeper']) this.write(`5/${name}`, ' '.repeat(1024))
@@ -65,7 +64,7 @@ test('a keeper whose ticket is gone was given up and runs nothing', (t) => {
 test('a keeper that finds the lock held runs nothing, and does not even ask whether it is superseded', async (t) => {
   const slot = new Slot(t)
   slot.write('epoch', `${digits(6)}\n`)
-  const lock = join(slot.directory, 'lock')
+  const lock = slot.directory
   const holder = spawn(flock, ['--no-fork', lock, 'sleep', '1000'], { stdio: 'ignore' })
   t.after(() => kill(holder.pid ?? 0))
   await until(() => spawnSync(flock, ['-n', lock, 'true']).status === 1, 'the lock is held')

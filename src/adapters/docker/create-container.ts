@@ -4,7 +4,6 @@
  */
 
 import { parseSlotId } from '../../core/model/id.ts'
-import { readNumber, slotPaths } from '../../host/slot-files.ts'
 import type { Images } from '../../ports/images.ts'
 import type { ProcessIdentity, StartRefusal } from '../../ports/runtime.ts'
 import { inspectContainer, removeContainer } from './container-life.ts'
@@ -57,7 +56,7 @@ async function createOnce(tools: CreateTools, order: ContainerStart, image: stri
     stateDirectory,
     hostAddress,
     image,
-    logBytes: readNumber(slotPaths(stateDirectory, order.slot).logBound) ?? 0,
+    logBytes: order.maxLogBytes,
     engine: { name: engine.info?.name ?? 'docker', hasInit: engine.info?.hasInit ?? false },
   })
   return await engine.ask('create', (client, signal) => client.createContainer(create, signal), engine.limits.workMs)
