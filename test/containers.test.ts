@@ -203,7 +203,7 @@ describe('containers through the whole of it', { skip: needsEngine }, () => {
     await machine.up({ one: { ...reporter(), port: false } })
     machine.writeConfig({ one: sleeper })
     assert.match((await machine.run(['plan'])).stderr, /E_ENGINE_AWAY/)
-    assert.match((await machine.run(['doctor'])).stdout, /services of images cannot run here/)
+    assert.match((await machine.run(['doctor'])).stdout, /an image could not run here/)
     assert.equal((await machine.status())?.operation, null)
   })
 })

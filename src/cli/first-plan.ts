@@ -7,7 +7,7 @@ import { DarumaError } from '../ports/error.ts'
 
 /** The digests of secrets stay empty: their key is the state's, and there is no state yet. */
 export function planFirst(project: Project): PlanAnswer {
-  const outcome = planChanges({ desired: project, recorded: null, observed: [], isRollback: false })
+  const outcome = planChanges({ desired: project, recorded: null, observed: [], isRollback: false, only: null })
   if ('plan' in outcome) return { plan: outcome.plan, project }
   const hint = outcome.problems[0]?.allowed ?? null
   const message = outcome.problems.map((problem) => problem.message).join('\n')

@@ -12,7 +12,7 @@ import { askVersion } from './connect.ts'
 import type { Context } from './context.ts'
 import type { Invocation } from './invocation.ts'
 import { createProgress, type Progress } from './progress.ts'
-import { formatDuration } from './render/quantity.ts'
+import { formatDuration, formatTook } from './render/quantity.ts'
 import { describeOperation } from './render/status.ts'
 
 /** Somebody else's apply of a large config with slow health checks may take this long; afterwards a person should look. */
@@ -180,7 +180,7 @@ async function endFromHistory(
 
 function describeEnd(context: Context, accepted: OperationAnswer, end: EndLine): string {
   const { green, red, bold } = context.terminal.palette
-  const took = end.durationMs < 100 ? `${end.durationMs} ms` : formatDuration(end.durationMs)
+  const took = formatTook(end.durationMs)
   if (end.state === 'succeeded')
     return green(`✓ done in ${took}`) + (end.revision === 0 ? '' : `, revision ${bold(String(end.revision))} applies`)
   if (!end.rolledBack) return red(`✗ failed after ${took}`) + ': `daruma events` tells the story'

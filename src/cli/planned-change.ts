@@ -24,6 +24,8 @@ export interface PlannedChange {
   readonly client: Client | null
   readonly desired: Project
   readonly answer: PlanAnswer
+  /** What `--only` names; null for all. */
+  readonly only: readonly string[] | null
   readonly secrets: SecretValues
 }
 
@@ -39,8 +41,10 @@ export async function makePlan(
   if (client !== null && options.onIdle) await requireIdle(context, invocation, client)
   const { project, secrets } = await desiredProject(context, invocation, config, client)
   if (client === null) await requireEngine(context, project)
-  const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false })
-  return { file: config.file, state, client, desired: project, answer, secrets }
+  const named = invocation.list('only')
+  const only = named.length === 0 ? null : named
+  const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false, only })
+  return { file: config.file, state, client, desired: project, answer, only, secrets }
 }
 
 /** What the daemon would say, before one is started for it. */

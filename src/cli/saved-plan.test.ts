@@ -21,7 +21,14 @@ test('a plan that an earlier version saved is read in the words of this one', (t
   const older = { name: 'shop', stage: null, services: [{ ...rest, update: { order, deadlineMs, minReadyMs } }] }
   const path = join(directory, 'saved.json')
   writeFileSync(path, JSON.stringify({ format: 'daruma-plan-1', file: '/srv/a.ts', state: '/state', project: older, plan }))
-  const saved = { format: 'daruma-plan-1', file: '/srv/a.ts', state: '/state', project: answer.project, plan } as const
+  const saved = {
+    format: 'daruma-plan-1',
+    file: '/srv/a.ts',
+    state: '/state',
+    project: answer.project,
+    only: null,
+    plan,
+  } as const
   assert.deepEqual(readPlan(path), saved)
   rmSync(path)
   writePlan(path, saved)

@@ -17,6 +17,8 @@ export interface SavedPlan {
   readonly file: string
   readonly state: string
   readonly project: Project
+  /** What `--only` named; null for all. */
+  readonly only: readonly string[] | null
   readonly plan: Plan
 }
 
@@ -52,7 +54,7 @@ export function readPlan(path: string): SavedPlan {
       hint: '`daruma plan --out FILE` writes one.',
     })
   }
-  return { ...(value as SavedPlan), project: completeProject(value.project) }
+  return { ...(value as SavedPlan), only: value.only ?? null, project: completeProject(value.project) }
 }
 
 /** Throws `E_PLAN_STALE` when the world, or a secret, is not what it was. */

@@ -219,7 +219,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'stop',
-    summary: 'stop services by hand; they stay stopped until `start`, also after a reboot',
+    summary: 'stop services by hand; they stay stopped until `start` or `up`, also after a reboot',
     arguments: [services],
     flags: [wait],
     examples: [

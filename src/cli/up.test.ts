@@ -93,7 +93,7 @@ web: done
 `,
   )
   const by = { pid: 4711, user: 'ada', command: 'up', file }
-  assert.deepEqual(bodies(daemon), [{ kind: 'apply', by, project, secrets: {}, base: 3, fingerprint: null }])
+  assert.deepEqual(bodies(daemon), [{ kind: 'apply', by, project, secrets: {}, base: 3, fingerprint: null, only: null }])
 })
 
 test('a failure shows probe and last words where it happened, and a rolled-back apply exits 1', async () => {
@@ -315,6 +315,7 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
       secrets: { web: { DB: 'hunter22' } },
       base: 3,
       fingerprint: 'f3',
+      only: null,
     },
   ])
   for (const why of [/the world has moved/i, /made on revision 3, and revision 4/, /secret web\.DB has another value/]) {

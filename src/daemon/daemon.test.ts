@@ -58,7 +58,12 @@ test('a daemon of this version takes over from the first one without touching wh
   await machine.run(5000)
   assert.deepEqual(running(machine), before)
   assert.equal(machine.daemon!.world.target?.project.services.length, 2)
-  const { plan } = await machine.daemon!.plan({ project: machine.daemon!.world.project!, secrets: {}, isRollback: false })
+  const { plan } = await machine.daemon!.plan({
+    project: machine.daemon!.world.project!,
+    secrets: {},
+    isRollback: false,
+    only: null,
+  })
   assert.deepEqual(plan.steps, [])
   await up(machine, [{ ...web, scale: { kind: 'replicas', count: 3 } }, aService('worker', 'serve')])
   const after = running(machine)
@@ -163,7 +168,7 @@ test('an apply that was planned on an older revision is refused and changes noth
   await settled(machine)
   const before = running(machine)
   const project = { name: 'shop', stage: null, balancer, services: [aService('worker', 'serve v3')] }
-  assert.equal(await machine.ask({ kind: 'apply', project, secrets: {}, base: 1, fingerprint: null }), 'E_PLAN_STALE')
+  assert.equal(await machine.ask({ kind: 'apply', project, secrets: {}, base: 1, fingerprint: null, only: null }), 'E_PLAN_STALE')
   await machine.run(5000)
   assert.deepEqual([machine.daemon?.status().revision, running(machine)], [2, before])
 })

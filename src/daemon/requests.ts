@@ -56,7 +56,7 @@ export async function answerPlan(tools: RequestTools, request: PlanRequest): Pro
   const { project } = tools.secrets.seal(request.project, request.secrets)
   refuseImpossibleLimits(tools, project)
   await refuseWithoutEngine(tools, project)
-  return { project, plan: planFor(tools, project, request.isRollback) }
+  return { project, plan: planFor(tools, project, request) }
 }
 
 /** Known beforehand: a start that is refused would be found out only when the old instance has been stopped for it. */
@@ -89,7 +89,7 @@ export async function intentOf(tools: RequestTools, request: OperationRequest): 
     case 'scale':
       return scaleIntent(tools, request)
     case 'down':
-      return revisionIntent(tools, request, { project: emptyProject(tools.world), cause: 'down', skipsJobs: true })
+      return revisionIntent(tools, request, { project: emptyProject(tools.world), cause: 'down', skipsJobs: true, only: null })
     case 'restart':
     case 'stop':
     case 'start':
@@ -101,7 +101,7 @@ function applyIntent(tools: RequestTools, request: Extract<OperationRequest, { k
   const { world, secrets } = tools
   const sealed = secrets.seal(request.project, request.secrets)
   refuseImpossibleLimits(tools, sealed.project)
-  const plan = planFor(tools, sealed.project, false)
+  const plan = planFor(tools, sealed.project, { isRollback: false, only: request.only })
   if (request.base !== world.applied) throw stale(tools, request.base, plan)
   if (request.fingerprint !== null && request.fingerprint !== plan.fingerprint) {
     throw new DarumaError(
@@ -112,7 +112,13 @@ function applyIntent(tools: RequestTools, request: Extract<OperationRequest, { k
       },
     )
   }
-  const intent = revisionIntent(tools, request, { project: sealed.project, cause: 'up', skipsJobs: false, plan })
+  const intent = revisionIntent(tools, request, {
+    project: sealed.project,
+    cause: 'up',
+    skipsJobs: false,
+    only: request.only,
+    plan,
+  })
   if (intent === null) return null
   return { ...intent, writes: sealed.writes, whenDurable: () => secrets.accept(sealed.project, request.secrets) }
 }
@@ -137,7 +143,12 @@ async function rollbackIntent(
       hint: 'daruma history lists those that are kept.',
     })
   }
-  return revisionIntent(tools, request, { project: old.project, cause: `rollback to ${request.revision}`, skipsJobs: true })
+  return revisionIntent(tools, request, {
+    project: old.project,
+    cause: `rollback to ${request.revision}`,
+    skipsJobs: true,
+    only: null,
+  })
 }
 
 function scaleIntent(tools: RequestTools, request: Extract<OperationRequest, { kind: 'scale' }>): Intent | null {
@@ -169,6 +180,7 @@ function scaleIntent(tools: RequestTools, request: Extract<OperationRequest, { k
     project: { ...project, services },
     cause: `scale ${name}=${request.replicas}`,
     skipsJobs: true,
+    only: [name],
   })
 }
 
@@ -176,6 +188,7 @@ interface NewRevision {
   readonly project: Project
   readonly cause: string
   readonly skipsJobs: boolean
+  readonly only: readonly string[] | null
   readonly plan?: Plan
 }
 
@@ -186,7 +199,7 @@ function revisionIntent(
   wish: NewRevision,
 ): Intent | null {
   const { world, clock } = tools
-  const plan = wish.plan ?? planFor(tools, wish.project, wish.skipsJobs)
+  const plan = wish.plan ?? planFor(tools, wish.project, { isRollback: wish.skipsJobs, only: wish.only })
   if (plan.steps.length === 0) return null
   const number = asRevisionNumber(Math.max(world.lastRevision, world.applied) + 1)
   const { by } = request
@@ -208,7 +221,8 @@ function revisionIntent(
     raise: restarts.filter((name) => hasGivenUp(world, name)),
     stop: [],
     start: [...world.stoppedByHand].filter(
-      (name) => request.kind === 'apply' || request.kind === 'down' || restarts.includes(name),
+      (name) =>
+        request.kind === 'down' || restarts.includes(name) || (request.kind === 'apply' && (wish.only?.includes(name) ?? true)),
     ),
     writes: [],
     whenDurable: () => {},
@@ -284,12 +298,13 @@ function unknownService(world: World, name: string): DarumaError {
   })
 }
 
-function planFor(tools: RequestTools, project: Project, isRollback: boolean): Plan {
+function planFor(tools: RequestTools, project: Project, how: Pick<PlanRequest, 'isRollback' | 'only'>): Plan {
   const outcome = planChanges({
     desired: project,
     recorded: recordedOf(tools.world),
     observed: tools.observe(),
-    isRollback,
+    isRollback: how.isRollback,
+    only: how.only,
     ...tools.balancerFor(project),
   })
   if ('plan' in outcome) return outcome.plan

@@ -153,7 +153,7 @@ export async function engineFinding(images: Pick<Images, 'examine' | 'findFault'
   return {
     name: 'containers',
     state: isNeeded ? 'bad' : 'good',
-    message: isNeeded ? `no container engine: ${fault}` : `services of images cannot run here (${fault})`,
+    message: isNeeded ? `no container engine: ${fault}` : `none is needed so far; an image could not run here (${fault})`,
     hint: 'apt install docker.io, or podman with its socket.',
   }
 }

@@ -74,6 +74,8 @@ export interface PlanRequest {
   readonly secrets: SecretValues
   /** The way back to an older revision (and `down`): no job runs on it. */
   readonly isRollback: boolean
+  /** The services that `--only` names: no other is tried again or started. Null: all of them. */
+  readonly only: readonly string[] | null
 }
 
 export interface PlanAnswer {
@@ -100,6 +102,8 @@ export type OperationRequest = { readonly by: Requester } & (
       readonly base: number
       /** From a saved or shown plan; null to take the world as it is. */
       readonly fingerprint: string | null
+      /** As in the request of the plan. */
+      readonly only: readonly string[] | null
     }
   | { readonly kind: 'rollback'; readonly revision: number }
   | { readonly kind: 'scale'; readonly service: string; readonly replicas: number }

@@ -166,11 +166,11 @@ test('whatever is accepted as a config is accepted by the daemon as it is, and p
       }
       accepted += 1
       const { project } = answer
-      const request = { by, kind: 'apply', project, secrets: {}, base: 0, fingerprint: null }
+      const request = { by, kind: 'apply', project, secrets: {}, base: 0, fingerprint: null, only: null }
       assert.deepEqual(operationRequest(JSON.parse(JSON.stringify(request)), 'request'), request)
       assert.equal(completeProject(project), project)
       const recorded = { revision: asRevisionNumber(1), project, stoppedByHand: [], generations: {}, completedJobs: {} }
-      const outcome = planChanges({ desired: project, recorded, observed: [], isRollback: false })
+      const outcome = planChanges({ desired: project, recorded, observed: [], isRollback: false, only: null })
       assert.deepEqual('plan' in outcome && outcome.plan.steps, [])
     }),
     { numRuns: 1500 },

@@ -179,6 +179,8 @@ const project: Shape<Project> = object<Project>({ name: text, stage: orNull(text
 
 const secrets: Shape<SecretValues> = record(record(text))
 
+const only: Shape<readonly string[] | null> = orNull(list(text))
+
 const by: Shape<Requester> = object<Requester>({ pid: integer, user: text, command: text, file: orNull(text) })
 
 type Kind<Name extends OperationRequest['kind']> = Extract<OperationRequest, { readonly kind: Name }>
@@ -191,7 +193,7 @@ const override: Shape<Kind<'restart' | 'stop' | 'start'>> = object<Kind<'restart
 })
 
 export const operationRequest: Shape<OperationRequest> = oneOf<OperationRequest>('kind', {
-  apply: object<Kind<'apply'>>({ by, kind: exactly('apply'), project, secrets, base: integer, fingerprint: orNull(text) }),
+  apply: object<Kind<'apply'>>({ by, kind: exactly('apply'), project, secrets, base: integer, fingerprint: orNull(text), only }),
   rollback: object<Kind<'rollback'>>({ by, kind: exactly('rollback'), revision: integer }),
   scale: object<Kind<'scale'>>({ by, kind: exactly('scale'), service: text, replicas: integer }),
   restart: override,
@@ -200,7 +202,7 @@ export const operationRequest: Shape<OperationRequest> = oneOf<OperationRequest>
   down: object<Kind<'down'>>({ by, kind: exactly('down') }),
 })
 
-export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets, isRollback: truth })
+export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets, isRollback: truth, only })
 
 export const promoteRequest: Shape<PromoteRequest> = object<PromoteRequest>({ services: list(text) })
 

@@ -249,3 +249,36 @@ test('whatever people ask for and whatever fails: never twice, and always back u
     assert.deepEqual(complaints, [], `seed ${seed}`)
   }
 })
+
+test('what somebody stopped stays stopped through a change of something else: an up of one, a scaling, a way back', async () => {
+  const machine = calmMachine(31)
+  const worker = aService('worker', 'serve work')
+  await up(machine, [replicas('serve v1', 1), worker])
+  const idle = (): Promise<boolean> => machine.runUntil(() => machine.daemon?.operations.current === null, 300_000)
+  const stateOfWorker = (): unknown =>
+    machine.daemon?.status().instances.find(({ service }) => service === 'worker')?.state ?? 'there is none'
+  const apply = async (command: string, only: readonly string[] | null): Promise<void> => {
+    const { world } = await machine.begin()
+    const project = { ...world.project!, services: [replicas(command, 1), worker] }
+    const wish = { kind: 'apply', project, secrets: {}, base: world.applied, fingerprint: null, only } as const
+    assert.equal(await machine.ask(wish), null)
+    assert.ok(await idle())
+  }
+
+  assert.equal(await machine.ask({ kind: 'stop', services: ['worker'] }), null)
+  assert.ok(await idle())
+  await apply('serve v2', ['web'])
+  assert.equal(stateOfWorker(), 'there is none')
+  assert.equal(await machine.ask({ kind: 'scale', service: 'web', replicas: 3 }), null)
+  assert.ok(await idle())
+  assert.equal(stateOfWorker(), 'there is none')
+  assert.equal(await machine.ask({ kind: 'rollback', revision: 1 }), null)
+  assert.ok(await idle())
+  assert.deepEqual([machine.daemon?.status().revision, stateOfWorker()], [4, 'there is none'])
+
+  // The whole config says that it runs.
+  await apply('serve v1', null)
+  assert.ok(await machine.settle(60_000))
+  assert.equal(stateOfWorker(), 'running')
+  assert.deepEqual(machine.kernel.violations, [])
+})

@@ -110,7 +110,7 @@ export class SimulatedMachine {
   ): Promise<string | null> {
     const daemon = await this.begin()
     const project = { name: 'shop', stage: null, balancer, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
-    return this.ask({ kind: 'apply', project, secrets, base: daemon.world.applied, fingerprint: null })
+    return this.ask({ kind: 'apply', project, secrets, base: daemon.world.applied, fingerprint: null, only: null })
   }
 
   /** Lets `durationMs` go by; a daemon that dies meanwhile gets up again after a moment. */

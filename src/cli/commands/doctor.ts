@@ -11,7 +11,7 @@ import { defaultRoot, resolveState } from '../state.ts'
 export async function doctor(context: Context, invocation: Invocation): Promise<number> {
   const answer = await examine(context, invocation)
   const { terminal } = context
-  terminal.print(invocation.json ? JSON.stringify(answer) : renderDoctor(answer, terminal.palette).join('\n'))
+  terminal.print(invocation.json ? JSON.stringify(answer) : renderDoctor(answer, terminal.palette, terminal.columns()).join('\n'))
   return answer.findings.some((finding) => finding.state === 'bad') ? 1 : 0
 }
 

@@ -6,7 +6,7 @@ import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { operate } from '../operation.ts'
-import { renderPlan } from '../render/plan.ts'
+import { planView, renderPlan } from '../render/plan.ts'
 import { requester } from '../requester.ts'
 import { directoryName } from '../state.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -26,9 +26,9 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
     return 0
   }
   const project = { name: status.project, stage: status.stage, balancer, services: [] }
-  const { plan } = await client.plan({ project, secrets: {}, isRollback: true })
+  const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
-  else terminal.print(renderPlan(plan, directoryName(project), terminal.palette).join('\n'))
+  else terminal.print(renderPlan(plan, directoryName(project), planView(terminal)).join('\n'))
   if (!(await confirm(context, invocation, 'Take everything down?'))) return 1
   return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })
 }

@@ -24,7 +24,7 @@ export async function events(context: Context, invocation: Invocation): Promise<
   const wanted = invocation.count('lines', 0) ?? defaultLines
   const ending = new AbortController()
   const release = context.onInterrupt(() => ending.abort())
-  const lines = new EventLines(terminal.palette)
+  const lines = new EventLines(terminal.palette, () => terminal.columns())
   const show = (event: RecordedEvent): void =>
     terminal.print(invocation.json ? JSON.stringify(event) : lines.render(event).join('\n'))
   try {

@@ -4,7 +4,7 @@ import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'
 import { type Invocation, parseCount } from '../invocation.ts'
 import { renderHistory } from '../render/history.ts'
-import { renderPlan } from '../render/plan.ts'
+import { planView, renderPlan } from '../render/plan.ts'
 import { directoryName } from '../state.ts'
 
 const defaultLines = 20
@@ -18,7 +18,7 @@ export async function history(context: Context, invocation: Invocation): Promise
     if (invocation.json) terminal.print(JSON.stringify(view))
     else {
       terminal.print(renderHistory([view], terminal.palette, terminal.columns()).join('\n'))
-      terminal.print(`\n${renderPlan(view.plan, directoryName(view.project), terminal.palette).join('\n')}`)
+      terminal.print(`\n${renderPlan(view.plan, directoryName(view.project), planView(terminal)).join('\n')}`)
     }
     return 0
   }

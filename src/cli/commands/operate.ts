@@ -23,7 +23,8 @@ async function onServices(context: Context, invocation: Invocation, kind: 'resta
   const by = requester(context, [kind, ...services].join(' '), null)
   const code = await operate(context, invocation, client, { kind, by, services })
   const again = ['daruma start', ...services].join(' ')
-  if (kind === 'stop' && code === 0 && !invocation.json) context.terminal.note(`Stopped by hand, until \`${again}\`.`)
+  if (kind === 'stop' && code === 0 && !invocation.json)
+    context.terminal.note(`Stopped by hand, until \`${again}\` or the next \`daruma up\`.`)
   return code
 }
 

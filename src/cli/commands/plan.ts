@@ -6,7 +6,7 @@ import type { Plan } from '../../core/plan/plan.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { makePlan, type PlannedChange } from '../planned-change.ts'
-import { renderPlan, renderUnasked } from '../render/plan.ts'
+import { planView, renderPlan, renderUnasked } from '../render/plan.ts'
 import { writePlan } from '../saved-plan.ts'
 import { directoryName } from '../state.ts'
 
@@ -17,7 +17,7 @@ export async function plan(context: Context, invocation: Invocation): Promise<nu
   if (out !== null) {
     const path = resolve(context.cwd, out)
     const { plan: made, project } = change.answer
-    writePlan(path, { file: change.file, state: change.state.directory, project, plan: made })
+    writePlan(path, { file: change.file, state: change.state.directory, project, only: change.only, plan: made })
     context.terminal.note(`Saved. \`daruma up --plan ${out}\` applies it, if nothing moves until then.`)
   }
   return invocation.has('exitCode') && change.answer.plan.steps.length > 0 ? 2 : 0
@@ -28,7 +28,7 @@ export function printPlan(context: Context, invocation: Invocation, change: Plan
   const { project, plan: made } = change.answer
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, made)))
   else {
-    terminal.print(renderPlan(made, directoryName(project), terminal.palette).join('\n'))
+    terminal.print(renderPlan(made, directoryName(project), planView(terminal)).join('\n'))
     for (const line of renderUnasked(change.desired, made)) terminal.note(line)
   }
 }

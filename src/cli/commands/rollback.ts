@@ -7,7 +7,7 @@ import type { Context } from '../context.ts'
 import { type Invocation, parseCount } from '../invocation.ts'
 import { operate } from '../operation.ts'
 import { requireIdle } from '../planned-change.ts'
-import { renderPlan } from '../render/plan.ts'
+import { planView, renderPlan } from '../render/plan.ts'
 import { requester } from '../requester.ts'
 import { directoryName } from '../state.ts'
 import { planDocument } from './plan.ts'
@@ -25,9 +25,9 @@ export async function rollback(context: Context, invocation: Invocation): Promis
     })
   }
   const { project } = await client.revision(number)
-  const { plan } = await client.plan({ project, secrets: {}, isRollback: true })
+  const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
-  else terminal.print(renderPlan(plan, `${directoryName(project)}, back to revision ${number}`, terminal.palette).join('\n'))
+  else terminal.print(renderPlan(plan, `${directoryName(project)}, back to revision ${number}`, planView(terminal)).join('\n'))
   if (plan.steps.length > 0 && !(await confirm(context, invocation, `Go back to revision ${number}?`))) return 1
   return operate(context, invocation, client, {
     kind: 'rollback',

@@ -5,6 +5,8 @@
 
 import { resolve } from 'node:path'
 
+import { balancerName } from '../../core/balance/balancer-service.ts'
+import type { Plan, Step } from '../../core/plan/plan.ts'
 import type { OperationAnswer } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { attach } from '../attach.ts'
@@ -46,8 +48,23 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
     if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
     const client = change.client ?? (await connectStarted(context, change.state))
     const accepted = await tryApply(context, invocation, client, change, { hasAsked, isLast: round === maxRounds })
-    if (accepted !== null) return { code: await watchOperation(context, invocation, client, accepted), client }
+    if (accepted === null) continue
+    const code = await watchOperation(context, invocation, client, accepted)
+    if (code !== 0 && !invocation.json) noteTriedAgain(context, change.answer.plan)
+    return { code, client }
   }
+}
+
+/** What had fallen before is tried again by every apply, and fails every one as long as it falls: nobody should be stuck with it. */
+function noteTriedAgain({ terminal }: Context, { steps }: Plan): void {
+  const services = steps.filter(({ service }) => service !== balancerName)
+  const isSame = ({ kind, reasons }: Step): boolean =>
+    (kind === 'restart' || kind === 'run-job') && reasons.every(({ field, note }) => field === '' && note !== 'new')
+  const same = services.filter(isSame).map(({ service }) => service)
+  const changed = services.filter((step) => !isSame(step)).map(({ service }) => service)
+  if (same.length === 0 || changed.length === 0) return
+  const only = changed.map((name) => `--only ${name}`).join(' ')
+  terminal.note(`${same.join(', ')}: unchanged, only tried again. \`daruma up ${only}\` leaves that out.`)
 }
 
 /** The plan has said so already to a person; the stream for machines ends like every other. */
@@ -73,6 +90,7 @@ async function tryApply(
       secrets: change.secrets,
       base: plan.base,
       fingerprint: round.hasAsked && change.client !== null ? plan.fingerprint : null,
+      only: change.only,
     })
   } catch (error) {
     if (!(error instanceof DarumaError) || round.isLast) throw error
@@ -101,9 +119,9 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   const secrets = await readSecrets(context, saved.project)
   const client = await connectStarted(context, state)
   await requireIdle(context, invocation, client)
-  const answer = await client.plan({ project: saved.project, secrets, isRollback: false })
+  const answer = await client.plan({ project: saved.project, secrets, isRollback: false, only: saved.only })
   assertFresh(saved, answer)
-  const change = { file: saved.file, state, client, desired: saved.project, answer, secrets }
+  const change = { file: saved.file, state, client, desired: saved.project, answer, only: saved.only, secrets }
   printPlan(context, invocation, change)
   if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
   const accepted = await request(context, invocation, client, () =>
@@ -114,6 +132,7 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
       secrets,
       base: saved.plan.base,
       fingerprint: saved.plan.fingerprint,
+      only: saved.only,
     }),
   )
   return { code: await watchOperation(context, invocation, client, accepted), client }

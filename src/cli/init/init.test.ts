@@ -93,7 +93,7 @@ test('a Compose file is carried over as far as a config can say it; the rest is 
   const web = services.find(({ name }) => name === 'web')
   assert.deepEqual(brief(services), [
     'db | singleton | []',
-    'migrate | job | ["migrate.js","--all"]',
+    'migrate | job | ["node","migrate.js","--all"]',
     'web | singleton | ["node","server.js"] | after db started | after migrate completed',
   ])
   assert.deepEqual(

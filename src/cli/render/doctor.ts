@@ -2,11 +2,15 @@
 
 import type { DoctorAnswer, Finding } from '../../protocol/api.ts'
 import type { Paint, Palette } from '../colour.ts'
-import { padEnd, sanitise } from './width.ts'
+import { padEnd, sanitise, wrap } from './width.ts'
 
-export function renderDoctor(answer: DoctorAnswer, palette: Palette): string[] {
+export function renderDoctor(answer: DoctorAnswer, palette: Palette, columns: number): string[] {
   const width = answer.findings.reduce((widest, finding) => Math.max(widest, finding.name.length), 0)
-  return [...answer.findings.flatMap((finding) => renderFinding(finding, width, palette)), '', concludeDoctor(answer, palette)]
+  return [
+    ...answer.findings.flatMap((finding) => renderFinding(finding, width, palette)).map((line) => wrap(line, columns, width + 4)),
+    '',
+    wrap(concludeDoctor(answer, palette), columns, 0),
+  ]
 }
 
 const marks: Readonly<Record<Finding['state'], string>> = { good: '✓', weak: '!', bad: '✗' }

@@ -4,7 +4,7 @@ import type { EventKind, RecordedEvent } from '../../core/model/event.ts'
 import { toneOfEvent, type EventTone } from '../../core/model/event-tone.ts'
 import type { Paint, Palette } from '../colour.ts'
 import { formatDay, formatTime } from './quantity.ts'
-import { padEnd, padStart, sanitise } from './width.ts'
+import { displayWidth, padEnd, padStart, sanitise, wrap } from './width.ts'
 
 /** Remembers the day, so that it is printed once, and the widest slot and epoch seen, so that the lines stay aligned. */
 export class EventLines {
@@ -12,9 +12,11 @@ export class EventLines {
   #day = ''
   #slotWidth = 10
   #epochWidth = 8
+  readonly #columns: () => number
 
-  constructor(palette: Palette) {
+  constructor(palette: Palette, columns: () => number) {
     this.#palette = palette
+    this.#columns = columns
   }
 
   render(event: RecordedEvent): string[] {
@@ -34,7 +36,8 @@ export class EventLines {
       padEnd(where, this.#slotWidth),
       palette.dim(padStart(epoch, this.#epochWidth)),
     ]
-    return [...heading, `${head.join('  ')}  ${message}${cause}`]
+    const start = `${head.join('  ')}  `
+    return [...heading, wrap(`${start}${message}${cause}`, this.#columns(), displayWidth(start))]
   }
 }
 

@@ -3,7 +3,7 @@
 import { explainExit } from '../../core/model/status.ts'
 import type { JobView, RunsAnswer, RunView } from '../../protocol/api.ts'
 import type { Paint, Palette } from '../colour.ts'
-import { formatAge, formatDuration, formatMoment } from './quantity.ts'
+import { formatAge, formatDuration, formatMoment, formatTook } from './quantity.ts'
 import { renderTable } from './table.ts'
 import { sanitise } from './width.ts'
 
@@ -19,7 +19,8 @@ export function renderJobs(jobs: readonly JobView[], { palette, columns, nowMs }
     cells: [
       job.service,
       job.schedule === null ? 'once a revision' : job.schedule.cron,
-      nextOf(job, nowMs),
+      nextOf(job),
+      job.nextAt === null || job.isStopped ? '-' : `in ${formatDuration(Date.parse(job.nextAt) - nowMs)}`,
       job.running === null ? (job.queued > 0 ? `${job.queued} wait` : '-') : runningOf(job.running, job.queued, nowMs),
       job.last === null
         ? '-'
@@ -33,18 +34,24 @@ export function renderJobs(jobs: readonly JobView[], { palette, columns, nowMs }
     ],
   }))
   return renderTable(
-    [{ title: 'JOB' }, { title: 'SCHEDULE', leaves: 1 }, { title: 'NEXT' }, { title: 'RUNNING' }, { title: 'LAST RUN' }],
+    [
+      { title: 'JOB' },
+      { title: 'SCHEDULE', leaves: 1 },
+      { title: 'NEXT' },
+      { title: 'DUE', leaves: 2 },
+      { title: 'RUNNING' },
+      { title: 'LAST RUN' },
+    ],
     rows,
     { width: columns, title: palette.dim, noteIndent: 4 },
   )
 }
 
-function nextOf({ kind, isStopped, nextAt, schedule, service }: JobView, nowMs: number): string {
+function nextOf({ kind, isStopped, nextAt, schedule, service }: JobView): string {
   if (isStopped) return `stopped: daruma start ${service}`
   if (kind === 'job') return '-'
   if (nextAt === null || schedule === null) return 'never'
-  const at = Date.parse(nextAt)
-  return `${inZone(at, schedule.timezone)}, in ${formatDuration(at - nowMs)}`
+  return inZone(Date.parse(nextAt), schedule.timezone)
 }
 
 function runningOf(run: RunView, queued: number, nowMs: number): string {
@@ -73,7 +80,7 @@ export function renderRuns({ runs, skips }: RunsAnswer, { palette, columns }: Jo
       run.tick ?? run.slot,
       `${paintOf(run.state, palette)(run.state)}${run.isLate ? ' (late)' : ''}`,
       run.startedAt === null ? '-' : formatMoment(run.startedAt),
-      run.durationMs === null ? '-' : formatDuration(run.durationMs),
+      run.durationMs === null ? '-' : formatTook(run.durationMs),
       run.attempt === 0 ? '-' : String(run.attempt),
       run.exit === null ? '-' : explainExit(run.exit),
       run.by,
@@ -103,7 +110,7 @@ export function renderRuns({ runs, skips }: RunsAnswer, { palette, columns }: Jo
 
 /** The last line of `daruma job run --wait`. */
 export function describeEnd(run: RunView, palette: Palette): string {
-  const took = run.durationMs === null ? '' : ` after ${formatDuration(run.durationMs)}`
+  const took = run.durationMs === null ? '' : ` after ${formatTook(run.durationMs)}`
   const how = run.exit === null || run.state === 'succeeded' ? '' : `: ${explainExit(run.exit)}`
   const why =
     run.message === null || run.state === 'succeeded' || run.state === 'failed' ? '' : ` (${sanitise(run.message, false)})`

@@ -50,7 +50,7 @@ const plan: Plan = {
 
 test('a plan puts every reason on a line of its own and ends in one summary line', () => {
   assert.equal(
-    renderPlan(plan, 'shop', noColour).join('\n'),
+    renderPlan(plan, 'shop', { palette: noColour, columns: Infinity }).join('\n'),
     `shop, on revision 3:
 
     - cache   singleton
@@ -69,14 +69,14 @@ Plan: 1 to create, 1 to run, 1 to change, 1 to replace, 1 to remove, 2 unchanged
 })
 
 test('a plan without steps is one line that says so', () => {
-  assert.deepEqual(renderPlan({ ...plan, steps: [] }, 'shop', noColour), [
+  assert.deepEqual(renderPlan({ ...plan, steps: [] }, 'shop', { palette: noColour, columns: Infinity }), [
     'shop: nothing to change (on revision 3, 2 services as wanted)',
   ])
 })
 
 test('colour changes nothing but colour', () => {
-  const plain = renderPlan(plan, 'shop', noColour).join('\n')
-  const coloured = renderPlan(plan, 'shop', colour).join('\n')
+  const plain = renderPlan(plan, 'shop', { palette: noColour, columns: Infinity }).join('\n')
+  const coloured = renderPlan(plan, 'shop', { palette: colour, columns: Infinity }).join('\n')
   assert.notEqual(coloured, plain)
   assert.equal(coloured.replaceAll(/\u001B\[\d+m/g, ''), plain)
 })
@@ -99,5 +99,19 @@ test('who pulls always is told where a plan does not look, unless the tag cannot
   assert.ok(answer.ok)
   assert.deepEqual(renderUnasked(answer.project, plan), [
     'moves: whether r.example/a:latest has moved is not asked for a plan; it is pulled when an up changes the service.',
+  ])
+})
+
+test('in a narrow terminal a line is broken at a space, and goes on below what it says', () => {
+  const name = step({
+    kind: 'replace',
+    name: 'web',
+    what: '3 replicas',
+    transition: '10 % of the requests for 40s, then start-first, no gap',
+  })
+  const lines = renderPlan({ ...plan, steps: [name] }, 'shop', { palette: noColour, columns: 60 })
+  assert.deepEqual(lines[2]!.split('\n'), [
+    '  -/+ web 3 replicas  10 % of the requests for 40s, then',
+    '          start-first, no gap',
   ])
 })

@@ -5,9 +5,19 @@ import type { Plan, Reason, Step, StepKind } from '../../core/plan/plan.ts'
 import type { Project } from '../../core/model/service.ts'
 import type { Paint, Palette } from '../colour.ts'
 import { plural } from './quantity.ts'
-import { displayWidth, padEnd, padStart, sanitise } from './width.ts'
+import { displayWidth, padEnd, padStart, sanitise, wrap } from './width.ts'
 
-export function renderPlan(plan: Plan, name: string, palette: Palette): string[] {
+export interface PlanView {
+  readonly palette: Palette
+  readonly columns: number
+}
+
+export const planView = (terminal: { readonly palette: Palette; columns(): number }): PlanView => ({
+  palette: terminal.palette,
+  columns: terminal.columns(),
+})
+
+export function renderPlan(plan: Plan, name: string, { palette, columns }: PlanView): string[] {
   const base = plan.base === 0 ? 'nothing was applied yet' : `on revision ${plan.base}`
   if (plan.steps.length === 0)
     return [
@@ -18,7 +28,7 @@ export function renderPlan(plan: Plan, name: string, palette: Palette): string[]
   return [
     `${palette.bold(name)}, ${base}:`,
     '',
-    ...plan.steps.flatMap((step) => renderStep(step, nameWidth, whatWidth, palette)),
+    ...plan.steps.flatMap((step) => renderStep(step, nameWidth, whatWidth, palette)).map((line) => wrap(line, columns, 10)),
     '',
     summarise(plan),
   ]

@@ -11,6 +11,9 @@ export function formatDuration(ms: number): string {
   return pair(Math.floor(seconds / 3600), 24, 'd', 'h')
 }
 
+/** How long something took: below a tenth of a second in milliseconds. */
+export const formatTook = (ms: number): string => (ms < 100 ? `${Math.round(ms)} ms` : formatDuration(ms))
+
 /** The time since an ISO 8601 instant; a dash for none. */
 export function formatAge(instant: string | null, nowMs: number): string {
   return instant === null ? '-' : formatDuration(Math.max(0, nowMs - Date.parse(instant)))

@@ -106,7 +106,7 @@ web      web/0     running        healthy    1048577  100      2m         0  0.0
     └ GET http://127.0.0.1:20002/ → 503
 worker   worker/0  crash-looping  -          1048577    -       -        12     -         -      -          -
     └ exit code 1, again in 4 s
-report   -         stopped
+report   report/-  stopped
     └ stopped by hand: daruma start report`,
   )
 })
@@ -124,6 +124,12 @@ test('no line is wider than the terminal, with colour or without, and the state 
   }
 })
 
+test('what one service has too many of does not hide what another lacks', () => {
+  const services = [service({ ready: 3 }), service({ service: worker, desired: 1, ready: 0 })]
+  const [head] = renderStatus({ ...status, services }, { palette: noColour, columns: Infinity, nowMs })
+  assert.match(head!, /2 of 3 ready/)
+})
+
 test('a service in good health has no line under it', () => {
   const lines = renderStatus(
     { ...status, services: [service({})], instances: [instance({})] },
@@ -135,7 +141,18 @@ test('a service in good health has no line under it', () => {
 test('a schedule without a run is between runs, and not amiss', () => {
   const services = [service({ service: report, kind: 'schedule', desired: 0, ready: 0 })]
   const lines = renderStatus({ ...status, services, instances: [] }, { palette: noColour, columns: Infinity, nowMs })
-  assert.match(lines.at(-1)!, /^report +- +between runs$/)
+  assert.match(lines.at(-1)!, /^report +report\/- +between runs$/)
+  // SERVICE has left here, and the row still says whose it is.
+  const long = instance({ slot: slotId(asServiceName('a-service-with-a-rather-long-name'), 0) })
+  const narrow = renderStatus(
+    { ...status, services: [service({}), ...services], instances: [{ ...long, service: web }] },
+    {
+      palette: noColour,
+      columns: 60,
+      nowMs,
+    },
+  )
+  assert.match(narrow.at(-1)!, /^report\/- +between runs$/)
 })
 
 test('a service tells where it is reached, what is only tried out, and how long a change took it away', () => {

@@ -44,7 +44,8 @@ const columns: readonly Column[] = [
 function renderHeader(status: StatusAnswer, view: StatusView): string[] {
   const { palette } = view
   const desired = status.services.reduce((sum, service) => sum + service.desired, 0)
-  const ready = status.services.reduce((sum, service) => sum + service.ready, 0)
+  // What a canary or a change adds for a while must not hide what another service lacks.
+  const ready = status.services.reduce((sum, service) => sum + Math.min(service.ready, service.desired), 0)
   const name =
     status.project === null ? 'no project' : status.stage === null ? status.project : `${status.project}@${status.stage}`
   const count = `${ready} of ${desired} ready`
@@ -85,7 +86,8 @@ function serviceRows(service: ServiceStatus, instances: readonly InstanceStatus[
   const why = service.stoppedByHand ? [note(`stopped by hand: daruma start ${service.service}`, view.palette)] : []
   return [
     {
-      cells: [view.palette.bold(service.service), '-', view.palette.dim(whyNoSlot(service))],
+      // In a narrow terminal SERVICE leaves, and the row would have no name.
+      cells: [view.palette.bold(service.service), `${service.service}/-`, view.palette.dim(whyNoSlot(service))],
       notes: why,
     },
   ]

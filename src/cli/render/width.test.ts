@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { displayWidth, padEnd, sanitise, truncate } from './width.ts'
+import { displayWidth, padEnd, sanitise, truncate, wrap } from './width.ts'
 
 test('Japanese and emoji take two columns, combining marks and colours none', () => {
   assert.deepEqual(
@@ -23,4 +23,17 @@ test('what programs print cannot move the cursor, set the title or ring the bell
   assert.equal(sanitise(hostile, true), 'abcd\u001B[31me5Afgh    i\u001B[0m')
   assert.equal(sanitise('\u001B', false), '')
   assert.equal(sanitise('\u001B\u001B[31m[2J', true).includes('\u001B[2J'), false)
+})
+
+test('a line that is too long is broken at its spaces, and goes on below its own column', () => {
+  const line = '✓ disk   there is\u001B[31m enough\u001B[39m room for /a/path/that/is/long here'
+  assert.deepEqual(wrap(line, 30, 9).split('\n'), [
+    '✓ disk   there is\u001B[31m enough\u001B[39m room',
+    '         for',
+    '         /a/path/that/is/long',
+    '         here',
+  ])
+  assert.equal(wrap('  → two words', 30, 4), '  → two words')
+  assert.equal(wrap(`  → ${'x'.repeat(40)} y`, 30, 4), `  → ${'x'.repeat(40)}\n    y`)
+  assert.equal(wrap(line, Infinity, 9), line)
 })

@@ -45,6 +45,26 @@ export function truncate(text: string, columns: number): string {
 }
 
 /**
+ * Breaks a line at its spaces so that it fits into `columns`; what follows stands below column `indent`. A word that is too long for
+ * any line stays whole: a path or a link can be copied then.
+ */
+export function wrap(line: string, columns: number, indent: number): string {
+  if (displayWidth(line) <= columns || columns - indent < 20) return line
+  const margin = ' '.repeat(indent)
+  const lines: string[] = []
+  const [first = '', ...words] = line.split(' ')
+  let current = first
+  for (const word of words) {
+    // What stands before the indent are columns of their own, and their spaces no place to break.
+    if (displayWidth(current) > indent && displayWidth(`${current} ${word}`) > columns) {
+      lines.push(current)
+      current = `${margin}${word}`
+    } else current = `${current} ${word}`
+  }
+  return [...lines, current].join('\n')
+}
+
+/**
  * Makes somebody else's text safe to print: no cursor movement, no title changes, no bells. Colours stay where `keepColour`.
  */
 export function sanitise(text: string, keepColour: boolean): string {

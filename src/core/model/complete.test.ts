@@ -60,7 +60,7 @@ test('the same config planned on a record of the first version has no steps', ()
     completedJobs: {},
   }
   const desired = { ...answer.project, services: [sealed] }
-  const outcome = planChanges({ desired, recorded, observed: [], isRollback: false })
+  const outcome = planChanges({ desired, recorded, observed: [], isRollback: false, only: null })
   assert.ok('plan' in outcome)
   assert.deepEqual(outcome.plan.steps, [])
 })

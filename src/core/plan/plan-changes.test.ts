@@ -233,6 +233,7 @@ function inputOf(sections: Sections): PlanInput {
       return { ...statusOf(slot!, state as SlotState), reason: reason ?? null }
     }),
     isRollback: sections.has('rollback'),
+    only: sections.has('only') ? linesOf(sections, 'only') : null,
   }
 }
 
@@ -306,6 +307,7 @@ function input(given: {
     recorded: recordedOf(given.recorded),
     observed: given.observed ?? [],
     isRollback: given.isRollback ?? false,
+    only: null,
   }
 }
 

@@ -26,6 +26,8 @@ export interface PlanInput {
   readonly observed: readonly InstanceStatus[]
   /** On the way back to an older revision (also when scaling): jobs do not run. */
   readonly isRollback: boolean
+  /** What was named; null for all. Only that is tried again where it fell, and started where somebody stopped it. */
+  readonly only: readonly string[] | null
   /** Which program the balancer is, or will be; nothing where nobody can tell. */
   readonly balancer?: 'haproxy' | 'embedded'
 }
@@ -57,6 +59,8 @@ interface World {
   /** Nothing is wanted: `down`, or a config without a service. */
   readonly isEmpty: boolean
   readonly isRollback: boolean
+  /** Whether what fell, or was stopped by hand, is to get up by this change. A way back touches nothing that it does not change. */
+  readonly revives: (name: ServiceName) => boolean
   readonly desiredNames: ReadonlySet<ServiceName>
   /** Where something is reached afterwards. */
   readonly routes: ReadonlySet<string>
@@ -71,7 +75,7 @@ interface World {
   readonly fallen: ReadonlyMap<ServiceName, readonly InstanceStatus[]>
 }
 
-function worldOf({ desired, recorded, observed, isRollback }: PlanInput): World {
+function worldOf({ desired, recorded, observed, isRollback, only }: PlanInput): World {
   const recordedServices = recorded?.project.services ?? []
   const fallen = new Map<ServiceName, InstanceStatus[]>()
   for (const status of observed) {
@@ -85,6 +89,7 @@ function worldOf({ desired, recorded, observed, isRollback }: PlanInput): World 
   return {
     isEmpty: desired === null || desired.services.length === 0,
     isRollback,
+    revives: (name) => (only === null ? !isRollback : only.includes(name)),
     routes: new Set(desired?.services.flatMap((service) => service.routes.map(nameOfRoute))),
     desiredNames: new Set(desired?.services.map((service) => service.name)),
     recordedServices,
@@ -169,7 +174,8 @@ function planSchedule(service: Service, before: Service | null, world: World): S
   const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
   if (before === null) return { ...step, kind: 'create', reasons: [note('new')] }
   const differences = explainDifference(before, service)
-  const stopped = world.stoppedByHand.has(service.name) ? [note('was stopped by hand, runs again at its hours')] : []
+  const isBack = world.stoppedByHand.has(service.name) && world.revives(service.name)
+  const stopped = isBack ? [note('was stopped by hand, runs again at its hours')] : []
   const reasons = [...differences, ...stopped]
   if (reasons.length === 0) return null
   const warning = warnOfLoss(before, service, world.routes)
@@ -180,6 +186,7 @@ function planSchedule(service: Service, before: Service | null, world: World): S
 
 /** Why the service does not run and would after an apply: somebody stopped it, or the daemon has given up (or nearly so). */
 function whyIdle(service: Service, world: World): readonly Reason[] {
+  if (!world.revives(service.name)) return []
   if (world.stoppedByHand.has(service.name)) return [note('was stopped by hand, starts again')]
   return (world.fallen.get(service.name) ?? []).map(({ slot, state, reason }) =>
     note(`${slot} ${state === 'failed' ? 'has failed' : 'is crash-looping'}${reason === null ? '' : `: ${shorten(reason)}`}`),
