@@ -58,6 +58,17 @@ export const containerMutations: readonly Mutation[] = [
     isSlow: true,
   },
   {
+    name: 'told-again-is-news',
+    rule: 'a line that the engine tells again is not written again',
+    file: 'src/adapters/docker/log-cursor.ts',
+    find: `    if (this.#inARow <= entries) return false\n`,
+    replace: ``,
+    caughtBy: {
+      file: 'src/adapters/docker/log-cursor.test.ts',
+      test: 'what is told again is known, however far back it begins, and what comes after it is fresh',
+    },
+  },
+  {
     name: 'silent-engine-means-gone',
     rule: 'while the engine is away nothing is assumed to have ended',
     file: 'src/adapters/docker/discover.ts',

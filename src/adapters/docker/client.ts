@@ -97,8 +97,13 @@ export class EngineClient {
 
   /** Frames of both outputs, each line with its time, until the container has ended. */
   followLog(id: string, since: string | undefined): Promise<Readable> {
-    const query = { follow: true, stdout: true, stderr: true, timestamps: true, ...(since === undefined ? {} : { since }) }
+    const query = { ...everyLine, follow: true, ...(since === undefined ? {} : { since }) }
     return this.#ask({ method: 'GET', path: `/containers/${id}/logs`, query })
+  }
+
+  /** The frame of the last line that there is. */
+  async lastOfLog(id: string, signal: AbortSignal): Promise<Buffer> {
+    return readBytes(await this.#ask({ method: 'GET', path: `/containers/${id}/logs`, query: { ...everyLine, tail: 1 }, signal }))
   }
 
   /** JSON lines without end. */
@@ -195,6 +200,14 @@ export class EngineClient {
     if (statusCode >= 200 && statusCode < 300) return response
     throw new EngineRefusal(statusCode, readReason(await readText(response)) || (response.statusMessage ?? ''))
   }
+}
+
+const everyLine = { stdout: true, stderr: true, timestamps: true } as const
+
+async function readBytes(response: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of response) pieces.push(piece as Buffer)
+  return Buffer.concat(pieces)
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

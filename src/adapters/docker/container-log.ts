@@ -13,8 +13,9 @@ import type { SlotPaths } from '../../host/slot-files.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Engine } from './engine.ts'
 import { isStatus } from './errors.ts'
-import { CursorCounter, readCursor, sinceOf, writeCursor } from './log-cursor.ts'
+import { readCursor, sinceOf, TakenEntries, writeCursor } from './log-cursor.ts'
 import { FrameReader } from './log-frames.ts'
+import { SilenceWatch } from './log-silence.ts'
 
 export interface ContainerLogOptions {
   readonly engine: Engine
@@ -26,6 +27,8 @@ export interface ContainerLogOptions {
 
 const retryMs = 250
 
+const nothing = { last: [], forgotten: '' } as const
+
 export class ContainerLog {
   readonly #options: ContainerLogOptions
   #stream: Readable | null = null
@@ -34,7 +37,7 @@ export class ContainerLog {
   #isLast = false
   #hasEnded = false
   #following: Promise<void> | null = null
-  #counter = new CursorCounter('')
+  #taken = new TakenEntries(nothing, false)
   #hasBegun = false
   #appending: Promise<void> = Promise.resolve()
 
@@ -93,24 +96,12 @@ export class ContainerLog {
       if (cursor !== null) await truncateTo(file, cursor.logBytes)
       else if (!this.#hasBegun) this.#noteBeginning((await file.stat()).size)
       this.#hasBegun = true
-      const anchor = cursor?.anchor ?? ''
-      const stream = await engine.open((client) => client.followLog(containerId, sinceOf(anchor)))
+      this.#taken = new TakenEntries(cursor ?? nothing, engine.info?.name === 'podman')
+      const since = sinceOf(this.#taken.since(Date.now()))
+      const stream = await engine.open((client) => client.followLog(containerId, since))
       this.#stream = stream
       if (this.#isClosed) stream.destroy()
-      this.#counter = new CursorCounter(anchor)
-      let skip = cursor?.taken ?? 0
-      const frames = new FrameReader()
-      for await (const piece of stream) {
-        const fresh: Buffer[] = []
-        for (const { at, bytes } of frames.push(piece as Buffer)) {
-          this.#counter.take(at)
-          if (skip > 0) skip -= 1
-          else fresh.push(bytes)
-        }
-        if (fresh.length === 0 || this.#isClosed) continue
-        this.#appending = this.#append(file, Buffer.concat(fresh))
-        await this.#appending
-      }
+      await this.#takeStream(stream, file)
       // A stream that breaks off ends too, without an error: only the engine can say whether that was all.
       const isOver = await this.#isOver()
       this.#hasEnded = isOver && this.#isLast
@@ -120,6 +111,37 @@ export class ContainerLog {
       this.#stream = null
       await file.close()
     }
+  }
+
+  /** To its end, or until it has lost the thread. */
+  async #takeStream(stream: Readable, file: FileHandle): Promise<void> {
+    const frames = new FrameReader()
+    let isLost = false
+    const onLost = (): void => {
+      isLost = true
+      stream.destroy()
+    }
+    using silence = new SilenceWatch({ isBehind: () => this.#isBehind(), onLost })
+    try {
+      for await (const piece of stream) {
+        silence.heard((piece as Buffer).length)
+        const nowMs = Date.now()
+        const fresh: Buffer[] = []
+        for (const { at, bytes } of frames.push(piece as Buffer)) if (this.#taken.take(at, nowMs)) fresh.push(bytes)
+        if (fresh.length === 0 || this.#isClosed) continue
+        this.#appending = this.#append(file, Buffer.concat(fresh))
+        await this.#appending
+      }
+    } catch (error) {
+      if (!isLost) throw error
+    }
+  }
+
+  async #isBehind(): Promise<boolean> {
+    const { engine, containerId } = this.#options
+    const ask = engine.limits.askMs
+    const last = await engine.ask('the last line', (client, signal) => client.lastOfLog(containerId, signal), ask)
+    return new FrameReader().push(last).some(({ at }) => this.#taken.isToCome(at))
   }
 
   async #isOver(): Promise<boolean> {
@@ -136,12 +158,12 @@ export class ContainerLog {
   async #append(file: FileHandle, bytes: Buffer): Promise<void> {
     await file.appendFile(bytes)
     const { size } = await file.stat()
-    writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, ...this.#counter.position, logBytes: size })
+    writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, ...this.#taken.position, logBytes: size })
   }
 
   /** Before the first entry: so that what a daemon writes and dies over is cut off by the next, and not written twice. */
   #noteBeginning(size: number): void {
-    writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, anchor: '', taken: 0, logBytes: size })
+    writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, ...nothing, logBytes: size })
   }
 }
 

@@ -174,6 +174,37 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     assert.deepEqual(bed.events, [])
   })
 
+  test('what fills the file of the engine again and again in a hurry is taken once too, also by another daemon', async (t) => {
+    const bed = await ContainerBed.open(t, engine)
+    const text = '#'.repeat(100)
+    const script = [
+      // One piece fills most of the smallest file that an engine is given.
+      `say() { awk -v a=$n 'BEGIN { for (i = a; i < a + 1200; i++) print "line", i, "${text}" }'; n=$((n + 1200)); }`,
+      'n=0; trap say USR1; echo ready; while true; do sleep 0.05; done',
+    ]
+    await bed.run(1, ['sh', '-c', script.join('\n')], { maxLogBytes: 1 << 16 })
+    await until('it is ready', 10_000, () => bed.log() === 'ready\n')
+    let lines = 0
+    const say = (): void => {
+      engine.docker('kill', '-s', 'USR1', bed.name())
+      lines += 1200
+    }
+    for (let round = 0; round < 3; round += 1) {
+      for (let piece = 0; piece < 4; piece += 1) {
+        say()
+        await until('its last line', 20_000, () => bed.log().endsWith(`line ${lines - 1} ${text}\n`))
+      }
+      await bed.runtime[Symbol.asyncDispose]()
+      say()
+      await bed.reopen()
+      await until('what was said meanwhile', 20_000, () => bed.log().endsWith(`line ${lines - 1} ${text}\n`))
+    }
+    assert.deepEqual(
+      bed.log().split('\n').slice(1, -1),
+      Array.from({ length: lines }, (_, index) => `line ${index} ${text}`),
+    )
+  })
+
   test('what ends while no daemon looks is found with its exit code and its last line, and its container goes', async (t) => {
     const bed = await ContainerBed.open(t, engine)
     const started = await bed.run(1, ['sh', '-c', 'echo first; sleep 1; echo last; exit 9'])

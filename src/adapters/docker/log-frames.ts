@@ -5,7 +5,7 @@
  */
 
 export interface LogEntry {
-  /** RFC 3339 with nine digits, so that text order is time order. */
+  /** RFC 3339 with nine digits, so that text order is time order, and the number of the stream: another stream's moment is another one. */
   readonly at: string
   readonly bytes: Buffer
 }
@@ -22,7 +22,7 @@ export class FrameReader {
     while (bytes.length >= headerBytes) {
       const end = headerBytes + bytes.readUInt32BE(4)
       if (bytes.length < end) break
-      const entry = parseEntry(bytes.subarray(headerBytes, end))
+      const entry = parseEntry(bytes[0] ?? 0, bytes.subarray(headerBytes, end))
       if (entry !== null) entries.push(entry)
       bytes = bytes.subarray(end)
     }
@@ -32,11 +32,11 @@ export class FrameReader {
   }
 }
 
-function parseEntry(payload: Buffer): LogEntry | null {
+function parseEntry(stream: number, payload: Buffer): LogEntry | null {
   const space = payload.indexOf(0x20)
   if (space < 0) return null
   const at = normaliseMoment(payload.toString('latin1', 0, space))
-  return at === null ? null : { at, bytes: payload.subarray(space + 1) }
+  return at === null ? null : { at: `${at}${stream}`, bytes: payload.subarray(space + 1) }
 }
 
 /** Docker writes nine digits always, Podman as many as there are; times of day are UTC in both once `Z` or the offset is taken in. */

@@ -12,6 +12,7 @@ const accents = [
   'nothing to decide',
   "the slot's own number",
   'behind a shell that waits',
+  'again and again in a hurry',
   'removes or pauses by hand',
   "foreign container with the slot's name",
   'an older epoch left',

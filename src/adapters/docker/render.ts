@@ -104,11 +104,17 @@ function renderLimits({ limits }: StartOrder): Partial<HostConfig> {
   }
 }
 
-/** The engine's own copy only bridges the time in which no daemon takes it in; the slot's log is the one that is kept. */
+const maxCopyBytes = 16 * 1024 * 1024
+
+/**
+ * The engine's own copy only bridges the time in which no daemon takes it in; the slot's log is the one that is kept. Podman has one
+ * file only: when it is full it begins anew, and what nobody has read by then (Podman looks every 250 ms) is lost. So it is long.
+ */
 function renderLog({ engine, logBytes }: CreateInput): NonNullable<HostConfig['LogConfig']> {
-  const kib = Math.ceil(Math.min(Math.max(logBytes, 256 * 1024), 16 * 1024 * 1024) / 1024)
-  const size = { 'max-size': `${kib}k` }
-  return { Type: 'json-file', Config: engine.name === 'podman' ? size : { ...size, 'max-file': '2' } }
+  const isPodman = engine.name === 'podman'
+  const bytes = isPodman ? maxCopyBytes : Math.min(Math.max(logBytes, 256 * 1024), maxCopyBytes)
+  const size = { 'max-size': `${Math.ceil(bytes / 1024)}k` }
+  return { Type: 'json-file', Config: isPodman ? size : { ...size, 'max-file': '2' } }
 }
 
 /** A shell that waits does not hand its signal on; the little init in front of it can reach both (tini(1), TINI_KILL_PROCESS_GROUP). */
