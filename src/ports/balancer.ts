@@ -6,8 +6,9 @@
  *   No request fails because of the change: connections stay open, a draining upstream finishes what it has.
  * - `apply` is idempotent, also after the process or the daemon has begun anew: it compares with what is really in force.
  * - Upstreams fail alike everywhere: a request is sent at most four times. A connection that is refused may always be tried again;
- *   one that breaks before an answer only where the pool's `retry` allows it, and while its whole body is in memory. Three failures
- *   in a row (no connection, no or a broken answer, a 5xx) take an upstream out for about a second; never the last ones of a pool.
+ *   one that breaks before an answer only where the pool's `retry` allows it, and while its whole body is in memory. What could not
+ *   be sent again has a connection of its own: an upstream may close an idle one just as a request comes over it. Three failures in a
+ *   row (no connection, no or a broken answer, a 5xx) take an upstream out for about a second; never the last ones of a pool.
  * - Where there is an upstream the client is told: 502 it broke off, 503 none can be reached, 504 silence. Else 404 no route. Of the
  *   client's own making: 400 malformed or ambiguous, 405 CONNECT, 408 too slow, 411 a body of unknown length where bodies have a
  *   limit (or 413 once it is passed), 413, 431 (414 for the URL alone), 505. Trailers behind a body are passed on, or are 501.

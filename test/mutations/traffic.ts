@@ -6,6 +6,8 @@ const histories = 'src/sim/traffic.test.ts'
 const rollingUpdate = 'a rolling update, whatever dies or answers late, always leaves somebody who serves and cuts nobody'
 const newDaemon = 'a new daemon takes nobody out of use before it has probed, and adopts the balancer as it is'
 const endings = 'src/core/instance/ending.test.ts'
+const idleConnections =
+  'an upstream closes each idle connection just as a request comes over it: none fails, and each is executed once'
 
 export const trafficMutations: readonly Mutation[] = [
   {
@@ -125,5 +127,21 @@ export const trafficMutations: readonly Mutation[] = [
       file: histories,
       test: 'a route whose port a stranger has fails the operation by name, and the world before it is in force again',
     },
+  },
+  {
+    name: 'post-over-an-idle-connection',
+    rule: 'what cannot be sent again goes over a connection of its own (HAProxy)',
+    file: 'src/adapters/haproxy/servers.ts',
+    find: `const byMethod = 'sni method'`,
+    replace: `const byMethod = ''`,
+    caughtBy: { file: 'src/adapters/haproxy/index.test.ts', test: idleConnections },
+  },
+  {
+    name: 'post-over-an-idle-connection-embedded',
+    rule: 'what cannot be sent again goes over a connection of its own (embedded)',
+    file: 'src/adapters/embedded-balancer/exchange.ts',
+    find: `|| !this.#mayRepeat() ||`,
+    replace: `||`,
+    caughtBy: { file: 'src/adapters/embedded-balancer/index.test.ts', test: idleConnections },
   },
 ]

@@ -32,6 +32,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
   #tried: UpstreamState[] = []
   #upstream: UpstreamState | null = null
   #connection: Connection | null = null
+  /** The connection is for this request only. */
+  #isAlone = false
+  /** A connection was found closed that had been idle. */
+  #wasStale = false
   #controller: Controller | null = null
   #status = 0
   /** Bytes of the answer's body, as they were announced; -1 when not, or when some have come. */
@@ -103,11 +107,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
 
   onResponseError(_controller: Controller, error: Error): void {
     const upstream = this.#upstream
+    const isReused = this.#connection?.isReused === true
     this.#release(false)
     if (this.#isOver || upstream === null) return
     const { code } = error as NodeJS.ErrnoException
     // A target or header that undici does not send at all: the client's fault, whatever it is.
     if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return this.#refuse(400)
+    const isStale = isReused && this.#status === 0 && code !== 'UND_ERR_HEADERS_TIMEOUT'
+    if (isStale && this.#mayRepeat()) return this.#meetStale()
     upstream.fail(performance.now())
     if (this.#response.headersSent) {
       this.#isCut = true
@@ -166,7 +173,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     this.#upstream = upstream
     upstream.active += 1
     upstream.requests += 1
-    const connection = this.#connect(upstream, pool, now)
+    const connection = this.#connect(upstream, pool)
     this.#connection = connection
     const { idleTimeoutMs } = this.#client.traffic.limits
     const method = this.request.method as Dispatcher.HttpMethod
@@ -174,15 +181,28 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     connection.client.dispatch({ path: target, method, headers: head.headers, body, ...times }, this)
   }
 
-  #connect(upstream: UpstreamState, pool: PoolState, now: number): Connection {
-    if (pool.spec.sendProxy)
-      return this.#client.dedicated(upstream, () => upstream.open(renderProxyHeader(this.#client.endpoints)))
-    return upstream.take(now, this.#mayRepeat())
+  /**
+   * An upstream may close an idle connection at the very moment at which a request is sent over it, and nobody can tell whether that was
+   * carried out. So only what can be sent again is sent over one, and only at first.
+   */
+  #connect(upstream: UpstreamState, { spec: { sendProxy } }: PoolState): Connection {
+    const open = (): Connection => upstream.open(sendProxy ? renderProxyHeader(this.#client.endpoints) : null)
+    this.#isAlone = this.#wasStale || this.#tried.length > 0 || !this.#mayRepeat() || this.#body instanceof RequestBody
+    if (this.#isAlone) return open()
+    return sendProxy ? this.#client.dedicated(upstream, open) : upstream.take()
   }
 
   /** Whether what may have been executed may be sent again. Whether it can be, its body decides. */
   #mayRepeat(): boolean {
     return this.#destination?.pool.spec.retry === 'all' || idempotent.has(this.request.method ?? '')
+  }
+
+  /** No failure of the upstream's, and no reason to ask another one. */
+  #meetStale(): void {
+    this.#wasStale = true
+    this.#tried.pop()
+    if (this.#destination !== null) this.#destination.pool.tally.retried += 1
+    this.#send()
   }
 
   #sendAgain(): void {
@@ -212,7 +232,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     if (!isWell) {
       this.#client.forget(upstream)
       close(connection)
-    } else if (this.#destination?.pool.spec.sendProxy !== true) upstream.give(connection, performance.now())
+    } else if (this.#isAlone) close(connection)
+    else if (this.#destination?.pool.spec.sendProxy === true) connection.isReused = true
+    else upstream.give(connection)
   }
 
   #abort(): void {

@@ -22,15 +22,13 @@ const connectTimeoutMs = 3000
 const keptIdleMs = 3000
 /** An upstream's own word on it counts up to this. */
 const longestIdleMs = 30_000
-/** A request that cannot be repeated goes over a connection that was used so lately, or over a new one: an upstream may close idle ones. */
-const freshMs = 1000
-
 /** The one class of undici that we need, from its own file: the whole package is 8 MB of memory more, in a process that promises less than 100. */
 const Client = createRequire(import.meta.url)('undici/lib/dispatcher/client.js') as typeof UndiciClient
 
 export interface Connection {
   readonly client: UndiciClient
-  usedAt: number
+  /** It has carried a request before: its upstream may have closed it by now. */
+  isReused: boolean
 }
 
 /** What broke before a byte was sent carries this mark: it may always be tried elsewhere. */
@@ -70,14 +68,9 @@ export class UpstreamState {
     return this.#ejectedUntil > now
   }
 
-  /** The most lately used one that is idle, so that the others can be given up; a new one where none will do. */
-  take(now: number, canRepeat: boolean): Connection {
-    const idle = this.#idle.at(-1)
-    if (idle !== undefined && (canRepeat || now - idle.usedAt < freshMs)) {
-      this.#idle.pop()
-      return idle
-    }
-    return this.open(null)
+  /** The most lately used one that is idle, so that the others can be given up; a new one where there is none. */
+  take(): Connection {
+    return this.#idle.pop() ?? this.open(null)
   }
 
   /** `header` is what goes in front of everything else. */
@@ -92,14 +85,14 @@ export class UpstreamState {
       keepAliveTimeoutThreshold: 1000,
       maxHeaderSize: 64 * 1024,
     })
-    const connection = { client, usedAt: 0 }
+    const connection = { client, isReused: false }
     client.on('disconnect', () => this.#forget(connection))
     return connection
   }
 
-  give(connection: Connection, now: number): void {
+  give(connection: Connection): void {
     if (this.#isLeaving) return close(connection)
-    connection.usedAt = now
+    connection.isReused = true
     this.#idle.push(connection)
   }
 

@@ -340,13 +340,20 @@ function backend(pool: Pool, name: string, servers: readonly Server[]): string {
   ].join('\n')
 }
 
-/** A request is sent again only while all of it is still in memory; for `all` its body is waited for, up to one buffer. */
+/**
+ * A request is sent again only while all of it is still in memory; for `all` its body is waited for, up to one buffer. What has a body may
+ * be too long for that, so by its method it is told from what can always be sent again: it gets a connection of its own (`servers.ts` has
+ * how), which we close behind it. The upstream is not told so: one that closes by itself may cut off its answer to a body that it has not
+ * read.
+ */
 function httpBackend(pool: Pool): readonly string[] {
   return [
     'retry-on conn-failure empty-response',
     ...(pool.retry === 'all'
       ? ['option http-buffer-request']
       : ['http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }']),
+    'http-request set-header Connection close unless { method GET HEAD OPTIONS TRACE }',
+    'option http-pretend-keepalive',
     ...[
       [502, 'The service broke off.'],
       [503, 'No instance of the service can be reached.'],

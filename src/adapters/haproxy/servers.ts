@@ -29,10 +29,16 @@ const visits = { http: 'inter 500 fastinter 250', tcp: 'inter 10s fastinter 250'
 
 /**
  * `add server` has other defaults than the config file: without these two it would keep no idle connection to the upstream. The purge
- * halves what is idle each second, so that few connections live until the program on the other side closes them (5 s in Node): a POST
- * that goes out in that very moment is lost, and may not be repeated.
+ * halves what is idle each second, so that few are left when the program on the other side closes them (after 5 s in Node).
  */
 const reuse = 'pool-max-conn -1 pool-purge-delay 1s'
+
+/**
+ * An idle connection is used again only by a request that would give the same name for TLS (SNI), also where there is no TLS, and so by
+ * the same method: one after a POST is closed, hence no POST ever finds one. It might be on its way while the upstream closes that
+ * connection, and nobody could tell whether it was carried out. HAProxy 3 has `pool-conn-name` for it, which is this where it is not given.
+ */
+const byMethod = 'sni method'
 
 /** The servers that take requests. Draining ones are not here: who has them keeps them, who has not needs them no more. */
 export function activeServers(pool: Pool): readonly Server[] {
@@ -63,13 +69,15 @@ function watched(pool: Pool, backend: string, upstream: Upstream): Server {
   const check = `check observe ${observe} error-limit ${failuresToEject} on-error mark-down`
   const pace = `${visits[pool.protocol]} downinter ${retryIntervalMs} rise 2 fall 2`
   const proxy = pool.sendProxy ? ' send-proxy-v2 check-send-proxy' : ''
-  return { ...server(pool, backend, upstream, false), keywords: `${check} ${pace} ${reuse}${proxy}`, isWatched: true }
+  return { ...server(pool, backend, upstream, false), keywords: `${check} ${pace} ${shared(pool)}${proxy}`, isWatched: true }
 }
 
 function twin(pool: Pool, backend: string, upstream: Upstream): Server {
   const proxy = pool.sendProxy ? ' send-proxy-v2' : ''
-  return { ...server(pool, backend, upstream, true), keywords: `backup ${reuse}${proxy}`, isWatched: false }
+  return { ...server(pool, backend, upstream, true), keywords: `backup ${shared(pool)}${proxy}`, isWatched: false }
 }
+
+const shared = ({ protocol }: Pool): string => (protocol === 'http' ? `${reuse} ${byMethod}` : reuse)
 
 function server(pool: Pool, backend: string, upstream: Upstream, isTwin: boolean): Omit<Server, 'keywords' | 'isWatched'> {
   const name = serverName(upstream, { sendProxy: pool.sendProxy, isTwin })

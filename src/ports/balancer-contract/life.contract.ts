@@ -216,17 +216,28 @@ export function routes(make: MakeBalancer): void {
   it('of several upstreams the one with the fewest requests under way is asked', async () => {
     await using bed = openBed(make)
     const port = await bed.freePort()
-    const open: ServerResponse[] = []
-    const held = await bed.serve((_, response) => void open.push(response))
-    const quick = await bed.serve()
-    await bed.start(simple(port, [held.upstream, quick.upstream]))
-    // One of the first two goes to each; while the slow one works, everything goes to the other.
-    const slow = [get(port), get(port)]
-    await until('the slow one has a request', 2000, () => held.executed.length === 1)
-    for (let time = 0; time < 10; time += 1) assert.match(await get(port), /served by/)
-    assert.equal(held.executed.length, 1)
-    for (const response of open) response.end('slow')
-    await Promise.all(slow)
+    const ofSlow: ServerResponse[] = []
+    const ofQuick: ServerResponse[] = []
+    let isQuick = false
+    const slow = await bed.serve((_, response) => void ofSlow.push(response))
+    const quick = await bed.serve((_, response) => (isQuick ? void response.end('quick') : void ofQuick.push(response)))
+    await bed.start(simple(port, [slow.upstream, quick.upstream]))
+    const waiting: Promise<string>[] = []
+    for (let number = 1; number <= 6; number += 1) {
+      waiting.push(get(port))
+      await until(`number ${number} is under way`, 2000, () => slow.executed.length + quick.executed.length === number)
+    }
+    assert.deepEqual([slow.executed.length, quick.executed.length], [3, 3])
+    isQuick = true
+    for (const response of ofQuick) response.end('quick')
+    await until('the quick one has nothing', 2000, async () => {
+      return (await bed.balancer.observe()).upstreams.get(quick.upstream.id)?.active === 0
+    })
+    // An answer may be with its client a moment before it counts as done: one more than that is never under way.
+    for (let time = 0; time < 10; time += 1) assert.match(await get(port), /quick/)
+    assert.equal(slow.executed.length, 3)
+    for (const response of ofSlow) response.end('slow')
+    await Promise.all(waiting)
   })
 
   it('a canary gets its share of the requests by chance, and the share changes at run time', async () => {
