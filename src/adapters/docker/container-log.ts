@@ -1,21 +1,25 @@
 /**
  * Takes a container's output into the slot's own log, where `logs`, its bound and the next daemon find it. The engine keeps its copy
  * until the container is removed, so whatever happens in between (this daemon's death, the engine's) is caught up with from
- * the cursor. A stream that breaks off is opened again; the last lines are taken before the container goes.
+ * the cursor. A stream that breaks off is opened again; the last lines are taken before the container goes. Where somebody has
+ * removed the slot's files they are made again, and the log begins anew with what the engine still has.
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { logBytes } from '../../core/config/defaults.ts'
 import type { Epoch } from '../../core/model/id.ts'
-import type { SlotPaths } from '../../host/slot-files.ts'
+import { isMissing } from '../../host/errno.ts'
+import { readNumber, type SlotPaths } from '../../host/slot-files.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Engine } from './engine.ts'
 import { isStatus } from './errors.ts'
 import { readCursor, sinceOf, TakenEntries, writeCursor } from './log-cursor.ts'
 import { FrameReader } from './log-frames.ts'
 import { SilenceWatch } from './log-silence.ts'
+import { restoreSlot } from './restore-slot.ts'
 
 export interface ContainerLogOptions {
   readonly engine: Engine
@@ -38,7 +42,10 @@ export class ContainerLog {
   #hasEnded = false
   #following: Promise<void> | null = null
   #taken = new TakenEntries(nothing, false)
-  #hasBegun = false
+  /** What is usual where nobody remembers: the file was lost before this daemon began, and the next start brings the right bound. */
+  #maxLogBytes = logBytes
+  /** The trouble that was told last, until all is well again. */
+  #told = ''
   #appending: Promise<void> = Promise.resolve()
 
   constructor(options: ContainerLogOptions) {
@@ -73,10 +80,10 @@ export class ContainerLog {
         await this.#takeOnce()
       } catch (error) {
         if (this.#isClosed) return
-        const { engine, log } = this.#options
+        const { engine } = this.#options
         // Removed, or about to be: what it had written by then is all.
         if (isStatus(error, 404, 409)) this.#hasEnded = true
-        else if (engine.fault === null) log.write('warn', 'the output of a container could not be read', { error: String(error) })
+        else if (engine.fault === null) this.#tell('the output of a container could not be read', String(error))
         await sleep(retryMs, undefined, { ref: false })
         await engine.whenBack()
       }
@@ -89,17 +96,18 @@ export class ContainerLog {
    */
   async #takeOnce(): Promise<void> {
     const { engine, containerId, epoch, paths } = this.#options
+    await this.#ensureFiles()
     const cursor = readCursor(paths.logCursor, epoch)
     const file = await open(paths.log, 'a', 0o600)
     try {
       // Written by a daemon that died before it could note it: the engine will tell it again.
       if (cursor !== null) await truncateTo(file, cursor.logBytes)
-      else if (!this.#hasBegun) this.#noteBeginning((await file.stat()).size)
-      this.#hasBegun = true
+      else this.#noteBeginning((await file.stat()).size)
       this.#taken = new TakenEntries(cursor ?? nothing, engine.info?.name === 'podman')
       const since = sinceOf(this.#taken.since(Date.now()))
       const stream = await engine.open((client) => client.followLog(containerId, since))
       this.#stream = stream
+      this.#told = ''
       if (this.#isClosed) stream.destroy()
       await this.#takeStream(stream, file)
       // A stream that breaks off ends too, without an error: only the engine can say whether that was all.
@@ -111,6 +119,22 @@ export class ContainerLog {
       this.#stream = null
       await file.close()
     }
+  }
+
+  async #ensureFiles(): Promise<void> {
+    const { paths, epoch } = this.#options
+    const bound = readNumber(paths.logBound)
+    if (bound !== null) this.#maxLogBytes = bound
+    else if (await restoreSlot(paths, { epoch, maxLogBytes: this.#maxLogBytes }))
+      this.#tell(`somebody has removed ${paths.directory}; its log begins anew`)
+  }
+
+  /** Once: what goes wrong here is tried again every moment. */
+  #tell(message: string, error: string | null = null): void {
+    const trouble = `${message} ${error}`
+    if (this.#told === trouble) return
+    this.#told = trouble
+    this.#options.log.write('warn', message, ...(error === null ? [] : [{ error }]))
   }
 
   /** To its end, or until it has lost the thread. */
@@ -133,7 +157,8 @@ export class ContainerLog {
         await this.#appending
       }
     } catch (error) {
-      if (!isLost) throw error
+      // Missing is what somebody has removed: it is told, and mended, before the next stream.
+      if (!isLost && !isMissing(error)) throw error
     }
   }
 
@@ -157,7 +182,8 @@ export class ContainerLog {
 
   async #append(file: FileHandle, bytes: Buffer): Promise<void> {
     await file.appendFile(bytes)
-    const { size } = await file.stat()
+    const { size, nlink } = await file.stat()
+    if (nlink === 0) throw Object.assign(new Error('the log was removed'), { code: 'ENOENT' })
     writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, ...this.#taken.position, logBytes: size })
   }
 

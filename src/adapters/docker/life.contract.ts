@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
 
@@ -203,6 +203,48 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
       bed.log().split('\n').slice(1, -1),
       Array.from({ length: lines }, (_, index) => `line ${index} ${text}`),
     )
+  })
+
+  test('files that somebody removes under a running container are made again, and it is said once', async (t) => {
+    const bed = await ContainerBed.open(t, engine)
+    const folder = join(bed.state, 'slots', 'web.0')
+    const script = 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'
+    await bed.run(7, ['sh', '-c', script], { maxLogBytes: 123_456 })
+    const removed = (): readonly string[] => bed.warnings.filter((warning) => warning.includes(folder))
+    const isThere = (): boolean => existsSync(join(folder, 'log')) && bed.log().split('\n').length > 20
+    await until('its lines', 10_000, isThere)
+    rmSync(folder, { recursive: true })
+    await until('its lines are there again', 20_000, isThere)
+    assert.deepEqual(
+      [readNumber(join(folder, 'epoch')), readNumber(join(folder, 'log.bound'))],
+      [7, 123_456],
+      'its log is bounded, and nobody takes its epoch for free',
+    )
+    assert.deepEqual(removed(), [`somebody has removed ${folder}; its log begins anew undefined`])
+    rmSync(folder, { recursive: true })
+    await bed.reopen()
+    await until('the next daemon has its lines too', 20_000, isThere)
+    rmSync(join(folder, 'log'))
+    await until('and a log that alone was removed', 20_000, isThere)
+    const numbers = [...bed.log().matchAll(/^line (\d+)$/gm)].map(([, number]) => Number(number))
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => (numbers[0] ?? 0) + index),
+      'none is there twice',
+    )
+    // Nothing can be made where the state itself is gone: that too is said once, not with every try.
+    bed.warnings.length = 0
+    renameSync(join(bed.state, 'slots'), join(bed.state, 'elsewhere'))
+    rmSync(join(bed.state, 'elsewhere', 'web.0', 'log'))
+    await until('it is said', 10_000, () => bed.warnings.length > 0)
+    const { length } = bed.engine.docker('logs', bed.name()).split('\n')
+    await until('it went on', 10_000, () => bed.engine.docker('logs', bed.name()).split('\n').length > length + 10)
+    assert.equal(removed().length, 1, bed.warnings.join('\n'))
+    renameSync(join(bed.state, 'elsewhere'), join(bed.state, 'slots'))
+    await until('it recovers from that', 10_000, isThere)
+    await bed.runtime.kill(instance(7), 15_000)
+    await bed.event('gone', 7)
+    await bed.run(8, ['true'])
   })
 
   test('what ends while no daemon looks is found with its exit code and its last line, and its container goes', async (t) => {
