@@ -5,14 +5,14 @@
  * removed the slot's files they are made again, and the log begins anew with what the engine still has.
  */
 
+import { existsSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { logBytes } from '../../core/config/defaults.ts'
 import type { Epoch } from '../../core/model/id.ts'
 import { isMissing } from '../../host/errno.ts'
-import { readNumber, type SlotPaths } from '../../host/slot-files.ts'
+import { readNumber, type SlotPaths, usualLogBytes } from '../../host/slot-files.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Engine } from './engine.ts'
 import { isStatus } from './errors.ts'
@@ -43,7 +43,7 @@ export class ContainerLog {
   #following: Promise<void> | null = null
   #taken = new TakenEntries(nothing, false)
   /** What is usual where nobody remembers: the file was lost before this daemon began, and the next start brings the right bound. */
-  #maxLogBytes = logBytes
+  #maxLogBytes = usualLogBytes
   /** The trouble that was told last, until all is well again. */
   #told = ''
   #appending: Promise<void> = Promise.resolve()
@@ -123,8 +123,7 @@ export class ContainerLog {
 
   async #ensureFiles(): Promise<void> {
     const { paths, epoch } = this.#options
-    const bound = readNumber(paths.logBound)
-    if (bound !== null) this.#maxLogBytes = bound
+    if (existsSync(paths.epoch)) this.#maxLogBytes = readNumber(paths.logBound) ?? usualLogBytes
     else if (await restoreSlot(paths, { epoch, maxLogBytes: this.#maxLogBytes }))
       this.#tell(`somebody has removed ${paths.directory}; its log begins anew`)
   }

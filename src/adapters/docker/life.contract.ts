@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before } from 'node:test'
 
 import { asServiceName, slotId } from '../../core/model/id.ts'
-import { readNumber } from '../../host/slot-files.ts'
+import { readNumber, usualLogBytes } from '../../host/slot-files.ts'
 import { aContainer, ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import type { EngineKind, TestEngine, Testing } from '../../../test/engine/engine-kind.ts'
 import { environmentOf, until } from '../../../test/processes.ts'
@@ -244,7 +244,12 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     await until('it recovers from that', 10_000, isThere)
     await bed.runtime.kill(instance(7), 15_000)
     await bed.event('gone', 7)
-    await bed.run(8, ['true'])
+    bed.warnings.length = 0
+    await bed.run(8, ['sleep', '1000'], { maxLogBytes: usualLogBytes })
+    await bed.reopen()
+    await bed.runtime.kill(instance(8), 15_000)
+    await bed.event('gone', 8)
+    assert.deepEqual(removed(), [], 'nothing is said of what is there, and a usual bound is not written down')
   })
 
   test('what ends while no daemon looks is found with its exit code and its last line, and its container goes', async (t) => {
