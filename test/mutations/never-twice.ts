@@ -19,6 +19,11 @@ const keeperCompares = `  # Only under the lock does the comparison mean anythin
   #@ point: compared
 `
 
+const durableEpoch = {
+  file: 'src/adapters/process/durable-epoch.test.ts',
+  test: 'nothing begins before its epoch is durable, and neither is a start answered',
+} as const
+
 export const neverTwiceMutations: readonly Mutation[] = [
   {
     name: 'spawn-does-not-wait-for-the-commit',
@@ -27,6 +32,22 @@ export const neverTwiceMutations: readonly Mutation[] = [
     find: `await commitEpoch(paths, order.epoch)`,
     replace: `setImmediate(() => void commitEpoch(paths, order.epoch))`,
     caughtBy: { file: lateKeepers, test: 'the order of effects is the promise: every checkpoint is reached once, in order' },
+  },
+  {
+    name: 'spawn-does-not-wait-for-the-disk',
+    rule: 'write first: the epoch is durable, not only written, before anything is spawned',
+    file: 'src/host/slot-files.ts',
+    find: `of await Promise.allSettled([syncData(descriptor), ...folders]))`,
+    replace: `of await Promise.allSettled([void syncData(descriptor).catch(() => {}), ...folders]))`,
+    caughtBy: durableEpoch,
+  },
+  {
+    name: 'new-slot-is-not-durable',
+    rule: 'write first: with its first epoch the slot itself is durable',
+    file: 'src/host/slot-files.ts',
+    find: `...folders]))`,
+    replace: `]))`,
+    caughtBy: durableEpoch,
   },
   {
     name: 'assignment-is-acted-on-first',
