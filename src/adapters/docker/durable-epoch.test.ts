@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { asServiceName, slotId } from '../../core/model/id.ts'
 import { holdSync } from '../../../test/support/held-syncs.ts'
 
-const { ContainerBed } = await import('../../../test/engine/container-bed.ts')
+const { ContainerBed, web } = await import('../../../test/engine/container-bed.ts')
 const { onDocker } = await import('../../../test/engine/engine-kind.ts')
 
 const other = slotId(asServiceName('other'), 0)
@@ -22,7 +22,8 @@ test('no container is made before its epoch is durable', { skip: onDocker.skip }
     // Whoever began to start after it has run and ended.
     await bed.run(epoch, ['true'], { slot: other })
     await bed.event('gone', epoch, other)
-    assert.deepEqual(bed.list(), [])
+    const ofIt = bed.events.filter(({ slot, epoch: of }) => slot === web && of === epoch)
+    assert.deepEqual({ containers: bed.list(), events: ofIt }, { containers: [], events: [] })
     sync.letGo()
     assert.equal(await starting, null)
     await bed.event('gone', epoch)
