@@ -38,7 +38,8 @@ class PlainProgress implements Progress {
     if (line.kind === 'progress' && this.#hasFailed) this.#terminal.print(turningBack)
     this.#hasFailed = line.kind === 'failure'
     if (line.kind === 'progress') this.#terminal.print(renderProgressLine(line))
-    if (line.kind === 'failure') this.#terminal.print(renderFailure(line.failure, this.#terminal.palette).join('\n'))
+    if (line.kind === 'failure')
+      this.#terminal.print(renderFailure(line.failure, this.#terminal.palette, this.#terminal.columns()).join('\n'))
   }
 
   say(text: string): void {
@@ -90,7 +91,9 @@ class LiveProgress implements Progress {
     // A newer daemon may tell of more kinds than this command knows.
     if (line.kind !== 'failure') return
     this.#failed.add(line.failure.service)
-    this.#region.print(renderFailure(line.failure, this.#terminal.palette))
+    this.#region.print(
+      renderFailure(line.failure, this.#terminal.palette, this.#terminal.columns()).flatMap((each) => each.split('\n')),
+    )
   }
 
   say(text: string): void {

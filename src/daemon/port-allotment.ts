@@ -44,7 +44,10 @@ export class PortAllotment {
         const isFree = await this.#net.isPortFree(request.port)
         return isFree
           ? { kind: 'port', port: request.port }
-          : { kind: 'taken', message: `port ${request.port} is taken by another program` }
+          : {
+              kind: 'taken',
+              message: `port ${request.port} is taken by ${this.#net.holderOf(request.port) ?? 'another program'}`,
+            }
       }
       case 'auto':
         return this.#acquireAuto(slot)

@@ -42,5 +42,5 @@ export async function prepareImages(
 
 function explain(error: unknown): string {
   if (!(error instanceof DarumaError)) return error instanceof Error ? error.message : String(error)
-  return `${error.message} (${error.code})${error.hint === null ? '' : ` ${error.hint}`}`
+  return `${error.message} [${error.code}]${error.hint === null ? '' : `. ${error.hint}`}`
 }

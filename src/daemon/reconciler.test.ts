@@ -47,7 +47,7 @@ function open(beforeWrite: () => Promise<void>): {
     flushStory: async () => {},
     tools: {
       runtime: createSimulatedRuntime(kernel, async () => {}),
-      net: { isPortFree: async () => true, probe: async () => ({ ok: true, detail: '' }) },
+      net: { holderOf: () => null, isPortFree: async () => true, probe: async () => ({ ok: true, detail: '' }) },
       commands: { run: async () => ({ code: 0, output: '' }) },
       clock,
       random,

@@ -10,6 +10,8 @@ export interface ProbeResult {
 export interface Net {
   /** Whether a TCP listener could be opened on the port now, on any address. */
   isPortFree(port: number): Promise<boolean>
+  /** Who listens on it, for people: `nginx (pid 812)`; null where nobody can be found. Costs a look through all processes. */
+  holderOf(port: number): string | null
   /**
    * http and tcp checks against 127.0.0.1 (or the check's host). Never rejects; a time-out is a failure. `isBehindProxy`: an accepted
    * connection proves nothing yet, as with a container's published port.

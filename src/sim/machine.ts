@@ -200,6 +200,7 @@ export class SimulatedMachine {
           findFault: async () => null,
         },
         net: {
+          holderOf: () => null,
           isPortFree: async () => {
             await pass()
             return true

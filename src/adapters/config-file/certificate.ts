@@ -58,7 +58,11 @@ export function explainDomain(own: X509Certificate, domain: string, file: string
   const names = namesOf(own)
   const isCovered = domain.startsWith('*.') ? names.includes(domain) : own.checkHost(domain) !== undefined
   if (isCovered) return null
-  const shown = names.length === 0 ? 'no domain' : `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
+  // A name in the subject alone counts for nobody any more (RFC 9525).
+  const shown =
+    names.length === 0
+      ? 'no domain (it has no subjectAltName)'
+      : `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
   return fault(
     'E_CERTIFICATE_DOMAIN',
     'certificate',
@@ -149,7 +153,7 @@ function explainTime(chain: readonly X509Certificate[], file: string, nowMs: num
       return fault(
         'E_CERTIFICATE_EXPIRED',
         'certificate',
-        `${which} has expired on ${day(validToDate)}`,
+        `${which} expired on ${day(validToDate)}`,
         'a certificate that is valid now',
       )
     }

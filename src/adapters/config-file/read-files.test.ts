@@ -145,7 +145,7 @@ test('certificates that cannot be used are refused with their place', async (t) 
     [
       '3 E_CERTIFICATE_DOMAIN a.route.tls.certificate: the certificate good.pem is for shop.example.com, and not for a.example.com',
       '4 E_CERTIFICATE_KEY b.route.tls.key: the key other.key does not belong to the certificate good.pem',
-      `5 E_CERTIFICATE_EXPIRED c.route.tls.certificate: the certificate old.pem has expired on ${ends(Date.now() - (11 * 365 - 3650) * dayMs)}`,
+      `5 E_CERTIFICATE_EXPIRED c.route.tls.certificate: the certificate old.pem expired on ${ends(Date.now() - (11 * 365 - 3650) * dayMs)}`,
       '6 E_CERTIFICATE_NOT_YET d.route.tls.certificate: the certificate young.pem is not valid before …',
       '7 E_CERTIFICATE_MISSING e.route.tls.certificate: the certificate none.pem does not exist',
       '8 E_CERTIFICATE_MISSING f.route.tls.key: the key none.key does not exist',

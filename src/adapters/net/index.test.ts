@@ -225,6 +225,7 @@ describe('a port', { timeout: 20_000 }, () => {
       await once(server, 'listening')
       const { port } = server.address() as AddressInfo
       assert.equal(await net.isPortFree(port), false, host)
+      assert.match(net.holderOf(port) ?? '', new RegExp(`\\(pid ${process.pid}\\)$`), host)
       server.close()
       await once(server, 'close')
       assert.equal(await net.isPortFree(port), true, host)

@@ -3,6 +3,7 @@
  * comes alone, of which two thirds are the connection; a quarter of that when many are asked in the same turn.
  */
 
+import { portHolder } from '../../host/port-holder.ts'
 import type { Net } from '../../ports/net.ts'
 import { probeHttp } from './http-probe.ts'
 import { isPortFree } from './port-free.ts'
@@ -12,6 +13,7 @@ import { probeTcp } from './tcp-probe.ts'
 export function createNet({ version }: { readonly version: string }): Net {
   return {
     isPortFree,
+    holderOf: portHolder,
     probe: (check, port, timeoutMs, isBehindProxy = false) => {
       const target = { port: check.port ?? port, timeoutMs }
       if (check.kind === 'tcp') return probeTcp({ ...target, isBehindProxy })

@@ -3,19 +3,22 @@
 import type { Failure } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Palette } from '../colour.ts'
-import { sanitise } from './width.ts'
+import { sanitise, wrap } from './width.ts'
 
 const maxLogLines = 10
 
-export function renderFailure(failure: Failure, palette: Palette): string[] {
+export function renderFailure(failure: Failure, palette: Palette, columns: number): string[] {
   const where = failure.slot ?? failure.service
   const log = failure.log.slice(-maxLogLines)
   const message = failure.message.startsWith(`${where} `) ? failure.message.slice(where.length + 1) : failure.message
   return [
-    `${palette.red('✗')} ${palette.bold(where)}  ${palette.red(sanitise(message, false))}`,
+    wrap(`${palette.red('✗')} ${palette.bold(where)}  ${palette.red(sanitise(message, false))}`, columns, 4),
     ...(failure.probe === null ? [] : [`    ${palette.dim('probe')}  ${sanitise(failure.probe, false)}`]),
+    // Of a whole service (its canary, its image) there is no log to speak of.
     ...(log.length === 0
-      ? [`    ${palette.dim('it printed nothing')}`]
+      ? failure.slot === null
+        ? []
+        : [`    ${palette.dim('it printed nothing')}`]
       : [
           `    ${palette.dim(log.length === 1 ? 'its last line:' : `its last ${log.length} lines:`)}`,
           ...log.map((line) => `    ${palette.dim('│')} ${sanitise(line, palette.isColoured)}`),

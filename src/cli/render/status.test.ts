@@ -167,7 +167,7 @@ test('a service tells where it is reached, what is only tried out, and how long 
     lines.map((line) => line.trim()).filter((line) => /^[→└]/.test(line)),
     [
       '→ https://shop.example/api',
-      '└ canary: 1 ready, 5 % of requests, 33 of 120 s, 1203 requests, 2 failed',
+      '└ canary: 1 ready, 5 % of requests, 33 of 120 s, 1,203 requests, 2 failed',
       '└ gap 412 ms at the last change, 900 ms at worst',
     ],
   )

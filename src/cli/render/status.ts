@@ -6,7 +6,7 @@
 import type { CanaryStatus, GapStatus, HealthState, InstanceStatus, SlotState } from '../../core/model/status.ts'
 import type { OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
 import type { Paint, Palette } from '../colour.ts'
-import { formatAge, formatBytes, formatCores } from './quantity.ts'
+import { formatAge, formatBytes, formatCores, plural } from './quantity.ts'
 import { type Column, renderTable, type Row } from './table.ts'
 import { sanitise, truncate } from './width.ts'
 
@@ -137,7 +137,7 @@ function factsOf(service: Partial<ServiceStatus>, palette: Palette): string[] {
 function describeCanary({ share, ready, heldMs, forMs, requests, failed }: CanaryStatus): string {
   const part = `${Number((share * 100).toFixed(1))} % of requests`
   const time = `${Math.floor(heldMs / 1000)} of ${Math.round(forMs / 1000)} s`
-  return `canary: ${ready} ready, ${part}, ${time}, ${requests} requests, ${failed} failed`
+  return `canary: ${ready} ready, ${part}, ${time}, ${plural(requests, 'request')}, ${failed} failed`
 }
 
 const describeGap = ({ lastMs, worstMs }: GapStatus): string =>

@@ -114,7 +114,7 @@ function duplicateRoute(where: string, first: Owned, second: Owned, problems: Pr
     first.owner === second.owner
       ? `${quote(where)} is routed twice to ${first.owner}`
       : `${quote(where)} is routed to ${first.owner} and to ${second.owner}`
-  problems.add('E_CONFIG_DUPLICATE_ROUTE', second.at, message, { allowed: 'another domain or path' })
+  problems.add('E_CONFIG_DUPLICATE_ROUTE', second.at, message, { allowed: 'another port, domain or path' })
 }
 
 function duplicatePort(port: number, first: string, second: string, at: Place, problems: ProblemList): void {

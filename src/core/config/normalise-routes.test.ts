@@ -160,15 +160,17 @@ interface Bad {
 const bad: Readonly<Record<string, Bad>> = {
   'one domain for two services': {
     services: { a: { ...a, route: shop }, b: { ...b, route: 'SHOP.example.com' } },
-    says: [`E_CONFIG_DUPLICATE_ROUTE b.route: 'shop.example.com/' is routed to a and to b | another domain or path | null`],
+    says: [`E_CONFIG_DUPLICATE_ROUTE b.route: 'shop.example.com/' is routed to a and to b | another port, domain or path | null`],
   },
   'one domain and path twice': {
     services: { a: { ...a, route: [{ domain: shop, path: '/api' }, shop, { domain: shop, path: '/api/' }] } },
-    says: [`E_CONFIG_DUPLICATE_ROUTE a.route.2: 'shop.example.com/api' is routed twice to a | another domain or path | null`],
+    says: [
+      `E_CONFIG_DUPLICATE_ROUTE a.route.2: 'shop.example.com/api' is routed twice to a | another port, domain or path | null`,
+    ],
   },
   'one port and path for two services': {
     services: { a: { ...a, route: 8080 }, b: { ...b, route: { port: 8080 } }, c: { ...a, route: { port: 8080, path: '/c' } } },
-    says: [`E_CONFIG_DUPLICATE_ROUTE b.route: 'port 8080, path /' is routed to a and to b | another domain or path | null`],
+    says: [`E_CONFIG_DUPLICATE_ROUTE b.route: 'port 8080, path /' is routed to a and to b | another port, domain or path | null`],
   },
   'a port for TCP that is shared': {
     services: { a: { ...a, route: { port: 5432, protocol: 'tcp' } }, b: { ...b, route: { port: 5432, path: '/b' } } },

@@ -16,6 +16,10 @@ const judge = (over: Partial<CanaryInput>): CanaryVerdict =>
 test('a canary that goes well is held for its time, tells how far it is, and is then promoted', () => {
   assert.deepEqual(judge({}), { kind: 'hold', message: '5 % of requests, 90 s left, 1,203 requests, 0 failed' })
   assert.deepEqual(judge({ heldMs: 112_500 }), { kind: 'hold', message: '5 % of requests, 8 s left, 1,203 requests, 0 failed' })
+  assert.deepEqual(judge({ canary: { requests: 1, failed: 0 } }), {
+    kind: 'hold',
+    message: '5 % of requests, 90 s left, 1 request, 0 failed',
+  })
   assert.deepEqual(judge({ heldMs: 120_000 }), { kind: 'promote', message: '1,203 requests, 0 failed' })
 })
 

@@ -39,7 +39,7 @@ export function judgeCanary({ policy, heldMs, canary, old }: CanaryInput): Canar
     const limit = `at most ${percent(policy.errorRate)} more is allowed`
     return { kind: 'fail', message: `${tellShare(canary)} of the canary's requests failed, of ${beside}; ${limit}` }
   }
-  const counts = `${count(canary.requests)} requests, ${count(canary.failed)} failed`
+  const counts = `${count(canary.requests)} ${canary.requests === 1 ? 'request' : 'requests'}, ${count(canary.failed)} failed`
   if (isOver) return { kind: 'promote', message: counts }
   return { kind: 'hold', message: `${percent(policy.share)} of requests, ${tellLeft(policy.forMs - heldMs)} left, ${counts}` }
 }
