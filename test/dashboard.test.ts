@@ -69,6 +69,20 @@ describe('the page', { skip: noBrowser }, () => {
     assert.deepEqual(tab.complaints, [])
   })
 
+  test('of a slot whose name is cut off its number is still to be seen', async () => {
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 800 })
+      const cell = page.getByRole('rowheader', { name: `${longName}/0`, exact: true })
+      const [whole, number] = await Promise.all([cell.boundingBox(), cell.getByText('/0', { exact: true }).boundingBox()])
+      assert.ok(whole !== null && number !== null)
+      assert.ok(
+        number.width > 5 && number.x + number.width <= whole.x + whole.width + 1,
+        JSON.stringify({ width, whole, number }),
+      )
+    }
+    await page.setViewportSize({ width: 1280, height: 800 })
+  })
+
   test('the token leaves the address at once, survives a reload in this tab, and nobody else has it', async () => {
     assert.equal(new URL(page.url()).hash, '#/')
     await page.reload()
@@ -145,8 +159,9 @@ describe('the page', { skip: noBrowser }, () => {
     const toEnd = page.getByRole('button', { name: 'To the end' })
     assert.equal(await toEnd.count(), 0)
     await logs.hover()
-    await page.mouse.wheel(0, -300)
+    await page.mouse.wheel(0, -10)
     await toEnd.waitFor()
+    await page.mouse.wheel(0, -300)
     const gone = await lastTick()
     await until('they go on while they are read', 10_000, async () => (await lastTick()) > gone + 3)
     assert.equal(await isAtEnd(), false)

@@ -38,13 +38,17 @@ export class Looker {
     const { daemon, clock, version, host } = this.#tools
     await this.#series.look()
     const status = daemon.status(false)
+    const at = clock.wallTime()
     return {
       ...status,
       instances: status.instances.map((instance) => {
         const usage = this.#series.usageOf(instance.slot)
-        return { ...instance, cpuCores: usage?.cpuCores ?? null, memoryBytes: usage?.memoryBytes ?? null }
+        // Where nothing is probed, that it was just measured is the proof.
+        const isSeen = usage !== null && instance.health === 'none' && instance.provenAt !== null
+        const provenAt = isSeen ? at : instance.provenAt
+        return { ...instance, provenAt, cpuCores: usage?.cpuCores ?? null, memoryBytes: usage?.memoryBytes ?? null }
       }),
-      at: clock.wallTime(),
+      at,
       version,
       host,
       details: this.#details(daemon.world.project),

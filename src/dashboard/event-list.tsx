@@ -4,6 +4,7 @@ import type { JSX } from 'preact'
 import type { RecordedEvent } from '../protocol/api.ts'
 import { Follow } from './follow.tsx'
 import { formatDay, formatTime } from './format.ts'
+import { SlotName } from './slot-name.tsx'
 import { toneOfEvent } from './tone.ts'
 
 /** What is not about a slot has no subject of its own. */
@@ -29,7 +30,7 @@ export function EventList({ events, rows }: { readonly events: readonly Recorded
               {isNewDay && <span class="day">{day}</span>}
               <time dateTime={event.at}>{formatTime(event.at).slice(0, 12)}</time>
               <span class="subject" title={titleOf(event)}>
-                {subjectOf(event)}
+                <SlotName slot={subjectOf(event)} />
               </span>
               <span class={`message tone-${toneOfEvent(event.kind)}`}>
                 {openings[event.kind] ?? ''}

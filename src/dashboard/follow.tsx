@@ -32,12 +32,16 @@ export function Follow(props: {
   useEffect(() => {
     const element = box.current
     if (element === null) return
-    let before = element.scrollTop
-    // Away from the end without having gone up: it is the end that has moved, and not the reader.
+    let { scrollTop: before, scrollHeight: height } = element
     const look = (): void => {
-      const isNear = element.scrollHeight - element.scrollTop - element.clientHeight < slackPx
-      if (isNear || element.scrollTop < before) setAtEnd(isNear)
-      before = element.scrollTop
+      const { scrollTop, scrollHeight, clientHeight } = element
+      const isNear = scrollHeight - scrollTop - clientHeight < slackPx
+      // The first pixels upwards count: a wheel goes in small steps, and a line that comes meanwhile would pull back each of them. Away from
+      // the end without having gone up, it is the end that has moved, and not the reader; up because there is less, neither has.
+      if (scrollTop < before && (scrollHeight >= height || !isNear)) setAtEnd(false)
+      else if (isNear) setAtEnd(true)
+      before = scrollTop
+      height = scrollHeight
     }
     element.addEventListener('scroll', look, { passive: true })
     return () => element.removeEventListener('scroll', look)

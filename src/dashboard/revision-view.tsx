@@ -27,12 +27,14 @@ export function RevisionView({ number }: { readonly number: number }): JSX.Eleme
       ) : (
         <>
           <p class="facts">
-            {answer.cause} by {answer.by}, {formatMoment(answer.createdAt)}
-            {answer.plan.base > 0 && (
-              <>
-                , on <a href={addressOf({ kind: 'revision', number: answer.plan.base })}>revision {answer.plan.base}</a>
-              </>
-            )}
+            <span>
+              {answer.cause} by {answer.by}, {formatMoment(answer.createdAt)}
+              {answer.plan.base > 0 && (
+                <>
+                  , on <a href={addressOf({ kind: 'revision', number: answer.plan.base })}>revision {answer.plan.base}</a>
+                </>
+              )}
+            </span>
           </p>
           <PlanText plan={answer.plan} />
         </>

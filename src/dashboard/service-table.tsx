@@ -14,6 +14,7 @@ import { Routes } from './routes.tsx'
 import type { SeriesStore } from './series-store.ts'
 import { ScheduleNote } from './schedule-note.tsx'
 import { stateOfService } from './service-state.ts'
+import { SlotName } from './slot-name.tsx'
 import { Spark } from './spark.tsx'
 import { toneOfInstance } from './tone.ts'
 import { useLiveSource } from './use-live.ts'
@@ -115,8 +116,8 @@ function ServiceRow(props: {
         <span class="state-line">
           <Mark tone={tone}>{text}</Mark>
           {service.desired > 0 && service.kind !== 'job' && <span class="tag">{service.guarantee}</span>}
-          {service.canary !== null && <CanaryNote canary={service.canary} />}
         </span>
+        {service.canary !== null && <CanaryNote canary={service.canary} />}
       </td>
       <td role="cell" class="wide" />
       <td role="cell" class="number" />
@@ -159,7 +160,7 @@ function InstanceRow(props: {
   return (
     <tr role="row" class="instance">
       <th role="rowheader" scope="row" class="name" title={instance.slot}>
-        {instance.slot}
+        <SlotName slot={instance.slot} />
       </th>
       <td role="cell" class="state">
         <span class="state-line">

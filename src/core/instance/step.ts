@@ -246,7 +246,9 @@ function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Sl
   }
   const ended = { ...was, spec: was.spec }
   const cause = was.kind === 'ending' ? was.cause : explainExit(exit)
-  tell(actions, 'exited', was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
+  // Work that ends well ends as it was asked to: nobody has to look.
+  const kind = was.kind !== 'ending' && comesToAnEnd(ended.spec.service) && isSuccess(exit) ? 'stopped' : 'exited'
+  tell(actions, kind, was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
   const isWanted = slot.goal.kind === 'run' && slot.goal.spec.identity === ended.spec.identity
   if (!isWanted) return vacant
   return comesToAnEnd(ended.spec.service) || !restartsAfter(ended.spec, exit, was.kind === 'ending')
@@ -284,10 +286,12 @@ function failed(slot: Slot, was: Former, ended: Moment & { cause: string }, acti
   if (failuresInARow > restart.budget && slot.failuresInARow <= restart.budget) {
     tell(actions, 'crash-looping', was.epoch, `failed ${failuresInARow} times in quick succession`, ended.cause)
   } else if (pauseMs > 0) {
-    tell(actions, 'backing-off', was.epoch, `waits ${Math.round(pauseMs)} ms before the next start`, ended.cause)
+    tell(actions, 'backing-off', was.epoch, `waits ${tellPause(pauseMs)} before the next start`, ended.cause)
   }
   return { ...slot, failuresInARow, notBeforeMs: ended.nowMs + pauseMs, lastFailure: ended.cause }
 }
+
+const tellPause = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
 
 // Doing what is due -------------------------------------------------------------------------------------------------
 
