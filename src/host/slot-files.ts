@@ -109,10 +109,12 @@ export function ensureSlot(paths: SlotPaths, maxLogBytes: number): void {
   const isNew = mkdirSync(paths.directory, { recursive: true, mode: 0o700 }) !== undefined
   const bound = isNew ? null : readNumber(paths.logBound)
   if (bound === null ? maxLogBytes !== usualLogBytes : bound !== maxLogBytes) writeNumber(paths.logBound, maxLogBytes)
-  if (!isNew && existsSync(paths.epoch) && existsSync(paths.log)) return
+  const hasLog = !isNew && existsSync(paths.log)
+  if (hasLog && existsSync(paths.epoch)) return
   if (isNew || readNumber(paths.epoch) === null) writeNumber(paths.epoch, 0)
-  // A run's log seldom comes to its bound; whoever bounds it makes the head then.
-  if (!paths.isRun && readNumber(paths.logHead) === null) writeNumber(paths.logHead, 0)
+  // A run's log seldom comes to its bound; whoever bounds it makes the head then. One that is there speaks of the log that is not.
+  const isHeadOld = !isNew && !hasLog && existsSync(paths.logHead)
+  if (isHeadOld || (!paths.isRun && readNumber(paths.logHead) === null)) writeNumber(paths.logHead, 0)
   // Last, because its presence says that all the others are there.
   closeSync(openSync(paths.log, 'a', 0o600))
 }

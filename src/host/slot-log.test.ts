@@ -74,3 +74,15 @@ test('a slot that never ran has an empty log, and an offset beyond the end is br
   rmSync(paths.log)
   assert.deepEqual(await readSlotLog(paths, { lines: 5 }, 10), { text: '', next: 0 })
 })
+
+test('a log that somebody has emptied or removed is read from its own beginning, whatever was punched away of the one before', async (t) => {
+  const paths = openSlot(t, 'x'.repeat(10_000))
+  writeNumber(paths.logHead, 8192)
+  truncateSync(paths.log)
+  writeFileSync(paths.log, 'one\ntwo\n')
+  assert.deepEqual(await readSlotLog(paths, { lines: 5 }, 1000), { text: 'one\ntwo\n', next: 8 })
+  rmSync(paths.log)
+  ensureSlot(paths, 1 << 24)
+  writeFileSync(paths.log, `${'y'.repeat(99)}\n`.repeat(100))
+  assert.equal((await readSlotLog(paths, { offset: 0 }, 100_000)).text.length, 10_000)
+})

@@ -25,7 +25,9 @@ export async function readSlotLog(
   }
   try {
     const { size } = await file.stat()
-    const head = Math.min(readNumber(paths.logHead) ?? 0, size)
+    const punched = readNumber(paths.logHead) ?? 0
+    // Beyond the end it speaks of a longer log, which somebody has emptied.
+    const head = punched > size ? 0 : punched
     if ('lines' in from) {
       const start = await findLastLines(file, { head, size, lines: from.lines, maxBytes })
       return await readChunk(file, start, size)

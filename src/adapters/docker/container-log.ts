@@ -123,9 +123,9 @@ export class ContainerLog {
 
   async #ensureFiles(): Promise<void> {
     const { paths, epoch } = this.#options
-    if (existsSync(paths.epoch)) this.#maxLogBytes = readNumber(paths.logBound) ?? usualLogBytes
+    if (existsSync(paths.epoch) && existsSync(paths.log)) this.#maxLogBytes = readNumber(paths.logBound) ?? usualLogBytes
     else if (await restoreSlot(paths, { epoch, maxLogBytes: this.#maxLogBytes }))
-      this.#tell(`somebody has removed ${paths.directory}; its log begins anew`)
+      this.#tell(`somebody has removed files of ${paths.directory}; its log begins anew`)
   }
 
   /** Once: what goes wrong here is tried again every moment. */

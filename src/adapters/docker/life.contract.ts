@@ -220,7 +220,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
       [7, 123_456],
       'its log is bounded, and nobody takes its epoch for free',
     )
-    assert.deepEqual(removed(), [`somebody has removed ${folder}; its log begins anew undefined`])
+    assert.deepEqual(removed(), [`somebody has removed files of ${folder}; its log begins anew undefined`])
     rmSync(folder, { recursive: true })
     await bed.reopen()
     await until('the next daemon has its lines too', 20_000, isThere)
