@@ -6,7 +6,7 @@
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 
 import type { Project } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -65,7 +65,11 @@ export async function evaluateConfig(
     return { file: loaded.file, project: loaded.project }
   }
   const { renderProblems } = await import('../core/config/render-problems.ts')
-  throw new DarumaError('E_CONFIG', renderProblems(loaded.problems))
+  const displayPath = (path: string): string => {
+    const near = relative(context.cwd, path)
+    return near.startsWith('..') ? path : near
+  }
+  throw new DarumaError('E_CONFIG', renderProblems(loaded.problems, { displayPath }))
 }
 
 /** A file that was named counts also when it is gone: the state that it made may still be there. */

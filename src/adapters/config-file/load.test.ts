@@ -127,18 +127,21 @@ test('a missing file names what is looked for, or the nearest file', async (t) =
   assert.equal(
     await refusal(directory),
     lines(
-      'there is no daruma.config.ts in . or above',
+      'there is no daruma.config.ts in . or above [E_CONFIG_MISSING]',
       '  allowed: daruma.config.ts (or .mts, .js, .mjs); daruma init writes one, --file names another',
     ),
   )
   assert.equal(
     await refusal(directory, { file: 'infra/shop.confg.ts' }),
-    lines('there is no file infra/shop.confg.ts', '  did you mean infra/shop.config.ts?'),
+    lines('there is no file infra/shop.confg.ts [E_CONFIG_MISSING]', '  did you mean infra/shop.config.ts?'),
   )
-  assert.equal(await refusal(directory, { file: 'infra' }), lines('infra is a directory', '  allowed: a file'))
+  assert.equal(
+    await refusal(directory, { file: 'infra' }),
+    lines('infra is a directory [E_CONFIG_IS_DIRECTORY]', '  allowed: a file'),
+  )
   assert.equal(
     await refusal(directory, { file: 'infra/shop.yaml' }),
-    lines('infra/shop.yaml is not TypeScript or JavaScript by its name', '  allowed: .ts, .mts, .js, .mjs'),
+    lines('infra/shop.yaml is not TypeScript or JavaScript by its name [E_CONFIG_FORMAT]', '  allowed: .ts, .mts, .js, .mjs'),
   )
 })
 
@@ -146,7 +149,7 @@ test('a directory that holds a config suggests it', async (t) => {
   const directory = folder(t, { 'a/daruma.config.js': 'export default {}' })
   assert.equal(
     await refusal(directory, { file: 'a' }),
-    lines('a is a directory', '  allowed: a file', '  did you mean a/daruma.config.js?'),
+    lines('a is a directory [E_CONFIG_IS_DIRECTORY]', '  allowed: a file', '  did you mean a/daruma.config.js?'),
   )
 })
 
@@ -155,7 +158,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
   'a syntax error in TypeScript': {
     files: { 'daruma.config.ts': "export default {\n  name: 'shop'\n  services: {},\n}\n" },
     says: lines(
-      'daruma.config.ts:3:3  syntax error: Expected `,` or `}` but found `Identifier`',
+      'daruma.config.ts:3:3  syntax error: Expected `,` or `}` but found `Identifier` [E_CONFIG_SYNTAX]',
       '  3 |   services: {},',
       '    |   ^',
     ),
@@ -163,19 +166,19 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
   'a syntax error in JavaScript, of which Node does not tell the place': {
     files: { 'daruma.config.js': "export default {\n  name: 'shop',\n  services: { web: },\n}\n" },
     says: lines(
-      'daruma.config.js:3:20  syntax error: Unexpected token',
+      'daruma.config.js:3:20  syntax error: Unexpected token [E_CONFIG_SYNTAX]',
       '  3 |   services: { web: },',
       '    |                    ^',
     ),
   },
   'a syntax error in an imported file': {
     files: { 'daruma.config.ts': "import './other.ts'\nexport default {}\n", 'other.ts': 'export const x = {\n' },
-    says: lines('other.ts:2:1  syntax error: Expected `}` but found `EOF`', '  2 | ', '    | ^'),
+    says: lines('other.ts:2:1  syntax error: Expected `}` but found `EOF` [E_CONFIG_SYNTAX]', '  2 | ', '    | ^'),
   },
   'TypeScript that cannot be erased': {
     files: { 'daruma.config.ts': 'enum Size { Small }\nexport default { name: Size.Small }\n' },
     says: lines(
-      'daruma.config.ts:1:1  syntax error: TypeScript enum is not supported in strip-only mode',
+      'daruma.config.ts:1:1  syntax error: TypeScript enum is not supported in strip-only mode [E_CONFIG_SYNTAX]',
       '  1 | enum Size { Small }',
       '    | ^',
       '  allowed: TypeScript whose types can be erased: no enum, no namespace with code, no parameter properties',
@@ -186,7 +189,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       'daruma.config.ts': "import { define } from 'daruma'\nimport lodash from '@scope/lodash/fp'\nexport default define({})\n",
     },
     says: lines(
-      "daruma.config.ts:2:20  '@scope/lodash/fp' is imported but cannot be found",
+      "daruma.config.ts:2:20  '@scope/lodash/fp' is imported but cannot be found [E_CONFIG_IMPORT]",
       "  2 | import lodash from '@scope/lodash/fp'",
       '    |                    ^',
       '  allowed: a package that is installed: npm install @scope/lodash in .',
@@ -198,7 +201,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       'web.ts': 'export const web = {}\n',
     },
     says: lines(
-      "daruma.config.ts:1:21  './web' is imported but cannot be found",
+      "daruma.config.ts:1:21  './web' is imported but cannot be found [E_CONFIG_IMPORT]",
       "  1 | import { web } from './web'",
       '    |                     ^',
       "  did you mean './web.ts'?",
@@ -207,7 +210,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
   'an import of a name that daruma does not have': {
     files: { 'daruma.config.ts': "import { defin } from 'daruma'\nexport default defin({})\n" },
     says: lines(
-      "daruma.config.ts:1:10  'daruma' has no export defin",
+      "daruma.config.ts:1:10  'daruma' has no export defin [E_CONFIG_IMPORT]",
       "  1 | import { defin } from 'daruma'",
       '    |          ^',
       '  allowed: define, secret',
@@ -220,7 +223,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
         "function port(): number {\n  throw new TypeError('no port\\nat all')\n}\nexport default { port: port() }\n",
     },
     says: lines(
-      'daruma.config.ts:2:9  the config threw TypeError: no port',
+      'daruma.config.ts:2:9  the config threw TypeError: no port [E_CONFIG_THREW]',
       "  2 |   throw new TypeError('no port\\nat all')",
       '    |         ^',
     ),
@@ -231,26 +234,26 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       'lib/web.ts': "export function web(): never {\n  throw new Error('no web')\n}\n",
     },
     says: lines(
-      'daruma.config.ts:2:42  the config threw Error: no web (in lib/web.ts:2)',
+      'daruma.config.ts:2:42  the config threw Error: no web (in lib/web.ts:2) [E_CONFIG_THREW]',
       '  2 | export default () => ({ services: { web: web() } })',
       '    |                                          ^',
     ),
   },
   'a config that throws something else': {
     files: { 'daruma.config.ts': "throw 'no'\n" },
-    says: "daruma.config.ts  the config threw 'no'",
+    says: "daruma.config.ts  the config threw 'no' [E_CONFIG_THREW]",
   },
   'no default export': {
     files: { 'daruma.config.ts': "export const config = { name: 'shop' }\n" },
     says: lines(
-      'daruma.config.ts  the config has no default export (it exports config)',
+      'daruma.config.ts  the config has no default export (it exports config) [E_CONFIG_NO_DEFAULT]',
       '  allowed: export default define({ name, services })',
     ),
   },
   'a default export that is no config': {
     files: { 'daruma.config.ts': "\nexport default 'shop'\n" },
     says: lines(
-      'daruma.config.ts:2:16  the default export of the config is a string',
+      'daruma.config.ts:2:16  the default export of the config is a string [E_CONFIG_EMPTY]',
       "  2 | export default 'shop'",
       '    |                ^',
       '  allowed: export default define({ name, services })',
@@ -261,7 +264,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       'daruma.config.ts': "import { define } from 'daruma'\nexport default define(() => { const config = { name: 'shop' } })\n",
     },
     says: lines(
-      'daruma.config.ts:2:16  the function of the config returns nothing',
+      'daruma.config.ts:2:16  the function of the config returns nothing [E_CONFIG_EMPTY]',
       "  2 | export default define(() => { const config = { name: 'shop' } })",
       '    |                ^',
       '  allowed: an object: define(({ stage }) => ({ name, services }))',
@@ -278,7 +281,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       ),
     },
     says: lines(
-      'daruma.config.ts:4:22  services.web.comand  comand is not a known key',
+      'daruma.config.ts:4:22  services.web.comand  comand is not a known key [E_CONFIG_UNKNOWN_KEY]',
       "  4 |   services: { web: { comand: 'x' } },",
       '    |                      ^',
       '  did you mean command?',
@@ -297,12 +300,12 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       ),
     },
     says: lines(
-      "daruma.config.ts:2:42  services.web.replicas  'two' is a string, which is not accepted here",
+      "daruma.config.ts:2:42  services.web.replicas  'two' is a string, which is not accepted here [E_CONFIG_TYPE]",
       "  2 | const common = { command: 'x', replicas: 'two' }",
       '    |                                          ^',
       '  allowed: a whole number from 0 to 1000',
       '',
-      'daruma.config.ts:4:39  services.web.singleton  false is not accepted here',
+      'daruma.config.ts:4:39  services.web.singleton  false is not accepted here [E_CONFIG_VALUE]',
       '  4 |   const web = { ...common, singleton: false }',
       '    |                                       ^',
       '  allowed: true (leave the key out otherwise)',
@@ -324,22 +327,22 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       ),
     },
     says: lines(
-      'daruma.config.ts:4:48  services.a.singleton  replicas and singleton stand side by side',
+      'daruma.config.ts:4:48  services.a.singleton  replicas and singleton stand side by side [E_CONFIG_CONFLICT]',
       "  4 |     a: { command: 'x', replicas: 2, singleton: true },",
       '    |                                                ^',
       '  allowed: at most one of replicas, singleton, job, schedule',
       '',
-      'daruma.config.ts:5:5  services.b  the service b has neither a command nor an image',
+      'daruma.config.ts:5:5  services.b  the service b has neither a command nor an image [E_CONFIG_REQUIRED]',
       '  5 |     b: { replicas: 1 },',
       '    |     ^',
       "  allowed: command: 'node server.js', or image: 'docker.io/library/redis:7'",
       '',
-      'daruma.config.ts:7:30  services.d.port  port 80 is wanted by c and by d',
+      'daruma.config.ts:7:30  services.d.port  port 80 is wanted by c and by d [E_CONFIG_DUPLICATE_PORT]',
       "  7 |     d: { command: 'x', port: 80 },",
       '    |                              ^',
       "  allowed: another port, or 'auto'",
       '',
-      "daruma.config.ts:8:32  services.e.memory  '0B' is not accepted here",
+      "daruma.config.ts:8:32  services.e.memory  '0B' is not accepted here [E_CONFIG_VALUE]",
       "  8 |     e: { command: 'x', memory: '0B' },",
       '    |                                ^',
       "  allowed: a size from 1MiB to 1024TiB, such as '512MiB' or '1GB'",
@@ -356,7 +359,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       ),
     },
     says: lines(
-      'daruma.config.ts:4:77  services.b.after[0]  these services wait for each other: a → b → a',
+      'daruma.config.ts:4:77  services.b.after[0]  these services wait for each other: a → b → a [E_CONFIG_CYCLE]',
       "  4 |   services: { a: { command: 'x', after: ['b'] }, b: { command: 'x', after: ['a'] } },",
       '    |                                                                             ^',
       '  allowed: an order in which every service can start',
@@ -372,7 +375,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       ),
     },
     says: lines(
-      'daruma.config.ts:3:13  services.web.command  1 is a number, which is not accepted here',
+      'daruma.config.ts:3:13  services.web.command  1 is a number, which is not accepted here [E_CONFIG_TYPE]',
       "  3 |   services: Object.fromEntries(['web'].map((name) => [name, { command: 1 }])),",
       '    |             ^',
       "  allowed: a command line such as 'node server.js' (run by sh -c), or an array of arguments such as ['node', 'server.js']",
@@ -384,10 +387,10 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
         "export default { name: 'shop', services: { web: { command: 'x', port: 0, secrets: { PASSWORD: 'hunter2' } } } }\n",
     },
     says: lines(
-      'daruma.config.ts:1:71  services.web.port  0 is not accepted here',
+      'daruma.config.ts:1:71  services.web.port  0 is not accepted here [E_CONFIG_VALUE]',
       "  allowed: 'auto', false, or a port from 1 to 65535",
       '',
-      'daruma.config.ts:1:95  services.web.secrets.PASSWORD  a string is not a secret: secrets are named, never written',
+      'daruma.config.ts:1:95  services.web.secrets.PASSWORD  a string is not a secret: secrets are named, never written [E_CONFIG_SECRET]',
       "  allowed: secret('NAME'), secret.file('path') or secret.command(['program', 'argument'])",
     ),
   },
@@ -401,7 +404,7 @@ const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, str
       ),
     },
     says: lines(
-      'daruma.config.ts:3:13  services  10001 services are too many',
+      'daruma.config.ts:3:13  services  10001 services are too many [E_CONFIG_TOO_MANY]',
       "  3 |   services: Object.fromEntries(Array.from({ length: 10_001 }, (_, i) => [`s-${i}`, { command: 'x' }])),",
       '    |             ^',
       '  allowed: at most 10000',

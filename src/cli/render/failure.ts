@@ -35,12 +35,17 @@ export function renderError(error: unknown, palette: Palette, isVerbose: boolean
       palette.dim('This is a defect in daruma, not in your config. Please report it with the lines above.'),
     ]
   }
-  // The problems of a config are laid out already: each with its place, and its line of the file.
-  const lines =
-    error.code === 'E_CONFIG' ? [error.message] : [`${palette.red('error:')} ${error.message} ${palette.dim(`[${error.code}]`)}`]
+  const lines = layOut(error, palette)
   if (error.hint !== null) lines.push(`${palette.dim('→')} ${error.hint}`)
   if (isVerbose) lines.push(...renderCauses(error.cause, palette))
   return lines
+}
+
+/** Problems of a file come laid out: each with its place, its line of the file, and its own code. */
+function layOut(error: DarumaError, palette: Palette): string[] {
+  if (error.code === 'E_CONFIG') return [error.message]
+  const code = error.code === 'E_COMPOSE' || error.code === 'E_SECRET' ? '' : ` ${palette.dim(`[${error.code}]`)}`
+  return [`${palette.red('error:')} ${error.message}${code}`]
 }
 
 function renderCauses(cause: unknown, palette: Palette): string[] {

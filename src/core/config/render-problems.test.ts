@@ -18,7 +18,7 @@ test('a problem is shown with its place, its line, a caret, what is allowed and 
   assert.equal(
     renderProblems([problem]),
     [
-      '/srv/daruma.config.ts:5:17  services.web.replicas  -1 is not accepted here',
+      '/srv/daruma.config.ts:5:17  services.web.replicas  -1 is not accepted here [E_CONFIG_VALUE]',
       '  5 |       replicas: -1,',
       '    |                 ^',
       '  allowed: a whole number from 0 to 1000',
@@ -31,7 +31,7 @@ test('what is not known is left out', () => {
   const bare = { ...problem, path: [], allowed: null, suggestion: null, line: null, column: null, source: null }
   assert.equal(
     renderProblems([bare, { ...bare, file: null }]),
-    '/srv/daruma.config.ts  -1 is not accepted here\n\n-1 is not accepted here',
+    '/srv/daruma.config.ts  -1 is not accepted here [E_CONFIG_VALUE]\n\n-1 is not accepted here [E_CONFIG_VALUE]',
   )
 })
 
@@ -55,6 +55,6 @@ test('a path is written as it would be typed, and a paint colours each part once
   })
   assert.equal(
     painted.split('\n')[0],
-    '<place>daruma.config.ts:5:17</>  <path>services.my-web.volumes["/data"][0]</>  <message>-1 is not accepted here</>',
+    '<place>daruma.config.ts:5:17</>  <path>services.my-web.volumes["/data"][0]</>  <message>-1 is not accepted here</> <hint>[E_CONFIG_VALUE]</>',
   )
 })

@@ -32,7 +32,7 @@ function renderProblem(problem: LocatedProblem, paint: Paint, display: (file: st
   const head: string[] = []
   if (problem.file !== null) head.push(paint(placeOf(display(problem.file), problem), 'place'))
   if (problem.path.length > 0) head.push(paint(pathText(problem.path), 'path'))
-  head.push(paint(problem.message, 'message'))
+  head.push(`${paint(problem.message, 'message')} ${paint(`[${problem.code}]`, 'hint')}`)
   const lines = [head.join('  ')]
   if (problem.source !== null && problem.line !== null) {
     const gutter = `  ${problem.line} | `
