@@ -31,6 +31,7 @@ export function renderMaps(table: RoutingTable, certificates: ReadonlyMap<string
     const challenged = listener.tls ? [] : Object.keys(table.challenges)
     maps.set(files.routes(listener.port), plainRules(listener, challenged, target))
     if (hasWildcards(listener)) maps.set(files.wildcards(listener.port), wildcardRules(listener, challenged, target))
+    if (hasDomains(listener)) maps.set(files.domains(listener.port), domainsOf(listener))
   }
   const tcp = table.listeners.filter(({ protocol }) => protocol === 'tcp')
   maps.set(
@@ -61,6 +62,7 @@ export function relayMaps(table: RoutingTable): Maps {
     if (protocol === 'tcp') continue
     maps.set(files.routes(port), [{ key: '/', value: relayBackend(port) }])
     maps.set(files.wildcards(port), [])
+    maps.set(files.domains(port), [])
   }
   return maps
 }
@@ -96,6 +98,12 @@ function wildcardRules(listener: Listener, challenged: readonly string[], target
     ),
     ...rules.map((rule) => ({ key: expression(rule.domain, withSlash(rule.path)), value: target(rule) })),
   ])
+}
+
+/** How hosts end that have rules of their own: one that ends otherwise is looked up by its path alone. */
+function domainsOf({ rules }: Listener): readonly MapEntry[] {
+  const ends = new Set(rules.flatMap(({ domain }) => (domain === null ? [] : [domain.replace(/^\*/, '')])))
+  return [...ends].map((key) => ({ key, value: 'known' }))
 }
 
 const quote = (text: string): string => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)

@@ -54,4 +54,5 @@ export const files = {
   digests: 'maps/digests.map',
   routes: (port: number): string => `maps/routes-${port}.map`,
   wildcards: (port: number): string => `maps/wildcards-${port}.map`,
+  domains: (port: number): string => `maps/domains-${port}.map`,
 } as const

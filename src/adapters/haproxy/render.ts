@@ -244,19 +244,21 @@ function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): 
 }
 
 /**
- * Where to, as the name of a backend. A host is first taken as it was sent, which is nearly always how it is written in the table; then
- * in lower case without port and final dot; then by the wildcards, and last for any host. What is found stays in `txn.to`: when it is a
- * pool with a canary, no backend has its name, the rules below let it pass, and `split` decides.
+ * Where to, as the name of a backend. A host is first taken as it was sent, which is nearly always how it is written in the table; where
+ * it ends like one of the table's, then in lower case without port and final dot, and by the wildcards; and last for any host. What is
+ * found stays in `txn.to`: when it is a pool with a canary, no backend has its name, the rules below let it pass, and `split` decides.
  */
 function routing(listener: Listener): readonly string[] {
   const [routes, wildcards] = [files.routes(listener.port), files.wildcards(listener.port)]
   if (!hasDomains(listener)) return [`use_backend %[var(txn.to)] if ${leads(`path,concat(/),map_beg(${routes})`)}`]
-  const key = 'req.fhdr(host),host_only,lower,rtrim(.),concat(,txn.path),set-var(txn.key)'
+  const host = 'req.fhdr(host),host_only,lower,rtrim(.)'
+  const isKnown = `{ ${host},map_end(${files.domains(listener.port)}) -m found }`
+  const key = `${host},concat(,txn.path),set-var(txn.key)`
   return [
     `use_backend %[var(txn.to)] if ${leads(`base,concat(/),map_beg(${routes})`)}`,
-    `use_backend %[var(txn.to)] if ${isOpen} { path,concat(/),set-var(txn.path) -m found } ${leads(`${key},map_beg(${routes})`)}`,
+    `use_backend %[var(txn.to)] if ${isOpen} ${isKnown} { path,concat(/),set-var(txn.path) -m found } ${leads(`${key},map_beg(${routes})`)}`,
     ...(hasWildcards(listener) ? [`use_backend %[var(txn.to)] if ${isOpen} ${leads(`var(txn.key),map_reg(${wildcards})`)}`] : []),
-    `use_backend %[var(txn.to)] if ${isOpen} ${leads(`var(txn.path),map_beg(${routes})`)}`,
+    `use_backend %[var(txn.to)] if ${isOpen} ${leads(`path,concat(/),map_beg(${routes})`)}`,
   ]
 }
 
@@ -284,12 +286,14 @@ function forwarding(listener: Listener): readonly string[] {
     'http-request set-header X-Forwarded-Host %[req.fhdr(host)]',
     `http-request set-header X-Forwarded-Port ${listener.acceptProxy ? '%[dst_port]' : listener.port}`,
     ...['Forwarded', 'Keep-Alive', 'TE', 'proxy- -m beg'].map((name) => `http-request del-header ${name}`),
-    // Only to a WebSocket: what else may be upgraded to (h2c) would carry requests past every rule here.
     'http-request del-header Connection',
+    'http-response del-header Keep-Alive',
+    // The last of the rules for requests, so that most of them end here.
+    'http-request allow unless { req.fhdr(upgrade) -m found }',
+    // Only to a WebSocket: what else may be upgraded to (h2c) would carry requests past every rule here.
     'http-request set-header Connection upgrade if { req.fhdr(upgrade) -i websocket }',
     'http-request del-header Upgrade',
     'http-request set-header Upgrade websocket if { req.fhdr_cnt(connection) gt 0 }',
-    'http-response del-header Keep-Alive',
   ]
 }
 
@@ -349,11 +353,11 @@ function backend(pool: Pool, name: string, servers: readonly Server[]): string {
 function httpBackend(pool: Pool): readonly string[] {
   return [
     'retry-on conn-failure empty-response',
-    ...(pool.retry === 'all'
-      ? ['option http-buffer-request']
-      : ['http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }']),
-    'http-request set-header Connection close unless { method GET HEAD OPTIONS TRACE }',
     'option http-pretend-keepalive',
+    ...(pool.retry === 'all' ? ['option http-buffer-request'] : []),
+    'http-request allow if { method GET HEAD OPTIONS TRACE }',
+    'http-request set-header Connection close',
+    ...(pool.retry === 'all' ? [] : ['http-request disable-l7-retry unless { method PUT DELETE }']),
     ...[
       [502, 'The service broke off.'],
       [503, 'No instance of the service can be reached.'],
