@@ -62,7 +62,6 @@ export function relayMaps(table: RoutingTable): Maps {
     if (protocol === 'tcp') continue
     maps.set(files.routes(port), [{ key: '/', value: relayBackend(port) }])
     maps.set(files.wildcards(port), [])
-    maps.set(files.domains(port), [])
   }
   return maps
 }
