@@ -45,6 +45,22 @@ test('a terminal is redrawn and gets its cursor back; a failure stays above', ()
   assert.match(text, /exit code 1[\s\S]*boom[\s\S]*✗/)
 })
 
+test('an image that is pulled, and an instance that ends, are not done', () => {
+  const row = (message: string, wanted = 0, ready = 0): string =>
+    drawServices([{ ...line('web', ready, wanted, message), slot: null }], {
+      failed: new Set(),
+      isOver: false,
+      elapsedMs: 0,
+      rows: 10,
+      palette: noColour,
+    })[0]!
+  assert.match(row('pulling registry/web:1'), /^ {2}⠋ web/)
+  assert.match(row('ending'), /^ {2}⠋ web/)
+  assert.match(row('ended'), /^ {2}✓ web/)
+  assert.match(row('done, gap 412 ms'), /^ {2}✓ web/)
+  assert.match(row('3/3 ready', 3, 3), /^ {2}✓ web/)
+})
+
 test('what is done keeps its count', () => {
   const screen = createScreen({ interactive: true })
   {

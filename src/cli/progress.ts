@@ -79,8 +79,9 @@ class LiveProgress implements Progress {
       if (this.#failed.size > 0) this.#region.print([turningBack])
       this.#failed.clear()
       // What is done has nothing left to count: it keeps the count that it had.
-      const wanted = line.wanted === 0 ? (this.#services.get(line.service)?.wanted ?? 0) : line.wanted
-      const ready = line.wanted === 0 ? wanted : line.ready
+      const before = this.#services.get(line.service)
+      const wanted = line.wanted === 0 ? (before?.wanted ?? 0) : line.wanted
+      const ready = line.wanted > 0 ? line.ready : isLastWord(line.message) ? wanted : (before?.ready ?? 0)
       this.#services.set(line.service, { ...line, ready, wanted })
       return
     }
@@ -129,7 +130,7 @@ const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', 
 
 /** One row a service; where they do not all fit, those that are still at work come first and the rest are counted. */
 export function drawServices(lines: readonly ProgressLine[], view: ServicesView): string[] {
-  const isDone = (line: ProgressLine): boolean => line.ready >= line.wanted
+  const isDone = (line: ProgressLine): boolean => (line.wanted === 0 ? isLastWord(line.message) : line.ready >= line.wanted)
   const nameWidth = lines.reduce((widest, line) => Math.max(widest, line.service.length), 0)
   const countWidth = lines.reduce((widest, line) => Math.max(widest, countOf(line).length), 0)
   const ordered = lines.length <= view.rows ? lines : [...lines.filter((line) => !isDone(line)), ...lines.filter(isDone)]
@@ -158,5 +159,8 @@ export function drawServices(lines: readonly ProgressLine[], view: ServicesView)
   const clock = view.isOver ? [] : [palette.dim(`  ${formatDuration(view.elapsedMs)}`)]
   return [...rows, ...more, ...clock]
 }
+
+/** What counts nothing may still be at work: an image that is pulled, an instance that ends. */
+const isLastWord = (message: string): boolean => /^(?:done|ended|back on revision)/.test(message)
 
 const countOf = (line: ProgressLine): string => (line.wanted === 0 ? '' : `${line.ready}/${line.wanted}`)
