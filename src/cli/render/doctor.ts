@@ -23,13 +23,12 @@ function renderFinding(finding: Finding, width: number, palette: Palette): strin
 }
 
 /** Which guarantee this machine can give, in one sentence. */
-export function concludeDoctor(answer: DoctorAnswer, palette: Palette): string {
-  const names = (state: Finding['state']): string =>
-    [...new Set(answer.findings.filter((finding) => finding.state === state).map((finding) => finding.name))].join(', ')
-  const bad = names('bad')
-  const weak = names('weak')
+function concludeDoctor(answer: DoctorAnswer, palette: Palette): string {
+  const are = (state: Finding['state']): readonly Finding[] => answer.findings.filter((finding) => finding.state === state)
+  const bad = [...new Set(are('bad').map(({ name }) => name))].join(', ')
   if (bad !== '') return palette.red(`This machine cannot do its work as it is: ${bad}.`)
-  if (weak !== '') return palette.yellow(`This machine starts nothing twice by itself; its guarantee is weakened by: ${weak}.`)
+  if (are('weak').length > 0)
+    return palette.yellow('This machine starts nothing twice by itself; what weakens its guarantee is marked with ! above.')
   return palette.green('This machine gives the strict guarantee: nothing runs twice, and whatever falls gets up again.')
 }
 
