@@ -55,7 +55,7 @@ export function goodbyes(make: MakeBalancer): void {
       const address = server.address()
       assert.ok(address !== null && typeof address === 'object')
       await bed.start(simple(port, [makeUpstream(0, address.port)]))
-      const load = startLoad({ port, perSecond: 400, connections: 4 })
+      const load = startLoad({ port, perSecond: 400, connections: 1 })
       await until('enough was sent', 20_000, () => load.sent() > 400)
       const { sent, failures } = await load.end()
       assert.deepEqual(failures, [])
