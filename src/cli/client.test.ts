@@ -17,6 +17,16 @@ test('no socket, a dead socket and no directory are all "no daemon is running"',
   await assert.rejects(new Client(folder.path).version(), { code: 'E_DAEMON_NOT_RUNNING' })
 })
 
+test('a daemon that closes its socket just as somebody knocks runs no more', async () => {
+  using folder = temporaryFolder()
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(join(folder.path, 'daemon.sock'), resolve))
+  const asked = new Client(folder.path).version()
+  // The server has had no turn to take it: the kernel resets what waits at a socket that is closed.
+  process.nextTick(() => server.close())
+  await assert.rejects(asked, { code: /^E_DAEMON_(?:NOT_RUNNING|LOST)$/ })
+})
+
 test('a daemon that does not answer is an error with a limit, not a hang', async () => {
   using folder = temporaryFolder()
   const server = createServer(() => undefined)

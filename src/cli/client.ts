@@ -221,7 +221,8 @@ function explainConnection(state: string, error: unknown): unknown {
       cause: error,
     })
   }
-  if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') {
+  // Reset before it was a connection: whoever listened has just closed the socket.
+  if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET' || code === 'ENOTDIR') {
     return new DarumaError('E_DAEMON_NOT_RUNNING', `No daemon is running for ${state}.`, {
       hint: '`daruma up` starts it; so does `daruma daemon restart`.',
       cause: error,
