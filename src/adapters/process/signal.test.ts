@@ -21,7 +21,7 @@ async function startTarget(t: TestContext): Promise<Target> {
 }
 
 /** An enclosure of one process that writes down what is done to it, in order. */
-function enclosureOf(pid: number, story: string[]): Enclosure {
+function enclosureOf(pid: number, story: string[], isFrozen: () => boolean = () => true): Enclosure {
   return {
     make: () => assert.fail('it is made'),
     joinFiles: [],
@@ -35,7 +35,7 @@ function enclosureOf(pid: number, story: string[]): Enclosure {
     close: () => assert.fail('nothing is closed'),
     freezer: {
       freeze: () => void story.push('freeze'),
-      isFrozen: () => true,
+      isFrozen,
       thaw: () => void story.push(isRunning(pid) ? 'thaw' : 'thaw after its end'),
     },
   }
@@ -48,6 +48,25 @@ test('members are looked at and the signal is sent while nothing can end, and th
   await exit
   assert.deepEqual(story.slice(0, 2), ['freeze', 'members'])
   assert.match(story.at(-1) ?? '', /^thaw/)
+})
+
+test('a freezer that has missed somebody is let go and asked again', async (t) => {
+  const { pid, startTicks, exit } = await startTarget(t)
+  const story: string[] = []
+  const isFrozen = (): boolean => story.filter((word) => word === 'freeze').length > 1
+  await sendFrozen({ enclosure: enclosureOf(pid, story, isFrozen), target: { pid, startTicks }, signal: 'SIGTERM' })
+  assert.deepEqual(await exit, [null, 'SIGTERM'])
+  assert.deepEqual(story.slice(0, 4), ['freeze', 'thaw', 'freeze', 'members'])
+})
+
+test('what cannot be frozen gets no signal, and is let go', async (t) => {
+  const { pid, startTicks, exit } = await startTarget(t)
+  const story: string[] = []
+  const send = sendFrozen({ enclosure: enclosureOf(pid, story, () => false), target: { pid, startTicks }, signal: 'SIGKILL' })
+  await assert.rejects(send, { code: 'E_RUNTIME_UNFREEZABLE' })
+  assert.equal(story.at(-1), 'thaw')
+  kill(pid, 'SIGTERM')
+  assert.deepEqual(await exit, [null, 'SIGTERM'])
 })
 
 test('a process of the same epoch that was given the recorded number later gets no signal', async (t) => {

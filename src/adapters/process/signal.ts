@@ -14,6 +14,7 @@ import { type Enclosure, type Freezer } from './enclosure.ts'
 
 /** Freezing takes well under a millisecond; a process that cannot be frozen in this time is in an uninterruptible call. */
 const freezeLimitMs = 500
+const looksPerAttempt = 20
 
 /** Does nothing when the command has ended. Throws `E_RUNTIME_UNFREEZABLE`, having sent nothing: ending the epoch still works. */
 export async function sendFrozen(options: {
@@ -46,8 +47,14 @@ export async function sendFrozen(options: {
 
 async function isFrozenInTime(freezer: Freezer, enclosure: Enclosure): Promise<boolean> {
   const deadline = performance.now() + freezeLimitMs
-  while (!freezer.isFrozen()) {
+  for (let looks = 1; !freezer.isFrozen(); looks += 1) {
     if (performance.now() > deadline || !enclosure.isPopulated()) return false
+    // A v1 freezer can miss whoever forks in that moment, and then stays "FREEZING" for ever; let go and asked again, it catches him.
+    if (looks % looksPerAttempt === 0) {
+      freezer.thaw()
+      await sleep(1)
+      freezer.freeze()
+    }
     await sleep(1)
   }
   return true
