@@ -55,9 +55,13 @@ export function makeGatedPackage(root: string, directory: string): GatedPackage 
   return { launcher: join(directory, 'bin/daruma'), points, close: (point) => closeGate(join(directory, `gate-${point}`)) }
 }
 
-/** One line of sh: if there is a pipe, say who came, and wait at it. `$daruma_home` is the epoch's directory. */
+/**
+ * One line of sh: if there is a pipe, say who came, and wait at it. `$daruma_home` is the epoch's directory; the process id is the host's
+ * only where the keeper has no namespace yet.
+ */
 const standAt = (gate: string): string =>
-  `if [ -p '${gate}' ]; then echo "$daruma_home" >'${gate}.came'; read -r daruma_gate <'${gate}' || :; fi`
+  `if [ -p '${gate}' ]; then read -r daruma_gate </proc/self/stat; echo "\${daruma_gate%% *} $daruma_home" >'${gate}.came'; ` +
+  `read -r daruma_gate <'${gate}' || :; fi`
 
 function closeGate(gate: string): Gate {
   for (const old of [gate, `${gate}.came`, `${gate}.used`]) rmSync(old, { force: true })
@@ -65,8 +69,13 @@ function closeGate(gate: string): Gate {
   if (made.status !== 0) throw new Error(`mkfifo ${gate}: ${String(made.stderr)}`)
   return {
     async arrival(limitMs) {
-      const home = await until(`a keeper comes to ${gate}`, limitMs, () => readWhole(`${gate}.came`))
-      const keeper = await until(`the keeper of ${home} is found`, limitMs, () => findKeeper(home))
+      const came = await until(`a keeper comes to ${gate}`, limitMs, () => readWhole(`${gate}.came`))
+      const home = came.slice(came.indexOf(' ') + 1)
+      const keeper = await until(
+        `the keeper of ${home} is found`,
+        limitMs,
+        () => findKeeper(home) ?? findNewborn(Number.parseInt(came, 10)),
+      )
       // By another name it is no gate for the next keeper; whoever waits in it is not disturbed.
       renameSync(gate, `${gate}.used`)
       return { keeper, epoch: Number(home.slice(home.lastIndexOf('/') + 1)) }
@@ -88,6 +97,11 @@ function readWhole(file: string): string | null {
   if (!existsSync(file)) return null
   const text = readFileSync(file, 'utf8')
   return text.endsWith('\n') ? text.trimEnd() : null
+}
+
+/** A keeper in its first stage is a child of the shell that starts keepers, and looks like it. */
+function findNewborn(pid: number): ProcessId | null {
+  return commandLine(pid).join(' ') === '/bin/sh -s' ? identify(pid) : null
 }
 
 /** The youngest keeper process of the epoch: within its namespace once there is one. */

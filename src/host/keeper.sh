@@ -8,6 +8,9 @@
 #            locale(the command's LC_ALL: `unset`, or `=value`) number-of-volumes [source target]... command...
 # An empty `flock` or `unshare` means that the host has none. But for LC_ALL the environment is the command's own and arrives untouched,
 # so every variable here is called daruma_*, every tool has its full path, and nothing is ever put together into text that is evaluated.
+#
+# The first stage may be read by a shell that starts many keepers, in a child that it forked for this one: `daruma_keeper` then says
+# where this file is, and `daruma_setsid` which program gives a session of its own. There $$ is that shell's, and not asked for.
 # Lines `#@ point:` do nothing; fault tests replace them in a copy.
 
 set -fu
@@ -31,7 +34,8 @@ if [ "$1" = first ]; then
 '
     for daruma_procs in $daruma_cgroups; do
       # The test first: a plain redirection would make a file if ever the path were not a cgroup's.
-      [ -w "$daruma_procs" ] && echo $$ >"$daruma_procs" || refuse closed
+      # 0 is whoever writes it.
+      [ -w "$daruma_procs" ] && echo 0 >"$daruma_procs" || refuse closed
     done
     IFS=$daruma_ifs
   else
@@ -43,7 +47,8 @@ if [ "$1" = first ]; then
   exec 9<"$daruma_slot"
   if [ -n "$daruma_flock" ]; then
     # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
-    "$daruma_flock" -n 9 || { sleep 0.05; "$daruma_flock" -n 9; } || { sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
+    "$daruma_flock" -n 9 || { command -p sleep 0.05; "$daruma_flock" -n 9; } ||
+      { command -p sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
   fi
   #@ point: locked
   # Only under the lock does the comparison mean anything: whoever started a newer epoch wrote this file before its keeper was born.
@@ -54,7 +59,11 @@ if [ "$1" = first ]; then
     # Descriptor 8 is this host's /proc: through it the command learns its process id as the host sees it.
     exec 8</proc
     shift
-    exec "$daruma_unshare" --pid --fork --kill-child --mount-proc -- /bin/sh "$0" second "$@"
+    exec ${daruma_setsid:+"$daruma_setsid" --fork} "$daruma_unshare" --pid --fork --kill-child --mount-proc -- \
+      /bin/sh "${daruma_keeper:-$0}" second "$@"
+  elif [ -n "${daruma_setsid:-}" ]; then
+    shift
+    exec "$daruma_setsid" --fork /bin/sh "$daruma_keeper" second "$@"
   fi
 fi
 

@@ -9,7 +9,8 @@ const steps = 'src/core/instance/step.test.ts'
 /** The keeper's blocks as they stand there, points included: whoever moves one moves its point with it. */
 const keeperTakesLock = `  if [ -n "$daruma_flock" ]; then
     # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
-    "$daruma_flock" -n 9 || { sleep 0.05; "$daruma_flock" -n 9; } || { sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
+    "$daruma_flock" -n 9 || { command -p sleep 0.05; "$daruma_flock" -n 9; } ||
+      { command -p sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
   fi
   #@ point: locked
 `
@@ -79,8 +80,8 @@ export const neverTwiceMutations: readonly Mutation[] = [
     name: 'keeper-leaves-the-lock-to-others',
     rule: 'the keeper takes the slot lock before it runs anything',
     file: 'src/host/keeper.sh',
-    find: `    "$daruma_flock" -n 9 || { sleep 0.05;`,
-    replace: `    true || { sleep 0.05;`,
+    find: `    "$daruma_flock" -n 9 || { command -p sleep 0.05;`,
+    replace: `    true || { command -p sleep 0.05;`,
     caughtBy: {
       file: 'src/host/keeper.test.ts',
       test: 'a keeper that finds the lock held runs nothing, and does not even ask whether it is superseded',

@@ -16,6 +16,8 @@ export interface Launch {
   readonly words: readonly string[]
   /** The keeper's. */
   readonly environment: Readonly<Record<string, string>>
+  /** Whether it joins cgroups. One that does not is found by its session, so it must lead one before it does anything. */
+  readonly joins: boolean
 }
 
 export interface UserIdentity {
@@ -70,6 +72,7 @@ export function renderLaunch(options: {
     ],
     // What starts the command needs no locale; loading one costs each of its tools a dozen files.
     environment: { ...environment, LC_ALL: 'C' },
+    joins: options.joinFiles.length > 0,
     commandEnvironment: { ...order.environment, ...environment },
   }
 }

@@ -94,10 +94,11 @@ test('kill reaches a keeper wherever it stands; one that has joined nothing can 
   for (const point of ['born', 'joined', 'locked', 'compared']) {
     const bed = await RuntimeBed.open(t)
     await bed.reopen({ scripts: instrumentKeeper(bed, point, stopHere) })
-    await bed.runtime.start(bed.order(1, witness(1), { directory: bed.state }))
+    const start = bed.runtime.start(bed.order(1, witness(1), { directory: bed.state }))
     const keeper = await stoppedKeeper(bed)
     await bed.runtime.kill(instance(1), 5000)
     if (point === 'born') process.kill(keeper, 'SIGCONT')
+    assert.equal(await start, null)
     await until(() => !isRunning(keeper), 'the keeper is gone')
     assert.deepEqual(bed.events, [{ kind: 'gone', slot: web, epoch: 1, exit: { kind: 'signal', signal: 'SIGKILL' } }])
     assert.equal(existsSync(bed.path('ran')), false)
@@ -107,7 +108,10 @@ test('kill reaches a keeper wherever it stands; one that has joined nothing can 
 for (const point of ['born', 'joined', 'locked', 'compared']) {
   test(`a keeper killed at "${point}" has run nothing, and that is told once`, { skip: needsRoot }, async (t) => {
     const bed = await RuntimeBed.open(t)
-    await bed.reopen({ scripts: instrumentKeeper(bed, point, 'kill -KILL $$'), arrivalLimitMs: point === 'born' ? 200 : 60_000 })
+    await bed.reopen({
+      scripts: instrumentKeeper(bed, point, signalHere('KILL')),
+      arrivalLimitMs: point === 'born' ? 200 : 60_000,
+    })
     await bed.runtime.start(bed.order(1, witness(1), { directory: bed.state }))
     const message = 'the keeper ended before it could start the command'
     assert.deepEqual(await bed.event('refused', 1), { kind: 'refused', ...instance(1), refusal: { kind: 'failed', message } })
@@ -279,7 +283,9 @@ test('the order of effects is the promise: every checkpoint is reached once, in 
   ])
 })
 
-const stopHere = 'read -r daruma_line </proc/self/stat; echo "${daruma_line%% *}" >"$daruma_home/stopped-at"; kill -STOP $$'
+/** For a point of the first stage, which a child of another shell may carry out: $$ is that shell's. */
+const signalHere = (signal: string): string => `read -r daruma_line </proc/self/stat; kill -${signal} "\${daruma_line%% *}"`
+const stopHere = `read -r daruma_line </proc/self/stat; echo "\${daruma_line%% *}" >"$daruma_home/stopped-at"; ${signalHere('STOP')}`
 
 async function startLateKeeper(
   t: TestContext,
@@ -288,9 +294,10 @@ async function startLateKeeper(
 ): Promise<{ readonly bed: RuntimeBed; readonly keeper: number }> {
   const bed = await RuntimeBed.open(t, options)
   await bed.reopen({ ...options, scripts: instrumentKeeper(bed, point, stopHere) })
-  assert.equal(await bed.runtime.start(bed.order(1, witness(1), { directory: bed.state })), null)
+  const start = bed.runtime.start(bed.order(1, witness(1), { directory: bed.state }))
   const keeper = await stoppedKeeper(bed)
   await bed.reopen(options)
+  assert.equal(await start, null)
   return { bed, keeper }
 }
 
