@@ -28,7 +28,7 @@ export interface Balancer {
 export interface BalancerLimits {
   /** The most connections of clients at a time; further ones wait. Default: `10000`. */
   readonly connections?: number | undefined
-  /** The most that a request's first line and headers may have together; beyond it the answer is 431. Default: `'16KiB'`. */
+  /** The most that a request's first line and headers may have together; beyond it the answer is 431 (far beyond it, with HAProxy, 400). Default: `'16KiB'`. */
   readonly headerSize?: Size | undefined
   /** The most that the body of a request may have; beyond it the answer is 413. Default: no limit. */
   readonly bodySize?: Size | undefined

@@ -56,7 +56,8 @@ export const balancerLimitsKeys: KeyTable<WrittenLimits> = {
   headerSize: {
     reader: size({ from: 1024, to: 1024 * 1024 }),
     default: `\`'${formatSize(limits.headerBytes)}'\``,
-    prose: "The most that a request's first line and headers may have together; beyond it the answer is 431.",
+    prose:
+      "The most that a request's first line and headers may have together; beyond it the answer is 431 (far beyond it, with HAProxy, 400).",
     example: "'32KiB'",
   },
   bodySize: {
