@@ -42,6 +42,19 @@ test('a misspelt command or flag is refused with the nearest right spelling', as
   const flag = await run(['up', '--wiat'])
   assert.equal(flag.code, 1)
   assert.match(flag.note, /unknown option '--wiat'[\s\S]*Did you mean --wait\?/)
+  assert.match(flag.note, /\[E_USAGE\]/)
+})
+
+test('what cannot be parsed is told to a machine in the form of every other error', async () => {
+  const { code, out, note } = await run(['up', '--wiat', '--json'])
+  assert.deepEqual([code, note], [1, ''])
+  assert.deepEqual(JSON.parse(out), {
+    error: { code: 'E_USAGE', message: "unknown option '--wiat'.", hint: 'Did you mean --wait?' },
+  })
+  // Behind `--` the word belongs to somebody else's program.
+  const exec = await run(['scale', '--', '--json', 'too', 'many'])
+  assert.deepEqual([exec.code, exec.out], [1, ''])
+  assert.match(exec.note, /E_USAGE/)
 })
 
 test('help lists every command that is not hidden, and each command has examples and exit codes', async () => {

@@ -21,8 +21,11 @@ export async function runCommandLine(context: Context, words: readonly string[])
   try {
     program.parse([...words], { from: 'user' })
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode
-    throw error
+    if (!(error instanceof CommanderError)) throw error
+    // Help that was shown, asked for or not, speaks for itself.
+    const isHelp = error.exitCode === 0 || error.code === 'commander.help'
+    if (!isHelp) printError(context, usageError(error), { json: isForMachines(words), isVerbose: false })
+    return error.exitCode
   }
   return outcome
 }
@@ -33,18 +36,32 @@ async function perform(context: Context, spec: CommandSpec, invocation: Invocati
     const run = await spec.load()
     return await run(context, invocation)
   } catch (error) {
-    printError(context, error, invocation)
+    printError(context, error, { json: invocation.json, isVerbose: invocation.has('verbose') })
     return 1
   }
 }
 
 /** With --json the error is an object on stdout, in the daemon's form, so that a script reads one stream. */
-function printError(context: Context, error: unknown, invocation: Invocation): void {
-  if (invocation.json && error instanceof DarumaError) {
+function printError(context: Context, error: unknown, how: { readonly json: boolean; readonly isVerbose: boolean }): void {
+  if (how.json && error instanceof DarumaError) {
     context.terminal.print(JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint } }))
     return
   }
-  context.terminal.note(renderError(error, context.terminal.notePalette, invocation.has('verbose')).join('\n'))
+  context.terminal.note(renderError(error, context.terminal.notePalette, how.isVerbose).join('\n'))
+}
+
+/** What the parser says, in the form of every other error: `error: unknown option '--wiat'`, and perhaps a guess on a line of its own. */
+function usageError(error: CommanderError): DarumaError {
+  const [message = '', guess] = error.message.replace(/^error: /, '').split(/\n\((.*)\)/)
+  return new DarumaError('E_USAGE', `${message.trim()}.`, {
+    hint: guess ?? '`daruma --help` lists the commands, `daruma help COMMAND` the flags of one.',
+  })
+}
+
+/** The words could not be parsed, so they are looked through. Behind `--` they are somebody else's. */
+function isForMachines(words: readonly string[]): boolean {
+  const end = words.indexOf('--')
+  return (end < 0 ? words : words.slice(0, end)).includes('--json')
 }
 
 type Act = (spec: CommandSpec, invocation: Invocation) => void
@@ -55,11 +72,12 @@ function buildProgram(context: Context, act: Act): Command {
     .usage('<command> [flags]')
     .version(context.version, '-V, --version', 'print the version')
     .enablePositionalOptions()
-    .showHelpAfterError('(daruma --help lists the commands)')
     .helpCommand('help [command]', 'show the help of a command')
     .configureOutput({
       writeOut: (text) => context.terminal.print(text.trimEnd()),
       writeErr: (text) => context.terminal.note(text.trimEnd()),
+      // Said where every error is said.
+      outputError: () => undefined,
       getOutHelpWidth: () => Math.min(context.terminal.columns(), 110),
       getErrHelpWidth: () => 110,
     })
@@ -75,7 +93,7 @@ function buildProgram(context: Context, act: Act): Command {
 
 function buildCommand(program: Command, spec: CommandSpec, inherited: readonly Command[], act: Act): Command {
   const command = new Command(spec.name).copyInheritedSettings(program)
-  command.summary(spec.summary).description(describe(spec)).exitOverride().showHelpAfterError(false)
+  command.summary(spec.summary).description(describe(spec)).exitOverride()
   for (const alias of spec.aliases ?? []) command.alias(alias)
   for (const argument of spec.arguments ?? []) command.argument(argument.syntax, argument.summary)
   if (spec.passesThrough === true) command.passThroughOptions()
