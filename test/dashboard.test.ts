@@ -83,6 +83,19 @@ describe('the page', { skip: noBrowser }, () => {
     await page.setViewportSize({ width: 1280, height: 800 })
   })
 
+  test('what nobody probes was proven when it was measured, and not when it began', async () => {
+    await visit(`#/services/${longName}`)
+    const cells = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: `${longName}/0`, exact: true }) })
+    const secondsOf = async (label: string): Promise<number> =>
+      Number(/^([\d.]+) s/.exec((await cells.locator(`[data-label="${label}"]`).textContent()) ?? '')?.[1] ?? Number.NaN)
+    await until(
+      'it lived longer than its last proof is old',
+      15_000,
+      async () => (await secondsOf('Uptime')) > (await secondsOf('Proven')) + 2,
+    )
+    await visit('#/')
+  })
+
   test('the token leaves the address at once, survives a reload in this tab, and nobody else has it', async () => {
     assert.equal(new URL(page.url()).hash, '#/')
     await page.reload()
