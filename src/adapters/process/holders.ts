@@ -1,5 +1,5 @@
 /**
- * Who is in the way of a slot: processes in its cgroups, and processes that have its lock file open. /proc/locks would name only the
+ * Who is in the way of a slot: processes in its cgroups, and processes that have its directory open. /proc/locks would name only the
  * process that once asked for the lock, which is `flock` itself and long gone; who still holds it is seen in everybody's descriptors.
  */
 
@@ -46,7 +46,7 @@ function isSameFile(one: string, other: string): boolean {
   }
 }
 
-/** An open lock file is not yet a held lock: fdinfo shows the lock itself (proc(5)). */
+/** An open directory is not yet a held lock: fdinfo shows the lock itself (proc(5)). */
 function hasLock(pid: number, descriptor: string): boolean {
   try {
     return readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, 'latin1').includes('lock:')
