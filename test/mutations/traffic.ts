@@ -132,8 +132,8 @@ export const trafficMutations: readonly Mutation[] = [
     name: 'post-over-an-idle-connection',
     rule: 'what cannot be sent again goes over a connection of its own (HAProxy)',
     file: 'src/adapters/haproxy/servers.ts',
-    find: `const byMethod = 'sni method'`,
-    replace: `const byMethod = ''`,
+    find: `,add(1),mul(`,
+    replace: `,mul(0),mul(`,
     caughtBy: { file: 'src/adapters/haproxy/index.test.ts', test: idleConnections },
   },
   {

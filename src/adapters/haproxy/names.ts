@@ -30,6 +30,9 @@ export function serverName(upstream: Upstream, kind: { readonly sendProxy: boole
   return `${upstream.slot.replace('/', ':')}.${upstream.epoch}${kind.sendProxy ? '.p' : ''}${kind.isTwin ? '.b' : ''}`
 }
 
+/** Zero before the first attempt of a request that may share idle connections, else another number. */
+export const triedVariable: string = 'txn.tried'
+
 /** Null for a name that we did not give. */
 export function upstreamOfServer(name: string): UpstreamId | null {
   const found = /^([^:.]+):([^.]+)\.(\d+)(?:\.p)?(?:\.b)?$/.exec(name)

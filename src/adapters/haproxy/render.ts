@@ -16,6 +16,7 @@ import {
   redirectBackend,
   relayBackend,
   splitPrefix,
+  triedVariable,
 } from './names.ts'
 import { address, activeServers, type Server } from './servers.ts'
 import { hasDomains, hasWildcards, renderMap, renderMaps, type Maps } from './maps.ts'
@@ -355,7 +356,9 @@ function httpBackend(pool: Pool): readonly string[] {
     'retry-on conn-failure empty-response',
     'option http-pretend-keepalive',
     ...(pool.retry === 'all' ? ['option http-buffer-request'] : []),
+    `http-request set-var(${triedVariable}) int(0)`,
     'http-request allow if { method GET HEAD OPTIONS TRACE }',
+    `http-request set-var(${triedVariable}) int(1)`,
     'http-request set-header Connection close',
     ...(pool.retry === 'all' ? [] : ['http-request disable-l7-retry unless { method PUT DELETE }']),
     ...[

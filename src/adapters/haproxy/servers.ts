@@ -5,7 +5,7 @@
  */
 
 import type { Pool, Upstream, UpstreamId } from '../../core/balance/table.ts'
-import { canaryBackend, mainBackend, serverName } from './names.ts'
+import { canaryBackend, mainBackend, serverName, triedVariable } from './names.ts'
 
 export interface Server {
   readonly backend: string
@@ -34,11 +34,13 @@ const visits = { http: 'inter 500 fastinter 250', tcp: 'inter 10s fastinter 250'
 const reuse = 'pool-max-conn -1 pool-purge-delay 1s'
 
 /**
- * An idle connection is used again only by a request that would give the same name for TLS (SNI), also where there is no TLS, and so by
- * the same method: one after a POST is closed, hence no POST ever finds one. It might be on its way while the upstream closes that
- * connection, and nobody could tell whether it was carried out. HAProxy 3 has `pool-conn-name` for it, which is this where it is not given.
+ * An upstream may close an idle connection while a request is on its way over it, and nobody can tell whether that was carried out. HAProxy
+ * uses one again only for a request that would give the same name for TLS (SNI), also where there is no TLS; so the name says who may
+ * share. It is worked out for each attempt, from `txn.tried` as the backend's rules have set it: 1 for the first attempt of what can be
+ * sent again, and a number by chance, which finds nothing idle, for the next ones, and for what cannot. HAProxy 3 has `pool-conn-name` for
+ * this, which is the name for TLS where it is not given.
  */
-const byMethod = 'sni method'
+const byAttempt = `sni rand(1000000000),add(1),mul(${triedVariable}),add(1),set-var(${triedVariable})`
 
 /** The servers that take requests. Draining ones are not here: who has them keeps them, who has not needs them no more. */
 export function activeServers(pool: Pool): readonly Server[] {
@@ -77,7 +79,7 @@ function twin(pool: Pool, backend: string, upstream: Upstream): Server {
   return { ...server(pool, backend, upstream, true), keywords: `backup ${shared(pool)}${proxy}`, isWatched: false }
 }
 
-const shared = ({ protocol }: Pool): string => (protocol === 'http' ? `${reuse} ${byMethod}` : reuse)
+const shared = ({ protocol }: Pool): string => (protocol === 'http' ? `${reuse} ${byAttempt}` : reuse)
 
 function server(pool: Pool, backend: string, upstream: Upstream, isTwin: boolean): Omit<Server, 'keywords' | 'isWatched'> {
   const name = serverName(upstream, { sendProxy: pool.sendProxy, isTwin })
