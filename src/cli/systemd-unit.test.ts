@@ -14,7 +14,7 @@ test('a path with spaces, quotes and percent signs reaches the daemon as it is',
   const unit = renderUnit({ node: '/opt/no de', entry: '/opt/100%/cli.js', state: '/var/lib/a"b$c', project: 'shop' })
   assert.match(
     unit,
-    /^ExecStart="\/opt\/no de" --max-semi-space-size=1 --max-opt=2 \/opt\/100%%\/cli\.js daemon run --state "\/var\/lib\/a\\"b\$\$c"$/m,
+    /^ExecStart="\/opt\/no de" --max-semi-space-size=1 --max-opt=2 --no-parallel-scavenge \/opt\/100%%\/cli\.js daemon run --state "\/var\/lib\/a\\"b\$\$c"$/m,
   )
 })
 
@@ -111,7 +111,7 @@ test('install is refused without systemd and without root, and prints the unit a
   assert.equal(await runCommandLine(printing, ['daemon', 'install', '--print', '--state', '/s/shop']), 0)
   assert.match(
     printing.terminal.printed(),
-    /^ExecStart=\/opt\/node --max-semi-space-size=1 --max-opt=2 \/opt\/daruma\/dist\/main\/cli\.js daemon run --state \/s\/shop$/m,
+    /^ExecStart=\/opt\/node --max-semi-space-size=1 --max-opt=2 --no-parallel-scavenge \/opt\/daruma\/dist\/main\/cli\.js daemon run --state \/s\/shop$/m,
   )
   const withoutSystemd = createContext({ userId: 0 })
   assert.equal(await runCommandLine(withoutSystemd, ['daemon', 'install', '--state', '/s/shop']), 1)

@@ -1,7 +1,7 @@
 /**
  * How Node is started for a daemon, by whoever starts one: the supervisor has the same words in its own file, systemd in the unit. A daemon
  * makes little garbage and computes little, so V8's large young generation and its last compiler, whose code and threads are
- * memory, are left out (decision 17). Both options are known to every Node from 24.12 on.
+ * memory, are left out (decision 17). All options are known to every Node from 24.12 on.
  */
 
 export const daemonFlags: readonly string[] = [
@@ -9,4 +9,6 @@ export const daemonFlags: readonly string[] = [
   '--max-semi-space-size=1',
   // Up to the middle compiler, Maglev.
   '--max-opt=2',
+  // A young generation so small is cleaned by one thread before others have woken up, above all where the cores have other work.
+  '--no-parallel-scavenge',
 ]

@@ -38,9 +38,9 @@ while [ -d "$daruma_host" ] && [ ! -e "$daruma_host/stopped" ]; do
   [ -e "$daruma_host/stopped" ] && break
   uptime_seconds
   daruma_began=$daruma_uptime
-  # A young generation of 1 MiB, and not the last compiler: a daemon does little and promises to be small (daemon-flags.ts).
+  # A young generation of 1 MiB that one thread cleans, and not the last compiler: a daemon does little and promises to be small (daemon-flags.ts).
   # Without the lock's descriptor: a daemon that outlives its supervisor must not keep a new one away.
-  DARUMA_SUPERVISED=yes "$daruma_node" --max-semi-space-size=1 --max-opt=2 "$daruma_entry" daemon run --state "$daruma_state" </dev/null >>"$daruma_state/daemon.log" 2>&1 9>&-
+  DARUMA_SUPERVISED=yes "$daruma_node" --max-semi-space-size=1 --max-opt=2 --no-parallel-scavenge "$daruma_entry" daemon run --state "$daruma_state" </dev/null >>"$daruma_state/daemon.log" 2>&1 9>&-
   daruma_code=$?
   case $daruma_code in
     0 | 78)
