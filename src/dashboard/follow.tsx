@@ -5,6 +5,9 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** Closer to the end than this is "at the end": a line that is just coming must not count as scrolled away. */
 const slackPx = 24
+/** As long after a key or a wheel that goes up, being near the end is no wish to stay there. */
+const goingUpMs = 500
+const keysUp: ReadonlySet<string> = new Set(['ArrowUp', 'PageUp', 'Home'])
 
 export function Follow(props: {
   readonly label: string
@@ -33,18 +36,30 @@ export function Follow(props: {
     const element = box.current
     if (element === null) return
     let { scrollTop: before, scrollHeight: height } = element
+    let wentUpMs = -Infinity
+    // At once: the scrolling itself is told only later, and a line that comes meanwhile has then taken it back.
+    const turn = (isUp: boolean): void => {
+      wentUpMs = isUp ? performance.now() : -Infinity
+      if (isUp && element.scrollHeight > element.clientHeight) setAtEnd(false)
+    }
+    const onWheel = ({ deltaY }: WheelEvent): void => turn(deltaY < 0)
+    const onKey = ({ key }: KeyboardEvent): void => turn(keysUp.has(key))
     const look = (): void => {
       const { scrollTop, scrollHeight, clientHeight } = element
       const isNear = scrollHeight - scrollTop - clientHeight < slackPx
-      // The first pixels upwards count: a wheel goes in small steps, and a line that comes meanwhile would pull back each of them. Away from
-      // the end without having gone up, it is the end that has moved, and not the reader; up because there is less, neither has.
+      // The first pixels upwards count, also of a finger or the bar. Away from the end without having gone up, it is the end that has moved,
+      // and not the reader; up because there is less, neither has.
       if (scrollTop < before && (scrollHeight >= height || !isNear)) setAtEnd(false)
-      else if (isNear) setAtEnd(true)
+      else if (isNear && performance.now() - wentUpMs > goingUpMs) setAtEnd(true)
       before = scrollTop
       height = scrollHeight
     }
-    element.addEventListener('scroll', look, { passive: true })
-    return () => element.removeEventListener('scroll', look)
+    const stopping = new AbortController()
+    const how = { passive: true, signal: stopping.signal }
+    element.addEventListener('scroll', look, how)
+    element.addEventListener('wheel', onWheel, how)
+    element.addEventListener('keydown', onKey, how)
+    return () => stopping.abort()
   }, [])
   return (
     <div class="follow">
