@@ -1,7 +1,7 @@
 /** The frame around every view: the bar, the way past it, what is said about the connection, and the keys. */
 
 import type { JSX } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Bar } from './bar.tsx'
 import { EventsView } from './events-view.tsx'
 import { Help } from './help.tsx'
@@ -118,7 +118,8 @@ function useTitle(place: Place, project: string | null): void {
 /** Who moves by keyboard or hears the page begins at the top of the new view, as after a page load. */
 function useFocusOnMove(main: { readonly current: HTMLElement | null }, address: string): void {
   const isFirst = useRef(true)
-  useEffect(() => {
+  // With the view and not after it: whoever is quick with the next key has his focus taken away again otherwise.
+  useLayoutEffect(() => {
     if (isFirst.current) {
       isFirst.current = false
       return
