@@ -123,7 +123,7 @@ test('a run goes on by its own config when its schedule is changed, and is ended
   assert.ok(await machine.settle(10_000), 'the change waits for the run')
   assert.deepEqual(running(), before)
   assert.equal(await machine.apply([aService('other', 'serve')]), null)
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
+  assert.ok(await machine.runUntil(() => machine.daemon?.project.operations.current === null, 60_000))
   assert.deepEqual(
     machine.kernel.running().map(({ order }) => order.slot),
     ['other/0'],
@@ -162,7 +162,7 @@ test('runs that wait are still there under the next daemon, however often the cl
     null,
   )
   const runs = (): readonly { readonly phase: string; readonly tickMs: number }[] =>
-    machine.daemon?.clockwork.books.get(name)?.ledger.runs ?? []
+    machine.daemon?.project.clockwork.books.get(name)?.ledger.runs ?? []
   const waiting = (): readonly number[] => runs().flatMap(({ phase, tickMs }) => (phase === 'queued' ? [tickMs] : []))
   await machine.run(70_000)
   const before = waiting()
@@ -195,7 +195,7 @@ test('a schedule that no kept revision names is forgotten, with its runs and its
     assert.ok(await machine.settle(60_000))
   }
   await machine.run(2000)
-  assert.deepEqual([...(machine.daemon?.clockwork.books.keys() ?? [])], [])
+  assert.deepEqual([...(machine.daemon?.project.clockwork.books.keys() ?? [])], [])
   const { entries } = await (await machine.copyDatabase()).list('')
   assert.deepEqual(
     entries.map(({ key }) => key).filter((key) => /^(?:run|schedule)\//.test(key)),
@@ -219,8 +219,8 @@ test('a run that waits for a service of a revision that is taken back begins by 
   assert.equal(await machine.apply([db('serve v1'), { ...scheduled('work v1'), after }]), null)
   assert.ok(await machine.settle(10_000))
   assert.equal(await machine.apply([db('sick v2'), { ...scheduled('work v2'), after }]), null)
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 120_000))
-  assert.equal(machine.daemon?.world.applied, 1)
+  assert.ok(await machine.runUntil(() => machine.daemon?.project.operations.current === null, 120_000))
+  assert.equal(machine.daemon?.project.world.applied, 1)
   const before = machine.kernel.runsBegun.size
   await machine.run(20_000)
   assert.ok(machine.kernel.runsBegun.size > before + 3, `${machine.kernel.runsBegun.size - before} began since`)
@@ -238,7 +238,10 @@ test('a first revision that is taken back takes its runs with it', async () => {
     health: { startup: null, readiness, liveness: null, startPeriodMs: 4000 },
   })
   assert.equal(await machine.apply([scheduled('deaf'), web]), null)
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000), 'the rollback waits for ever')
+  assert.ok(
+    await machine.runUntil(() => machine.daemon?.project.operations.current === null, 60_000),
+    'the rollback waits for ever',
+  )
   assert.ok(machine.kernel.runsBegun.size > 0, 'nothing had begun, so this shows nothing')
   assert.deepEqual(machine.kernel.running(), [])
   const before = machine.kernel.runsBegun.size
@@ -269,14 +272,14 @@ test('a run that takes too long is ended, also when another daemon watches its l
   await machine.begin()
   await machine.run(10_500)
   assert.deepEqual(machine.kernel.running(), [])
-  const run = machine.daemon?.clockwork.books.get(name)?.ledger.runs[0]
+  const run = machine.daemon?.project.clockwork.books.get(name)?.ledger.runs[0]
   assert.equal(run?.end?.kind, 'timed-out')
 })
 
 test('by hand: what may not overlap is refused with the run that is in the way, and a stopped schedule runs nothing', async () => {
   const machine = await up(7, scheduled('deaf', { cron: '0 0 1 1 *' }))
   const answer = (): Promise<string> => {
-    const asked = (machine.daemon ?? assert.fail()).clockwork.runByHand(name).then(
+    const asked = (machine.daemon ?? assert.fail()).project.clockwork.runByHand(name).then(
       ({ slot }) => String(slot),
       (error: unknown) => (error as { code: string }).code,
     )
@@ -288,7 +291,7 @@ test('by hand: what may not overlap is refused with the run that is in the way, 
   assert.match(first, /^tick\/.*\.\d{3}Z$/)
   assert.equal(await answer(), 'E_RUN_UNDER_WAY')
   assert.equal(await machine.ask({ kind: 'stop', services: ['tick'] }), null)
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
+  assert.ok(await machine.runUntil(() => machine.daemon?.project.operations.current === null, 60_000))
   assert.deepEqual(machine.kernel.running(), [])
   assert.equal(await answer(), 'E_JOB_STOPPED')
 })

@@ -19,7 +19,10 @@ async function up(machine: SimulatedMachine, services: readonly Service[]): Prom
 }
 
 async function waitForEnd(machine: SimulatedMachine): Promise<void> {
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 300_000), 'the operation has no end')
+  assert.ok(
+    await machine.runUntil(() => machine.daemon?.project.operations.current === null, 300_000),
+    'the operation has no end',
+  )
 }
 
 async function settled(machine: SimulatedMachine): Promise<void> {
@@ -57,9 +60,9 @@ test('a daemon of this version takes over from the first one without touching wh
   await settled(machine)
   await machine.run(5000)
   assert.deepEqual(running(machine), before)
-  assert.equal(machine.daemon!.world.target?.project.services.length, 2)
-  const { plan } = await machine.daemon!.plan({
-    project: machine.daemon!.world.project!,
+  assert.equal(machine.daemon!.project.world.target?.project.services.length, 2)
+  const { plan } = await machine.daemon!.project.plan({
+    project: machine.daemon!.project.world.project!,
     secrets: {},
     isRollback: false,
     only: null,
@@ -105,7 +108,7 @@ test('an end is told once, however many daemons come after it', async () => {
     await machine.begin()
   }
   await machine.run(2000)
-  const ends = (await machine.daemon?.events.read(0, 1000))?.filter(({ kind }) => kind === 'exited') ?? []
+  const ends = (await machine.daemon?.project.events.read(0, 1000))?.filter(({ kind }) => kind === 'exited') ?? []
   assert.deepEqual(
     ends.map(({ slot, epoch }) => [slot, epoch]),
     [[workerSlot, worker.order.epoch]],
@@ -219,7 +222,7 @@ test('an image that cannot be had ends the operation, and what runs was not touc
   await up(machine, [aService('worker', 'serve v2', { container: anImage('nowhere') }), aService('other', 'serve v2')])
   await machine.run(5000)
   assert.deepEqual(running(machine), before)
-  assert.equal(machine.daemon?.world.applied, 1)
+  assert.equal(machine.daemon?.project.world.applied, 1)
   await up(machine, [aService('worker', 'serve v2', { container: anImage('here') }), aService('other', 'serve v2')])
   await settled(machine)
   assert.deepEqual(
@@ -243,7 +246,7 @@ test('wherever the daemon dies over the images, the operation ends, and nothing 
     await waitForEnd(machine)
     await settled(machine)
     if (fails) assert.deepEqual(running(machine), before, `seed ${seed}`)
-    else if (machine.daemon?.world.applied !== 1) assert.match(running(machine).join(), /serve v2/, `seed ${seed}`)
+    else if (machine.daemon?.project.world.applied !== 1) assert.match(running(machine).join(), /serve v2/, `seed ${seed}`)
     assert.deepEqual(machine.kernel.violations, [])
   }
 })

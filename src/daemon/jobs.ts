@@ -9,17 +9,17 @@ import { DarumaError } from '../ports/error.ts'
 import type { JobView, RunsAnswer, RunView } from '../protocol/api.ts'
 import { slotOf } from './clockwork-book.ts'
 import type { Book } from './clockwork-book.ts'
-import type { Daemon } from './daemon.ts'
 import type { ScheduleFacts } from './metrics.ts'
+import type { Project } from './project.ts'
 import type { SlotShell } from './slot-shell.ts'
 
-export function listJobs(daemon: Daemon): readonly JobView[] {
-  return jobNames(daemon).map((name) => viewJob(daemon, name))
+export function listJobs(project: Project): readonly JobView[] {
+  return jobNames(project).map((name) => viewJob(project, name))
 }
 
 /** What is counted and timed of each schedule. */
-export function tellSchedules(daemon: Daemon): readonly ScheduleFacts[] {
-  return [...daemon.clockwork.books].map(([service, { ledger, nextMs }]) => {
+export function tellSchedules(project: Project): readonly ScheduleFacts[] {
+  return [...project.clockwork.books].map(([service, { ledger, nextMs }]) => {
     const ended = ledger.runs.filter((run) => run.phase === 'ended')
     const success = ended.findLast((run) => run.end?.kind === 'succeeded')
     const last = ended.findLast((run) => run.end?.kind !== 'cancelled')
@@ -36,22 +36,22 @@ export function tellSchedules(daemon: Daemon): readonly ScheduleFacts[] {
 }
 
 /** Newest first. Throws `E_JOB_UNKNOWN`. */
-export function listRuns(daemon: Daemon, text: string): RunsAnswer {
-  const name = knownJob(daemon, text)
-  const book = daemon.clockwork.books.get(name)
-  if (book === undefined) return { runs: viewJobRuns(daemon, name), skips: [] }
+export function listRuns(project: Project, text: string): RunsAnswer {
+  const name = knownJob(project, text)
+  const book = project.clockwork.books.get(name)
+  if (book === undefined) return { runs: viewJobRuns(project, name), skips: [] }
   const skips = book.ledger.skips.map(({ fromMs, toMs, count, because }) => ({
     from: formatInstant(fromMs),
     to: formatInstant(toMs),
     count,
     because,
   }))
-  return { runs: book.ledger.runs.toReversed().map((run) => viewRun(daemon, book, run)), skips: skips.toReversed() }
+  return { runs: book.ledger.runs.toReversed().map((run) => viewRun(project, book, run)), skips: skips.toReversed() }
 }
 
-export async function runByHand(daemon: Daemon, text: string): Promise<RunView> {
-  const name = knownJob(daemon, text)
-  const book = daemon.clockwork.books.get(name)
+export async function runByHand(project: Project, text: string): Promise<RunView> {
+  const name = knownJob(project, text)
+  const book = project.clockwork.books.get(name)
   if (book === undefined) {
     throw new DarumaError(
       'E_JOB_NOT_REPEATABLE',
@@ -61,14 +61,14 @@ export async function runByHand(daemon: Daemon, text: string): Promise<RunView> 
       },
     )
   }
-  const { run } = await daemon.clockwork.runByHand(name)
-  return viewRun(daemon, book, run)
+  const { run } = await project.clockwork.runByHand(name)
+  return viewRun(project, book, run)
 }
 
 /** The run as it is now. Throws `E_JOB_UNKNOWN`, `E_RUN_UNKNOWN`. */
-export function findRun(daemon: Daemon, text: string, tick: string): RunView {
-  const name = knownJob(daemon, text)
-  const found = listRuns(daemon, name).runs.find((run) => run.tick === tick)
+export function findRun(project: Project, text: string, tick: string): RunView {
+  const name = knownJob(project, text)
+  const found = listRuns(project, name).runs.find((run) => run.tick === tick)
   if (found !== undefined) return found
   throw new DarumaError('E_RUN_UNKNOWN', `There is no run ${tick} of ${name}.`, {
     hint: `daruma job runs ${name} lists those that are kept.`,
@@ -76,33 +76,33 @@ export function findRun(daemon: Daemon, text: string, tick: string): RunView {
 }
 
 /** Whether the slot is a run that the ledger knows, so that its log can be asked for though nothing is in it. */
-export function isKnownRun(daemon: Daemon, slot: string): slot is SlotId {
+export function isKnownRun(project: Project, slot: string): slot is SlotId {
   if (!isRunSlot(slot as SlotId)) return false
   const { service } = parseSlotId(slot as SlotId)
-  return daemon.clockwork.books.get(service)?.ledger.runs.some((run) => slotOf(service, run) === slot) === true
+  return project.clockwork.books.get(service)?.ledger.runs.some((run) => slotOf(service, run) === slot) === true
 }
 
 /** Whether the target is a run, and nothing more will come of it. */
-export function isEndedRun(daemon: Daemon, target: string): boolean {
+export function isEndedRun(project: Project, target: string): boolean {
   if (!isRunSlot(target as SlotId)) return false
   const { service } = parseSlotId(target as SlotId)
-  const run = daemon.clockwork.books.get(service)?.ledger.runs.find((each) => slotOf(service, each) === target)
+  const run = project.clockwork.books.get(service)?.ledger.runs.find((each) => slotOf(service, each) === target)
   return run === undefined || run.phase === 'ended'
 }
 
 /** The newest run that has begun: what "the log of the schedule" means while nothing runs. */
-export function lastRunSlot(daemon: Daemon, service: ServiceName): SlotId | null {
-  const run = daemon.clockwork.books.get(service)?.ledger.runs.findLast(({ attempt }) => attempt > 0)
+export function lastRunSlot(project: Project, service: ServiceName): SlotId | null {
+  const run = project.clockwork.books.get(service)?.ledger.runs.findLast(({ attempt }) => attempt > 0)
   return run === undefined ? null : slotOf(service, run)
 }
 
-function jobNames(daemon: Daemon): readonly ServiceName[] {
-  const services = daemon.world.project?.services ?? []
+function jobNames(project: Project): readonly ServiceName[] {
+  const services = project.world.project?.services ?? []
   return services.filter(({ scale }) => scale.kind === 'schedule' || scale.kind === 'job').map(({ name }) => name)
 }
 
-function knownJob(daemon: Daemon, text: string): ServiceName {
-  const names = jobNames(daemon)
+function knownJob(project: Project, text: string): ServiceName {
+  const names = jobNames(project)
   const name = asServiceName(text)
   if (names.includes(name)) return name
   throw new DarumaError('E_JOB_UNKNOWN', `There is no schedule or job ${text}.`, {
@@ -110,12 +110,12 @@ function knownJob(daemon: Daemon, text: string): ServiceName {
   })
 }
 
-function viewJob(daemon: Daemon, name: ServiceName): JobView {
-  const service = daemon.world.serviceOf(name)
-  const book = daemon.clockwork.books.get(name)
-  const isStopped = daemon.world.stoppedByHand.has(name)
+function viewJob(project: Project, name: ServiceName): JobView {
+  const service = project.world.serviceOf(name)
+  const book = project.clockwork.books.get(name)
+  const isStopped = project.world.stoppedByHand.has(name)
   if (service?.scale.kind !== 'schedule' || book === undefined) {
-    const [last = null] = viewJobRuns(daemon, name)
+    const [last = null] = viewJobRuns(project, name)
     const isRunning = last !== null && last.endedAt === null && last.startedAt !== null
     const none = { schedule: null, nextAt: null, fault: null, queued: 0 }
     return { service: name, kind: 'job', isStopped, ...none, running: isRunning ? last : null, last: isRunning ? null : last }
@@ -130,14 +130,14 @@ function viewJob(daemon: Daemon, name: ServiceName): JobView {
     nextAt: book.nextMs === null || book.presence.kind !== 'active' ? null : formatInstant(book.nextMs),
     fault: book.fault,
     queued: book.ledger.runs.filter((run) => run.phase === 'queued').length,
-    running: active === null ? null : viewRun(daemon, book, active),
-    last: ended === undefined ? null : viewRun(daemon, book, ended),
+    running: active === null ? null : viewRun(project, book, active),
+    last: ended === undefined ? null : viewRun(project, book, ended),
   }
 }
 
-function viewRun(daemon: Daemon, { service }: Book, run: Run): RunView {
+function viewRun(project: Project, { service }: Book, run: Run): RunView {
   const slot = slotOf(service, run)
-  const shell = daemon.world.shells.get(slot) ?? null
+  const shell = project.world.shells.get(slot) ?? null
   return {
     service,
     slot,
@@ -153,11 +153,11 @@ function viewRun(daemon: Daemon, { service }: Book, run: Run): RunView {
             ? 'queued'
             : 'waiting',
     attempt: run.attempt,
-    startedAt: daemon.clockwork.startedAt(slot) ?? run.startedAt,
+    startedAt: project.clockwork.startedAt(slot) ?? run.startedAt,
     endedAt: run.phase === 'ended' ? run.endedAt : null,
     durationMs: run.durationMs,
     exit: run.end?.exit ?? null,
-    message: run.end === null ? (shell?.describe().reason ?? null) : daemon.redact(run.end.message),
+    message: run.end === null ? (shell?.describe().reason ?? null) : project.redact(run.end.message),
     revision: run.revision,
   }
 }
@@ -176,8 +176,8 @@ function stateOf(shell: SlotShell | null): RunView['state'] {
 }
 
 /** A job has one run at a time to show: that of the revision that changed it last. */
-function viewJobRuns(daemon: Daemon, name: ServiceName): readonly RunView[] {
-  return daemon.world.shellsOf(name).map((shell): RunView => {
+function viewJobRuns(project: Project, name: ServiceName): readonly RunView[] {
+  return project.world.shellsOf(name).map((shell): RunView => {
     const { occupancy, outcome, restarts, lastExit, goal } = shell.slot
     const { reason } = shell.describe()
     const state = outcome === null ? stateOf(shell) : outcome.kind === 'completed' ? 'succeeded' : 'failed'
@@ -193,7 +193,7 @@ function viewJobRuns(daemon: Daemon, name: ServiceName): readonly RunView[] {
       endedAt: null,
       durationMs: null,
       exit: outcome?.exit ?? lastExit,
-      message: reason === null ? null : daemon.redact(reason),
+      message: reason === null ? null : project.redact(reason),
       revision: goal.kind === 'run' ? goal.spec.revision : 0,
     }
   })

@@ -30,8 +30,8 @@ export class Looker {
     this.#tools = tools
     const { daemon, runtime, clock, readTraffic } = tools
     const { startedAt } = daemon.status(false).daemon
-    this.#series = new Series({ world: daemon.world, runtime, clock, startedAt, readTraffic })
-    this.#eventCounts = countEvents((follower) => daemon.events.follow(follower))
+    this.#series = new Series({ world: daemon.project.world, runtime, clock, startedAt, readTraffic })
+    this.#eventCounts = countEvents((follower) => daemon.project.events.follow(follower))
   }
 
   async overview(): Promise<OverviewAnswer> {
@@ -51,7 +51,7 @@ export class Looker {
       at,
       version,
       host,
-      details: this.#details(daemon.world.project),
+      details: this.#details(daemon.project.world.project),
     }
   }
 
@@ -69,17 +69,17 @@ export class Looker {
       eventCounts: this.#eventCounts,
       usageOf: (slot, epoch) => runtime.usage({ slot, epoch }),
       traffic,
-      schedules: tellSchedules(daemon),
+      schedules: tellSchedules(daemon.project),
     })
   }
 
   #details(project: Project | null): readonly ServiceDetail[] {
     if (project === null) return []
     const { daemon } = this.#tools
-    const jobs = new Map(listJobs(daemon).map((job) => [job.service, job]))
+    const jobs = new Map(listJobs(daemon.project).map((job) => [job.service, job]))
     return project.services.map((service) => ({
       service: service.name,
-      runs: daemon.redact(describeProgram(service)),
+      runs: daemon.project.redact(describeProgram(service)),
       job: jobs.get(service.name) ?? null,
       traffic: this.#series.trafficOf(service.name),
     }))

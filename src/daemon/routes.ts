@@ -52,25 +52,29 @@ function table(tools: RouteTools): readonly Route[] {
   return [
     { method: 'GET', path: '/v1/version', handle: () => json({ api: apiVersion, ...tools.about } satisfies VersionAnswer) },
     { method: 'GET', path: '/v1/status', handle: () => json(daemon.status()) },
-    { method: 'POST', path: '/v1/plan', handle: async ({ body }) => json(await daemon.plan(planRequest(body, 'request'))) },
+    {
+      method: 'POST',
+      path: '/v1/plan',
+      handle: async ({ body }) => json(await daemon.project.plan(planRequest(body, 'request'))),
+    },
     {
       method: 'POST',
       path: '/v1/operations',
-      handle: async ({ body }) => json(await daemon.operate(operationRequest(body, 'request'))),
+      handle: async ({ body }) => json(await daemon.project.operate(operationRequest(body, 'request'))),
     },
-    { method: 'GET', path: '/v1/operations/current', handle: () => json(daemon.operations.current) },
+    { method: 'GET', path: '/v1/operations/current', handle: () => json(daemon.project.operations.current) },
     { method: 'POST', path: '/v1/operations/current/promote', handle: async ({ body }) => json(await promote(daemon, body)) },
     { method: 'GET', path: '/v1/operations/*/stream', handle: (call) => followOperation(daemon, call) },
-    { method: 'GET', path: '/v1/revisions', handle: async () => json(await daemon.history.list(summarised)) },
+    { method: 'GET', path: '/v1/revisions', handle: async () => json(await daemon.project.history.list(summarised)) },
     { method: 'GET', path: '/v1/revisions/*', handle: (call) => showRevision(daemon, call) },
     { method: 'GET', path: '/v1/events', handle: (call) => followEvents(daemon, call) },
     { method: 'GET', path: '/v1/logs', handle: (call) => followLogs(tools, call) },
-    { method: 'GET', path: '/v1/jobs', handle: () => json(listJobs(daemon)) },
-    { method: 'GET', path: '/v1/jobs/*/runs', handle: ({ parameters }) => json(listRuns(daemon, parameters[0] ?? '')) },
+    { method: 'GET', path: '/v1/jobs', handle: () => json(listJobs(daemon.project)) },
+    { method: 'GET', path: '/v1/jobs/*/runs', handle: ({ parameters }) => json(listRuns(daemon.project, parameters[0] ?? '')) },
     {
       method: 'POST',
       path: '/v1/jobs/*/run',
-      handle: async ({ parameters }) => json(await runByHand(daemon, parameters[0] ?? '')),
+      handle: async ({ parameters }) => json(await runByHand(daemon.project, parameters[0] ?? '')),
     },
     { method: 'GET', path: '/v1/jobs/*/runs/*/stream', handle: (call) => followRun(tools, call) },
     { method: 'POST', path: '/v1/exec', handle: ({ body }) => planExec(tools, body) },
@@ -91,7 +95,7 @@ async function readSeries(tools: RouteTools, call: Call): Promise<Answer> {
 
 async function promote(daemon: Daemon, body: unknown): Promise<PromoteAnswer> {
   const { services } = promoteRequest(body, 'request')
-  return { services: await daemon.operations.trials.promote(services.map(asServiceName)) }
+  return { services: await daemon.project.operations.trials.promote(services.map(asServiceName)) }
 }
 
 function stop(tools: RouteTools): Answer {
@@ -107,7 +111,7 @@ function summarised(record: RevisionRecord, fate: FateRecord): RevisionSummary {
 
 async function showRevision(daemon: Daemon, call: Call): Promise<Answer> {
   const number = Number(call.parameters[0])
-  const found = Number.isSafeInteger(number) && number > 0 ? await daemon.history.find(number) : null
+  const found = Number.isSafeInteger(number) && number > 0 ? await daemon.project.history.find(number) : null
   if (found === null) throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${call.parameters[0] ?? ''}.`)
   return json({
     ...summarised(found.record, found.fate),
@@ -129,7 +133,8 @@ function until(signal: AbortSignal): { readonly over: Promise<void>; readonly do
 
 function followOperation(daemon: Daemon, call: Call): Answer {
   const id = call.parameters[0] ?? ''
-  if (!daemon.operations.isKnown(id)) throw new DarumaError('E_OPERATION_UNKNOWN', `There is no operation ${id} to watch.`)
+  if (!daemon.project.operations.isKnown(id))
+    throw new DarumaError('E_OPERATION_UNKNOWN', `There is no operation ${id} to watch.`)
   return {
     kind: 'lines',
     async run(send, signal) {
@@ -137,7 +142,7 @@ function followOperation(daemon: Daemon, call: Call): Answer {
       const take = (line: OperationLine): void => {
         if (!send(line) || line.kind === 'end') done()
       }
-      const unfollow = daemon.operations.follow(id, take)
+      const unfollow = daemon.project.operations.follow(id, take)
       await over
       unfollow()
     },
@@ -148,13 +153,13 @@ function followOperation(daemon: Daemon, call: Call): Answer {
 const runPauseMs = 100
 
 function followRun({ daemon, clock }: RouteTools, { parameters: [name = '', tick = ''] }: Call): Answer {
-  findRun(daemon, name, tick)
+  findRun(daemon.project, name, tick)
   return {
     kind: 'lines',
     async run(send, signal) {
       let last = ''
       while (!signal.aborted) {
-        const view = findRun(daemon, name, tick)
+        const view = findRun(daemon.project, name, tick)
         const text = JSON.stringify(view)
         if (text !== last && !send(view)) return
         last = text
@@ -182,9 +187,9 @@ function followEvents(daemon: Daemon, call: Call): Answer {
       }
       const waiting: RecordedEvent[] = []
       let forward = (event: RecordedEvent): void => void waiting.push(event)
-      const unfollow = daemon.events.follow((event) => forward(event))
+      const unfollow = daemon.project.events.follow((event) => forward(event))
       try {
-        for (const event of await daemon.events.read(since, limit)) take(event)
+        for (const event of await daemon.project.events.read(since, limit)) take(event)
         for (const event of waiting) take(event)
         forward = take
         if (call.query.get('follow') === '1') await over
@@ -218,7 +223,7 @@ function followLogs(tools: RouteTools, call: Call): Answer {
         isFirst = false
         if (signal.aborted || call.query.get('follow') !== '1') break
         // Once more after the end of a run: its last lines came before it.
-        const isOver = targets.length > 0 && targets.every((target) => isEndedRun(tools.daemon, target))
+        const isOver = targets.length > 0 && targets.every((target) => isEndedRun(tools.daemon.project, target))
         if (isOver && wasOver) break
         wasOver = isOver
         await pause(tools.clock, logPauseMs, signal)
@@ -261,7 +266,7 @@ async function readTail(
 
 function sendLine(daemon: Daemon, slot: string, line: string, send: (line: unknown) => boolean): boolean {
   const { service } = parseSlotId(slot as SlotShell['id'])
-  return send({ service, slot, line: daemon.redact(line) } satisfies LogLine)
+  return send({ service, slot, line: daemon.project.redact(line) } satisfies LogLine)
 }
 
 /** A run that has ended has no shell any more, and still a log. */
@@ -269,17 +274,17 @@ type LogSource = Pick<SlotShell, 'id'>
 
 function chooseShells(daemon: Daemon, targets: readonly string[]): readonly LogSource[] {
   if (targets.length === 0) {
-    const all = [...daemon.world.shells.values()]
+    const all = [...daemon.project.world.shells.values()]
     const wanted = all.filter(({ slot }) => slot.goal.kind === 'run' || slot.occupancy.kind !== 'vacant')
     // After a first revision that failed nothing is wanted, and its logs are just what a person looks for.
     return wanted.length > 0 ? wanted : all
   }
   return targets.flatMap((target): readonly LogSource[] => {
-    if (isKnownRun(daemon, target)) return [{ id: target }]
-    const shells = daemon.shellsFor(target)
-    const lastRun = shells.length === 0 ? lastRunSlot(daemon, asServiceName(target)) : null
+    if (isKnownRun(daemon.project, target)) return [{ id: target }]
+    const shells = daemon.project.shellsFor(target)
+    const lastRun = shells.length === 0 ? lastRunSlot(daemon.project, asServiceName(target)) : null
     if (lastRun !== null) return [{ id: lastRun }]
-    if (shells.length === 0 && daemon.world.serviceOf(target as never) === null) throw unknown(target)
+    if (shells.length === 0 && daemon.project.world.serviceOf(target as never) === null) throw unknown(target)
     return shells
   })
 }
@@ -289,7 +294,7 @@ const unknown = (target: string): DarumaError =>
 
 async function planExec(tools: RouteTools, body: unknown): Promise<Answer> {
   const { target, command } = execRequest(body, 'request')
-  const shells = tools.daemon.shellsFor(target)
+  const shells = tools.daemon.project.shellsFor(target)
   if (shells.length === 0) throw unknown(target)
   for (const shell of shells) {
     const at = shell.slot.occupancy

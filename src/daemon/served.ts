@@ -12,12 +12,12 @@ import type { TrafficRecord } from './records.ts'
 import type { World } from './world.ts'
 
 export class Served {
-  readonly #options: { readonly store: Store; readonly log: Log; readonly world: World }
+  readonly #options: { readonly store: Store; readonly log: Log; readonly world: () => World }
   #record: TrafficRecord = nothingServed
   /** As JSON; it lags behind where the disk is full. */
   #written: string = JSON.stringify(nothingServed)
 
-  constructor(options: { readonly store: Store; readonly log: Log; readonly world: World }) {
+  constructor(options: { readonly store: Store; readonly log: Log; readonly world: () => World }) {
     this.#options = options
   }
 
@@ -65,7 +65,7 @@ export class Served {
 
   #present(): ReadonlySet<UpstreamId> {
     const present = new Set<UpstreamId>()
-    for (const { id, slot } of this.#options.world.shells.values())
+    for (const { id, slot } of this.#options.world().shells.values())
       if (slot.occupancy.kind !== 'vacant') present.add(upstreamId(id, slot.occupancy.epoch))
     return present
   }

@@ -34,7 +34,8 @@ import type { SlotShell } from './slot-shell.ts'
 import type { World } from './world.ts'
 
 export interface TrafficOptions {
-  readonly world: World
+  /** What there is to serve. */
+  readonly world: () => World
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
@@ -62,7 +63,6 @@ const answerLimitMs = 20_000
 
 export class Traffic {
   readonly #options: TrafficOptions
-  readonly #world: World
   readonly #certificates: Certificates
   #balancer: Balancer | null = null
   #service: Service | null = null
@@ -90,10 +90,13 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     this.#options = options
-    this.#world = options.world
     this.#served = new Served(options)
     this.#trouble = new BalancerTrouble({ tell: options.tell, onNews: options.onChange })
-    this.#certificates = new Certificates({ ...options, project: () => options.world.project, traffic: this })
+    this.#certificates = new Certificates({ ...options, project: () => options.world().project, traffic: this })
+  }
+
+  get #world(): World {
+    return this.#options.world()
   }
 
   load(): Promise<void> {

@@ -89,7 +89,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     checkpoint,
     log,
     onEngine: (fault) => daemon.noteEngine(fault),
-    wantsContainers: () => daemon.world.project?.services.some(({ container }) => container !== null) ?? false,
+    wantsContainers: () => daemon.project.world.project?.services.some(({ container }) => container !== null) ?? false,
   })
   await using runtime = new MixedRuntime({ processes, ...containers })
   // The very file that this process was started with, so that a daemon run from its sources is restarted from its sources.

@@ -107,12 +107,12 @@ function portFinding(daemon: Daemon): Finding {
 }
 
 /** Null where there are no routes. */
-function askedBalancer({ world }: Daemon): BalancerSettings['program'] | null {
+function askedBalancer({ project: { world } }: Daemon): BalancerSettings['program'] | null {
   const hasRoutes = world.project?.services.some(({ routes }) => routes.length > 0) ?? false
   return hasRoutes ? (world.project?.balancer.program ?? null) : null
 }
 
-function runningBalancer({ world }: Daemon): BalancerKind | null {
+function runningBalancer({ project: { world } }: Daemon): BalancerKind | null {
   const at = world.shells.get(balancerSlot)?.slot.occupancy
   return at?.kind === 'live' ? balancerKindOf(at.spec.service) : null
 }
@@ -124,7 +124,8 @@ const certificateFinding = (message: string): Finding => ({
   hint: "Put the next one in its place: it is taken up within a minute. Or write tls: 'auto', and it is fetched.",
 })
 
-const usesImages = ({ world }: Daemon): boolean => world.project?.services.some(({ container }) => container !== null) ?? false
+const usesImages = ({ project: { world } }: Daemon): boolean =>
+  world.project?.services.some(({ container }) => container !== null) ?? false
 
 /** Also without a daemon. A machine without an engine lacks something only where an image is to run. */
 export async function engineFinding(images: Pick<Images, 'examine' | 'findFault'>, isNeeded: boolean): Promise<Finding> {

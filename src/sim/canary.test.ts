@@ -54,7 +54,7 @@ async function trying(seed: number): Promise<{ machine: SimulatedMachine; lines:
 
 function follow(machine: SimulatedMachine, lines: string[]): void {
   const { daemon } = machine
-  daemon?.operations.follow(daemon.operations.current?.id ?? '', (line) => {
+  daemon?.project.operations.follow(daemon.project.operations.current?.id ?? '', (line) => {
     if (line.kind === 'progress') lines.push(line.message)
     if (line.kind === 'failure') lines.push(line.failure.message)
     if (line.kind === 'end') lines.push(`${line.state}${line.rolledBack ? ', rolled back' : ''}`)
@@ -64,7 +64,7 @@ function follow(machine: SimulatedMachine, lines: string[]): void {
 /** What `promote` answers, for all that is tried out: the services, or the code of the refusal. */
 async function promoted(machine: SimulatedMachine): Promise<readonly string[] | string> {
   let answer: readonly string[] | string | undefined
-  machine.daemon?.operations.trials.promote([]).then(
+  machine.daemon?.project.operations.trials.promote([]).then(
     (services) => (answer = services),
     (error: unknown) => (answer = error instanceof DarumaError ? error.code : String(error)),
   )
@@ -96,12 +96,15 @@ test('a canary has its share beside all of the old ones, and the rest after its 
 
 test('a person may promote it before its time', async () => {
   const { machine, lines } = await trying(2)
-  await assert.rejects(async () => machine.daemon?.operations.trials.promote([asServiceName('other')]), /No canary of other/)
+  await assert.rejects(
+    async () => machine.daemon?.project.operations.trials.promote([asServiceName('other')]),
+    /No canary of other/,
+  )
   assert.deepEqual(await promoted(machine), ['web'])
   assert.ok(await machine.settle(30_000))
   assert.deepEqual(versions(machine), ['v2', 'v2', 'v2'])
   assert.ok(lines.includes('the canary is promoted by hand'))
-  await assert.rejects(async () => machine.daemon?.operations.trials.promote([]), /No canary of any service/)
+  await assert.rejects(async () => machine.daemon?.project.operations.trials.promote([]), /No canary of any service/)
 })
 
 test('a promotion that was answered is kept by the next daemon, whatever was being looked at when it was asked for', async () => {

@@ -92,8 +92,9 @@ class History {
     await this.#machine.begin()
     for (const instance of kernel.running()) instance.isSick = false
     await this.#machine.run(30_000)
-    const hasEnd = await this.#machine.runUntil(() => this.#machine.daemon?.operations.current === null, 600_000)
-    if (!hasEnd) this.complaints.push(`an operation has no end: ${JSON.stringify(this.#machine.daemon?.operations.current)}`)
+    const hasEnd = await this.#machine.runUntil(() => this.#machine.daemon?.project.operations.current === null, 600_000)
+    if (!hasEnd)
+      this.complaints.push(`an operation has no end: ${JSON.stringify(this.#machine.daemon?.project.operations.current)}`)
     const services = this.#services(true)
     this.#note(await this.#machine.apply(services, this.#secrets()))
     if (!(await this.#machine.settle(300_000))) this.complaints.push(`not settled: ${this.#picture()}`)
@@ -121,8 +122,9 @@ class History {
   #ask(): void {
     const { daemon } = this.#machine
     if (daemon === null) return
-    if (daemon.clockwork.books.has(asServiceName('tick'))) void daemon.clockwork.runByHand(asServiceName('tick')).catch(() => {})
-    void daemon.operations.trials.promote([]).catch(() => {})
+    if (daemon.project.clockwork.books.has(asServiceName('tick')))
+      void daemon.project.clockwork.runByHand(asServiceName('tick')).catch(() => {})
+    void daemon.project.operations.trials.promote([]).catch(() => {})
   }
 
   /** Who gets requests is exactly who runs and has a route. */

@@ -42,7 +42,10 @@ const stateOf = (machine: SimulatedMachine): unknown =>
 
 async function up(machine: SimulatedMachine, services: readonly Service[]): Promise<void> {
   assert.equal(await machine.apply(services), null)
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 300_000), 'the operation has no end')
+  assert.ok(
+    await machine.runUntil(() => machine.daemon?.project.operations.current === null, 300_000),
+    'the operation has no end',
+  )
 }
 
 test('a job that completed does not run again when its revision is taken back', async () => {
@@ -140,7 +143,7 @@ test('a revision that is taken back leaves stopped what a person had stopped', a
   const machine = calmMachine(8)
   await up(machine, [aService('db', 'serve'), aService('web', 'serve v1')])
   assert.equal(await machine.ask({ kind: 'stop', services: ['db'] }), null)
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
+  assert.ok(await machine.runUntil(() => machine.daemon?.project.operations.current === null, 60_000))
   await up(machine, [aService('db', 'serve'), aService('web', 'crash v2')])
   assert.ok(await machine.settle(60_000))
   assert.deepEqual(stateOf(machine), ['web/0 running'])
@@ -165,13 +168,13 @@ test('a full disk that keeps only an operation from its end is told once, and on
   assert.ok(await machine.runUntil(() => machine.kernel.running().length === 1, 10_000))
   machine.kernel.isDiskFull = true
   await machine.run(20_000)
-  assert.notEqual(machine.daemon?.operations.current, null)
+  assert.notEqual(machine.daemon?.project.operations.current, null)
   assert.notEqual(machine.daemon?.status().daemon.condition, null)
   machine.kernel.isDiskFull = false
   assert.ok(await machine.settle(10_000))
   await machine.run(3000)
   assert.equal(machine.daemon?.status().daemon.condition, null)
-  const told = (await machine.daemon?.events.read(0, 1000))?.filter(({ kind }) => kind.startsWith('disk-')) ?? []
+  const told = (await machine.daemon?.project.events.read(0, 1000))?.filter(({ kind }) => kind.startsWith('disk-')) ?? []
   assert.deepEqual(
     told.map(({ kind }) => kind),
     ['disk-full', 'disk-recovered'],
@@ -254,11 +257,13 @@ test('what somebody stopped stays stopped through a change of something else: an
   const machine = calmMachine(31)
   const worker = aService('worker', 'serve work')
   await up(machine, [replicas('serve v1', 1), worker])
-  const idle = (): Promise<boolean> => machine.runUntil(() => machine.daemon?.operations.current === null, 300_000)
+  const idle = (): Promise<boolean> => machine.runUntil(() => machine.daemon?.project.operations.current === null, 300_000)
   const stateOfWorker = (): unknown =>
     machine.daemon?.status().instances.find(({ service }) => service === 'worker')?.state ?? 'there is none'
   const apply = async (command: string, only: readonly string[] | null): Promise<void> => {
-    const { world } = await machine.begin()
+    const {
+      project: { world },
+    } = await machine.begin()
     const project = { ...world.project!, services: [replicas(command, 1), worker] }
     const wish = { kind: 'apply', project, secrets: {}, base: world.applied, fingerprint: null, only } as const
     assert.equal(await machine.ask(wish), null)

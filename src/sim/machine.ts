@@ -96,7 +96,7 @@ export class SimulatedMachine {
     const daemon = await this.begin()
     let answer: string | null | undefined
     const request = { by, ...wish } as OperationRequest
-    daemon.operate(request).then(
+    daemon.project.operate(request).then(
       () => (answer = null),
       (error: unknown) => (answer = error instanceof DarumaError ? error.code : `BUG ${String(error)}`),
     )
@@ -110,7 +110,7 @@ export class SimulatedMachine {
   ): Promise<string | null> {
     const daemon = await this.begin()
     const project = { name: 'shop', stage: null, balancer, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
-    return this.ask({ kind: 'apply', project, secrets, base: daemon.world.applied, fingerprint: null, only: null })
+    return this.ask({ kind: 'apply', project, secrets, base: daemon.project.world.applied, fingerprint: null, only: null })
   }
 
   /** Lets `durationMs` go by; a daemon that dies meanwhile gets up again after a moment. */
@@ -148,7 +148,7 @@ export class SimulatedMachine {
 
   #noteDrains(): void {
     const { daemon, drains } = this.#life ?? new Life()
-    for (const { shell, epoch } of daemon === null ? [] : drainingShells(daemon.world)) {
+    for (const { shell, epoch } of daemon === null ? [] : drainingShells(daemon.project.world)) {
       const drain = `${shell.id} ${epoch}`
       if (!drains.has(drain)) drains.set(drain, this.clock.now())
     }
@@ -289,7 +289,7 @@ class Life {
 
 /** Nothing moves, and nothing is missing. */
 export function isSettled(daemon: Daemon): boolean {
-  if (daemon.operations.current !== null) return false
+  if (daemon.project.operations.current !== null) return false
   const { services, instances } = daemon.status()
   const isCalm = instances
     .filter(({ slot }) => !isRunSlot(slot))

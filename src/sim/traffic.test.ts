@@ -191,7 +191,8 @@ test('an instance that got its route while it ran drains under the next daemon t
   machine.kernel.isCalm = true
   await up(machine, [web('serve v1', 2, { routes: [] })])
   await up(machine, [web('serve v1', 2)])
-  const drains = (): readonly SlotId[] => drainingShells(machine.daemon?.world ?? assert.fail()).map(({ shell }) => shell.id)
+  const drains = (): readonly SlotId[] =>
+    drainingShells(machine.daemon?.project.world ?? assert.fail()).map(({ shell }) => shell.id)
   assert.equal(await machine.ask({ kind: 'scale', service: 'web', replicas: 1 }), null)
   assert.ok(await machine.runUntil(() => drains().length === 1, 10_000))
   const before = drains()
@@ -247,8 +248,8 @@ test('a route whose port a stranger has fails the operation by name, and the wor
   machine.balancer.takenPort = 8080
   const taken: Route = { ...route('x'), to: { kind: 'port', port: 8080, protocol: 'http' } }
   assert.equal(await machine.apply([web('serve v1', 1, { routes: [route('shop.example'), taken] })]), null)
-  assert.ok(await machine.runUntil(() => machine.daemon?.operations.current === null, 60_000))
-  const events = await machine.daemon?.events.read(0, 1000)
+  assert.ok(await machine.runUntil(() => machine.daemon?.project.operations.current === null, 60_000))
+  const events = await machine.daemon?.project.events.read(0, 1000)
   assert.ok(events?.some(({ kind, cause }) => kind === 'rolling-back' && cause?.includes('port 8080 is taken by a stranger')))
   assert.ok(await machine.settle(60_000))
   assert.equal(revision(machine), 1)
@@ -279,7 +280,7 @@ test('the gap of what is replaced in place is measured, told in the operation, t
   assert.equal(await machine.apply(services('v2')), null)
   const lines: string[] = []
   const { daemon } = machine
-  daemon?.operations.follow(daemon.operations.current?.id ?? '', (line) => {
+  daemon?.project.operations.follow(daemon.project.operations.current?.id ?? '', (line) => {
     if (line.kind === 'progress' && line.message.includes('gap')) lines.push(`${line.slot ?? line.service}: ${line.message}`)
   })
   let awayMs = 0
@@ -295,7 +296,7 @@ test('the gap of what is replaced in place is measured, told in the operation, t
   // Without a route it is away from its end until its successor is ready.
   assert.ok((second?.gap?.lastMs ?? 0) >= 100, JSON.stringify(second?.gap))
   assert.deepEqual(new Set(lines.map((line) => line.split(':')[0])), new Set(['web/0', 'web', 'worker/0', 'worker']))
-  const told = (await daemon?.events.read(0, 1000))?.filter(({ kind }) => kind === 'replaced').map(({ slot }) => slot)
+  const told = (await daemon?.project.events.read(0, 1000))?.filter(({ kind }) => kind === 'replaced').map(({ slot }) => slot)
   assert.deepEqual(new Set(told), new Set(['web/0', 'worker/0']))
 })
 

@@ -1,0 +1,300 @@
+/**
+ * One project's inside: what should be, what is, its operations, schedules, secrets, history and events. It knows of no other project. What the
+ * machine shares (ports, the balancer, the pulse) it is given by the daemon, through {@link Surroundings}.
+ */
+
+import { balancerName } from '../core/balance/balancer-service.ts'
+import type { InstanceSpec } from '../core/instance/slot.ts'
+import type { Story } from '../core/model/event.ts'
+import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
+import { isRunSlot } from '../core/model/id.ts'
+import type { RuntimeEvent } from '../ports/runtime.ts'
+import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
+import { Clockwork } from './clockwork.ts'
+import type { DaemonFacts, DaemonPorts } from './daemon-facts.ts'
+import { EventLog } from './event-log.ts'
+import { reportFailure } from './failure-report.ts'
+import { Gaps } from './gaps.ts'
+import { History } from './history.ts'
+import { adopt, loadWanted } from './load.ts'
+import { Operations } from './operations.ts'
+import { Pauses } from './pauses.ts'
+import type { PortAllotment } from './port-allotment.ts'
+import { Reconciler } from './reconciler.ts'
+import { answerPlan, intentOf } from './requests.ts'
+import type { RequestTools } from './requests.ts'
+import { Revisions } from './revisions.ts'
+import { SecretStore } from './secrets.ts'
+import { toObstacle } from './slot-shell.ts'
+import type { SlotShell } from './slot-shell.ts'
+import { makeOrder } from './start-order.ts'
+import type { WantedStart } from './start-order.ts'
+import { StatusReader } from './status.ts'
+import type { Traffic } from './traffic.ts'
+import { World } from './world.ts'
+
+/** What the machine gives to each of its projects. */
+export interface Surroundings {
+  readonly allotment: PortAllotment
+  readonly traffic: Traffic
+  /** The store can be written no more: only another daemon can go on. */
+  readonly onStoreLost: (message: string) => void
+}
+
+export class Project {
+  readonly #ports: DaemonPorts
+  readonly #surroundings: Surroundings
+  readonly world: World = new World()
+  readonly events: EventLog
+  readonly operations: Operations
+  readonly history: History
+  readonly clockwork: Clockwork
+  readonly #gaps: Gaps
+  readonly #pauses: Pauses
+  readonly #secrets: SecretStore
+  readonly #reconciler: Reconciler
+  readonly #status: StatusReader
+  readonly #revisions: Revisions
+  #early: RuntimeEvent[] | null = []
+
+  constructor(ports: DaemonPorts, facts: DaemonFacts, surroundings: Surroundings) {
+    this.#ports = ports
+    this.#surroundings = surroundings
+    const { store, clock, random, directory } = ports
+    const { allotment, traffic } = surroundings
+    const { world } = this
+    this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied })
+    this.#revisions = new Revisions(store)
+    this.#secrets = new SecretStore(store, random)
+    this.#gaps = new Gaps({ world, clock, onGap: (gap) => this.#tellGap(gap) })
+    world.traffic = traffic
+    this.#pauses = new Pauses(clock, () => this.#reconciler.nudge())
+    const tools = {
+      ...ports,
+      tell: (story: Story) =>
+        this.events.tell({
+          ...story,
+          message: this.#secrets.redact(story.message),
+          cause: story.cause === null ? null : this.#secrets.redact(story.cause),
+        }),
+      acquirePort: (slot: SlotId, spec: InstanceSpec) => this.#acquirePort(slot, spec),
+      portOf: (slot: SlotId) => allotment.portOf(slot),
+      order: (start: WantedStart) => makeOrder({ world, directory, secrets: this.#secrets, facts }, start),
+    }
+    const flushStory = (): Promise<void> => this.events.flush()
+    this.#reconciler = new Reconciler({
+      world,
+      store,
+      checkpoint: ports.checkpoint,
+      onChange: () => {
+        traffic.note()
+        this.#gaps.noteAll()
+        this.clockwork.noteWorld()
+        this.operations.judge()
+      },
+      onSlotChange: (slot) => {
+        traffic.note()
+        this.#gaps.note(slot)
+      },
+      flushStory,
+      tools,
+    })
+    this.clockwork = new Clockwork({
+      ...ports,
+      world,
+      tools,
+      flushStory,
+      ports: allotment,
+      loadRevision: (number) => this.#revisions.load(number),
+      nudgeWorld: () => this.#reconciler.nudge(),
+      onStoreLost: () => surroundings.onStoreLost('the run ledger cannot be written'),
+    })
+    this.operations = new Operations({
+      world,
+      store,
+      clock,
+      checkpoint: ports.checkpoint,
+      images: ports.images,
+      passwordFor: (service) => this.#secrets.registryPasswordFor(service),
+      reconciler: () => this.#reconciler,
+      newId: () => random.hex(6),
+      tell: (kind, message, cause) => this.tell(kind, message, cause),
+      report: (service, slot, message) =>
+        reportFailure({ world, runtime: ports.runtime, redact: (text) => this.redact(text) }, { service, slot, message }),
+      troubleOf: (service) => traffic.troubleOf(service),
+      isTableInForce: () => traffic.isInForce(),
+      observe: () => traffic.observe(),
+      loadRevision: (number) => this.#revisions.load(number),
+      onEnd: () => this.history.prune().catch((error: unknown) => ports.log.write('warn', `history: ${String(error)}`)),
+    })
+    world.isOnTrial = (name) => this.operations.trials.isOnTrial(name)
+    world.isPausing = (view) => this.#pauses.isPausing(view)
+    this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler, clockwork: this.clockwork })
+    this.#status = new StatusReader({
+      ...ports,
+      world,
+      portOf: (shell) => allotment.portOf(shell.id),
+      canaryOf: (name) => this.operations.trials.statusOf(name),
+      gapOf: (name) => this.#gaps.of(name),
+    })
+  }
+
+  /** What was told and promised before: known before anything is told anew. */
+  async remember(): Promise<void> {
+    await this.events.load()
+    await this.#secrets.load()
+  }
+
+  /** Believes the world (`load.ts`). Until {@link begin} nothing is moved. `onFound`: once the runtime has been asked, before anything is adopted. */
+  async load(onFound: () => Promise<void>): Promise<void> {
+    const tools = {
+      ...this.#ports,
+      world: this.world,
+      ports: this.#surroundings.allotment,
+      loadRevision: (number: RevisionNumber) => this.#revisions.load(number),
+    }
+    const records = await loadWanted(tools)
+    const discovery = await this.#ports.runtime.discover((event) => this.#take(event))
+    await onFound()
+    await adopt(tools, this.#reconciler, records, discovery)
+    await this.clockwork.load(discovery)
+    await this.operations.resume()
+    const early = this.#early ?? []
+    this.#early = null
+    for (const event of early) this.#take(event)
+  }
+
+  begin(): void {
+    this.#reconciler.begin()
+    this.clockwork.begin()
+  }
+
+  /** Ends the project's own work; instances run on. */
+  async close(): Promise<void> {
+    this.operations.close()
+    this.#pauses.close()
+    await this.clockwork.close()
+    await this.#reconciler.close()
+  }
+
+  /** The store's worker is gone for good: only another daemon can write again. */
+  get isStoreLost(): boolean {
+    return this.#reconciler.isStoreLost
+  }
+
+  /** Something that the project shares with others may have changed. */
+  nudge(): void {
+    this.#reconciler.nudge()
+  }
+
+  /** The net under every nudge. */
+  look(): void {
+    this.#reconciler.nudge()
+    this.clockwork.nudge()
+    void this.events.flush()
+  }
+
+  /** What the balancer has in force has changed. */
+  noteTraffic(): void {
+    this.#gaps.noteAll()
+    this.#reconciler.nudge()
+  }
+
+  /** Nothing is wanted, nothing runs, and nobody is changing that. */
+  isEmpty(): boolean {
+    const isIdle = this.operations.current === null && (this.world.project?.services.length ?? 0) === 0
+    return isIdle && [...this.world.shells.values()].every(({ slot }) => slot.occupancy.kind === 'vacant')
+  }
+
+  tell(kind: Story['kind'], message: string, cause: string | null): void {
+    this.events.tell({ kind, slot: null, epoch: null, message, cause })
+  }
+
+  /** What instances use is measured anew, unless the caller knows it better. */
+  status(withUsage: boolean = true): Omit<StatusAnswer, 'daemon'> {
+    const { world } = this
+    return {
+      project: world.project?.name ?? null,
+      stage: world.project?.stage ?? null,
+      revision: world.applied,
+      operation: this.operations.current,
+      services: this.#status.services(),
+      instances: this.#status.instances(withUsage).map((instance) => ({
+        ...instance,
+        reason: instance.reason === null ? null : this.#secrets.redact(instance.reason),
+      })),
+    }
+  }
+
+  plan(request: PlanRequest): Promise<PlanAnswer> {
+    return answerPlan(this.#requestTools(), request)
+  }
+
+  async operate(request: OperationRequest): Promise<OperationAnswer> {
+    const begun = await this.operations.begin(() => intentOf(this.#requestTools(), request))
+    if (begun !== null && request.by.file !== null) {
+      // The revision asked for may still wait for its images.
+      const project = request.kind === 'apply' ? request.project : this.world.project
+      const origin = { file: request.by.file, stage: project?.stage ?? null, project: project?.name ?? '' }
+      await this.#ports.directory.writeFile('origin.json', `${JSON.stringify(origin)}\n`).catch(() => undefined)
+    }
+    if (begun === null) return { id: '', revision: this.world.applied, unchanged: true }
+    return { ...begun, unchanged: false }
+  }
+
+  redact(text: string): string {
+    return this.#secrets.redact(text)
+  }
+
+  /** Shells of a service, or the one of a slot; empty when the name is not known. */
+  shellsFor(target: string): readonly SlotShell[] {
+    const exact = this.world.shells.get(target as SlotId)
+    return exact === undefined ? this.world.shellsOf(target as ServiceName) : [exact]
+  }
+
+  #requestTools(): RequestTools {
+    return {
+      world: this.world,
+      secrets: this.#secrets,
+      clock: this.#ports.clock,
+      // Runs come and go by themselves: no plan is out of date for them.
+      observe: () => this.#status.instances(false).filter(({ service, slot }) => service !== balancerName && !isRunSlot(slot)),
+      limits: () => this.#ports.runtime.guarantees().limits,
+      engineFault: () => this.#ports.images.findFault(),
+      balancerFor: (project) => this.#surroundings.traffic.kindFor(project),
+      loadRevision: (number) => this.#revisions.load(number),
+    }
+  }
+
+  #take(event: RuntimeEvent): void {
+    if (this.#early !== null) {
+      this.#early.push(event)
+      return
+    }
+    const shell = this.world.shells.get(event.slot)
+    if (shell === undefined) return
+    const { epoch } = event
+    const jitter = this.#ports.random.fraction()
+    switch (event.kind) {
+      case 'started':
+        return shell.dispatch({ kind: 'started', epoch, pid: event.pid, startedAt: event.startedAt })
+      case 'refused':
+        return shell.dispatch({ kind: 'refused', epoch, refusal: toObstacle(event.refusal), jitter })
+      case 'gone':
+        return shell.dispatch({ kind: 'gone', epoch, exit: event.exit, jitter })
+    }
+  }
+
+  async #acquirePort(slot: SlotId, spec: InstanceSpec): ReturnType<PortAllotment['acquire']> {
+    const answer = await this.#surroundings.allotment.acquire(slot, spec.service.port)
+    if (answer.kind === 'port') this.#reconciler.notePort(slot, answer.port)
+    return answer
+  }
+
+  #tellGap({ shell, gapMs, cause }: { readonly shell: SlotShell; readonly gapMs: number; readonly cause: string }): void {
+    const at = shell.slot.occupancy
+    const epoch = at.kind === 'vacant' ? null : at.epoch
+    this.events.tell({ kind: 'replaced', slot: shell.id, epoch, message: `gap ${gapMs} ms`, cause })
+    this.operations.noteGap(shell.id, gapMs)
+  }
+}
