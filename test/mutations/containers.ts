@@ -4,6 +4,8 @@ import type { Mutation } from './mutation.ts'
 
 const life = 'src/adapters/docker/life.test.ts'
 const faults = 'src/adapters/docker/engine-faults.test.ts'
+const lost = 'src/adapters/docker/lost-containers.test.ts'
+const renamed = 'one that was renamed by hand is found by its labels, by a daemon that began under a frozen engine too'
 
 export const containerMutations: readonly Mutation[] = [
   {
@@ -72,12 +74,45 @@ export const containerMutations: readonly Mutation[] = [
     name: 'silent-engine-means-gone',
     rule: 'while the engine is away nothing is assumed to have ended',
     file: 'src/adapters/docker/discover.ts',
-    find: `if (exit !== null || isItsEngine || isDead)`,
-    replace: `if (exit !== null || isItsEngine || isDead || !hasAnswered)`,
+    find: `(exit !== null || isItsEngine || isDead))`,
+    replace: `(exit !== null || isItsEngine || isDead || !hasAnswered))`,
     caughtBy: {
       file: faults,
       test: 'a daemon that begins while the engine is away keeps the slot, and learns the truth later',
     },
+    isSlow: true,
+  },
+  {
+    name: 'living-witness-is-not-heard',
+    rule: 'a container is never gone while the first process that was recorded of it lives',
+    file: 'src/adapters/docker/container-life.ts',
+    find: `if (found?.state !== 'running' && (await this.#outlives(found))) return`,
+    replace: ``,
+    caughtBy: {
+      file: lost,
+      test: 'while the kernel has its first process it runs, whether the engine says that it has ended or that there is none',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'failed-inspect-means-none',
+    rule: 'an answer that failed is unknown, and what is unknown is neither gone nor replaced',
+    file: 'src/adapters/docker/discover.ts',
+    find: `.catch((): 'unknown' => 'unknown')`,
+    replace: `.catch(() => null)`,
+    caughtBy: {
+      file: lost,
+      test: 'an answer to "inspect" that is refused is no end: what runs is kept, nothing is started, and it is known again later',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'container-found-by-name-alone',
+    rule: 'a container is found by its labels, whatever an administrator calls it',
+    file: 'src/adapters/docker/index.ts',
+    find: `const [found] = await listOwnContainers(this.#engine, this.#options.stateId, instance)`,
+    replace: `const found = await inspectContainer(this.#engine, containerName(this.#options.stateId, instance.slot))`,
+    caughtBy: { file: lost, test: renamed },
     isSlow: true,
   },
   {

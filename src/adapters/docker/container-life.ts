@@ -1,14 +1,14 @@
 /**
  * One epoch that is a container, from the moment it is created until the engine has forgotten it. `look` asks the engine and takes no hint
  * of what changed, one look at a time. What a newcomer would get wrong: an answer that does not come is no answer. While the engine is
- * away nothing is assumed to have ended, and as long as our own start is unanswered nothing is removed, since both would be
- * carried out at once when the engine goes on.
+ * away nothing is assumed to have ended, nor while the kernel still has its first process, whatever the engine says. And as long as our own
+ * start is unanswered nothing is removed, since both would be carried out at once when the engine goes on.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Exit } from '../../core/model/status.ts'
-import { observeProcess } from '../../host/process-stat.ts'
+import { isAlive, observeProcess } from '../../host/process-stat.ts'
 import { type Beginning, epochDirectory, readExit, type SlotPaths, writeBeginning, writeExit } from '../../host/slot-files.ts'
 import type { Log } from '../../ports/log.ts'
 import type { InstanceRef, RuntimeEvent, Usage } from '../../ports/runtime.ts'
@@ -17,6 +17,7 @@ import { ContainerLog } from './container-log.ts'
 import type { Engine } from './engine.ts'
 import { EngineSilent, isStatus, reasonOf } from './errors.ts'
 import { type Found, parseExit, parseInspect } from './parse.ts'
+import { asWitness, observeWitness, signalWitness, type Witness } from './witness.ts'
 
 export interface LifeOptions {
   readonly instance: InstanceRef
@@ -40,6 +41,8 @@ export interface LifeOptions {
 const drainLimitMs = 10_000
 /** Podman tells of a death up to a second later. */
 const wordsLimitMs = 1500
+/** An engine may report an end a moment before the kernel is done with the process. */
+const deathLimitMs = 1000
 
 export class ContainerLife {
   readonly instance: InstanceRef
@@ -51,6 +54,8 @@ export class ContainerLife {
   #log: ContainerLog | null = null
   #beginning: Extract<Beginning, { kind: 'started' }> | null = null
   #cgroups: CgroupPaths | null = null
+  #witness: Witness | null = null
+  #isLostWarned = false
   /** Our own start, until the engine has answered it. */
   #starting: Promise<unknown> | null = null
   #isEnding = false
@@ -90,6 +95,8 @@ export class ContainerLife {
   /** What the engine cannot be asked for may still be known: a beginning that an earlier daemon wrote down. */
   adopt(found: Found | null, recorded: Beginning): void {
     if (recorded.kind === 'started') this.#beginning = recorded
+    const observed = observeWitness(this.#directory)
+    if (observed.kind === 'lives') this.#witness = observed.witness
     if (found !== null) this.#noteRunning(found, false)
   }
 
@@ -136,15 +143,16 @@ export class ContainerLife {
     this.look()
   }
 
-  async signal(signal: string): Promise<void> {
+  async signal(signal: NodeJS.Signals): Promise<void> {
     const id = this.#id
     if (id === null) return
     const { engine } = this.#options
     await engine
       .ask('kill', (client, abortSignal) => client.killContainer(id, signal, abortSignal), engine.limits.askMs)
       .catch((error: unknown) => {
-        // It does not run (any more): nobody is there to be told.
         if (!isStatus(error, 404, 409, 500)) throw error
+        // It does not run (any more), as far as the engine knows; a process that the engine has lost is asked without it.
+        if (this.#witness !== null) signalWitness(this.#witness, signal)
       })
   }
 
@@ -195,6 +203,7 @@ export class ContainerLife {
     const found = this.#id === null ? null : await inspectContainer(engine, this.#id)
     // Its start was refused and it is given up: whoever asked for the start tells that, and nobody tells it twice.
     if (this.#isOver) return
+    if (found?.state !== 'running' && (await this.#outlives(found))) return
     if (found === null) {
       if (this.#starting !== null) return
       await this.#waitForWords()
@@ -214,19 +223,45 @@ export class ContainerLife {
     }
   }
 
+  /** Whether the kernel still has its first process, though the engine says that it has ended or has no such container. */
+  async #outlives(found: Found | null): Promise<boolean> {
+    const witness = this.#witness
+    if (witness === null) return false
+    if (this.#isEnding) signalWitness(witness, 'SIGKILL')
+    const endMs = performance.now() + deathLimitMs
+    while (isAlive(witness)) {
+      if (performance.now() < endMs) {
+        await sleep(20)
+        continue
+      }
+      if (!this.#isLostWarned) {
+        const state = found === null ? 'has no such container' : `says that its container is "${found.state}"`
+        const message = `${this.instance.slot} still runs as process ${witness.pid}, though the container engine ${state}`
+        this.#options.log.write('warn', `${message}: nothing is started in its place until that process has ended`)
+      }
+      this.#isLostWarned = true
+      return true
+    }
+    return false
+  }
+
   #noteRunning(found: Found, isNews: boolean): void {
     this.#follow(found.id)
     this.#cgroups ??= found.pid > 0 ? observeCgroups(found.pid) : null
-    if (this.#beginning !== null || found.startedAt === null) return
+    // Also known, and another one, where an administrator has restarted the container.
+    if ((this.#beginning !== null && found.pid === (this.#witness?.pid ?? 0)) || found.startedAt === null) return
+    const isFirst = this.#beginning === null
+    if (!isFirst && found.pid === 0) return
     const stat = found.pid > 0 ? observeProcess(found.pid) : null
     const { pid } = found
     const startTicks = stat?.startTicks ?? 0
+    this.#witness = asWitness({ pid, startTicks })
     this.#beginning = { kind: 'started', pid, startTicks, startedAt: found.startedAt }
     // Fields that we do not know are 0: only the pid and the start time are ever read.
     const line = `${pid} (container) S ${Array.from({ length: 18 }, () => '0').join(' ')} ${startTicks} 0`
     const { startedAt } = found
     this.#write(() => writeBeginning(this.#directory, line, startedAt))
-    if (isNews) this.#emit({ kind: 'started', ...this.instance, pid, startTicks, startedAt: found.startedAt })
+    if (isNews && isFirst) this.#emit({ kind: 'started', ...this.instance, pid, startTicks, startedAt: found.startedAt })
   }
 
   #follow(containerId: string): void {

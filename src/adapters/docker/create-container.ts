@@ -9,6 +9,7 @@ import type { ProcessIdentity, StartRefusal } from '../../ports/runtime.ts'
 import { inspectContainer, removeContainer } from './container-life.ts'
 import type { Engine } from './engine.ts'
 import { isNameTaken, isStatus, reasonOf } from './errors.ts'
+import type { OwnContainer } from './own-containers.ts'
 import { type Found, parseOwner } from './parse.ts'
 import { type ContainerStart, containerName, imageName, renderCreate } from './render.ts'
 
@@ -60,6 +61,20 @@ async function createOnce(tools: CreateTools, order: ContainerStart, image: stri
     engine: { name: engine.info?.name ?? 'docker', hasInit: engine.info?.hasInit ?? false },
   })
   return await engine.ask('create', (client, signal) => client.createContainer(create, signal), engine.limits.workMs)
+}
+
+/** Containers under the slot's labels, whatever their names are now: older epochs are removed. Null when none is left. */
+export async function clearOlder(
+  { engine, reach }: CreateTools,
+  order: ContainerStart,
+  others: readonly OwnContainer[],
+): Promise<StartRefusal | null> {
+  for (const { id, epoch } of others) {
+    if (epoch >= order.epoch) return { kind: 'superseded', by: epoch }
+    await removeContainer(engine, id, 'may run')
+    await reach('container.older-removed')
+  }
+  return null
 }
 
 /** Who has the slot's name: an older epoch of ours is removed, everybody else is left alone. Null when the name is free. */

@@ -1,5 +1,6 @@
 /**
- * What a new daemon finds of containers. The engine is asked before the disk is believed. A container that was created and never started
+ * What a new daemon finds of containers. The engine is asked before the disk is believed, and the kernel before both: what it still has of a
+ * recorded container runs, and an answer that failed leaves it unknown, which counts as running. A container that was created and never started
  * is removed, since nobody is left who would start it; one that has ended is taken in with its last lines and its exit code. While
  * the engine is away nothing is known, so every epoch whose end is not recorded counts as running.
  */
@@ -9,7 +10,7 @@ import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import { hasCode } from '../../host/errno.ts'
-import { ageOf, isAlive, observeBootId } from '../../host/process-stat.ts'
+import { ageOf } from '../../host/process-stat.ts'
 import {
   type Beginning,
   epochDirectory,
@@ -23,8 +24,9 @@ import {
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
 import { type ContainerLife, inspectContainer, removeContainer } from './container-life.ts'
 import type { Engine } from './engine.ts'
-import { EngineSilent } from './errors.ts'
-import { type Found, labels, parseOwner } from './parse.ts'
+import { listOwnContainers, type OwnContainer } from './own-containers.ts'
+import type { Found } from './parse.ts'
+import { observeWitness } from './witness.ts'
 
 export interface DiscoverOptions {
   readonly engine: Engine
@@ -38,21 +40,18 @@ const takeInLimitMs = 20_000
 
 export async function discoverContainers(options: DiscoverOptions): Promise<Discovery> {
   const recorded = findRecorded(options.stateDirectory)
-  const listed = await listOwn(options).catch((error: unknown) => {
-    if (error instanceof EngineSilent) return null
-    throw error
-  })
+  const listed = await listAll(options)
   const occupants: Occupant[] = []
   const lastEpochs = new Map<SlotId, Epoch>()
   const found = new Set<string>()
   await Promise.all(
-    (listed ?? []).map(async (id) => {
-      const container = await inspectContainer(options.engine, id).catch(() => null)
-      const owner = container === null ? null : parseOwner(container.labels, options.stateId)
-      if (container === null || owner === null) return
-      if (owner.epoch > (lastEpochs.get(owner.slot) ?? 0)) lastEpochs.set(owner.slot, owner.epoch)
-      found.add(`${owner.slot} ${owner.epoch}`)
-      const occupant = await takeIn(options, owner, container)
+    (listed ?? []).map(async (container) => {
+      const { slot, epoch } = container
+      if (epoch > (lastEpochs.get(slot) ?? 0)) lastEpochs.set(slot, epoch)
+      const inspected = await inspectContainer(options.engine, container.id).catch((): 'unknown' => 'unknown')
+      if (inspected === null) return
+      found.add(`${slot} ${epoch}`)
+      const occupant = inspected === 'unknown' ? keep(options, container) : await takeIn(options, container, inspected)
       if (occupant !== null) occupants.push(occupant)
     }),
   )
@@ -63,20 +62,22 @@ export async function discoverContainers(options: DiscoverOptions): Promise<Disc
   return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), lastEpochs }
 }
 
-async function listOwn({ engine, stateId }: DiscoverOptions): Promise<readonly string[]> {
-  const fault = await engine.connect()
-  if (fault !== null) throw new EngineSilent(fault)
-  const filters = { label: [`${labels.state}=${stateId}`] }
-  const listed = await engine.ask('list', (client, signal) => client.listContainers(filters, { signal }), engine.limits.askMs)
-  return listed.map(({ Id }) => Id)
+/** Null when the engine is away or refuses to tell: then nothing is known of any. */
+async function listAll({ engine, stateId }: DiscoverOptions): Promise<readonly OwnContainer[] | null> {
+  if ((await engine.connect()) !== null) return null
+  return listOwnContainers(engine, stateId).catch(() => null)
+}
+
+/** Listed, and nothing more could be learnt of it: it counts as running until the engine or the kernel says otherwise. */
+function keep(options: DiscoverOptions, { id, slot, epoch, note }: OwnContainer): Occupant {
+  const instance = { slot, epoch }
+  const beginning = readBeginning(epochDirectory(slotPaths(options.stateDirectory, slot), epoch))
+  options.makeLife(instance, id).adopt(null, beginning)
+  return describe(instance, 'running', note, { beginning, exit: null })
 }
 
 /** Null for one that has never run. */
-async function takeIn(
-  options: DiscoverOptions,
-  { slot, epoch, note }: InstanceRef & { readonly note: string | null },
-  container: Found,
-): Promise<Occupant | null> {
+async function takeIn(options: DiscoverOptions, { slot, epoch, note }: OwnContainer, container: Found): Promise<Occupant | null> {
   const instance = { slot, epoch }
   if (container.state === 'created') {
     const isGone = await removeContainer(options.engine, container.id, 'may run').then(
@@ -88,7 +89,8 @@ async function takeIn(
   const directory = epochDirectory(slotPaths(options.stateDirectory, slot), epoch)
   const life = options.makeLife(instance, container.id)
   life.adopt(container, readBeginning(directory))
-  if (container.state === 'ended') {
+  const hasEnded = container.state === 'ended' && observeWitness(directory).kind !== 'lives'
+  if (hasEnded) {
     life.mute()
     life.look()
     const { promise: late, resolve } = Promise.withResolvers<void>()
@@ -96,10 +98,9 @@ async function takeIn(
     await Promise.race([life.over, late])
     clearTimeout(timer)
   }
-  const state = container.state === 'ended' ? 'gone' : 'running'
-  return describe(instance, state, note, {
+  return describe(instance, hasEnded ? 'gone' : 'running', note, {
     beginning: life.beginning ?? readBeginning(directory),
-    exit: container.exit,
+    exit: hasEnded ? container.exit : null,
   })
 }
 
@@ -110,14 +111,14 @@ function believeFiles(
   hasAnswered: boolean,
 ): Occupant {
   const directory = epochDirectory(slotPaths(stateDirectory, instance.slot), instance.epoch)
-  const { note = null, container = '', bootId = '' } = readEpochNote(directory) ?? {}
+  const { note = null, container = '' } = readEpochNote(directory) ?? {}
   const beginning = readBeginning(directory)
   const exit = readExit(directory)
   const isItsEngine = hasAnswered && (container === '' || container === engine.info?.identity)
   // Another engine knows nothing of it. But a container whose first process is dead is dead, and only we would have started it again.
-  const hasLived = beginning.kind === 'started' && beginning.startTicks > 0
-  const isDead = hasAnswered && hasLived && (bootId !== observeBootId() || !isAlive(beginning))
-  if (exit !== null || isItsEngine || isDead)
+  const kernel = observeWitness(directory).kind
+  const isDead = hasAnswered && kernel === 'ended'
+  if (kernel !== 'lives' && (exit !== null || isItsEngine || isDead))
     return describe(instance, 'gone', note, { beginning, exit: exit ?? { kind: 'unknown' } })
   makeLife(instance, null).adopt(null, beginning)
   return describe(instance, 'running', note, { beginning, exit: null })

@@ -43,6 +43,7 @@ export interface HostConfig {
 export interface ListedContainer {
   readonly Id: string
   readonly State: string
+  readonly Labels?: Readonly<Record<string, string>> | null
 }
 
 export interface RawImage {

@@ -11,7 +11,6 @@ import { join } from 'node:path'
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
 import { hasCode } from '../../host/errno.ts'
 import { Gate } from '../../host/gate.ts'
-import { isAlive, observeBootId } from '../../host/process-stat.ts'
 import {
   commitEpoch,
   ensureSlot,
@@ -19,7 +18,6 @@ import {
   listEpochs,
   makeEpochDirectory,
   pruneEpochs,
-  readBeginning,
   readEpochNote,
   readNumber,
   slotPaths,
@@ -43,7 +41,7 @@ import type {
   Usage,
 } from '../../ports/runtime.ts'
 import { ContainerLife, inspectContainer, removeContainer } from './container-life.ts'
-import { createContainer, describeForeign } from './create-container.ts'
+import { clearOlder, createContainer, describeForeign } from './create-container.ts'
 import { discoverContainers } from './discover.ts'
 import { Engine, type Limits, usualLimits } from './engine.ts'
 import { EngineSilent, reasonOf } from './errors.ts'
@@ -51,9 +49,11 @@ import { EventStream } from './event-stream.ts'
 import { planExec } from './exec.ts'
 import { createImages } from './images.ts'
 import { Network } from './network.ts'
-import { type EngineEvent, labels, parseOwner } from './parse.ts'
+import { askForList, listOwnContainers } from './own-containers.ts'
+import { type EngineEvent, parseOwner } from './parse.ts'
 import { type ContainerStart, containerName } from './render.ts'
 import { prepareVolumes } from './volumes.ts'
+import { findLivingWitness, observeWitness } from './witness.ts'
 
 export interface DockerOptions {
   readonly stateDirectory: string
@@ -158,7 +158,8 @@ class DockerRuntime implements Runtime {
     ensureSlot(paths, order.maxLogBytes)
     const last = readNumber(paths.epoch) ?? listEpochs(paths).at(-1) ?? 0
     if (last >= order.epoch) return { kind: 'superseded', by: asEpoch(last) }
-    if (this.#livesIn(order.slot)) return { kind: 'occupied', holders: await this.holders(order.slot) }
+    if (this.#livesIn(order.slot) || findLivingWitness(paths) !== null)
+      return { kind: 'occupied', holders: await this.holders(order.slot) }
     if (!makeEpochDirectory(paths, order.epoch)) return { kind: 'superseded', by: order.epoch }
     const directory = epochDirectory(paths, order.epoch)
     undo.push(() => rmSync(directory, { recursive: true, force: true }))
@@ -168,20 +169,22 @@ class DockerRuntime implements Runtime {
     writeEpochFiles(directory, { directory: inside, user, namespaces: true, note, container: this.#engine.info?.identity ?? '' })
     prepareVolumes(this.#options.stateDirectory, order)
     await this.#reach('container.note-written')
-    await commitEpoch(paths, order.epoch)
+    // Asked while the disk is waited for: whatever stands under the slot's labels by now is older.
+    const listing = listOwnContainers(this.#engine, this.#options.stateId, { slot: order.slot })
+    const [others] = await Promise.all([listing, commitEpoch(paths, order.epoch)])
     await this.#reach('container.epoch-committed')
 
-    const created = await createContainer(
-      {
-        engine: this.#engine,
-        images: this.#images,
-        stateId: this.#options.stateId,
-        stateDirectory: this.#options.stateDirectory,
-        hostAddress: this.#network.hostAddress,
-        reach: (checkpoint) => this.#reach(checkpoint),
-      },
-      order,
-    )
+    const tools = {
+      engine: this.#engine,
+      images: this.#images,
+      stateId: this.#options.stateId,
+      stateDirectory: this.#options.stateDirectory,
+      hostAddress: this.#network.hostAddress,
+      reach: (checkpoint: string) => this.#reach(checkpoint),
+    }
+    const inTheWay = await clearOlder(tools, order, others)
+    if (inTheWay !== null) return inTheWay
+    const created = await createContainer(tools, order)
     if ('refusal' in created) return created.refusal
     await this.#reach('container.created')
     const life = this.#makeLife(order, created.id, false)
@@ -217,26 +220,35 @@ class DockerRuntime implements Runtime {
     })
   }
 
+  /** Rejects where the engine does not answer: then it is unknown, and nothing may start. */
   async isOccupied(slot: SlotId): Promise<boolean> {
-    if (this.#livesIn(slot)) return true
-    const found = await inspectContainer(this.#engine, containerName(this.#options.stateId, slot))
-    if (found === null) return false
-    const owner = parseOwner(found.labels, this.#options.stateId)
+    if (this.#livesIn(slot) || findLivingWitness(this.#paths(slot)) !== null) return true
     // A foreign container that only has the name is in nobody's way but a container's.
-    if (owner === null || owner.slot !== slot) return false
-    if (found.state === 'running') return true
-    await removeContainer(this.#engine, found.id, found.state === 'ended' ? 'has ended' : 'may run')
+    for (const { id } of await listOwnContainers(this.#engine, this.#options.stateId, { slot })) {
+      const found = await inspectContainer(this.#engine, id)
+      if (found?.state === 'running') return true
+      if (found !== null) await removeContainer(this.#engine, id, found.state === 'ended' ? 'has ended' : 'may run')
+    }
     return false
   }
 
   async holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
-    const found = await inspectContainer(this.#engine, containerName(this.#options.stateId, slot)).catch(() => null)
-    if (found === null) {
-      return this.#livesIn(slot) ? [{ pid: 0, command: 'a container that the engine does not tell of now' }] : []
-    }
-    const owner = parseOwner(found.labels, this.#options.stateId)
-    if (owner === null || owner.slot !== slot) return [describeForeign(found)]
-    return [{ pid: found.pid, command: `container ${found.name} of epoch ${owner.epoch}` }]
+    const { stateId } = this.#options
+    const own = await listOwnContainers(this.#engine, stateId, { slot }).catch(() => [])
+    const names = [containerName(stateId, slot), ...own.map(({ id }) => id)]
+    const found = await Promise.all(names.map((name) => inspectContainer(this.#engine, name).catch(() => null)))
+    const unique = new Map(found.flatMap((container) => (container === null ? [] : [[container.id, container]])))
+    const holders = [...unique.values()].map((container) => {
+      const owner = parseOwner(container.labels, stateId)
+      if (owner?.slot !== slot) return describeForeign(container)
+      return { pid: container.pid, command: `container ${container.name} of epoch ${owner.epoch}` }
+    })
+    const witness = findLivingWitness(this.#paths(slot))
+    if (witness !== null && !holders.some(({ pid }) => pid === witness.pid))
+      holders.push({ pid: witness.pid, command: 'the first process of a container that the engine does not report now' })
+    if (holders.length === 0 && this.#livesIn(slot))
+      holders.push({ pid: 0, command: 'a container that the engine does not report now' })
+    return holders
   }
 
   usage(instance: InstanceRef): Usage | null {
@@ -301,20 +313,17 @@ class DockerRuntime implements Runtime {
     return life
   }
 
-  async #findContainer({ slot, epoch }: InstanceRef): Promise<string | null> {
-    const found = await inspectContainer(this.#engine, containerName(this.#options.stateId, slot))
-    const owner = found === null ? null : parseOwner(found.labels, this.#options.stateId)
-    return owner?.slot === slot && owner.epoch === epoch ? (found?.id ?? null) : null
+  async #findContainer(instance: InstanceRef): Promise<string | null> {
+    const [found] = await listOwnContainers(this.#engine, this.#options.stateId, instance)
+    return found?.id ?? null
   }
 
   /** Another engine than the one that it was started by cannot say that it is gone; that its first process is dead, the kernel can. */
   #doubtOf({ slot, epoch }: InstanceRef): string | null {
     const directory = epochDirectory(this.#paths(slot), epoch)
-    const { container = '', bootId = '' } = readEpochNote(directory) ?? {}
-    const beginning = readBeginning(directory)
-    const isDead = beginning.kind === 'started' && (bootId !== observeBootId() || !isAlive(beginning))
-    if (container === '' || container === this.#engine.info?.identity || isDead) return null
-    return 'it was started by another engine'
+    const { container = '' } = readEpochNote(directory) ?? {}
+    if (container === '' || container === this.#engine.info?.identity) return null
+    return observeWitness(directory).kind === 'ended' ? null : 'it was started by another engine'
   }
 
   #take(event: EngineEvent): void {
@@ -330,12 +339,7 @@ class DockerRuntime implements Runtime {
     if (this.#isPolling || this.#engine.fault !== null) return
     this.#isPolling = true
     try {
-      const filters = { label: [`${labels.state}=${this.#options.stateId}`] }
-      const listed = await this.#engine.ask(
-        'list',
-        (client, signal) => client.listContainers(filters, { signal }),
-        this.#engine.limits.askMs,
-      )
+      const listed = await askForList(this.#engine, this.#options.stateId)
       const running = new Set(listed.filter(({ State }) => State === 'running').map(({ Id }) => Id))
       for (const life of this.#lives.values())
         if (life.beginning === null || life.isEnding || !running.has(life.containerId ?? '')) life.look()
