@@ -49,7 +49,7 @@ export async function makePlan(
 
 /** What the daemon would say, before one is started for it. */
 async function requireEngine(context: Context, project: Project): Promise<void> {
-  const service = project.services.find(({ container }) => container !== null)
+  const service = project.services.find(({ runs }) => runs.kind === 'container')
   const fault = service === undefined ? null : await context.tools.findEngineFault()
   if (service !== undefined && fault !== null) throw engineAway(service.name, fault)
 }

@@ -16,9 +16,10 @@ test('a plan that an earlier version saved is read in the words of this one', (t
   const answer = normaliseConfig({ name: 'shop', services: { web: { command: 'x', update: { order: 'stop-first' } } } }, context)
   assert.ok(answer.ok)
   const [web] = answer.project.services
-  const { container: _container, routes: _routes, update, ...rest } = web!
+  const { runs, routes: _routes, update, ...rest } = web!
+  const { kind: _kind, ...program } = runs
   const { order, deadlineMs, minReadyMs } = update
-  const older = { name: 'shop', stage: null, services: [{ ...rest, update: { order, deadlineMs, minReadyMs } }] }
+  const older = { name: 'shop', stage: null, services: [{ ...rest, ...program, update: { order, deadlineMs, minReadyMs } }] }
   const path = join(directory, 'saved.json')
   writeFileSync(path, JSON.stringify({ format: 'daruma-plan-1', file: '/srv/a.ts', state: '/state', project: older, plan }))
   const saved = {

@@ -269,7 +269,14 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
   using folder = temporaryFolder()
   const secretive = {
     ...project,
-    services: [{ name: 'web', secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd1' } }, after: [] }],
+    services: [
+      {
+        name: 'web',
+        runs: { kind: 'process', command: ['serve'] },
+        secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd1' } },
+        after: [],
+      },
+    ],
   } as unknown as Project
   const planned = { plan, project: secretive, warnings: [] }
   await using daemon = await fakeDaemon(state.path, {
@@ -348,7 +355,7 @@ test('--only takes the other services from the revision that applies', async () 
   using state = usedState()
   const service = (name: string, command: string, after: readonly string[] = []): object => ({
     name,
-    command: [command],
+    runs: { kind: 'process', command: [command] },
     after: after.map((other) => ({ service: other, condition: 'started' })),
     secrets: {},
   })
@@ -373,7 +380,7 @@ test('--only takes the other services from the revision that applies', async () 
   assert.equal(await runCommandLine(context(), ['plan', '--only', 'api', '--only', 'old', '--state', state.path]), 0)
   const asked = daemon.requests.find(({ what }) => what === 'POST /v1/plan')?.body as { project: Project }
   assert.deepEqual(
-    asked.project.services.map(({ name, command }) => [name, command[0]]),
+    asked.project.services.map(({ name, runs }) => [name, runs.command?.[0]]),
     [
       ['api', 'new'],
       ['web', 'old'],

@@ -5,6 +5,7 @@ import { cronerCron } from '../adapters/croner/index.ts'
 import { balancer } from '../core/config/defaults.ts'
 import { asRevisionNumber, asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Schedule, Service } from '../core/model/service.ts'
+import { wordsOf } from '../sim/kernel.ts'
 import { SimulatedMachine, aService } from '../sim/machine.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { Presences } from './clockwork-presence.ts'
@@ -117,7 +118,7 @@ test('a database that is put back grants no attempt again, also when the last on
 test('a run goes on by its own config when its schedule is changed, and is ended when its service leaves', async () => {
   const machine = await up(5, scheduled('deaf v1', { cron: '*/10 * * * * *' }))
   await runUntilBegun(machine, 1)
-  const running = (): readonly string[] => machine.kernel.running().map(({ order, pid }) => `${order.command.join(' ')} ${pid}`)
+  const running = (): readonly string[] => machine.kernel.running().map(({ order, pid }) => `${wordsOf(order).join(' ')} ${pid}`)
   const before = running()
   assert.equal(await machine.apply([scheduled('deaf v2', { cron: '*/10 * * * * *' })]), null)
   assert.ok(await machine.settle(10_000), 'the change waits for the run')
@@ -224,7 +225,7 @@ test('a run that waits for a service of a revision that is taken back begins by 
   const before = machine.kernel.runsBegun.size
   await machine.run(20_000)
   assert.ok(machine.kernel.runsBegun.size > before + 3, `${machine.kernel.runsBegun.size - before} began since`)
-  const words = [...machine.kernel.instances.values()].flat().map(({ order }) => order.command.join(' '))
+  const words = [...machine.kernel.instances.values()].flat().map(({ order }) => wordsOf(order).join(' '))
   assert.ok(!words.includes('work v2'), 'a run by the config that was taken back')
 })
 

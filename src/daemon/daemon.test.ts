@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Service } from '../core/model/service.ts'
 import { asServiceName, slotId } from '../core/model/id.ts'
+import { wordsOf } from '../sim/kernel.ts'
 import { SimulatedMachine, aService, anImage } from '../sim/machine.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { put } from './records.ts'
@@ -30,7 +31,7 @@ async function settled(machine: SimulatedMachine): Promise<void> {
 }
 
 const running = (machine: SimulatedMachine): readonly string[] =>
-  machine.kernel.running().map(({ order, pid }) => `${order.slot} ${order.epoch} ${order.command.join(' ')} pid ${pid}`)
+  machine.kernel.running().map(({ order, pid }) => `${order.slot} ${order.epoch} ${wordsOf(order).join(' ')} pid ${pid}`)
 
 test('a new daemon leaves what runs as it is', async () => {
   const machine = new SimulatedMachine(11)
@@ -75,8 +76,14 @@ test('a daemon of this version takes over from the first one without touching wh
 
 /** A record as the first version wrote it: none of the fields that came later, at any depth. */
 function withoutNews(record: unknown): unknown {
-  const news = ['container', 'routes', 'balancer', ...Object.keys(updatePace)]
-  return JSON.parse(JSON.stringify(record, (key, value: unknown) => (news.includes(key) ? undefined : value)))
+  const news = ['routes', 'balancer', ...Object.keys(updatePace)]
+  return JSON.parse(JSON.stringify(record), (key, value: unknown) => {
+    if (news.includes(key)) return undefined
+    if (typeof value !== 'object' || value === null || !('runs' in value)) return value
+    const { runs, ...service } = value as Service
+    const { kind: _kind, ...program } = runs
+    return { ...service, ...program }
+  })
 }
 
 test('a slot whose files are lost begins above the last epoch that the database knows of', async () => {
@@ -152,7 +159,7 @@ test('a rollback by hand runs no job', async () => {
   await settled(machine)
   assert.equal(machine.daemon?.status().revision, 3)
   assert.deepEqual(
-    machine.kernel.running().map(({ order }) => order.command.join(' ')),
+    machine.kernel.running().map(({ order }) => wordsOf(order).join(' ')),
     ['serve v1'],
   )
   assert.deepEqual(
@@ -185,7 +192,7 @@ test('a revision of which one service fails is taken back with every service', a
   assert.deepEqual(
     machine.kernel
       .running()
-      .map(({ order }) => `${order.slot} ${order.command.join(' ')}`)
+      .map(({ order }) => `${order.slot} ${wordsOf(order).join(' ')}`)
       .toSorted(),
     ['other/0 serve v1', 'worker/0 serve v1'],
   )
@@ -219,14 +226,14 @@ test('an image that cannot be had ends the operation, and what runs was not touc
   await up(machine, [aService('worker', 'serve v1'), aService('other', 'serve v1')])
   await settled(machine)
   const before = running(machine)
-  await up(machine, [aService('worker', 'serve v2', { container: anImage('nowhere') }), aService('other', 'serve v2')])
+  await up(machine, [aService('worker', 'serve v2', { runs: anImage('nowhere', 'serve v2') }), aService('other', 'serve v2')])
   await machine.run(5000)
   assert.deepEqual(running(machine), before)
   assert.equal(machine.daemon?.project.world.applied, 1)
-  await up(machine, [aService('worker', 'serve v2', { container: anImage('here') }), aService('other', 'serve v2')])
+  await up(machine, [aService('worker', 'serve v2', { runs: anImage('here', 'serve v2') }), aService('other', 'serve v2')])
   await settled(machine)
   assert.deepEqual(
-    machine.kernel.running().map(({ order }) => order.command.join(' ')),
+    machine.kernel.running().map(({ order }) => wordsOf(order).join(' ')),
     ['serve v2', 'serve v2'],
   )
 })
@@ -239,7 +246,7 @@ test('wherever the daemon dies over the images, the operation ends, and nothing 
     await settled(machine)
     const before = running(machine)
     machine.deathRate = 0.05
-    await machine.apply([aService('worker', 'serve v2', { container: anImage(fails ? 'nowhere' : 'here') })])
+    await machine.apply([aService('worker', 'serve v2', { runs: anImage(fails ? 'nowhere' : 'here', 'serve v2') })])
     await machine.run(2000)
     machine.deathRate = 0
     await machine.begin()

@@ -26,7 +26,7 @@ export function composeEnvironment(input: EnvironmentInput): Readonly<Record<str
   const { spec, slot, epoch, port, volumes } = input
   return {
     // What an image says of its own PATH and HOME stays: this host's would be wrong inside.
-    ...(spec.service.container === null ? hostEnvironment(input) : {}),
+    ...(spec.service.runs.kind === 'process' ? hostEnvironment(input) : {}),
     ...spec.service.environment,
     ...input.secrets,
     ...(port === null ? {} : { PORT: String(port) }),
@@ -42,7 +42,7 @@ export function composeEnvironment(input: EnvironmentInput): Readonly<Record<str
 }
 
 function hostEnvironment({ spec, nodeDirectory, home }: EnvironmentInput): Readonly<Record<string, string>> {
-  const { user } = spec.service
+  const { user } = spec.service.runs
   return {
     PATH: `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:${nodeDirectory}`,
     LANG: 'C.UTF-8',

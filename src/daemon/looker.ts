@@ -86,11 +86,12 @@ export class Looker {
   }
 }
 
-function describeProgram({ container, command }: Service): string {
+function describeProgram({ runs }: Service): string {
+  const command = runs.command ?? []
   const [shell, flag, text] = command
   const words = shell === '/bin/sh' && flag === '-c' && text !== undefined ? text : command.join(' ')
-  if (container === null) return words
-  const { image } = container
+  if (runs.kind === 'process') return words
+  const { image } = runs
   const source = image.from === 'registry' ? image.reference : image.from === 'archive' ? image.path : image.context
   return words === '' ? source : `${source} ${words}`
 }

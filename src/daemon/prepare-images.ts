@@ -11,7 +11,7 @@ import type { RevisionRecord } from './records.ts'
 
 /** Those of the involved services that run from an image. */
 export function servicesOfImages({ project }: RevisionRecord, involved: readonly ServiceName[]): readonly Service[] {
-  return project.services.filter(({ name, container }) => container !== null && involved.includes(name))
+  return project.services.filter(({ name, runs }) => runs.kind === 'container' && involved.includes(name))
 }
 
 export interface PrepareOptions {
@@ -28,11 +28,11 @@ export async function prepareImages(
 ): Promise<{ readonly service: ServiceName; readonly message: string } | null> {
   const { images, project, say } = options
   for (const service of options.services) {
-    const { name, container } = service
-    if (container === null) continue
+    const { name, runs } = service
+    if (runs.kind !== 'container') continue
     try {
       const password = options.passwordFor(service)
-      await images.ensure({ project, service: name, container, password }, (message) => say(name, message))
+      await images.ensure({ project, service: name, container: runs, password }, (message) => say(name, message))
     } catch (error) {
       return { service: name, message: explain(error) }
     }

@@ -57,8 +57,8 @@ function open(beforeWrite: () => Promise<void>): {
       portOf: () => null,
       order: async ({ slot, epoch, spec: { service } }) => ({
         ...service,
+        runs: { kind: 'process', command: [], directory: '/', user: null },
         maxLogBytes: service.logs.maxBytes,
-        container: null,
         slot,
         epoch,
         note: '{}',

@@ -14,7 +14,7 @@ import type { OperationRequest, Requester, RevisionSummary } from '../protocol/a
 import type { Store } from '../ports/store.ts'
 
 /** 2: services may be containers and schedules, which version 1 would run as something else. */
-export const layoutVersion: number = 2
+export const layoutVersion: number = 3
 
 const padded = (value: number): string => String(value).padStart(16, '0')
 

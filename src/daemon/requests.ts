@@ -74,7 +74,7 @@ function refuseImpossibleLimits(tools: RequestTools, project: Project): void {
 
 /** Before anything is given up for it: without an engine nothing of an image can start. */
 async function refuseWithoutEngine(tools: RequestTools, project: Project): Promise<void> {
-  const service = project.services.find(({ container }) => container !== null)
+  const service = project.services.find(({ runs }) => runs.kind === 'container')
   const fault = service === undefined ? null : await tools.engineFault()
   if (service !== undefined && fault !== null) throw engineAway(service.name, fault)
 }

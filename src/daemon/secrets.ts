@@ -85,7 +85,7 @@ export class SecretStore {
 
   /** Null where the service's image needs none. */
   registryPasswordFor(service: Service): string | null {
-    const registry = service.container?.registry ?? null
+    const registry = service.runs.kind === 'container' ? service.runs.registry : null
     if (registry === null) return null
     const value = this.#values.get(registry.password.digest ?? '')
     if (value === undefined) throw missingSecret(service, registryPassword)

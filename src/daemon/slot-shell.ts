@@ -154,7 +154,8 @@ export class SlotShell {
     const port = check.port ?? this.#tools.portOf(this.id)
     if (port === null) return { ok: false, detail: `a ${check.kind} probe needs a port, and the service has none` }
     const { occupancy } = this.#slot
-    const isBehindProxy = occupancy.kind === 'live' && occupancy.spec.service.container?.network === 'bridge'
+    const runs = occupancy.kind === 'live' ? occupancy.spec.service.runs : null
+    const isBehindProxy = runs?.kind === 'container' && runs.network === 'bridge'
     return this.#tools.net.probe(check, port, timeoutMs, isBehindProxy)
   }
 

@@ -2,6 +2,7 @@
 
 import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
 import { launchWords } from '../core/model/shell-command.ts'
 import { containerVolumes, type StartOrder } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
@@ -32,46 +33,48 @@ export interface WantedStart {
 export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<StartOrder> {
   const { slot, epoch, spec, port } = start
   const { service } = spec
+  const { runs } = service
   const { directory, world, secrets, facts } = tools
   const volumes: Record<string, string> = {}
   for (const { name, target } of service.volumes) {
     // An image has users of its own; its volumes are given to them by whoever starts it.
-    const path = await directory.ensureVolume(name, service.container === null ? service.user : null)
-    volumes[name] = service.container === null ? path : (target ?? `${containerVolumes}/${name}`)
+    const path = await directory.ensureVolume(name, runs.kind === 'process' ? runs.user : null)
+    volumes[name] = runs.kind === 'process' ? path : (target ?? `${containerVolumes}/${name}`)
   }
   const note: StartNote = { revision: spec.revision, generation: spec.generation, service, port }
   return {
     slot,
     epoch,
-    command: launchWords(service.command, service.stop.signal),
-    directory: service.directory,
+    runs: renderRuns(tools, service, port),
     environment: composeEnvironment({
       spec,
       slot,
       epoch,
       // Inside a network of its own a program listens where its image says.
-      port: port !== null && service.container?.network === 'bridge' ? (service.container.port ?? port) : port,
+      port: port !== null && runs.kind === 'container' && runs.network === 'bridge' ? (runs.port ?? port) : port,
       project: world.project?.name ?? '',
       stage: world.project?.stage ?? null,
       host: facts.host,
-      home: facts.home(service.user),
+      home: facts.home(runs.user),
       nodeDirectory: facts.nodeDirectory,
       secrets: secrets.valuesFor(service),
       volumes,
     }),
-    user: service.user,
     limits: service.limits,
     volumes: service.volumes,
     maxLogBytes: service.logs.maxBytes,
-    container:
-      service.container === null
-        ? null
-        : {
-            container: service.container,
-            project: world.project?.name ?? '',
-            password: secrets.registryPasswordFor(service),
-            port,
-          },
     note: JSON.stringify(note),
+  }
+}
+
+function renderRuns({ world, secrets }: OrderTools, service: Service, port: number | null): StartOrder['runs'] {
+  const { runs, stop } = service
+  if (runs.kind === 'process') return { ...runs, command: launchWords(runs.command, stop.signal) }
+  return {
+    ...runs,
+    command: runs.command === null ? null : launchWords(runs.command, stop.signal),
+    project: world.project?.name ?? '',
+    password: secrets.registryPasswordFor(service),
+    hostPort: port,
   }
 }

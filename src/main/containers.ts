@@ -7,11 +7,12 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Containers, DockerOptions } from '../adapters/docker/index.ts'
-import type { MixedRuntimeOptions } from '../daemon/mixed-runtime.ts'
+import type { LazyRuntime } from '../daemon/runtime-by-kind.ts'
 import { epochDirectory, newestStarted, parseSlotName, readEpochNote, slotPaths } from '../host/slot-files.ts'
 import type { Images } from '../ports/images.ts'
 
-export interface AssembledContainers extends Omit<MixedRuntimeOptions, 'processes'> {
+export interface AssembledContainers {
+  readonly runtime: LazyRuntime
   readonly images: Images
 }
 
@@ -28,11 +29,13 @@ export function assembleContainers(
     return loaded
   }
   return {
-    loadContainers: async () => (await load()).runtime,
-    hasContainers: async () => {
-      if (options.wantsContainers() || hasHeldContainers(options.stateDirectory)) return true
-      const { hasLabelledContainers } = await import('../adapters/docker/sockets.ts')
-      return hasLabelledContainers({ environment, label: `daruma.state=${options.stateId}`, limitMs: askLimitMs })
+    runtime: {
+      load: async () => (await load()).runtime,
+      isNeeded: async () => {
+        if (options.wantsContainers() || hasHeldContainers(options.stateDirectory)) return true
+        const { hasLabelledContainers } = await import('../adapters/docker/sockets.ts')
+        return hasLabelledContainers({ environment, label: `daruma.state=${options.stateId}`, limitMs: askLimitMs })
+      },
     },
     images: {
       ensure: async (request, onProgress) => (await load()).images.ensure(request, onProgress),

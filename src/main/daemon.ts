@@ -22,7 +22,7 @@ import { serve } from '../adapters/http/socket.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import { Looker } from '../daemon/looker.ts'
 import { PageDoor } from '../daemon/page-door.ts'
-import { MixedRuntime } from '../daemon/mixed-runtime.ts'
+import { RuntimeByKind } from '../daemon/runtime-by-kind.ts'
 import { makeRoutes } from '../daemon/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -89,9 +89,9 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     checkpoint,
     log,
     onEngine: (fault) => daemon.noteEngine(fault),
-    wantsContainers: () => daemon.project.world.project?.services.some(({ container }) => container !== null) ?? false,
+    wantsContainers: () => daemon.project.world.project?.services.some(({ runs }) => runs.kind === 'container') ?? false,
   })
-  await using runtime = new MixedRuntime({ processes, ...containers })
+  await using runtime = new RuntimeByKind({ process: processes, container: containers.runtime })
   // The very file that this process was started with, so that a daemon run from its sources is restarted from its sources.
   const entry = process.argv[1] ?? fileURLToPath(new URL('./cli.js', import.meta.url))
   const companions = createCompanions({ state: directory.path, node: process.execPath, entry, scripts })

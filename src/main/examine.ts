@@ -125,7 +125,7 @@ const certificateFinding = (message: string): Finding => ({
 })
 
 const usesImages = ({ project: { world } }: Daemon): boolean =>
-  world.project?.services.some(({ container }) => container !== null) ?? false
+  world.project?.services.some(({ runs }) => runs.kind === 'container') ?? false
 
 /** Also without a daemon. A machine without an engine lacks something only where an image is to run. */
 export async function engineFinding(images: Pick<Images, 'examine' | 'findFault'>, isNeeded: boolean): Promise<Finding> {

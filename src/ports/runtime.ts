@@ -9,7 +9,7 @@
  */
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import type { Container, Limits, SignalName, VolumeMount } from '../core/model/service.ts'
+import type { Container, Limits, Process, SignalName, VolumeMount } from '../core/model/service.ts'
 import type { Exit } from '../core/model/status.ts'
 
 export interface InstanceRef {
@@ -19,30 +19,25 @@ export interface InstanceRef {
 
 /** Everything an instance needs; secrets are in `environment` in clear and must be neither logged nor put on a command line. */
 export interface StartOrder extends InstanceRef {
-  readonly command: readonly string[]
-  readonly directory: string
+  readonly runs: Process | ContainerOrder
   /** The whole environment, `DARUMA_*` and `PORT` included. */
   readonly environment: Readonly<Record<string, string>>
-  readonly user: string | null
   readonly limits: Limits
   readonly volumes: readonly VolumeMount[]
   /** The upper bound of bytes that the slot's log keeps; enforced also while no daemon runs. */
   readonly maxLogBytes: number
-  /** Null for a process of this host. */
-  readonly container: ContainerOrder | null
   /** Kept beside the instance, so that a daemon with an older database can still tell what runs. Opaque to the runtime; JSON. */
   readonly note: string
 }
 
-/** What a container needs beyond a process. `directory` is then where it begins inside; empty for the image's own. */
-export interface ContainerOrder {
-  readonly container: Container
+/** A container, with what only a start on this host knows. */
+export interface ContainerOrder extends Container {
   /** Names the image of an archive or a build. */
   readonly project: string
   /** The registry's password in clear, should the image have to be fetched again. */
   readonly password: string | null
   /** The slot's port on loopback of this host; null: it publishes none. */
-  readonly port: number | null
+  readonly hostPort: number | null
 }
 
 /** Where a volume without a place of its own is found inside a container. */

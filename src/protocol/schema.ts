@@ -6,6 +6,8 @@ import type {
   Canary,
   Check,
   Container,
+  Process,
+  Runs,
   ImageSource,
   Probe,
   Project,
@@ -63,6 +65,7 @@ const image: Shape<ImageSource> = oneOf<ImageSource>('from', {
 })
 
 const container: Shape<Container> = object<Container>({
+  kind: exactly('container'),
   image,
   pull: exactly('missing', 'always', 'never'),
   registry: orNull(object<NonNullable<Container['registry']>>({ username: text, password: secret })),
@@ -70,6 +73,16 @@ const container: Shape<Container> = object<Container>({
   readOnly: truth,
   capabilities: list(text),
   network: exactly('bridge', 'host', 'none'),
+  command: orNull(list(text)),
+  directory: orNull(text),
+  user: orNull(text),
+})
+
+const process: Shape<Process> = object<Process>({
+  kind: exactly('process'),
+  command: list(text),
+  directory: text,
+  user: orNull(text),
 })
 
 const tls: Shape<Tls> = oneOf<Tls>('kind', {
@@ -117,9 +130,7 @@ const signal: Shape<SignalName> = exactly('SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHU
 const service: Shape<Service> = object<Service>({
   name,
   scale,
-  command: list(text),
-  container: orNull(container),
-  directory: text,
+  runs: oneOf<Runs>('kind', { process, container }),
   environment: record(text),
   secrets: record(secret),
   port,
@@ -132,7 +143,6 @@ const service: Shape<Service> = object<Service>({
     startPeriodMs: number,
   }),
   limits: object<Service['limits']>({ cpuCores: orNull(number), memoryBytes: orNull(integer), pids: orNull(integer) }),
-  user: orNull(text),
   after: list(object<Service['after'][number]>({ service: name, condition: exactly('started', 'healthy', 'completed') })),
   stop: object<Service['stop']>({ signal, gracePeriodMs: number }),
   restart: object<Service['restart']>({

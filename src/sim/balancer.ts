@@ -11,6 +11,7 @@ import type { Epoch, SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import type { Balancer, BalancerObservation, UpstreamCounters } from '../ports/balancer.ts'
 import { DarumaError } from '../ports/error.ts'
+import { wordsOf } from './kernel.ts'
 import type { Instance, SimulatedKernel } from './kernel.ts'
 
 /** The longest request; shorter than the shortest drain in any history. */
@@ -114,7 +115,7 @@ export class SimulatedBalancer {
         const requests = instance === null ? 0 : Math.round((this.#kernel.clock.now() - instance.bornMs) / 10)
         upstreams.set(upstream.id, {
           requests,
-          failed: this.failing !== null && instance?.order.command.at(-1) === this.failing ? requests : 0,
+          failed: this.failing !== null && instance !== null && wordsOf(instance.order).at(-1) === this.failing ? requests : 0,
           active: this.#underWay(process, upstream) ? 1 : 0,
           isEjected: false,
         })

@@ -6,6 +6,7 @@ import { updatePace } from '../core/config/defaults.ts'
 import { asServiceName } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
+import { wordsOf } from './kernel.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 
 const probe = {
@@ -75,7 +76,7 @@ async function promoted(machine: SimulatedMachine): Promise<readonly string[] | 
 const versions = (machine: SimulatedMachine): readonly string[] =>
   machine.kernel
     .running()
-    .map(({ order }) => order.command.at(-1) ?? '')
+    .map(({ order }) => wordsOf(order).at(-1) ?? '')
     .filter((word) => word !== 'balancer')
     .toSorted()
 
@@ -135,7 +136,7 @@ test('a promotion that cannot be written down is refused, and forgotten', async 
 test('a canary that has just ended is not promoted', async () => {
   const { machine } = await trying(10)
   await machine.run(2000)
-  const canary = machine.kernel.running().find(({ order }) => order.command.at(-1) === 'v2')
+  const canary = machine.kernel.running().find(({ order }) => wordsOf(order).at(-1) === 'v2')
   assert.ok(canary)
   machine.kernel.kill(canary)
   assert.deepEqual(await promoted(machine), 'E_CANARY_NONE')
@@ -176,7 +177,7 @@ test('time in which nobody can be asked how it does is no proof: a canary is not
 test('a canary that ends is taken back at once', async () => {
   const { machine, lines } = await trying(4)
   await machine.run(2000)
-  const canary = machine.kernel.running().find(({ order }) => order.command.at(-1) === 'v2')
+  const canary = machine.kernel.running().find(({ order }) => wordsOf(order).at(-1) === 'v2')
   assert.ok(canary)
   machine.kernel.kill(canary)
   assert.ok(await machine.settle(30_000))

@@ -9,6 +9,7 @@ import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { Route, Service } from '../core/model/service.ts'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { Store } from '../ports/store.ts'
+import { wordsOf } from './kernel.ts'
 import { SimulatedMachine, aService, anImage } from './machine.ts'
 import { watchTicks } from './ticks.ts'
 
@@ -99,8 +100,8 @@ class History {
     this.#note(await this.#machine.apply(services, this.#secrets()))
     if (!(await this.#machine.settle(300_000))) this.complaints.push(`not settled: ${this.#picture()}`)
     const programs = kernel.running().filter(({ order }) => order.slot !== balancerSlot && !isRunSlot(order.slot))
-    const wrong = programs.filter(({ order }) => order.command.at(-1) !== `v${this.#version}`)
-    for (const { order } of wrong) this.complaints.push(`${order.slot} still runs ${order.command.join(' ')}`)
+    const wrong = programs.filter(({ order }) => wordsOf(order).at(-1) !== `v${this.#version}`)
+    for (const { order } of wrong) this.complaints.push(`${order.slot} still runs ${wordsOf(order).join(' ')}`)
     const expected = services.reduce(
       (sum, { scale }) =>
         sum + (scale.kind === 'replicas' ? scale.count : scale.kind === 'job' || scale.kind === 'schedule' ? 0 : 1),
@@ -193,8 +194,9 @@ class History {
     })
     const migrate = aService('migrate', program('finish', ['fail', 'crash']), { scale: { kind: 'job' } })
     const reference = { source: { from: 'environment', name: 'TOKEN' }, digest: null } as const
-    const worker = aService('worker', program('serve', ['crash', 'deaf']), {
-      container: random.chance(0.5) ? anImage(has(0.7) ? 'here' : 'nowhere') : null,
+    const work = program('serve', ['crash', 'deaf'])
+    const worker = aService('worker', work, {
+      ...(random.chance(0.5) ? { runs: anImage(has(0.7) ? 'here' : 'nowhere', work) } : {}),
       secrets: { TOKEN: reference },
       after: [{ service: asServiceName('migrate'), condition: 'completed' }],
       update: { order: 'stop-first', deadlineMs: isSound ? 20_000 : random.pick([2000, 20_000]), minReadyMs: 100, ...updatePace },

@@ -5,6 +5,7 @@ import { asServiceName } from '../core/model/id.ts'
 import type { SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { runHistory } from './chaos.ts'
+import { wordsOf } from './kernel.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 import { watchTicks } from './ticks.ts'
 
@@ -157,7 +158,7 @@ test('a revision that fails is taken back also when no log tells why', async () 
   assert.ok(await machine.settle(60_000))
   assert.equal(machine.daemon?.status().revision, 1)
   assert.deepEqual(
-    machine.kernel.running().map(({ order }) => order.command.at(-1)),
+    machine.kernel.running().map(({ order }) => wordsOf(order).at(-1)),
     ['v1'],
   )
 })
@@ -186,7 +187,7 @@ test('a job that an older database has not heard of is known to have completed, 
   await up(machine, [job('finish v1')])
   const older = await machine.copyDatabase()
   assert.equal(await machine.apply([job('finish v2')]), null)
-  const isBegun = (): boolean => machine.kernel.running().some(({ order }) => order.command.at(-1) === 'v2')
+  const isBegun = (): boolean => machine.kernel.running().some(({ order }) => wordsOf(order).at(-1) === 'v2')
   assert.ok(await machine.runUntil(isBegun, 10_000))
   machine.restoreDatabase(older)
   await machine.run(100)

@@ -84,8 +84,8 @@ export class SimulatedKernel {
       bootId: this.bootId,
       state: 'keeper',
       exit: null,
-      isSick: order.command[0] === 'sick',
-      wasSick: order.command[0] === 'sick',
+      isSick: wordsOf(order)[0] === 'sick',
+      wasSick: wordsOf(order)[0] === 'sick',
       hasBegun: false,
       wasAsked: false,
       isClosed: false,
@@ -111,7 +111,7 @@ export class SimulatedKernel {
   signal(instance: Instance): void {
     if (instance.state === 'running') this.onAskedToEnd(instance)
     instance.wasAsked = true
-    if (instance.state !== 'running' || instance.order.command[0] === 'deaf') return
+    if (instance.state !== 'running' || wordsOf(instance.order)[0] === 'deaf') return
     this.clock.after(1 + this.random.below(300), () => this.#end(instance, { kind: 'signal', signal: 'SIGTERM' }))
   }
 
@@ -163,8 +163,8 @@ export class SimulatedKernel {
       if (other.order !== order && other.order.epoch >= order.epoch && other.state !== 'keeper')
         this.violations.push(`epoch ${order.epoch} of ${order.slot} came after ${other.order.epoch}`)
     if (isRunSlot(order.slot)) this.#witnessRun(order)
-    const word = order.command.join(' ')
-    if (order.command[0] === 'finish' && (this.completions.get(word) ?? 0) > 0) this.violations.push(`"${word}" ran again`)
+    const word = wordsOf(order).join(' ')
+    if (wordsOf(order)[0] === 'finish' && (this.completions.get(word) ?? 0) > 0) this.violations.push(`"${word}" ran again`)
   }
 
   #witnessRun({ slot, note }: StartOrder): void {
@@ -176,7 +176,7 @@ export class SimulatedKernel {
   }
 
   #live(instance: Instance): void {
-    const [word] = instance.order.command
+    const [word] = wordsOf(instance.order)
     const lifeMs = 5 + this.random.below(40)
     if (word === 'crash' || word === 'fail') this.clock.after(lifeMs, () => this.#end(instance, { kind: 'code', code: 1 }))
     if (word === 'work') this.clock.after(lifeMs + this.random.below(3000), () => this.#end(instance, { kind: 'code', code: 0 }))
@@ -185,11 +185,11 @@ export class SimulatedKernel {
 
   #end(instance: Instance, exit: Exit): void {
     if (instance.state !== 'running') return
-    const { slot, epoch, command } = instance.order
+    const { slot, epoch } = instance.order
     instance.state = 'gone'
     instance.exit = exit
     instance.isClosed = true
-    const word = command.join(' ')
+    const word = wordsOf(instance.order).join(' ')
     // Who was asked to end may say 0 for that: whether his work is done is not known, and who asks for it again has it done again.
     if (exit.kind === 'code' && exit.code === 0 && !instance.wasAsked)
       this.completions.set(word, (this.completions.get(word) ?? 0) + 1)
@@ -206,3 +206,6 @@ function isAlone({ note }: StartOrder): boolean {
   const { service } = JSON.parse(note) as { readonly service: Service }
   return service.scale.kind !== 'replicas'
 }
+
+/** The words that its simulated program is made of; empty for an image's own. */
+export const wordsOf = ({ runs }: StartOrder): readonly string[] => runs.command ?? []

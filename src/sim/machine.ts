@@ -303,9 +303,7 @@ export function aService(name: string, command: string, over: Partial<Service> =
   return {
     name: asServiceName(name),
     scale: { kind: 'singleton' },
-    command: command.split(' '),
-    container: null,
-    directory: '/',
+    runs: { kind: 'process', command: command.split(' '), directory: '/', user: null },
     environment: {},
     secrets: {},
     port: { kind: 'none' },
@@ -313,7 +311,6 @@ export function aService(name: string, command: string, over: Partial<Service> =
     volumes: [],
     health: { startup: null, readiness: null, liveness: null, startPeriodMs: 10_000 },
     limits: { cpuCores: null, memoryBytes: null, pids: null },
-    user: null,
     after: [],
     stop: { signal: 'SIGTERM', gracePeriodMs: 1000 },
     restart: {
@@ -332,7 +329,8 @@ export function aService(name: string, command: string, over: Partial<Service> =
 }
 
 /** The image `nowhere` cannot be had. */
-export const anImage = (reference: string): NonNullable<Service['container']> => ({
+export const anImage = (reference: string, command: string): Service['runs'] => ({
+  kind: 'container',
   image: { from: 'registry', reference },
   pull: 'missing',
   registry: null,
@@ -340,4 +338,7 @@ export const anImage = (reference: string): NonNullable<Service['container']> =>
   readOnly: false,
   capabilities: [],
   network: 'bridge',
+  command: command.split(' '),
+  directory: null,
+  user: null,
 })

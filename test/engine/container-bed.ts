@@ -9,7 +9,7 @@ import { type Containers, createContainers, type DockerOptions } from '../../src
 import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
 import type { Container } from '../../src/core/model/service.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
-import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
+import type { ContainerOrder, Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
 import { cleanUp, makeWorkshop } from '../clean-up.ts'
 import { until } from '../processes.ts'
 import type { TestEngine } from './engine-kind.ts'
@@ -19,6 +19,7 @@ export const web: SlotId = slotId(asServiceName('web'), 0)
 export const instance = (epoch: number, slot: SlotId = web): InstanceRef => ({ slot, epoch: asEpoch(epoch) })
 
 export const aContainer = (over: Partial<Container> = {}): Container => ({
+  kind: 'container',
   image: { from: 'registry', reference: 'bb:1' },
   pull: 'missing',
   registry: null,
@@ -26,8 +27,14 @@ export const aContainer = (over: Partial<Container> = {}): Container => ({
   readOnly: false,
   capabilities: [],
   network: 'none',
+  command: null,
+  directory: null,
+  user: null,
   ...over,
 })
+
+/** A start order as a test says it: `runs` is what differs from {@link aContainer}. */
+export type OrderOver = Partial<Omit<StartOrder, 'runs'>> & { readonly runs?: Partial<ContainerOrder> }
 
 /** Short, so that a test of a frozen engine takes seconds. */
 const limits = { askMs: 1500, workMs: 4000, retryMs: 100, pollMs: 500, idleMs: 1000 } as const
@@ -77,21 +84,20 @@ export class ContainerBed {
     this.discovery = await this.runtime.discover((event) => this.events.push(event))
   }
 
-  order(
-    epoch: number,
-    command: readonly string[],
-    more: Partial<StartOrder> & { readonly container?: StartOrder['container'] } = {},
-  ): StartOrder {
+  order(epoch: number, command: readonly string[], { runs, ...more }: OrderOver = {}): StartOrder {
     return {
       ...instance(epoch),
-      command,
-      directory: '',
+      runs: {
+        ...aContainer({ command: command.length === 0 ? null : command }),
+        project: 'test',
+        password: null,
+        hostPort: null,
+        ...runs,
+      },
       environment: { DARUMA_SLOT: more.slot ?? web, DARUMA_EPOCH: `${epoch}` },
-      user: null,
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
       maxLogBytes: 1 << 24,
-      container: { container: aContainer(), project: 'test', password: null, port: null },
       note: `{"epoch":${epoch}}`,
       ...more,
     }
@@ -100,7 +106,7 @@ export class ContainerBed {
   async run(
     epoch: number,
     command: readonly string[],
-    more: Partial<StartOrder> = {},
+    more: OrderOver = {},
   ): Promise<Extract<RuntimeEvent, { kind: 'started' }>> {
     const refusal = await this.runtime.start(this.order(epoch, command, more))
     if (refusal !== null) throw new Error(`refused: ${JSON.stringify(refusal)}`)

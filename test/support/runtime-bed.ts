@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 
 import { createProcessRuntime, type ProcessRuntimeOptions } from '../../src/adapters/process/index.ts'
 import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
+import type { Process } from '../../src/core/model/service.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
 import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
 import { removeTraces } from '../clean-up.ts'
@@ -24,6 +25,9 @@ export const needsRoot: string | false = isRoot ? false : 'needs root'
 export const web: SlotId = slotId(asServiceName('web'), 0)
 
 export const instance = (epoch: number, slot: SlotId = web): InstanceRef => ({ slot, epoch: asEpoch(epoch) })
+
+/** A start order as a test says it: what differs from a plain process in `/`. */
+export type OrderOver = Partial<Omit<StartOrder, 'runs'>> & Partial<Pick<Process, 'directory' | 'user'>>
 
 type Force = NonNullable<ProcessRuntimeOptions['force']>
 
@@ -77,17 +81,14 @@ export class RuntimeBed {
     this.discovery = await this.runtime.discover((event) => this.events.push(event))
   }
 
-  order(epoch: number, command: readonly string[], more: Partial<StartOrder> = {}): StartOrder {
+  order(epoch: number, command: readonly string[], { directory = '/', user = null, ...more }: OrderOver = {}): StartOrder {
     return {
       ...instance(epoch),
-      command,
-      directory: '/',
+      runs: { kind: 'process', command, directory, user },
       environment: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
-      user: null,
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
       maxLogBytes: 1 << 24,
-      container: null,
       note: `{"epoch":${epoch}}`,
       ...more,
     }
@@ -97,7 +98,7 @@ export class RuntimeBed {
   async run(
     epoch: number,
     command: readonly string[],
-    more: Partial<StartOrder> = {},
+    more: OrderOver = {},
   ): Promise<Extract<RuntimeEvent, { kind: 'started' }>> {
     const refusal = await this.runtime.start(this.order(epoch, command, more))
     if (refusal !== null) throw new Error(`refused: ${JSON.stringify(refusal)}`)

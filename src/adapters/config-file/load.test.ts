@@ -45,7 +45,7 @@ test('a typed config far from any node_modules is loaded, for its stage, with pa
   assert.ok(loaded.ok, JSON.stringify(loaded))
   const [web] = loaded.project.services
   assert.deepEqual(
-    [loaded.file, loaded.project.name, loaded.project.stage, web?.scale, web?.directory, web?.environment, web?.secrets],
+    [loaded.file, loaded.project.name, loaded.project.stage, web?.scale, web?.runs.directory, web?.environment, web?.secrets],
     [
       join(directory, 'daruma.config.ts'),
       'shop',
@@ -119,7 +119,7 @@ test('the nearest config upwards is found; the four names have an order; a link 
   assert.equal((await findConfig({ file: null, cwd: join(directory, 'c') })).file, join(directory, 'c/daruma.config.ts'))
   assert.equal((await findConfig({ file: 'c/none.ts', cwd: directory })).ok, false)
   const loaded = await loadConfig({ file: 'linked/daruma.config.ts', stage: null, cwd: directory, loadCron: null })
-  assert.equal(loaded.ok && loaded.project.services[0]?.directory, join(directory, 'linked'))
+  assert.equal(loaded.ok && loaded.project.services[0]?.runs.directory, join(directory, 'linked'))
 })
 
 test('a missing file names what is looked for, or the nearest file', async (t) => {

@@ -2,6 +2,6 @@
 
 import type { Service } from '../../core/model/service.ts'
 
-export function namesFiles({ container, routes }: Service): boolean {
-  return (container !== null && container.image.from !== 'registry') || routes.some(({ tls }) => tls.kind === 'files')
+export function namesFiles({ runs, routes }: Service): boolean {
+  return (runs.kind === 'container' && runs.image.from !== 'registry') || routes.some(({ tls }) => tls.kind === 'files')
 }

@@ -9,7 +9,7 @@ import test, { type TestContext } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { selfSigned } from '../../host/self-signed.ts'
 import { renderProblems } from '../../core/config/render-problems.ts'
-import type { Project } from '../../core/model/service.ts'
+import type { ImageSource, Project, Service } from '../../core/model/service.ts'
 import { cronerCron } from '../croner/index.ts'
 import { loadConfig } from './index.ts'
 
@@ -166,7 +166,7 @@ test('who only wants to know the project has its files left alone', async (t) =>
   const directory = folder(t, { 'daruma.config.ts': configOf({ a: "{ image: { archive: './none.tar' } }" }) })
   const loaded = await loadConfig({ file: null, stage: null, cwd: directory, loadCron: null, files: 'leave' })
   assert.ok(loaded.ok)
-  assert.deepEqual(loaded.project.services[0]!.container?.image, {
+  assert.deepEqual(imageOf(loaded.project.services[0]!), {
     from: 'archive',
     path: join(directory, 'none.tar'),
     digest: null,
@@ -216,8 +216,7 @@ test('archives in both formats, plain and packed, give the digest of their bytes
     'docker.tar.gz': gzipSync(docker),
     'oci.tar.zst': zstdCompressSync(oci),
   })
-  const digestsOf = async (): Promise<readonly unknown[]> =>
-    (await projectIn(directory)).services.map(({ container }) => container?.image.from === 'archive' && container.image.digest)
+  const digestsOf = async (): Promise<readonly unknown[]> => (await projectIn(directory)).services.map(digestOf)
   const first = await digestsOf()
   assert.equal(new Set(first).size, 4)
   assert.ok(first.every((digest) => /^[0-9a-f]{64}$/.test(String(digest))))
@@ -286,8 +285,7 @@ test('a folder that is built gives its digest, the same wherever it stands', asy
     'web.Dockerfile': 'FROM scratch',
     '.dockerignore': 'daruma.config.ts\nnode_modules',
   }
-  const digestIn = async (directory: string): Promise<unknown> =>
-    (await projectIn(directory)).services.map(({ container }) => container?.image)
+  const digestIn = async (directory: string): Promise<unknown> => (await projectIn(directory)).services.map(imageOf)
   const [one, two] = [folder(t, files), folder(t, { ...files, 'node_modules/x': '' })]
   const shown = JSON.stringify(await digestIn(one))
   assert.match(shown, /"digest":"[0-9a-f]{64}"/)
@@ -329,3 +327,12 @@ test('a key of another kind than the certificate is no match either', async (t) 
     '3 E_CERTIFICATE_KEY a.route.tls.key: the key a.key does not belong to the certificate a.pem',
   ])
 })
+
+function imageOf({ runs }: Service): ImageSource | null {
+  return runs.kind === 'container' ? runs.image : null
+}
+
+function digestOf(service: Service): string | null {
+  const image = imageOf(service)
+  return image?.from === 'archive' ? image.digest : null
+}

@@ -46,9 +46,9 @@ class FileReader {
   async read(service: Service): Promise<Service> {
     const routes: Route[] = []
     for (const [index, route] of service.routes.entries()) routes.push(await this.#readRoute(service, route, index))
-    const { container } = service
-    if (container === null) return { ...service, routes }
-    return { ...service, routes, container: { ...container, image: await this.#readImage(service, container.image) } }
+    const { runs } = service
+    if (runs.kind === 'process') return { ...service, routes }
+    return { ...service, routes, runs: { ...runs, image: await this.#readImage(service, runs.image) } }
   }
 
   /** The authority of an ACME server of one's own. */

@@ -30,7 +30,8 @@ export async function createContainer(
   tools: CreateTools,
   order: ContainerStart,
 ): Promise<{ readonly id: string } | { readonly refusal: StartRefusal }> {
-  const { container, project, password } = order.container
+  const container = order.runs
+  const { project, password } = container
   const { service } = parseSlotId(order.slot)
   const image = imageName(container.image, project, service)
   for (let attempt = 1; ; attempt += 1) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { aContainer, ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
+import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
 import { allPids, environmentOf, until } from '../../../test/processes.ts'
 
@@ -143,8 +143,8 @@ describe('an engine that fails, with live-restore', { skip: needsEngine }, () =>
     const engine = await LabEngine.start({ liveRestore: true })
     t.after(() => engine[Symbol.asyncDispose]())
     const bed = await ContainerBed.open(t, engine)
-    const container = { container: aContainer({ network: 'bridge' }), project: 'test', password: null, port: null }
-    const order = bed.order(1, ['sh', '-c', 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'], { container })
+    const runs = { network: 'bridge' } as const
+    const order = bed.order(1, ['sh', '-c', 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'], { runs })
     assert.equal(await bed.runtime.start(order), null)
     const { pid } = await bed.event('started', 1)
     await engine.kill()

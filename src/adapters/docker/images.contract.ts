@@ -51,7 +51,7 @@ export function imagesContract({ name, start }: EngineKind, test: Testing): void
     assert.equal(registry.requests.length, asked)
     await ensure(bed, { ...from(name), pull: 'always' })
     assert.ok(registry.requests.length > asked)
-    await bed.run(1, [], { container: { container: aContainer(from(name)), project: 'shop', password: null, port: null } })
+    await bed.run(1, [], { runs: { ...from(name), project: 'shop' } })
     await assert.rejects(ensure(bed, { ...from(`${registry.host}/team/other:1`), pull: 'never' }), { code: 'E_IMAGE_UNKNOWN' })
   })
 
@@ -122,8 +122,8 @@ export function imagesContract({ name, start }: EngineKind, test: Testing): void
     }
     const image = await build()
     await ensure(bed, { image })
-    const container = { container: aContainer({ image }), project: 'shop', password: null, port: null }
-    await bed.run(1, ['sh', '-c', 'ls -a /all; cat /all/a-*/a-*/a-*/a-*/file.txt | head -c 3'], { container })
+    const runs = { image, project: 'shop' }
+    await bed.run(1, ['sh', '-c', 'ls -a /all; cat /all/a-*/a-*/a-*/a-*/file.txt | head -c 3'], { runs })
     await bed.event('gone', 1)
     assert.match(bed.log(), /Dockerfile/)
     assert.match(bed.log(), /xxx$/)
@@ -133,7 +133,7 @@ export function imagesContract({ name, start }: EngineKind, test: Testing): void
     // Removed by somebody since: the next start brings it back by itself.
     const remove = (): string => engine.docker('rmi', '-f', imageName(image, 'shop', 'web'))
     remove()
-    await bed.run(2, ['true'], { container })
+    await bed.run(2, ['true'], { runs })
     await bed.event('gone', 2)
     remove()
 

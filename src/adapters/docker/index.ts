@@ -132,11 +132,11 @@ class DockerRuntime implements Runtime {
   }
 
   start(order: StartOrder): Promise<StartRefusal | null> {
-    const { container } = order
-    if (container === null) return Promise.resolve({ kind: 'failed', message: 'the order is for a process' })
+    const { runs } = order
+    if (runs.kind !== 'container') return Promise.resolve({ kind: 'failed', message: 'the order is for a process' })
     return this.#starts.run(async () => {
       const undo: (() => void)[] = []
-      const refusal = await this.#startInNetwork({ ...order, container }, undo).catch((error: unknown) =>
+      const refusal = await this.#startInNetwork({ ...order, runs }, undo).catch((error: unknown) =>
         explainStartFailure(error, order),
       )
       if (refusal !== null) for (const step of undo.toReversed()) step()
@@ -150,7 +150,7 @@ class DockerRuntime implements Runtime {
       if (fault !== null) return { kind: 'engine-away', message: fault }
     }
     const start = (): Promise<StartRefusal | null> => this.#start(order, undo)
-    return order.container.container.network === 'bridge' ? this.#network.during(start) : start()
+    return order.runs.network === 'bridge' ? this.#network.during(start) : start()
   }
 
   async #start(order: ContainerStart, undo: (() => void)[]): Promise<StartRefusal | null> {
@@ -165,8 +165,14 @@ class DockerRuntime implements Runtime {
     undo.push(() => rmSync(directory, { recursive: true, force: true }))
     await this.#reach('container.directory-made')
 
-    const { directory: inside, user, note } = order
-    writeEpochFiles(directory, { directory: inside, user, namespaces: true, note, container: this.#engine.info?.identity ?? '' })
+    const { runs, note } = order
+    writeEpochFiles(directory, {
+      directory: runs.directory ?? '',
+      user: runs.user,
+      namespaces: true,
+      note,
+      container: this.#engine.info?.identity ?? '',
+    })
     prepareVolumes(this.#options.stateDirectory, order)
     await this.#reach('container.note-written')
     // Asked while the disk is waited for: whatever stands under the slot's labels by now is older.

@@ -5,7 +5,7 @@ import { after, before } from 'node:test'
 
 import { asServiceName, slotId } from '../../core/model/id.ts'
 import { readNumber, usualLogBytes } from '../../host/slot-files.ts'
-import { aContainer, ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
+import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import type { EngineKind, TestEngine, Testing } from '../../../test/engine/engine-kind.ts'
 import { environmentOf, until } from '../../../test/processes.ts'
 
@@ -64,16 +64,9 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     const bed = await ContainerBed.open(t, engine)
     mkdirSync(join(bed.state, 'volumes', 'data'), { recursive: true })
     const { pid } = await bed.run(1, ['sh', '-c', 'id -u >/data/id; touch /nowhere; touch /tmp/x && echo tmp; exec sleep 100'], {
-      user: '1234:1234',
-      directory: '/tmp',
       limits: { cpuCores: 0.5, memoryBytes: 64 * 2 ** 20, pids: 50 },
       volumes: [{ name: 'data', target: '/data' }],
-      container: {
-        container: aContainer({ readOnly: true, capabilities: ['NET_BIND_SERVICE'] }),
-        project: 'test',
-        password: null,
-        port: null,
-      },
+      runs: { user: '1234:1234', directory: '/tmp', readOnly: true, capabilities: ['NET_BIND_SERVICE'] },
     })
     const [raw] = JSON.parse(engine.docker('inspect', bed.name())) as [
       { HostConfig: Record<string, unknown>; Config: Record<string, unknown> },
@@ -105,7 +98,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     const bed = await ContainerBed.open(t, engine)
     const port = 20_000 + (process.pid % 10_000)
     await bed.run(1, ['httpd', '-f', '-p', '8080', '-h', '/bin'], {
-      container: { container: aContainer({ network: 'bridge', port: 8080 }), project: 'test', password: null, port },
+      runs: { network: 'bridge', port: 8080, hostPort: port },
     })
     const question = `fetch('http://127.0.0.1:${port}/').then(({ status }) => console.log(status), () => {})`
     const answer = await until('an answer', 20_000, () => engine.inside(process.execPath, '-e', question) || null)
@@ -324,7 +317,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
 
   test('what the engine refuses to start is refused with its words, and nothing is left', async (t) => {
     const bed = await ContainerBed.open(t, engine)
-    const refusal = await bed.runtime.start(bed.order(1, ['true'], { directory: '/bin/busybox' }))
+    const refusal = await bed.runtime.start(bed.order(1, ['true'], { runs: { directory: '/bin/busybox' } }))
     assert.equal(refusal?.kind, 'failed')
     assert.match(refusal?.kind === 'failed' ? refusal.message : '', /not a directory/)
     assert.deepEqual(bed.list(), [])

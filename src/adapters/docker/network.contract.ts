@@ -4,17 +4,14 @@ import { type IncomingMessage, request } from 'node:http'
 import { after, before } from 'node:test'
 
 import { asServiceName, type SlotId, slotId } from '../../core/model/id.ts'
-import type { StartOrder } from '../../ports/runtime.ts'
-import { aContainer, ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
+import { ContainerBed, instance, type OrderOver, web } from '../../../test/engine/container-bed.ts'
 import type { EngineKind, TestEngine, Testing } from '../../../test/engine/engine-kind.ts'
 import { freePorts } from '../../../test/free-ports.ts'
 import { until } from '../../../test/processes.ts'
 
 export const slotOf = (service: string, index: number = 0): SlotId => slotId(asServiceName(service), index)
 
-const inNetwork: Pick<StartOrder, 'container'> = {
-  container: { container: aContainer({ network: 'bridge' }), project: 'test', password: null, port: null },
-}
+const inNetwork: OrderOver = { runs: { network: 'bridge' } }
 
 export async function runInNetwork(
   bed: ContainerBed,
@@ -100,7 +97,7 @@ export function networkContract({ start }: EngineKind, test: Testing): void {
   test("what listens in this machine's own network is reached as host.docker.internal", async (t) => {
     const bed = await ContainerBed.open(t, engine)
     const [port = 0] = await freePorts(1)
-    const host = { container: { container: aContainer({ network: 'host' }), project: 'test', password: null, port: null } }
+    const host: OrderOver = { runs: { network: 'host' } }
     await bed.run(1, ['httpd', '-f', '-p', `${port}`, '-h', '/tmp'], { ...host, slot: slotOf('host') })
     const ask = `until wget http://host.docker.internal:${port}/none 2>&1 | grep 404; do sleep 0.1; done`
     await runInNetwork(bed, 1, ['sh', '-c', ask.replace('grep', '/bin/busybox grep')])

@@ -19,7 +19,7 @@ export function imageName(image: ImageSource, project: string, service: string):
   return `daruma/${project}-${service}:${(image.digest ?? 'unknown').replace(/^sha256:/, '').slice(0, 12)}`
 }
 
-export type ContainerStart = StartOrder & { readonly container: ContainerOrder }
+export type ContainerStart = StartOrder & { readonly runs: ContainerOrder }
 
 export interface CreateInput {
   readonly order: ContainerStart
@@ -33,14 +33,15 @@ export interface CreateInput {
 
 export function renderCreate(input: CreateInput): ContainerCreate {
   const { order, stateId, engine } = input
-  const { container, port } = order.container
-  const inside = container.network === 'bridge' && port !== null ? (container.port ?? port) : null
+  const { runs } = order
+  const { network, hostPort } = runs
+  const inside = network === 'bridge' && hostPort !== null ? (runs.port ?? hostPort) : null
   return {
     name: containerName(stateId, order.slot),
     Image: input.image,
-    ...(order.command.length === 0 ? {} : { Cmd: [...order.command] }),
-    ...(order.directory === '' ? {} : { WorkingDir: order.directory }),
-    ...(order.user === null ? {} : { User: order.user }),
+    ...(runs.command === null ? {} : { Cmd: [...runs.command] }),
+    ...(runs.directory === null ? {} : { WorkingDir: runs.directory }),
+    ...(runs.user === null ? {} : { User: runs.user }),
     Env: Object.entries({ ...order.environment, ...initEnvironment(order, engine) }).map(([name, value]) => `${name}=${value}`),
     Labels: {
       [labels.state]: stateId,
@@ -60,9 +61,9 @@ export function renderCreate(input: CreateInput): ContainerCreate {
       // We alone decide what is started, after a reboot too.
       RestartPolicy: { Name: 'no' },
       AutoRemove: false,
-      NetworkMode: container.network === 'bridge' ? networkName(stateId) : container.network,
-      ...(inside === null ? {} : { PortBindings: { [`${inside}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: `${port}` }] } }),
-      ...(container.network === 'bridge' ? { ExtraHosts: [`host.docker.internal:${input.hostAddress}`] } : {}),
+      NetworkMode: network === 'bridge' ? networkName(stateId) : network,
+      ...(inside === null ? {} : { PortBindings: { [`${inside}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: `${hostPort}` }] } }),
+      ...(network === 'bridge' ? { ExtraHosts: [`host.docker.internal:${input.hostAddress}`] } : {}),
       Mounts: order.volumes.map(({ name, target }) => ({
         Type: 'bind',
         Source: `${input.stateDirectory}/volumes/${name}`,
@@ -70,10 +71,10 @@ export function renderCreate(input: CreateInput): ContainerCreate {
       })),
       LogConfig: renderLog(input),
       Init: engine.hasInit,
-      ...renderConfinement(container),
+      ...renderConfinement(runs),
       ...renderLimits(order),
     },
-    ...(container.network === 'bridge' ? { NetworkingConfig: renderNetworking(order, stateId) } : {}),
+    ...(network === 'bridge' ? { NetworkingConfig: renderNetworking(order, stateId) } : {}),
   }
 }
 
@@ -118,6 +119,6 @@ function renderLog({ engine, logBytes }: CreateInput): NonNullable<HostConfig['L
 }
 
 /** A shell that waits does not hand its signal on; the little init in front of it can reach both (tini(1), TINI_KILL_PROCESS_GROUP). */
-function initEnvironment(order: StartOrder, engine: { readonly hasInit: boolean }): Readonly<Record<string, string>> {
-  return engine.hasInit && isWaitingShell(order.command) ? { TINI_KILL_PROCESS_GROUP: '1' } : {}
+function initEnvironment(order: ContainerStart, engine: { readonly hasInit: boolean }): Readonly<Record<string, string>> {
+  return engine.hasInit && isWaitingShell(order.runs.command ?? []) ? { TINI_KILL_PROCESS_GROUP: '1' } : {}
 }

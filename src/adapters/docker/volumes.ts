@@ -9,7 +9,7 @@ import { join } from 'node:path'
 
 import type { StartOrder } from '../../ports/runtime.ts'
 
-export function prepareVolumes(stateDirectory: string, { volumes, user }: StartOrder): void {
+export function prepareVolumes(stateDirectory: string, { volumes, runs: { user } }: StartOrder): void {
   const numbers = /^(\d+)(?::(\d+))?$/.exec(user ?? '')
   for (const { name } of volumes) {
     const path = join(stateDirectory, 'volumes', name)

@@ -33,7 +33,7 @@ import { planExec } from './exec.ts'
 import { Gate } from '../../host/gate.ts'
 import { hastenJoins } from './hasten-joins.ts'
 import { observeHolders } from './holders.ts'
-import { findFault, findUser, renderLaunch } from './launch.ts'
+import { findFault, findUser, renderLaunch, type ProcessStart } from './launch.ts'
 import { Life, type LifeOptions } from './life.ts'
 import { sendFrozen } from './signal.ts'
 import { Site } from './site.ts'
@@ -131,10 +131,12 @@ class ProcessRuntime implements Runtime {
   }
 
   #startInTurn(order: StartOrder): Promise<StartRefusal | null> {
+    const { runs } = order
+    if (runs.kind !== 'process') return Promise.resolve({ kind: 'failed', message: `the order is for a ${runs.kind}` })
     return this.#starts.run(async () => {
       const undo: (() => void)[] = []
       try {
-        const refusal = await this.#start(order, undo)
+        const refusal = await this.#start({ ...order, runs }, undo)
         if (refusal !== null) runAll(undo)
         return refusal
       } catch (error) {
@@ -144,12 +146,13 @@ class ProcessRuntime implements Runtime {
     })
   }
 
-  async #start(order: StartOrder, undo: (() => void)[]): Promise<StartRefusal | null> {
+  async #start(order: ProcessStart, undo: (() => void)[]): Promise<StartRefusal | null> {
     const { survey } = this.#site
     const fault = findFault(order, survey)
     if (fault !== null) return { kind: 'failed', message: fault }
-    const user = order.user === null ? null : findUser(order.user)
-    if (order.user !== null && user === null) return { kind: 'failed', message: `there is no user "${order.user}"` }
+    const { runs } = order
+    const user = runs.user === null ? null : findUser(runs.user)
+    if (runs.user !== null && user === null) return { kind: 'failed', message: `there is no user "${runs.user}"` }
 
     const paths = this.#site.paths(order.slot)
     ensureSlot(paths, order.maxLogBytes)
@@ -161,7 +164,7 @@ class ProcessRuntime implements Runtime {
     undo.push(() => rmSync(directory, { recursive: true, force: true }))
     await this.#reach('runtime.directory-made')
 
-    writeEpochFiles(directory, { directory: order.directory, user: order.user, namespaces: survey.namespaces, note: order.note })
+    writeEpochFiles(directory, { directory: runs.directory, user: runs.user, namespaces: survey.namespaces, note: order.note })
     const volumes = makeVolumes({ site: this.#site, volumes: order.volumes, user })
     await this.#reach('runtime.note-written')
 

@@ -6,6 +6,7 @@
 
 import { execFileSync } from 'node:child_process'
 
+import type { Process } from '../../core/model/service.ts'
 import type { StartOrder } from '../../ports/runtime.ts'
 import { markVariable } from './process-group.ts'
 import { type SlotPaths, renderNumber } from '../../host/slot-files.ts'
@@ -19,6 +20,8 @@ export interface Launch {
   /** Whether it joins cgroups. One that does not is found by its session, so it must lead one before it does anything. */
   readonly joins: boolean
 }
+
+export type ProcessStart = StartOrder & { readonly runs: Process }
 
 export interface UserIdentity {
   readonly uid: number
@@ -34,7 +37,7 @@ export interface VolumeDirectory {
 }
 
 export function renderLaunch(options: {
-  readonly order: StartOrder
+  readonly order: ProcessStart
   readonly survey: Survey
   readonly keeper: string
   readonly paths: SlotPaths
@@ -63,12 +66,12 @@ export function renderLaunch(options: {
       survey.tools.flock ?? '',
       survey.namespaces ? (survey.tools.unshare ?? '') : '',
       options.joinFiles.join('\n'),
-      order.directory,
+      order.runs.directory,
       survey.tools.mount ?? '',
       locale === undefined ? 'unset' : `=${locale}`,
       `${mounted.length / 2}`,
       ...mounted,
-      ...asUser({ survey, user: options.user, loader, command: order.command }),
+      ...asUser({ survey, user: options.user, loader, command: order.runs.command }),
     ],
     // What starts the command needs no locale; loading one costs each of its tools a dozen files.
     environment: { ...environment, LC_ALL: 'C' },
@@ -147,17 +150,18 @@ export function splitEnvironment(environment: Readonly<Record<string, string>>):
 }
 
 /** Why the order cannot be carried out on this host, or null. */
-export function findFault(order: StartOrder, survey: Survey): string | null {
-  if (order.command.length === 0) return 'the command is empty'
+export function findFault(order: ProcessStart, survey: Survey): string | null {
+  const { command, directory, user } = order.runs
+  if (command.length === 0) return 'the command is empty'
   for (const name of Object.keys(order.environment)) {
     // A POSIX shell stands between us and the command, and drops variables that it could not name itself.
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `the environment variable "${name}" has a name that a shell cannot pass on`
     if (name.startsWith('daruma_')) return `the environment variable "${name}" is reserved`
   }
-  const texts = [...order.command, order.directory, ...Object.values(order.environment)]
+  const texts = [...command, directory, ...Object.values(order.environment)]
   if (texts.some((text) => text.includes('\0'))) return 'a NUL character cannot be passed to a process'
-  if (order.user !== null && !survey.isRoot) return `running as user "${order.user}" needs root`
-  if (order.user !== null && survey.tools.setpriv === null) return `running as user "${order.user}" needs setpriv (util-linux)`
+  if (user !== null && !survey.isRoot) return `running as user "${user}" needs root`
+  if (user !== null && survey.tools.setpriv === null) return `running as user "${user}" needs setpriv (util-linux)`
   const mounted = order.volumes.find((volume) => volume.target !== null)
   if (mounted !== undefined && !survey.namespaces) {
     // Starting without the mount would let the program write its data where it is lost.

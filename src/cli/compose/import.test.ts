@@ -210,7 +210,7 @@ test('a value of the shell wins over .env, and the config says so by itself', as
     const loaded = await loadConfig({ file, stage: null, cwd: directory, loadCron: null })
     assert.ok(loaded.ok, JSON.stringify(loaded))
     const web = loaded.project.services.find((service) => service.name === 'web')
-    seen.push(`${web?.environment['HOST']} ${JSON.stringify(web?.container?.image)}`)
+    seen.push(`${web?.environment['HOST']} ${JSON.stringify(web?.runs.kind === 'container' ? web.runs.image : null)}`)
   }
   t.after(() => delete process.env['DB_PASSWORD'])
   assert.deepEqual(seen, [

@@ -25,7 +25,8 @@ async function loadStarter(directory: string): Promise<readonly Service[]> {
 
 /** What a person would look at first. */
 const brief = (services: readonly Service[]): readonly string[] =>
-  services.map(({ name, scale, command, after }) => {
+  services.map(({ name, scale, runs, after }) => {
+    const command = runs.command ?? []
     const words = command[0] === '/bin/sh' ? command[2] : JSON.stringify(command)
     return [name, scale.kind, words, ...after.map(({ service, condition }) => `after ${service} ${condition}`)].join(' | ')
   })

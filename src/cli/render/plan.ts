@@ -36,9 +36,9 @@ export function renderPlan(plan: Plan, name: string, { palette, columns }: PlanV
 
 /** A tag that has moved in its registry is a change that no plan sees: who pulls always should know when that is. */
 export function renderUnasked({ services }: Pick<Project, 'services'>, plan: Plan): string[] {
-  return services.flatMap(({ name, container }) => {
-    if (container?.pull !== 'always' || container.image.from !== 'registry') return []
-    const { reference } = container.image
+  return services.flatMap(({ name, runs }) => {
+    if (runs.kind !== 'container' || runs.pull !== 'always' || runs.image.from !== 'registry') return []
+    const { reference } = runs.image
     const isPulled = plan.steps.some(({ service, kind }) => service === name && kind !== 'remove')
     if (isPulled || reference.includes('@sha256:')) return []
     return [`${name}: whether ${reference} has moved is not asked for a plan; it is pulled when an up changes the service.`]

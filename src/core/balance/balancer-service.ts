@@ -25,9 +25,7 @@ export function balancerService(kind: 'haproxy' | 'embedded', program: BalancerC
   return {
     name: balancerName,
     scale: { kind: 'singleton' },
-    command: program.command,
-    container: null,
-    directory: program.directory,
+    runs: { kind: 'process', command: program.command, directory: program.directory, user: null },
     environment: { ...program.environment, [kindVariable]: kind },
     secrets: {},
     port: { kind: 'none' },
@@ -35,7 +33,6 @@ export function balancerService(kind: 'haproxy' | 'embedded', program: BalancerC
     volumes: [],
     health: { startup: null, readiness: null, liveness: null, startPeriodMs: 60_000 },
     limits: { cpuCores: null, memoryBytes: null, pids: null },
-    user: null,
     after: [],
     stop: { signal: 'SIGTERM', gracePeriodMs: 10_000 },
     // While it is away nobody is served: it is tried again sooner than others are.

@@ -4,6 +4,7 @@ import { refusalsOf, serviceOf } from '../../../test/support/config-bed.ts'
 import type { Container } from '../model/service.ts'
 
 const plain: Container = {
+  kind: 'container',
   image: { from: 'registry', reference: 'redis:7' },
   pull: 'missing',
   registry: null,
@@ -11,14 +12,19 @@ const plain: Container = {
   readOnly: false,
   capabilities: [],
   network: 'bridge',
+  command: null,
+  directory: null,
+  user: null,
+}
+
+const imageOf = (written: Readonly<Record<string, unknown>>): unknown => {
+  const { runs } = serviceOf(written)
+  return runs.kind === 'container' ? runs.image : null
 }
 
 test('an image alone is enough: its own command, directory and user, and a port published for PORT', () => {
-  const { container, command, directory, user, port, scale } = serviceOf({ image: 'redis:7' })
-  assert.deepEqual(
-    { container, command, directory, user, port, scale },
-    { container: plain, command: [], directory: '', user: null, port: { kind: 'auto' }, scale: { kind: 'replicas', count: 1 } },
-  )
+  const { runs, port, scale } = serviceOf({ image: 'redis:7' })
+  assert.deepEqual({ runs, port, scale }, { runs: plain, port: { kind: 'auto' }, scale: { kind: 'replicas', count: 1 } })
 })
 
 test('every key of an image at its fullest reaches the normal form, without root', () => {
@@ -42,11 +48,12 @@ test('every key of an image at its fullest reaches the normal form, without root
     },
     { root: false },
   )
-  const { container, command, directory, user, volumes, limits, health } = service
+  const { runs, volumes, limits, health } = service
   assert.deepEqual(
-    { container, command, directory, user, volumes, limits, check: health.readiness?.check },
+    { runs, volumes, limits, check: health.readiness?.check },
     {
-      container: {
+      runs: {
+        kind: 'container',
         image: { from: 'registry', reference: 'images.example.com:5000/team/app:1.2@sha256:' + 'a'.repeat(64) },
         pull: 'always',
         registry: {
@@ -57,10 +64,10 @@ test('every key of an image at its fullest reaches the normal form, without root
         readOnly: true,
         capabilities: ['NET_BIND_SERVICE', 'SETUID'],
         network: 'bridge',
+        command: ['serve', '--fast'],
+        directory: '/app/data',
+        user: '1000:staff',
       },
-      command: ['serve', '--fast'],
-      directory: '/app/data',
-      user: '1000:staff',
       volumes: [{ name: 'cache', target: '/data' }],
       limits: { cpuCores: 0.5, memoryBytes: 67_108_864, pids: 20 },
       check: { kind: 'exec', command: ['redis-cli', 'ping'] },
@@ -69,7 +76,7 @@ test('every key of an image at its fullest reaches the normal form, without root
 })
 
 test('an archive and a folder to build become absolute, their digests are for whoever reads them', () => {
-  const sourceOf = (image: unknown): unknown => serviceOf({ image }).container?.image
+  const sourceOf = (image: unknown): unknown => imageOf({ image })
   assert.deepEqual(sourceOf({ archive: './app.tar' }), { from: 'archive', path: '/srv/shop/app.tar', digest: null })
   assert.deepEqual(sourceOf({ build: '../web' }), { from: 'build', context: '/srv/web', file: 'Dockerfile', digest: null })
   assert.deepEqual(sourceOf({ build: '/x', file: 'docker/Dockerfile.web' }), {
@@ -102,7 +109,7 @@ test('references as Docker writes them are taken, and others are not', () => {
     'ghcr.io/a/b/c_d-e.f:v1',
     'host:5000/app',
   ]
-  for (const image of right) assert.deepEqual(serviceOf({ image }).container?.image, { from: 'registry', reference: image })
+  for (const image of right) assert.deepEqual(imageOf({ image }), { from: 'registry', reference: image })
   const wrong: Readonly<Record<string, string | null>> = {
     'Redis:7': "'redis:7'",
     'docker://redis:7': "'redis:7'",

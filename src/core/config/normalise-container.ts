@@ -1,6 +1,6 @@
 /** The part of a service that only one of an image has; and what a service of an image may not have. */
 
-import type { Container, ImageSource, PortRequest } from '../model/service.ts'
+import type { Container, ImageSource, PortRequest, Runs } from '../model/service.ts'
 import type { WrittenImage } from './container-keys.ts'
 import type { ConfigContext } from './config-context.ts'
 import type { Place, ProblemList } from './problem-list.ts'
@@ -20,13 +20,13 @@ const reasons: Readonly<Record<(typeof containerOnly)[number], string>> = {
   network: "a process has this host's network",
 }
 
-/** Null for a process; its `container`-only keys are refused. `isWhole` is false when something of the service was refused. */
-export function normaliseContainer(
+/** A process has none of the keys that are a container's. `isWhole` is false when something of the service was refused. */
+export function normaliseRuns(
   written: WrittenService,
   context: ConfigContext & { readonly isWhole: boolean },
   at: Place,
   problems: ProblemList,
-): Container | null {
+): Runs {
   if (written.image === undefined) {
     for (const key of containerOnly) {
       // A misspelt image explains all that stand beside it.
@@ -35,7 +35,9 @@ export function normaliseContainer(
         allowed: `no ${key}, or an image`,
       })
     }
-    return null
+    const { command = [], user = null } = written
+    const directory = written.directory === undefined ? context.directory : resolvePath(context.directory, written.directory)
+    return { kind: 'process', command, directory, user }
   }
   checkOrigin(written, { image: written.image, isWhole: context.isWhole }, at, problems)
   const { containerPort: port = null, network = 'bridge', registry } = written
@@ -55,6 +57,7 @@ export function normaliseContainer(
     })
   }
   return {
+    kind: 'container',
     image: sourceOf(written.image, context.directory),
     pull: written.pull ?? 'missing',
     registry:
@@ -65,6 +68,9 @@ export function normaliseContainer(
     readOnly: written.readOnly ?? false,
     capabilities: written.capabilities ?? [],
     network,
+    command: written.command ?? null,
+    directory: written.directory === undefined ? null : resolvePath(context.directory, written.directory),
+    user: written.user ?? null,
   }
 }
 

@@ -3,7 +3,7 @@
  * where liveness wants more failures: an instance is taken out of use long before it is killed.
  */
 
-import type { Check, Container, Health, PortRequest, Probe } from '../model/service.ts'
+import type { Check, Health, PortRequest, Probe, Runs } from '../model/service.ts'
 import * as defaults from './defaults.ts'
 import type { WrittenHealth, WrittenProbe } from './health-keys.ts'
 import type { Place, ProblemList } from './problem-list.ts'
@@ -16,7 +16,7 @@ const noHealth: Health = { startup: null, readiness: null, liveness: null, start
  */
 export interface HealthContext {
   readonly port: PortRequest
-  readonly container: Container | null
+  readonly runs: Runs
   readonly isWhole: boolean
 }
 
@@ -81,12 +81,12 @@ function normaliseProbe(written: WrittenProbe, context: HealthContext, at: Place
 }
 
 /** Probes are made from this host, where a container with a network of its own is reached at its published port alone. */
-function withinReach(check: Check, { container }: HealthContext, at: Place, problems: ProblemList): Check {
-  if (check.kind === 'exec' || check.port === null || container === null || container.network === 'host') return check
-  if (check.port !== container.port) {
+function withinReach(check: Check, { runs }: HealthContext, at: Place, problems: ProblemList): Check {
+  if (check.kind === 'exec' || check.port === null || runs.kind === 'process' || runs.network === 'host') return check
+  if (check.port !== runs.port) {
     const message = `port ${check.port} of the container is not reached from this host`
-    const own = container.port === null ? 'its PORT' : `containerPort ${container.port}`
-    const allowed = container.network === 'none' ? 'exec' : `no port (${own} is asked), or exec`
+    const own = runs.port === null ? 'its PORT' : `containerPort ${runs.port}`
+    const allowed = runs.network === 'none' ? 'exec' : `no port (${own} is asked), or exec`
     problems.add('E_CONFIG_CONFLICT', { up: at, key: check.kind }, message, { allowed })
   }
   return { ...check, port: null }

@@ -7,8 +7,8 @@ import { formatSize } from '../model/quantity.ts'
 import type { ServiceName } from '../model/id.ts'
 import type {
   BalancerSettings,
-  Container,
   PortRequest,
+  Runs,
   Scale,
   SecretReference,
   SecretSource,
@@ -17,7 +17,7 @@ import type {
 } from '../model/service.ts'
 import type { ConfigContext } from './config-context.ts'
 import * as defaults from './defaults.ts'
-import { checkNetwork, normaliseContainer } from './normalise-container.ts'
+import { checkNetwork, normaliseRuns } from './normalise-container.ts'
 import { normaliseHealth } from './normalise-health.ts'
 import { normaliseRoutes } from './normalise-routes.ts'
 import { normaliseScale } from './normalise-schedule.ts'
@@ -56,10 +56,10 @@ export function normaliseService(
     })
   }
   const scale = normaliseScale(written, { wallTime: context.wallTime, isWhole }, at, problems)
-  const container = normaliseContainer(written, { ...context, isWhole }, at, problems)
-  const port = written.port ?? defaultPort(scale, container)
-  if (container !== null) checkNetwork(container, port, at, problems)
-  const volumes = normaliseVolumes(written.volumes ?? [], context.root || container !== null, at, problems)
+  const runs = normaliseRuns(written, { ...context, isWhole }, at, problems)
+  const port = written.port ?? defaultPort(scale, runs)
+  if (runs.kind === 'container') checkNetwork(runs, port, at, problems)
+  const volumes = normaliseVolumes(written.volumes ?? [], context.root || runs.kind === 'container', at, problems)
   checkPort(port, scale, at, problems)
   const routes = normaliseRoutes(
     written.route ?? [],
@@ -85,21 +85,18 @@ export function normaliseService(
   const service: Draft['service'] = {
     name,
     scale,
-    command: written.command ?? [],
-    container,
-    directory: directoryOf(written.directory, container, context),
+    runs,
     environment: plainVariables(environment),
     secrets: normaliseSecrets(environment, written.secrets ?? {}, context, at, problems),
     port,
     routes,
     volumes,
-    health: normaliseHealth(ends ? undefined : written.health, { port, container, isWhole }, { up: at, key: 'health' }, problems),
+    health: normaliseHealth(ends ? undefined : written.health, { port, runs, isWhole }, { up: at, key: 'health' }, problems),
     limits: {
       cpuCores: written.cpu ?? null,
       memoryBytes: normaliseMemory(written.memory, context, at, problems),
       pids: written.pids ?? null,
     },
-    user: written.user ?? null,
     stop: {
       signal: written.stop?.signal ?? defaults.stopSignal,
       gracePeriodMs: written.stop?.gracePeriod ?? defaults.gracePeriodMs,
@@ -110,15 +107,9 @@ export function normaliseService(
     protect: written.protect ?? false,
     logs: { maxBytes: written.logs?.maxSize ?? defaults.logBytes },
   }
-  if (container === null) checkRights(written, context, at, problems)
+  if (runs.kind === 'process') checkRights(written, context, at, problems)
   const routePlaces = (written.route ?? []).map((route) => route.at)
   return { service, after: written.after ?? [], routePlaces, at, isSound: problems.count === before }
-}
-
-/** Of a container inside it; empty for the image's own. */
-function directoryOf(written: string | undefined, container: Container | null, { directory }: ConfigContext): string {
-  if (written === undefined) return container === null ? directory : ''
-  return resolvePath(directory, written)
 }
 
 /** The engine gives to a container what of a process only root can. */
@@ -144,8 +135,9 @@ function checkRights({ user, ...written }: WrittenService, context: ConfigContex
   }
 }
 
-function defaultPort(scale: Scale, container: Container | null): PortRequest {
-  return defaults.port(scale.kind) === 'auto' && container?.network !== 'none' ? { kind: 'auto' } : { kind: 'none' }
+function defaultPort(scale: Scale, runs: Runs): PortRequest {
+  const isOffline = runs.kind === 'container' && runs.network === 'none'
+  return defaults.port(scale.kind) === 'auto' && !isOffline ? { kind: 'auto' } : { kind: 'none' }
 }
 
 function checkPort(port: PortRequest, scale: Scale, at: Place, problems: ProblemList): void {

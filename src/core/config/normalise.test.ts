@@ -41,9 +41,7 @@ function refusals(services: Record<string, unknown>, inContext: ConfigContext = 
 const webDefaults: Service = {
   name: 'web' as Service['name'],
   scale: { kind: 'replicas', count: 1 },
-  command: ['/bin/sh', '-c', 'node server.js'],
-  container: null,
-  directory: '/srv/shop',
+  runs: { kind: 'process', command: ['/bin/sh', '-c', 'node server.js'], directory: '/srv/shop', user: null },
   environment: {},
   secrets: {},
   port: { kind: 'auto' },
@@ -51,7 +49,6 @@ const webDefaults: Service = {
   volumes: [],
   health: { startup: null, readiness: null, liveness: null, startPeriodMs: 60_000 },
   limits: { cpuCores: null, memoryBytes: null, pids: null },
-  user: null,
   after: [],
   stop: { signal: 'SIGTERM', gracePeriodMs: 10_000 },
   restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 5 },
@@ -98,9 +95,7 @@ test('every key at its fullest reaches the normal form', () => {
   assert.deepEqual(serviceOf(written), {
     ...webDefaults,
     scale: { kind: 'replicas', count: 3 },
-    command: ['node', 'server.js'],
-    container: null,
-    directory: '/srv/web/x',
+    runs: { kind: 'process', command: ['node', 'server.js'], directory: '/srv/web/x', user: 'www-data' },
     environment: { LEVEL: 'info', COUNT: '3', DEBUG: 'false' },
     secrets: {
       TOKEN: { source: { from: 'environment', name: 'APP_TOKEN' }, digest: null },
@@ -119,7 +114,6 @@ test('every key at its fullest reaches the normal form', () => {
       startPeriodMs: 120_000,
     },
     limits: { cpuCores: 0.5, memoryBytes: 268_435_456, pids: 100 },
-    user: 'www-data',
     stop: { signal: 'SIGINT', gracePeriodMs: 30_000 },
     restart: { policy: 'on-failure', delayMs: 1000, maxDelayMs: 60_000, resetAfterMs: 20_000, budget: 3 },
     update: { order: 'stop-first', deadlineMs: 300_000, minReadyMs: 1000, ...updatePace },

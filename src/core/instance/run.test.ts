@@ -19,9 +19,7 @@ const schedule = {
 const service = {
   name: asServiceName('report'),
   scale: { kind: 'schedule', schedule },
-  command: ['true'],
-  container: null,
-  directory: '/',
+  runs: { kind: 'process', command: ['true'], directory: '/', user: null },
   environment: {},
   secrets: {},
   port: { kind: 'none' },
@@ -29,7 +27,6 @@ const service = {
   volumes: [],
   health: { startup: null, readiness: null, liveness: null, startPeriodMs: 1000 },
   limits: { cpuCores: null, memoryBytes: null, pids: null },
-  user: null,
   after: [],
   stop: { signal: 'SIGTERM', gracePeriodMs: 1000 },
   restart: { policy: 'no', delayMs: 100, maxDelayMs: 1000, resetAfterMs: 1000, budget: 5 },

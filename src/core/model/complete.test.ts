@@ -5,7 +5,7 @@ import { normaliseConfig } from '../config/normalise.ts'
 import { planChanges } from '../plan/plan-changes.ts'
 import { completeProject, completeService, type RecordedProject, type RecordedService } from './complete.ts'
 import { asRevisionNumber } from './id.ts'
-import { processIdentity, type Service } from './service.ts'
+import { type Process, processIdentity, type Service } from './service.ts'
 
 /** What the first version wrote for `{ command: 'node server.js', replicas: 2, environment, secrets, health, user, … }`, word for word. */
 const old = JSON.parse(`{
@@ -66,14 +66,41 @@ test('the same config planned on a record of the first version has no steps', ()
 })
 
 test('what a record lacks is filled in with what was true without it; what it has stays', () => {
+  const { command, directory, user, ...rest } = old as RecordedService & Process
+  const process = { kind: 'process', command, directory, user }
   assert.deepEqual(completeProject(oldProject), {
     name: 'shop',
     stage: null,
     balancer,
-    services: [{ ...old, container: null, routes: [], update: { ...old.update, ...updatePace } }],
+    services: [{ ...rest, runs: process, routes: [], update: { ...old.update, ...updatePace } }],
   })
   const whole = completeProject(oldProject)
   assert.equal(completeProject(whole), whole, 'a record of this version is not copied')
   const paced = { ...whole.services[0]!, update: { ...whole.services[0]!.update, drainMs: 5 } }
   assert.equal(completeService(paced), paced)
+})
+
+/** What layout 2 wrote of a container, beside the other parts of a service. */
+const oldContainer = {
+  image: { from: 'registry', reference: 'redis:7' },
+  pull: 'always',
+  registry: { username: 'me', password: { source: { from: 'environment', name: 'TOKEN' }, digest: 'd2' } },
+  port: 6379,
+  readOnly: true,
+  capabilities: ['CHOWN'],
+  network: 'bridge',
+} as const
+
+test('a container that layout 2 wrote is the same container, with null where the image has the say', () => {
+  const write = (over: object): Service => completeService({ ...old, container: oldContainer, routes: [], ...over })
+  const own = write({ command: [], directory: '', user: null })
+  assert.deepEqual(own.runs, { kind: 'container', ...oldContainer, command: null, directory: null, user: null })
+  assert.ok(!('container' in own) && !('command' in own))
+  // As layout 2 computed it; instances that run since then carry it.
+  const identity =
+    '["service",[],{"capabilities":["CHOWN"],"image":{"from":"registry","reference":"redis:7"},"network":"bridge","port":6379,"readOnly":true},"",' +
+    '{"LOG_LEVEL":"info"},{"TOKEN":"d1"},{"kind":"auto"},[{"name":"data","target":"/data"}],{"cpuCores":0.5,"memoryBytes":null,"pids":100},null,0]'
+  assert.equal(processIdentity(own, 0), identity)
+  const told = write({ command: ['serve'], directory: '/app', user: '1000' }).runs
+  assert.deepEqual(told, { kind: 'container', ...oldContainer, command: ['serve'], directory: '/app', user: '1000' })
 })

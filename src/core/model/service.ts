@@ -59,8 +59,20 @@ export type ImageSource =
   | { readonly from: 'archive'; readonly path: string; readonly digest: string | null }
   | { readonly from: 'build'; readonly context: string; readonly file: string; readonly digest: string | null }
 
-/** What a service of an image has that a process has not. */
+/** A program of this host. */
+export interface Process {
+  readonly kind: 'process'
+  /** An argument array; a string in the config has become `['/bin/sh', '-c', text]`. */
+  readonly command: readonly string[]
+  /** Absolute. */
+  readonly directory: string
+  /** Null: the user that runs Daruma. */
+  readonly user: string | null
+}
+
+/** A program in a container. Where `command`, `directory` or `user` is null, the image's own is taken. */
 export interface Container {
+  readonly kind: 'container'
   readonly image: ImageSource
   readonly pull: 'missing' | 'always' | 'never'
   /** Who we are to a private registry. */
@@ -71,7 +83,14 @@ export interface Container {
   /** What is given back of the capabilities, all of which are dropped: `CHOWN`, `NET_BIND_SERVICE`. */
   readonly capabilities: readonly string[]
   readonly network: 'bridge' | 'host' | 'none'
+  readonly command: readonly string[] | null
+  /** Absolute, inside the container. */
+  readonly directory: string | null
+  readonly user: string | null
 }
+
+/** What fills a service's slots. A switch over `kind` is checked by the compiler when another kind comes. */
+export type Runs = Process | Container
 
 export type Tls =
   | { readonly kind: 'none' }
@@ -189,12 +208,7 @@ export interface Limits {
 export interface Service {
   readonly name: ServiceName
   readonly scale: Scale
-  /** An argument array; a string in the config has become `['/bin/sh', '-c', text]`. Of a container: empty for the image's own. */
-  readonly command: readonly string[]
-  /** Null for a process of this host. */
-  readonly container: Container | null
-  /** Absolute. Of a container: inside it; empty for the image's own. */
-  readonly directory: string
+  readonly runs: Runs
   readonly environment: Readonly<Record<string, string>>
   /** By the environment variable that will hold the value. */
   readonly secrets: Readonly<Record<string, SecretReference>>
@@ -203,7 +217,6 @@ export interface Service {
   readonly volumes: readonly VolumeMount[]
   readonly health: Health
   readonly limits: Limits
-  readonly user: string | null
   readonly after: readonly Dependency[]
   readonly stop: StopPolicy
   readonly restart: RestartPolicy
@@ -262,26 +275,27 @@ export const comesToAnEnd = ({ scale }: Service): boolean => scale.kind === 'job
  * the running one. `generation` is raised by `restart`. Two services with equal text here may share a running instance.
  */
 export function processIdentity(service: Service, generation: number): string {
+  const { runs } = service
   const secrets = Object.fromEntries(Object.entries(service.secrets).map(([name, reference]) => [name, reference.digest]))
+  // The order and the empty values are those of the first versions: what has run since then keeps its identity.
   return canonicalJson([
     service.scale.kind === 'job' ? 'job' : 'service',
-    service.command,
-    // Absent for a process: what ran before there were containers keeps its identity.
-    ...(service.container === null ? [] : [whatIsRun(service.container)]),
-    service.directory,
+    runs.command ?? [],
+    ...(runs.kind === 'container' ? [containerIdentity(runs)] : []),
+    runs.directory ?? '',
     service.environment,
     secrets,
     service.port,
     service.volumes,
     service.limits,
-    service.user,
+    runs.user,
     generation,
   ])
 }
 
-/** Without how the image is fetched: another password is no reason to begin anew. */
-function whatIsRun({ pull: _pull, registry: _registry, ...rest }: Container): Omit<Container, 'pull' | 'registry'> {
-  return rest
+/** Without how the image is fetched: another password is no reason for another container. */
+function containerIdentity({ image, port, readOnly, capabilities, network }: Container): Partial<Container> {
+  return { image, port, readOnly, capabilities, network }
 }
 
 /** JSON with sorted object keys, so that equal values give equal text. */

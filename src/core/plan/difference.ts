@@ -14,7 +14,7 @@ export function explainDifference(before: Service, after: Service): readonly Rea
       ...differencesOf(showPart(before, part), showPart(after, part)).filter(
         ({ field }) => !comesWithImage(before, after, field),
       ),
-      ...(part === 'secrets' || part === 'container' ? changedSecrets(before, after, part) : []),
+      ...(part === 'secrets' || part === 'runs' ? changedSecrets(before, after, part) : []),
     ]
     return reasons.length > 0 ? reasons : [{ field: part, from: null, to: null, note: 'in another order' }]
   })
@@ -33,7 +33,7 @@ function parentOf(field: string): string {
 
 /** So is an image, for whatever only a container has. */
 function comesWithImage(before: Service, after: Service, field: string): boolean {
-  return (before.container === null) !== (after.container === null) && containerFields.includes(field)
+  return before.runs.kind !== after.runs.kind && containerFields.includes(field)
 }
 
 const containerFields = ['pull', 'registry.username', 'registry.password', 'containerPort', 'readOnly', 'capabilities', 'network']
@@ -56,10 +56,10 @@ function partingOf(left: string, right: string): number {
   return at
 }
 
-function changedSecrets(before: Service, after: Service, part: 'secrets' | 'container'): readonly Reason[] {
+function changedSecrets(before: Service, after: Service, part: 'secrets' | 'runs'): readonly Reason[] {
   const formers = secretsOf(before)
   return Object.entries(secretsOf(after)).flatMap(([name, { digest }]) => {
-    if ((name === registryPassword) !== (part === 'container')) return []
+    if ((name === registryPassword) !== (part === 'runs')) return []
     const former = Object.hasOwn(formers, name) ? formers[name] : undefined
     if (former === undefined || former.digest === digest) return []
     const text = digest === null || former.digest === null ? 'value may have changed (not shown)' : 'value changed (not shown)'

@@ -351,8 +351,8 @@ function oneService(): Service {
   return {
     name: asServiceName('web'),
     scale: { kind: 'replicas', count: 3 },
-    command: ['node', 'server.js'],
-    container: {
+    runs: {
+      kind: 'container',
       image: { from: 'build', context: '/srv/web', file: 'Dockerfile', digest: 'content-1' },
       pull: 'missing',
       registry: { username: 'me', password: { source: { from: 'environment', name: 'TOKEN' }, digest: null } },
@@ -360,8 +360,10 @@ function oneService(): Service {
       readOnly: false,
       capabilities: ['CHOWN'],
       network: 'bridge',
+      command: ['node', 'server.js'],
+      directory: '/srv/web',
+      user: 'www-data',
     },
-    directory: '/srv/web',
     environment: { LOG_LEVEL: 'info' },
     secrets: { PASSWORD: { source: { from: 'environment', name: 'PASSWORD' }, digest: 'digest-1' } },
     port: { kind: 'fixed', port: 8080 },
@@ -382,7 +384,6 @@ function oneService(): Service {
       startPeriodMs: 60_000,
     },
     limits: { cpuCores: 1, memoryBytes: 2 ** 28, pids: 100 },
-    user: 'www-data',
     after: [{ service: asServiceName('db'), condition: 'healthy' }],
     stop: { signal: 'SIGTERM', gracePeriodMs: 10_000 },
     restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 5 },

@@ -15,9 +15,12 @@ type Part = Exclude<keyof Service, 'name'>
 /** One row for each part of a service: the compiler asks for a new one when a part is added. */
 const rows: { readonly [Key in Part]: (part: Service[Key]) => readonly Field[] } = {
   scale: (scale) => [['replicas', showScale(scale)], ...showSchedule(scale)],
-  command: (command) => [['command', showCommand(command)]],
-  container: (container) => (container === null ? [] : showContainer(container)),
-  directory: (directory) => [['directory', directory === '' ? null : quote(directory)]],
+  runs: (runs) => [
+    ['command', runs.command === null ? null : showCommand(runs.command)],
+    ...(runs.kind === 'container' ? showContainer(runs) : []),
+    ['directory', runs.directory === null ? null : quote(runs.directory)],
+    ['user', runs.user === null ? null : quote(runs.user)],
+  ],
   environment: (environment) => Object.entries(environment).map(([name, value]) => [`environment.${name}`, quote(value)]),
   secrets: (secrets) => Object.entries(secrets).map(([name, { source }]) => [`secrets.${name}`, showSource(source)]),
   port: (port) => [['port', port.kind === 'fixed' ? String(port.port) : port.kind]],
@@ -34,7 +37,6 @@ const rows: { readonly [Key in Part]: (part: Service[Key]) => readonly Field[] }
     ['memory', memoryBytes === null ? null : formatSize(memoryBytes)],
     ['pids', pids === null ? null : String(pids)],
   ],
-  user: (user) => [['user', user === null ? null : quote(user)]],
   after: (after) => after.map((dependency) => [`after.${dependency.service}`, dependency.condition]),
   stop: ({ signal, gracePeriodMs }) => [
     ['stop.signal', signal],
