@@ -12,13 +12,10 @@ import { requester } from './requester.ts'
 
 export async function attach(context: Context, client: Client): Promise<number> {
   const { terminal } = context
-  const stopping = new AbortController()
-  const release = context.onInterrupt(() => stopping.abort())
   terminal.note(terminal.notePalette.dim('Following the logs. Ctrl-C stops all services.'))
-  try {
-    await followLogs(context, client, { services: [], lines: 10 }, stopping.signal)
-  } finally {
-    release()
+  if (!(await followUntilInterrupt(context, client))) {
+    terminal.note('What read the logs has gone. The services run on: `daruma stop` stops them.')
+    return 0
   }
   terminal.note('\nStopping all services.')
   // Somebody else may be at work: their operation is waited for, not left running.
@@ -30,4 +27,17 @@ export async function attach(context: Context, client: Client): Promise<number> 
   if (code !== interrupted)
     terminal.note('Everything is still applied, and stopped by hand: `daruma start` starts it again, `daruma down` removes it.')
   return code
+}
+
+/** False when the logs have no reader any more: that is not a wish to stop what runs. */
+async function followUntilInterrupt(context: Context, client: Client): Promise<boolean> {
+  const stopping = new AbortController()
+  const release = context.onInterrupt(() => stopping.abort())
+  try {
+    const signal = AbortSignal.any([stopping.signal, context.terminal.outputClosed])
+    await followLogs(context, client, { services: [], lines: 10 }, signal)
+    return stopping.signal.aborted
+  } finally {
+    release()
+  }
 }

@@ -26,6 +26,7 @@ export async function followLogs(
       for await (const line of client.logs(asked, signal)) {
         deadline = 0
         terminal.print(asJson ? JSON.stringify(line) : lines.render(line))
+        await terminal.drain()
       }
       if (signal.aborted) return
     } catch (error) {

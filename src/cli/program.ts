@@ -12,8 +12,24 @@ import { Invocation } from './invocation.ts'
 import { renderError } from './render/failure.ts'
 import { commands, commonExits, globalFlags } from './tree.ts'
 
-/** Runs one command line; every error is printed and becomes an exit code. */
+/**
+ * Runs one command line; every error is printed and becomes an exit code. Resolves when everything that was said has been taken by
+ * its readers, so that whoever calls may end the process.
+ */
 export async function runCommandLine(context: Context, words: readonly string[]): Promise<number> {
+  const code = await parseAndPerform(context, words)
+  try {
+    await context.terminal.finish()
+    return code
+  } catch (error) {
+    // A disk that is full, mostly. Where stderr goes there too, only the exit code is left to tell it.
+    context.terminal.note(renderError(error, context.terminal.notePalette, false).join('\n'))
+    await context.terminal.finish().catch(() => undefined)
+    return code === 0 ? 1 : code
+  }
+}
+
+async function parseAndPerform(context: Context, words: readonly string[]): Promise<number> {
   let outcome: Promise<number> = Promise.resolve(0)
   const program = buildProgram(context, (spec, invocation) => {
     outcome = perform(context, spec, invocation)

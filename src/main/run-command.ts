@@ -18,12 +18,10 @@ const entry = fileURLToPath(new URL('./cli.js', import.meta.url))
 
 export async function runCommand(): Promise<void> {
   enableCompileCache(compileCacheDirectory())
-  endQuietlyWithReader()
   const words = process.argv.slice(2)
   const context = createContext()
   const { runCommandLine } = await import('../cli/program.ts')
-  const code = await runCommandLine(context, words)
-  process.exit(code)
+  process.exit(await runCommandLine(context, words))
 }
 
 /**
@@ -75,12 +73,4 @@ function onInterrupt(listener: () => void): () => void {
     process.off('SIGINT', listener)
     process.off('SIGTERM', listener)
   }
-}
-
-/** `daruma logs | head`: the reader has seen enough, and that is no error. */
-function endQuietlyWithReader(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
 }

@@ -52,6 +52,9 @@ export function createScreen(
       printed += question
       return options.answer ?? ''
     },
+    outputClosed: new AbortController().signal,
+    drain: async () => undefined,
+    finish: async () => undefined,
     printed: () => printed,
     noted: () => noted,
   }

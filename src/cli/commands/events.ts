@@ -10,6 +10,7 @@ import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { EventLines } from '../render/event.ts'
 import { namedTargets } from '../targets.ts'
+import { untilEnded } from '../until-ended.ts'
 
 const defaultLines = 50
 /** As many as the daemon keeps at most: a story of one service has to be searched in that of all. */
@@ -22,19 +23,16 @@ export async function events(context: Context, invocation: Invocation): Promise<
   const client = await connectUsed(context, invocation)
   const targets = namedTargets(await client.status(), invocation)
   const wanted = invocation.count('lines', 0) ?? defaultLines
-  const ending = new AbortController()
-  const release = context.onInterrupt(() => ending.abort())
+  using ending = untilEnded(context)
   const lines = new EventLines(terminal.palette, () => terminal.columns())
-  const show = (event: RecordedEvent): void =>
+  const show = async (event: RecordedEvent): Promise<void> => {
     terminal.print(invocation.json ? JSON.stringify(event) : lines.render(event).join('\n'))
-  try {
-    const { shown, last } = await recent(client, targets, wanted, ending.signal)
-    for (const event of shown) show(event)
-    if (invocation.has('follow')) await follow(context, client, targets, last, show, ending.signal)
-    return 0
-  } finally {
-    release()
+    await terminal.drain()
   }
+  const { shown, last } = await recent(client, targets, wanted, ending.signal)
+  for (const event of shown) await show(event)
+  if (invocation.has('follow')) await follow(context, client, targets, last, show, ending.signal)
+  return 0
 }
 
 interface Recent {
@@ -60,7 +58,7 @@ async function follow(
   client: Client,
   targets: readonly string[],
   from: number,
-  show: (event: RecordedEvent) => void,
+  show: (event: RecordedEvent) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   let since = from
@@ -70,7 +68,7 @@ async function follow(
       for await (const event of client.events({ since, follow: true }, signal)) {
         since = event.number
         deadline = 0
-        if (isAbout(event, targets)) show(event)
+        if (isAbout(event, targets)) await show(event)
       }
     } catch (error) {
       if (!(error instanceof DarumaError) || (error.code !== 'E_DAEMON_LOST' && error.code !== 'E_DAEMON_NOT_RUNNING'))

@@ -10,6 +10,7 @@ import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { describeEnd, renderJobs, renderRuns } from '../render/job.ts'
 import { sanitise } from '../render/width.ts'
+import { untilEnded } from '../until-ended.ts'
 
 const defaultRuns = 20
 const defaultLines = 1000
@@ -44,7 +45,9 @@ export async function run(context: Context, invocation: Invocation): Promise<num
   const ending = new AbortController()
   const release = context.onInterrupt(() => ending.abort())
   try {
-    const printing = isFollowed ? print(context, invocation, client, begun.slot, ending.signal) : null
+    // The run's end is waited for also when nobody reads its output any more: the exit code tells it.
+    const printingEnds = AbortSignal.any([ending.signal, terminal.outputClosed])
+    const printing = isFollowed ? print(context, invocation, client, begun.slot, printingEnds) : null
     const last = await wait(client, begun, ending.signal)
     await printing
     if (ending.signal.aborted) return 130
@@ -70,22 +73,19 @@ export async function logs(context: Context, invocation: Invocation): Promise<nu
     context.terminal.note(`${name} has not run yet`)
     return 0
   }
-  const ending = new AbortController()
-  const release = context.onInterrupt(() => ending.abort())
-  try {
-    await print(context, invocation, client, chosen.slot, ending.signal)
-    return 0
-  } finally {
-    release()
-  }
+  using ending = untilEnded(context)
+  await print(context, invocation, client, chosen.slot, ending.signal)
+  return 0
 }
 
 async function print(context: Context, invocation: Invocation, client: Client, slot: string, signal: AbortSignal): Promise<void> {
   const { terminal } = context
   const lines = invocation.count('lines', 0) ?? defaultLines
   const follow = invocation.has('follow')
-  for await (const line of client.logs({ services: [slot], lines, follow }, signal))
+  for await (const line of client.logs({ services: [slot], lines, follow }, signal)) {
     terminal.print(invocation.json ? JSON.stringify(line) : sanitise(line.line, terminal.palette.isColoured))
+    await terminal.drain()
+  }
 }
 
 /** A daemon that dies meanwhile comes back by itself, and so does the run's story. */

@@ -11,6 +11,7 @@ import type { Invocation } from '../invocation.ts'
 import { LiveRegion } from '../live-region.ts'
 import { renderStatus } from '../render/status.ts'
 import { namedServices } from '../targets.ts'
+import { untilEnded } from '../until-ended.ts'
 
 const watchIntervalMs = 1000
 
@@ -39,21 +40,17 @@ function onlyNamed(answer: StatusAnswer, invocation: Invocation): StatusAnswer {
 }
 
 async function watch(context: Context, invocation: Invocation, client: Client): Promise<number> {
-  const ending = new AbortController()
-  const release = context.onInterrupt(() => ending.abort())
+  using ending = untilEnded(context)
   const isLive = context.terminal.isInteractive && !invocation.json
   let lines: readonly string[] = []
   using region = isLive ? new LiveRegion(context.terminal, () => lines) : null
-  try {
-    while (!ending.signal.aborted) {
-      const text = await look(context, invocation, client)
-      lines = text.split('\n')
-      if (region === null) context.terminal.print(text)
-      else region.print([])
-      await delay(watchIntervalMs, undefined, { signal: ending.signal }).catch(() => undefined)
-    }
-  } finally {
-    release()
+  while (!ending.signal.aborted) {
+    const text = await look(context, invocation, client)
+    lines = text.split('\n')
+    if (region === null) context.terminal.print(text)
+    else region.print([])
+    await context.terminal.drain()
+    await delay(watchIntervalMs, undefined, { signal: ending.signal }).catch(() => undefined)
   }
   return 0
 }
