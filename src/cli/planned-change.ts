@@ -5,8 +5,10 @@
 
 import type { PlanAnswer, SecretValues } from '../protocol/api.ts'
 import type { Project } from '../core/model/service.ts'
+import { foreseeStateFolder } from '../host/state-folder.ts'
 import { DarumaError } from '../ports/error.ts'
 import { engineAway } from '../ports/images.ts'
+import { stateNotWritable } from '../ports/state-directory.ts'
 import type { Client } from './client.ts'
 import { connect } from './connect.ts'
 import type { Context } from './context.ts'
@@ -40,7 +42,11 @@ export async function makePlan(
   const client = await connect(context, state, 'if-used')
   if (client !== null && options.onIdle) await requireIdle(context, invocation, client)
   const { project, secrets } = await desiredProject(context, invocation, config, client)
-  if (client === null) await requireEngine(context, project)
+  if (client === null) {
+    const fault = foreseeStateFolder(state.directory)
+    if (fault !== null) throw stateNotWritable(state.directory, fault)
+    await requireEngine(context, project)
+  }
   const named = invocation.list('only')
   const only = named.length === 0 ? null : named
   const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false, only })

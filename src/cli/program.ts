@@ -52,9 +52,20 @@ async function perform(context: Context, spec: CommandSpec, invocation: Invocati
     const run = await spec.load()
     return await run(context, invocation)
   } catch (error) {
-    printError(context, error, { json: invocation.json, isVerbose: invocation.has('verbose') })
+    printError(context, asOperatingError(error), { json: invocation.json, isVerbose: invocation.has('verbose') })
     return 1
   }
+}
+
+/** What the operating system refused is no bug of ours, wherever it was asked: its own words name the object. */
+function asOperatingError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof DarumaError) return error
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (code === undefined || syscall === undefined) return error
+  return new DarumaError('E_SYSTEM', `The system refused it: ${error.message}.`, {
+    hint: '`daruma doctor` examines the machine.',
+    cause: error,
+  })
 }
 
 /** With --json the error is an object on stdout, in the daemon's form, so that a script reads one stream. */

@@ -10,6 +10,7 @@ import { join, relative, resolve } from 'node:path'
 
 import type { Project } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
+import { loadPatiently } from './config-timeout.ts'
 import type { Context } from './context.ts'
 import type { Invocation } from './invocation.ts'
 
@@ -58,7 +59,7 @@ export async function evaluateConfig(
 ): Promise<Config> {
   const file = await configFile(context, invocation)
   if (file === null) throw explainMissingConfig(context)
-  const loaded = await context.tools.loadConfig({ file, stage: invocation.text('stage'), cwd: context.cwd, files })
+  const loaded = await loadPatiently(context, { file, stage: invocation.text('stage'), cwd: context.cwd, files })
   if (loaded.ok) {
     const { terminal } = context
     for (const warning of loaded.warnings) terminal.note(`${terminal.notePalette.yellow('note:')} ${warning}`)

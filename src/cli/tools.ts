@@ -34,6 +34,10 @@ export interface LoadConfigOptions {
   readonly cwd: string
   /** Whether the files that it names are looked into, and their digests are in the project. */
   readonly files: 'read' | 'leave'
+  /** How long the config's own code may run. */
+  readonly limitMs: number
+  /** Called once when it takes long. */
+  readonly onSlow: (elapsedMs: number) => void
 }
 
 export type LoadedConfig =

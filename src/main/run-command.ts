@@ -4,34 +4,23 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
-import { homedir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { userInfo } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 import type { Context } from '../cli/context.ts'
 import { createTerminal } from '../cli/terminal.ts'
+import { keepCompiledCode } from './compile-cache.ts'
 import { tools } from './tools.ts'
 
 /** The path of `cli.js`, which a daemon is started with. */
 const entry = fileURLToPath(new URL('./cli.js', import.meta.url))
 
 export async function runCommand(): Promise<void> {
-  enableCompileCache(compileCacheDirectory())
+  keepCompiledCode()
   const words = process.argv.slice(2)
   const context = createContext()
   const { runCommandLine } = await import('../cli/program.ts')
   process.exit(await runCommandLine(context, words))
-}
-
-/**
- * Compiled code is kept between runs: a third of the start-up time. Never in Node's default place below /tmp: whoever can write
- * there first would choose the code that root runs.
- */
-function compileCacheDirectory(): string {
-  if (process.geteuid?.() === 0) return '/var/cache/daruma/compiled'
-  const base = process.env['XDG_CACHE_HOME']
-  return join(base === undefined || !base.startsWith('/') ? join(homedir(), '.cache') : base, 'daruma/compiled')
 }
 
 function createContext(): Context {

@@ -2,7 +2,6 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { Tools } from '../cli/tools.ts'
@@ -11,20 +10,12 @@ import { DarumaError } from '../ports/error.ts'
 /** The host's scripts stand beside this folder, in the sources as in the build. */
 const scripts = fileURLToPath(new URL('../host', import.meta.url))
 
+const loadConfigEntry = new URL(`./load-config${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+
 export const tools: Tools = {
-  findConfig: async ({ file, cwd }) => {
-    const { findConfig } = await import('../adapters/config-file/find.ts')
-    for (let folder = cwd; ; folder = dirname(folder)) {
-      const found = await findConfig({ file, cwd: folder })
-      if (found.ok) return found.file
-      if (file !== null || dirname(folder) === folder) return null
-    }
-  },
+  findConfig: async (options) => (await (await import('../adapters/config-file/find.ts')).findConfig(options)).file,
   loadConfig: async (options) =>
-    (await import('../adapters/config-file/index.ts')).loadConfig({
-      ...options,
-      loadCron: async () => (await import('../adapters/croner/index.ts')).cronerCron,
-    }),
+    (await import('../adapters/config-file/guarded.ts')).loadGuarded({ ...options, entry: loadConfigEntry }),
   resolveSecrets: async (project, environment) =>
     (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),

@@ -2,6 +2,8 @@
  * The directory that one daemon owns: its lock, its identity, its files. The lock is an flock on the directory's own inode, held
  * for the process's whole life: a database restored or replaced inside it is a new inode, the directory is not.
  */
+
+import { DarumaError } from './error.ts'
 export interface StateDirectory {
   readonly path: string
   /** Random, made once; part of every cgroup path. Survives the loss of the database. */
@@ -20,4 +22,12 @@ export interface StateDirectory {
   space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
   /** The directory of a named volume, made (and given to `user`) when it is not there. */
   ensureVolume(name: string, user: string | null): Promise<string>
+}
+
+/** For whoever cannot make one: `why` says what is in the way. */
+export function stateNotWritable(path: string, fault: { readonly why: string; readonly cause: unknown }): DarumaError {
+  return new DarumaError('E_STATE_NOT_WRITABLE', `The state directory ${path} cannot be made or written: ${fault.why}.`, {
+    hint: 'Choose another one with --state DIR, or run as its owner.',
+    cause: fault.cause,
+  })
 }

@@ -1,6 +1,6 @@
 /**
  * Runs the user's file and answers with what it exported. Node's own type stripping reads it; nothing is compiled or bundled.
- * A config that loops for ever holds this process (it is the user's to interrupt); one that waits for ever is refused.
+ * One that waits for ever is refused; one that loops for ever is ended from outside (`guarded.ts`).
  */
 
 import { realpathSync } from 'node:fs'
@@ -23,20 +23,25 @@ export async function evaluate(file: string, stage: string | null, limitMs: numb
   evaluations.set(url, count + 1)
   const configUrl = count === 0 ? url : `${url}?evaluation=${count}`
   using trace = hookModules(configUrl)
+  const deadlineMs = performance.now() + limitMs
   try {
     const imported = await within(limitMs, import(configUrl) as Promise<Readonly<Record<string, unknown>>>)
     if (imported === tooSlow) return { ok: false, trouble: slow('it', limitMs) }
     if (!('default' in imported)) return { ok: false, trouble: noDefault(Object.keys(imported)) }
-    return await readDefault(imported['default'], stage, limitMs)
+    return await readDefault(imported['default'], stage, { limitMs, deadlineMs })
   } catch (error) {
     return { ok: false, trouble: await explainFailure(error, { file, realFile: realpathSync(file), trace }) }
   }
 }
 
-async function readDefault(exported: unknown, stage: string | null, limitMs: number): Promise<Evaluation> {
+async function readDefault(
+  exported: unknown,
+  stage: string | null,
+  { limitMs, deadlineMs }: { readonly limitMs: number; readonly deadlineMs: number },
+): Promise<Evaluation> {
   const isFunction = typeof exported === 'function'
   const answer: unknown = isFunction ? (exported as (context: { readonly stage: string | null }) => unknown)({ stage }) : exported
-  const value = await within(limitMs, Promise.resolve(answer))
+  const value = await within(deadlineMs - performance.now(), Promise.resolve(answer))
   if (value === tooSlow) return { ok: false, trouble: slow('the promise that it gave', limitMs) }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ok: true, value }
   const what = value === undefined ? 'nothing' : value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`
@@ -66,7 +71,7 @@ function slow(what: string, limitMs: number): Trouble {
   return {
     code: 'E_CONFIG_SLOW',
     message,
-    allowed: 'a config that is data, or waits for nothing that may not come',
+    allowed: 'a config that waits for nothing that may not come; DARUMA_CONFIG_TIMEOUT=60s gives it more time',
     suggestion: null,
     place: null,
   }

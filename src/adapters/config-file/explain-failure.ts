@@ -61,7 +61,16 @@ function likelyFile(specifier: string, directory: string): string | null {
 
 const strippable = 'TypeScript whose types can be erased: no enum, no namespace with code, no parameter properties'
 
-async function explainSyntax(error: SyntaxError, { realFile, trace }: Circumstances): Promise<Trouble> {
+async function explainSyntax(error: SyntaxError, { file, realFile, trace }: Circumstances): Promise<Trouble> {
+  if (isJson(realFile)) {
+    return {
+      code: 'E_CONFIG_SYNTAX',
+      message: 'syntax error: this is JSON, and a config is TypeScript',
+      allowed: 'the same with `export default` in front of it: TypeScript contains JSON',
+      suggestion: null,
+      place: { file, line: 1, column: 1 },
+    }
+  }
   const shown = placeBeforeStack(error)
   const missing = /^The requested module '(.+)' does not provide an export named '(.+)'$/.exec(error.message)
   if (missing !== null) {
@@ -89,6 +98,14 @@ async function explainSyntax(error: SyntaxError, { realFile, trace }: Circumstan
     allowed: isTypeScript ? strippable : null,
     suggestion: null,
     place: shown,
+  }
+}
+
+function isJson(file: string): boolean {
+  try {
+    return typeof JSON.parse(readFileSync(file, 'utf8')) === 'object'
+  } catch {
+    return false
   }
 }
 

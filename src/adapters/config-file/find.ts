@@ -1,6 +1,6 @@
 /** Which file is the config: the one that was named, or the nearest with a usual name in the folder and those above it. */
 
-import { readdir, stat } from 'node:fs/promises'
+import { access, constants, open, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { nearest } from '../../core/config/nearest.ts'
 import type { Problem } from '../../core/model/problem.ts'
@@ -19,7 +19,7 @@ export async function findConfig(options: { readonly file: string | null; readon
 async function findIn(directory: string): Promise<Found> {
   for (let folder = directory; ; folder = dirname(folder)) {
     const file = await configIn(folder)
-    if (file !== null) return { ok: true, file }
+    if (file !== null) return asReadable(file)
     if (folder === dirname(folder)) break
   }
   const allowed = `${configNames[0]} (or .mts, .js, .mjs); daruma init writes one, --file names another`
@@ -29,7 +29,9 @@ async function findIn(directory: string): Promise<Found> {
 async function configIn(directory: string): Promise<string | null> {
   for (const name of configNames) {
     const file = join(directory, name)
-    if ((await kindAt(file)) === 'file') return file
+    const kind = await kindAt(file)
+    // One that cannot be looked at is this folder's config all the same: what stands in a folder above is another one.
+    if (kind === 'file' || kind === 'EACCES') return file
   }
   return null
 }
@@ -49,11 +51,35 @@ async function findNamed(file: string): Promise<Found> {
   }
   if (kind !== 'file')
     return refuse('E_CONFIG_UNREADABLE', file, `${file} cannot be read: ${kind}`, { allowed: 'a file', suggestion: null })
-  if (extensions.includes(extname(file))) return { ok: true, file }
+  if (extensions.includes(extname(file))) return asReadable(file)
   return refuse('E_CONFIG_FORMAT', file, `${file} is not TypeScript or JavaScript by its name`, {
-    allowed: extensions.join(', '),
+    allowed: otherFormats[extname(file)] ?? extensions.join(', '),
     suggestion: null,
   })
+}
+
+/** What people bring from elsewhere, and the way from there. */
+const otherFormats: Readonly<Record<string, string>> = {
+  '.json': 'a .ts file with the same content behind `export default`: TypeScript contains JSON',
+  '.yaml': 'a Compose file becomes a config by: daruma import FILE',
+  '.yml': 'a Compose file becomes a config by: daruma import FILE',
+}
+
+/** Its first byte is read: an access list or a network file system may refuse what the mode allows. */
+async function asReadable(file: string): Promise<Found> {
+  try {
+    await access(file, constants.R_OK)
+    await using opened = await open(file, 'r')
+    await opened.read(Buffer.alloc(1), 0, 1, 0)
+    return { ok: true, file }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'EACCES' ? 'permission denied' : String(code)
+    return refuse('E_CONFIG_UNREADABLE', file, `${file} cannot be read: ${why}`, {
+      allowed: 'a file that the user who runs `daruma` may read (see its mode, and those of the folders above it)',
+      suggestion: null,
+    })
+  }
 }
 
 async function kindAt(file: string): Promise<string> {

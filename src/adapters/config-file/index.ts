@@ -37,6 +37,10 @@ export interface LoadOptions {
   readonly cwd: string
   /** Whether the files that it names are looked into, so that their digests are in the project; by default they are. */
   readonly files?: 'read' | 'leave'
+  /** How long the config's own code may take; default: 30 s. A loop that never pauses is not ended by it (`guarded.ts` does). */
+  readonly limitMs?: number
+  /** Called when the config's own code is over. */
+  readonly onEvaluated?: () => void
   /** Loads the cron library, for a config with a schedule; null: expressions are not judged. */
   readonly loadCron: (() => Promise<Cron>) | null
 }
@@ -47,7 +51,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   if (!found.ok)
     return { ok: false, file: found.file, problems: [{ ...found.problem, file: null, line: null, column: null, source: null }] }
   const { file } = found
-  const evaluation = await evaluate(file, options.stage)
+  const evaluation = await evaluate(file, options.stage, options.limitMs)
   if (!evaluation.ok) return { ok: false, file, problems: [await placeTrouble(evaluation.trouble, file)] }
   // Taken once, so that a getter of the config runs once; what cannot be read is reported by the normaliser.
   const snapshot = takeSnapshot(evaluation.value)
@@ -59,6 +63,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     hostMemoryBytes: totalmem(),
     wallTime: options.loadCron !== null && hasSchedule(value) ? wallTimeBy(await options.loadCron()) : null,
   })
+  options.onEvaluated?.()
   if (!normalised.ok) return { ok: false, file, problems: await placeProblems(normalised.problems, file) }
   const { project } = normalised
   const hasFiles = typeof project.balancer.acme?.caFile === 'string' || project.services.some(namesFiles)

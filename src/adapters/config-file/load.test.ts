@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -141,9 +141,53 @@ test('a missing file names what is looked for, or the nearest file', async (t) =
   )
   assert.equal(
     await refusal(directory, { file: 'infra/shop.yaml' }),
-    lines('infra/shop.yaml is not TypeScript or JavaScript by its name [E_CONFIG_FORMAT]', '  allowed: .ts, .mts, .js, .mjs'),
+    lines(
+      'infra/shop.yaml is not TypeScript or JavaScript by its name [E_CONFIG_FORMAT]',
+      '  allowed: a Compose file becomes a config by: daruma import FILE',
+    ),
   )
 })
+
+test('JSON is told how it becomes a config, by its name as by its content', async (t) => {
+  const directory = folder(t, { 'shop.json': '{}', 'daruma.config.ts': '{ "name": "shop", "services": {} }' })
+  assert.equal(
+    await refusal(directory, { file: 'shop.json' }),
+    lines(
+      'shop.json is not TypeScript or JavaScript by its name [E_CONFIG_FORMAT]',
+      '  allowed: a .ts file with the same content behind `export default`: TypeScript contains JSON',
+    ),
+  )
+  assert.equal(
+    await refusal(directory),
+    lines(
+      'daruma.config.ts:1:1  syntax error: this is JSON, and a config is TypeScript [E_CONFIG_SYNTAX]',
+      '  1 | { "name": "shop", "services": {} }',
+      '    | ^',
+      '  allowed: the same with `export default` in front of it: TypeScript contains JSON',
+    ),
+  )
+})
+
+test(
+  'a config that may not be read is reported at its own path',
+  { skip: process.geteuid?.() === 0 ? false : 'needs root' },
+  async (t) => {
+    const directory = folder(t, { 'daruma.config.ts': sound, 'below/daruma.config.ts': sound, 'below/deeper/x': '' })
+    for (const path of ['', 'below/deeper']) chmodSync(join(directory, path), 0o755)
+    chmodSync(join(directory, 'below/daruma.config.ts'), 0)
+    process.seteuid?.(65_534)
+    try {
+      // Not that of the folder above, which could be read.
+      const found = await findConfig({ file: null, cwd: join(directory, 'below/deeper') })
+      assert.equal(found.file, join(directory, 'below/daruma.config.ts'))
+      assert.ok(!found.ok)
+      assert.equal(found.problem.code, 'E_CONFIG_UNREADABLE')
+      assert.match(found.problem.message, /below\/daruma\.config\.ts cannot be read: permission denied$/)
+    } finally {
+      process.seteuid?.(0)
+    }
+  },
+)
 
 test('a directory that holds a config suggests it', async (t) => {
   const directory = folder(t, { 'a/daruma.config.js': 'export default {}' })

@@ -6,22 +6,12 @@
 
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import {
-  constants,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { constants, openSync, readFileSync, readlinkSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { chown, mkdir, open, readFile, readdir, rename, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { makeStateFolder } from '../../host/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { StateDirectory } from '../../ports/state-directory.ts'
+import { type StateDirectory, stateNotWritable } from '../../ports/state-directory.ts'
 import { lookUpUser } from './user.ts'
 
 /** What `identity.json` holds: enough to tell this directory from a copy of it. */
@@ -47,7 +37,8 @@ export interface OpenOptions {
  */
 export function openStateDirectory(options: OpenOptions): StateDirectory {
   const path = resolve(options.path)
-  makeDirectory(path)
+  const fault = makeStateFolder(path)
+  if (fault !== null) throw stateNotWritable(path, fault)
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
   const isLocked = lock(descriptor, path)
   const { identity, isTakenOver } = establishIdentity(path, options.takeOver)
@@ -65,23 +56,6 @@ export function openStateDirectory(options: OpenOptions): StateDirectory {
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
     },
     ensureVolume: (name, user) => ensureVolume(join(path, 'volumes', name), user),
-  }
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
-    const probe = join(path, `.writable.${process.pid}`)
-    writeFileSync(probe, '')
-    rmSync(probe)
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    // A full disk is not a reason to refuse: what runs must be watched all the same.
-    if (code === 'ENOSPC' || code === 'EDQUOT') return
-    throw new DarumaError('E_STATE_NOT_WRITABLE', `The state directory ${path} cannot be written (${code ?? 'unknown'}).`, {
-      hint: 'Choose another one with --state DIR, or run as its owner.',
-      cause,
-    })
   }
 }
 

@@ -14,7 +14,9 @@ import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { installScript } from '../../host/install-script.ts'
 import { commandWords, isAlive, parseProcessStat } from '../../host/process-stat.ts'
 import { readText } from '../../host/read-quietly.ts'
+import { makeStateFolder } from '../../host/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
+import { stateNotWritable } from '../../ports/state-directory.ts'
 
 export interface SupervisionOptions {
   /** The state directory; it exists. */
@@ -44,6 +46,8 @@ export interface Companions {
  */
 export async function launchDaemon(options: SupervisionOptions): Promise<void> {
   const host = join(options.state, 'host')
+  const fault = makeStateFolder(options.state)
+  if (fault !== null) throw stateNotWritable(options.state, fault)
   mkdirSync(host, { recursive: true, mode: 0o700 })
   // They would hold the pipes of whoever called us, for as long as they live.
   closeInheritedDescriptors()

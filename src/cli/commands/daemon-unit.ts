@@ -6,7 +6,9 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
+import { makeStateFolder } from '../../host/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
+import { stateNotWritable } from '../../ports/state-directory.ts'
 import { Client } from '../client.ts'
 import { waitForDaemon } from '../connect.ts'
 import type { Context } from '../context.ts'
@@ -32,6 +34,8 @@ export async function install(context: Context, invocation: Invocation): Promise
   const name = unitOf(directory)
   const path = join(context.tools.systemd.unitDirectory, name)
   requireOwnUnit(path, directory)
+  const fault = makeStateFolder(directory)
+  if (fault !== null) throw stateNotWritable(directory, fault)
   mkdirSync(join(directory, 'host'), { recursive: true, mode: 0o700 })
   writeFileSync(installedUnitFile(directory), `${name}\n`, { mode: 0o600 })
   writeFileSync(path, unit, { mode: 0o644 })

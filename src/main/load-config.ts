@@ -1,0 +1,8 @@
+/** The entry of the thread in which a config is evaluated (`adapters/config-file/guarded.ts`). */
+
+import { keepCompiledCode } from './compile-cache.ts'
+
+// Threads do not inherit it.
+keepCompiledCode()
+const { serveLoad } = await import('../adapters/config-file/serve-load.ts')
+await serveLoad(async () => (await import('../adapters/croner/index.ts')).cronerCron)
