@@ -3,7 +3,6 @@
 import type { Mutation } from './mutation.ts'
 
 const life = 'src/adapters/docker/life.test.ts'
-const faults = 'src/adapters/docker/engine-faults.test.ts'
 const lost = 'src/adapters/docker/lost-containers.test.ts'
 const renamed = 'one that was renamed by hand is found by its labels, by a daemon that began under a frozen engine too'
 
@@ -77,8 +76,8 @@ export const containerMutations: readonly Mutation[] = [
     find: `(exit !== null || isItsEngine || isDead))`,
     replace: `(exit !== null || isItsEngine || isDead || !hasAnswered))`,
     caughtBy: {
-      file: faults,
-      test: 'a daemon that begins while the engine is away keeps the slot, and learns the truth later',
+      file: lost,
+      test: 'an answer to "list" that is refused is no end: what runs is kept, nothing is started, and it is known again later',
     },
     isSlow: true,
   },

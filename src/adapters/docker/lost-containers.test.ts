@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test, type TestContext } from 'node:test'
 
 import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import { FaultyEngine, type Rule } from '../../../test/engine/faulty-engine.ts'
 import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
+import { reservedBytes } from '../../host/slot-files.ts'
 import { identify, isAlive, signalProcess, until } from '../../../test/processes.ts'
 
 const isInspect = (method: string, path: string): boolean => method === 'GET' && /^\/containers\/[^/]+\/json$/.test(path)
 const isList = (_method: string, path: string): boolean => path === '/containers/json'
+
+/** As if the daemon had died before it noted that the container runs: then only the engine knows. */
+function forgetBeginning(bed: ContainerBed, epoch: number): void {
+  const file = openSync(join(bed.state, 'slots', 'web.0', `${epoch}`, 'started'), 'r+')
+  writeSync(file, ' '.repeat(reservedBytes), 0)
+  closeSync(file)
+}
 
 /** Looked at as often as this nothing is said to have ended. */
 async function lookRepeatedly(bed: ContainerBed, isLooked: () => boolean): Promise<void> {
@@ -64,8 +74,9 @@ describe('a container that its engine loses sight of', { skip: needsEngine }, ()
     await assertOccupied(bed, 2, pid)
     engine.signal('SIGSTOP')
     try {
+      forgetBeginning(bed, 1)
       await bed.reopen()
-      assert.deepEqual(kindsOf(bed), [[1, 'running', pid]])
+      assert.deepEqual(kindsOf(bed), [[1, 'running', null]])
       assert.equal((await bed.runtime.start(bed.order(2, ['sleep', '1000'])))?.kind, 'engine-away')
     } finally {
       engine.signal('SIGCONT')
@@ -76,7 +87,6 @@ describe('a container that its engine loses sight of', { skip: needsEngine }, ()
     assert.deepEqual(kindsOf(bed), [[1, 'running', pid]])
     await assertOccupied(bed, 4, pid)
     assert.deepEqual(bed.list(), [`${bed.name()}-by-hand 1 running`])
-    assert.deepEqual(bed.events, [])
     await bed.runtime.kill(instance(1), 15_000)
     await bed.event('gone', 1)
     await bed.run(5, ['sleep', '1000'])
@@ -105,8 +115,9 @@ describe('a container that its engine loses sight of', { skip: needsEngine }, ()
         const { pid, startTicks } = await bed.run(1, ['sleep', '1000'])
         const broken = counting((method, path) => (isIt(method, path) ? fault : null))
         faulty.rule = broken.rule
+        forgetBeginning(bed, 1)
         await bed.reopen({ environment: faulty.environment })
-        assert.deepEqual(kindsOf(bed), [[1, 'running', pid]])
+        assert.deepEqual(kindsOf(bed), [[1, 'running', null]])
         const asked = broken.count()
         await lookRepeatedly(bed, () => broken.count() > asked + 2 || bed.faults.length > 0)
         assert.notEqual(await bed.runtime.start(bed.order(2, ['sleep', '1000'])), null)
