@@ -11,7 +11,7 @@
  *   row (no connection, no or a broken answer, a 5xx) take an upstream out for about a second; never the last ones of a pool.
  * - Where there is an upstream the client is told: 502 it broke off, 503 none can be reached, 504 silence. Else 404 no route. Of the
  *   client's own making: 400 malformed or ambiguous, 405 CONNECT, 408 too slow, 411 a body of unknown length where bodies have a
- *   limit (or 413 once it is passed), 413, 431 (414 for the URL alone, 400 far beyond), 505. Trailers behind a body are passed on, or are 501.
+ *   limit (or 413 once it is passed), 413, 431 (also for more than 256 headers; 414 for the URL alone, 400 far beyond), 505. Trailers behind a body are passed on, or are 501.
  * - A connection beyond the limit waits until another ends.
  * - `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` say what we saw, in the place of what the client says; `Forwarded` and what
  *   belongs to one connection (`Connection`, `Keep-Alive`, `TE`, `Upgrade` to anything but a WebSocket) goes no further.

@@ -6,6 +6,7 @@
 import type { RoutingTable } from '../../core/balance/table.ts'
 import { Certificates } from './certificates.ts'
 import { Front, type TakenPort } from './front.ts'
+import { MemoryBudget } from './memory-budget.ts'
 import { Traffic, type Counters } from './traffic.ts'
 
 const tryAgainMs = 1000
@@ -24,8 +25,8 @@ export class Balancing {
   #again: NodeJS.Timeout | null = null
   #isEnding = false
 
-  constructor(first: RoutingTable, write: (text: string) => void) {
-    this.#traffic = new Traffic(first.settings, write)
+  constructor(first: RoutingTable, write: (text: string) => void, memory: MemoryBudget = new MemoryBudget()) {
+    this.#traffic = new Traffic(first.settings, write, memory)
     this.#front = new Front(this.#traffic, this.#certificates)
   }
 

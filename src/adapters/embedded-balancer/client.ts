@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import type { Listener } from '../../core/balance/table.ts'
 import { STATUS_CODES } from '../../host/node-http.ts'
 import type { Origin } from './head.ts'
+import { Intake } from './intake.ts'
 import type { Endpoints } from './proxy-protocol.ts'
 import type { Router } from './route.ts'
 import type { Traffic } from './traffic.ts'
@@ -28,8 +29,8 @@ export interface Entrance {
   readonly router: Router
 }
 
-/** Requests that came before the first of them was answered. Browsers do not do this at all. */
-const mostPipelined = 100
+/** What the end of a chunked body may bring along of the requests behind it; {@link Intake} lets no more through. */
+const mostWaiting = 32
 /** After a refusal, what the client still sends is thrown away for so long: a reset would take our words back. */
 const lingerMs = 2000
 
@@ -44,6 +45,8 @@ export class ClientConnection {
   isRefused = false
   /** It has become a tunnel, or asks for one: busy until it closes. */
   isTunnel = false
+  /** Of HTTP. */
+  #intake: Intake | null = null
   #current: Occupant | null = null
   #waiting: Occupant[] = []
   #refusal: number | null = null
@@ -63,12 +66,33 @@ export class ClientConnection {
     return this.#current !== null
   }
 
+  /** Nothing that it still says will be answered. */
+  get isDeaf(): boolean {
+    return this.isRefused || this.#refusal !== null
+  }
+
+  /** Node's HTTP server has just been given the socket. */
+  parse(): void {
+    this.#intake = new Intake(this, this.traffic.memory)
+  }
+
+  expectBody(request: IncomingMessage, length: number | 'chunked' | null): void {
+    this.#intake?.expectBody(request, length)
+  }
+
+  /** It is HTTP no more: what has come behind the request that said so, and was not parsed. */
+  leaveHttp(): Buffer {
+    const rest = this.#intake?.detach() ?? Buffer.alloc(0)
+    this.#intake = null
+    return rest
+  }
+
   submit(occupant: Occupant): void {
-    if (this.isRefused || this.#refusal !== null) return
+    if (this.isDeaf) return
     if (this.#current === null) {
       this.#current = occupant
       occupant.start()
-    } else if (this.#waiting.length < mostPipelined) this.#waiting.push(occupant)
+    } else if (this.#waiting.length < mostWaiting) this.#waiting.push(occupant)
     else this.socket.destroy()
   }
 
@@ -82,6 +106,7 @@ export class ClientConnection {
       next.start()
     } else if (this.#refusal !== null) this.refuse(this.#refusal)
     else if (this.isLeaving) this.socket.destroySoon()
+    this.#intake?.goOn()
   }
 
   /** Node's parser has given up on what the client sends, or on waiting for it. */
@@ -142,6 +167,7 @@ export class ClientConnection {
   }
 
   closed(): void {
+    this.#intake?.close()
     this.#waiting = []
     for (const connection of this.#dedicated?.values() ?? []) close(connection)
     this.#dedicated = null

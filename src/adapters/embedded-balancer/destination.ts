@@ -18,12 +18,17 @@ export type Destination =
   /** With the end of the connection: what comes next on it cannot be trusted, or shall not be read. */
   | { readonly kind: 'refusal'; readonly status: number }
 
+/** As many as HAProxy is told to take. */
+export const mostHeaders: number = 256
+
 const challengePath = '/.well-known/acme-challenge/'
 
 export function findDestination(client: ClientConnection, request: IncomingMessage): Destination {
   const { traffic, entrance, origin } = client
   const head = readHead(request.rawHeaders, request.httpVersion, origin)
+  client.expectBody(request, head.length)
   if (head.problem !== null) return { kind: 'refusal', status: 400 }
+  if (request.rawHeaders.length > 2 * mostHeaders) return { kind: 'refusal', status: 431 }
   const url = request.url ?? ''
   // Node's own limit leaves out what stands between names and values, and stops only what is far beyond it.
   if (head.bytes + url.length > traffic.limits.headerBytes) return { kind: 'refusal', status: 431 }

@@ -8,6 +8,7 @@ import type { Dispatcher } from 'undici'
 import { shortBody, type ClientConnection, type Occupant } from './client.ts'
 import { findDestination, type Destination } from './destination.ts'
 import { answerHeaders } from './head.ts'
+import type { Holder } from './memory-budget.ts'
 import type { PoolState } from './pool.ts'
 import { renderProxyHeader } from './proxy-protocol.ts'
 import { keptBodyBytes, RequestBody } from './request-body.ts'
@@ -22,13 +23,17 @@ const onePieceBytes = 16 * 1024
 
 type Controller = Dispatcher.DispatchController & { readonly rawHeaders?: unknown; readonly rawTrailers?: unknown }
 
-export class Exchange implements Dispatcher.DispatchHandler, Occupant {
+export class Exchange implements Dispatcher.DispatchHandler, Occupant, Holder {
   readonly request: IncomingMessage
   readonly #response: ServerResponse
   readonly #client: ClientConnection
   readonly #startedAt = performance.now()
   #destination: Extract<Destination, { readonly kind: 'pool' }> | null = null
   #body: RequestBody | Buffer | null = null
+  /** What the body came as, whatever became of it. */
+  #incoming: RequestBody | null = null
+  /** Bytes of the answer that the client does not take. */
+  #unreadBytes = 0
   #tried: UpstreamState[] = []
   #upstream: UpstreamState | null = null
   #connection: Connection | null = null
@@ -71,6 +76,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     // Else it is the upstream that is silent, and undici's clock that runs.
   }
 
+  shed(): void {
+    this.#client.traffic.refused += 1
+    this.#stopWaiting()
+    this.#client.socket.destroy()
+  }
+
   onRequestStart(controller: Controller): void {
     this.#controller = controller
     if (this.#isOver) controller.abort(new Error('the client is gone'))
@@ -94,7 +105,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     this.#missing = -1
     if (this.#response.write(chunk)) return
     controller.pause()
-    this.#response.once('drain', () => controller.resume())
+    this.#waitForReader()
+    this.#response.once('drain', () => {
+      this.#stopWaiting()
+      controller.resume()
+    })
   }
 
   onResponseEnd(controller: Controller): void {
@@ -127,6 +142,21 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     this.#giveUp(isUnsent ? 503 : 502)
   }
 
+  #waitForReader(): void {
+    const { memory } = this.#client.traffic
+    this.#unreadBytes = this.#response.writableLength + this.#client.socket.writableLength
+    memory.stall(this)
+    memory.hold(this.#unreadBytes, this)
+  }
+
+  #stopWaiting(): void {
+    if (this.#unreadBytes === 0) return
+    const { memory } = this.#client.traffic
+    memory.goOn(this)
+    memory.release(this.#unreadBytes)
+    this.#unreadBytes = 0
+  }
+
   /** An answer of our own. */
   #answer({ status, head, headers, body }: Extract<Destination, { readonly kind: 'answer' }>): void {
     // A body that nobody wants is read and thrown away only while it is short.
@@ -151,9 +181,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
     pool.tally.active += 1
     if (head.length === null || head.length === 0) return this.#send()
     if (head.expectsContinue) this.#response.writeContinue()
-    const body = new RequestBody(this.request, this.#client.traffic.limits.bodyBytes, (status) => this.fail(status))
+    const body = new RequestBody(this.request, this.#client.traffic, (status) => this.fail(status))
     this.#body = body
-    if (head.length === 'chunked' || head.length > keptBodyBytes) this.#send()
+    this.#incoming = body
+    if (head.length === 'chunked' || head.length > keptBodyBytes || !body.reserve(head.length)) this.#send()
     else
       body.collect((whole) => {
         this.#body = whole
@@ -246,6 +277,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Occupant {
   #end(): void {
     if (!this.#isOver && !this.#response.writableFinished) this.#abort()
     this.#isOver = true
+    this.#incoming?.close()
+    this.#stopWaiting()
     this.#count()
     this.#client.next()
   }

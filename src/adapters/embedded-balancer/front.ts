@@ -10,6 +10,7 @@ import type { Listener, RoutingTable } from '../../core/balance/table.ts'
 import { createServer as createHttpServer } from '../../host/node-http.ts'
 import type { Certificates } from './certificates.ts'
 import { ClientConnection } from './client.ts'
+import { mostHeaders } from './destination.ts'
 import { Exchange } from './exchange.ts'
 import { parseProxyHeader, type Endpoints } from './proxy-protocol.ts'
 import { Router } from './route.ts'
@@ -207,6 +208,7 @@ export class Front {
     const known: ClientSocket = socket
     known[ownClient] = client
     this.#http.emit('connection', socket)
+    client.parse()
   }
 
   #makeHttp(): LooseHttpServer {
@@ -219,7 +221,8 @@ export class Front {
       shouldUpgradeCallback: isWebSocket,
     }) as LooseHttpServer
     http.httpAllowHalfOpen = true
-    http.maxHeadersCount = 0
+    // One more than are taken, and no silence about the others: whoever has so many is refused.
+    http.maxHeadersCount = mostHeaders + 1
     const hear = (request: IncomingMessage, response: ServerResponse): void => {
       const client = (request.socket as ClientSocket)[ownClient]
       client?.submit(new Exchange(client, request, response))
@@ -229,13 +232,14 @@ export class Front {
     http.on('checkExpectation', (request) => (request.socket as ClientSocket)[ownClient]?.misunderstand(417))
     http.on('connect', (_request, socket: ClientSocket) => {
       socket.on('error', () => undefined)
+      socket[ownClient]?.leaveHttp()
       if (socket[ownClient]?.isBusy === false) socket[ownClient].refuse(405)
       else socket.destroy()
     })
     http.on('upgrade', (request, socket: ClientSocket, head) => {
       const client = socket[ownClient]
       if (client === undefined || client.isBusy) socket.destroy()
-      else upgrade(client, request, head)
+      else upgrade(client, request, Buffer.concat([head, client.leaveHttp()]))
     })
     http.on('timeout', (socket: ClientSocket) => socket[ownClient]?.idle())
     http.on('clientError', (error: NodeJS.ErrnoException, socket) => {

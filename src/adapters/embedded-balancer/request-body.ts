@@ -5,8 +5,10 @@
 
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { Traffic } from './traffic.ts'
 
-/** Most forms and API calls; a thousand such requests at once are 64 MB at worst, and only while they wait. */
+/** Most forms and API calls. Over all requests the {@link MemoryBudget} is the bound: beyond it bodies only pass through. */
 export const keptBodyBytes: number = 64 * 1024
 
 export class RequestBody {
@@ -14,22 +16,38 @@ export class RequestBody {
   readonly #request: IncomingMessage
   readonly #limit: number
   readonly #refuse: (status: number) => void
+  readonly #memory: MemoryBudget
+  #heldBytes = 0
+  #isReserved = false
   #kept: Buffer[] | null = []
   #sink: Readable | null = null
   #whole: ((body: Buffer) => void) | null = null
   #isEnded = false
   #isDiscarded = false
 
-  constructor(request: IncomingMessage, limit: number | null, refuse: (status: number) => void) {
+  constructor(request: IncomingMessage, { limits, memory }: Traffic, refuse: (status: number) => void) {
     this.#request = request
-    this.#limit = limit ?? Number.POSITIVE_INFINITY
+    this.#memory = memory
+    this.#limit = limits.bodyBytes ?? Number.POSITIVE_INFINITY
     this.#refuse = refuse
     request.pause()
     request.on('data', (chunk: Buffer) => this.#hear(chunk))
     request.on('end', () => this.#end())
   }
 
-  /** The whole body, once it has come. For one that is known to be short. */
+  /** Room for all of a body that is known to be short; false where the process holds too much already. */
+  reserve(bytes: number): boolean {
+    this.#isReserved = this.#memory.tryHold(bytes)
+    if (this.#isReserved) this.#heldBytes = bytes
+    return this.#isReserved
+  }
+
+  /** Nobody will send it (again). */
+  close(): void {
+    this.#forget()
+  }
+
+  /** The whole body, once it has come, behind {@link reserve}. */
   collect(done: (body: Buffer) => void): void {
     this.#whole = done
     this.#request.resume()
@@ -57,7 +75,7 @@ export class RequestBody {
   discard(): void {
     this.#isDiscarded = true
     this.#sink = null
-    this.#kept = null
+    this.#forget()
     this.#request.resume()
   }
 
@@ -69,13 +87,26 @@ export class RequestBody {
       this.#refuse(413)
       return
     }
-    if (this.bytes > keptBodyBytes) this.#kept = null
-    else this.#kept?.push(chunk)
+    this.#keep(chunk)
     const sink = this.#sink
     if (sink === null) {
       if (this.#whole === null) this.#request.pause()
     } else if (sink.destroyed) this.discard()
     else if (!sink.push(chunk)) this.#request.pause()
+  }
+
+  #keep(chunk: Buffer): void {
+    if (this.#kept === null) return
+    if (this.bytes > keptBodyBytes || !(this.#isReserved || this.#memory.tryHold(chunk.length))) return this.#forget()
+    if (!this.#isReserved) this.#heldBytes += chunk.length
+    this.#kept.push(chunk)
+  }
+
+  #forget(): void {
+    this.#kept = null
+    this.#memory.release(this.#heldBytes)
+    this.#heldBytes = 0
+    this.#isReserved = false
   }
 
   #end(): void {

@@ -3,6 +3,7 @@
 import type { PoolId, RoutingTable, UpstreamId } from '../../core/balance/table.ts'
 import type { BalancerObservation, PoolCounters, UpstreamCounters } from '../../ports/balancer.ts'
 import { AccessLog } from './access-log.ts'
+import { MemoryBudget } from './memory-budget.ts'
 import { PoolState } from './pool.ts'
 
 /** {@link BalancerObservation} as it goes over the control socket. */
@@ -19,12 +20,14 @@ export class Traffic {
   connections = 0
   refused = 0
   readonly log: AccessLog
+  readonly memory: MemoryBudget
   readonly #pools = new Map<PoolId, PoolState>()
   /** Of services that are routed no more, until what they have under way has ended. */
   #leaving: PoolState[] = []
 
-  constructor(settings: RoutingTable['settings'], write: (text: string) => void) {
+  constructor(settings: RoutingTable['settings'], write: (text: string) => void, memory: MemoryBudget = new MemoryBudget()) {
     this.settings = settings
+    this.memory = memory
     this.log = new AccessLog(write)
   }
 
