@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import type { Listener } from '../../core/balance/table.ts'
 import { STATUS_CODES } from '../../host/node-http.ts'
 import type { Origin } from './head.ts'
-import { Intake } from './intake.ts'
+import { Intake, type Reading } from './intake.ts'
 import type { Endpoints } from './proxy-protocol.ts'
 import type { Router } from './route.ts'
 import type { Traffic } from './traffic.ts'
@@ -34,7 +34,7 @@ const mostWaiting = 32
 /** After a refusal, what the client still sends is thrown away for so long: a reset would take our words back. */
 const lingerMs = 2000
 
-export class ClientConnection {
+export class ClientConnection implements Reading {
   readonly socket: Socket
   readonly entrance: Entrance
   readonly origin: Origin
@@ -66,14 +66,13 @@ export class ClientConnection {
     return this.#current !== null
   }
 
-  /** Nothing that it still says will be answered. */
   get isDeaf(): boolean {
     return this.isRefused || this.#refusal !== null
   }
 
   /** Node's HTTP server has just been given the socket. */
   parse(): void {
-    this.#intake = new Intake(this, this.traffic.memory)
+    this.#intake = new Intake(this)
   }
 
   expectBody(request: IncomingMessage, length: number | 'chunked' | null): void {

@@ -6,8 +6,8 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ClientConnection } from './client.ts'
-import type { Holder, MemoryBudget } from './memory-budget.ts'
+import type { Holder } from './memory-budget.ts'
+import type { Traffic } from './traffic.ts'
 
 /** Of the request line, beside the target that the limit of headers counts. */
 const requestLineBytes = 64
@@ -15,10 +15,21 @@ const requestLineBytes = 64
 const leastPieceBytes = 512
 const endOfHead = Buffer.from('\r\n\r\n', 'latin1')
 
+/** The connection, as far as it decides whether more of it is parsed. */
+export interface Reading {
+  readonly socket: Socket
+  readonly traffic: Traffic
+  /** A request is under way. */
+  readonly isBusy: boolean
+  /** Nothing that it still says will be answered. */
+  readonly isDeaf: boolean
+  misunderstand(status: number): void
+}
+
 export class Intake implements Holder {
-  readonly #client: ClientConnection
+  readonly #client: Reading
   readonly #socket: Socket
-  readonly #memory: MemoryBudget
+  readonly #memory: Traffic['memory']
   readonly #parse: (bytes: Buffer) => void
   #unparsed: Buffer | null = null
   /** Of the request that is under way or being read. */
@@ -36,13 +47,13 @@ export class Intake implements Holder {
   #isDetached = false
 
   /** Takes the place of the HTTP server's own listener, which has just been given the connection. */
-  constructor(client: ClientConnection, memory: MemoryBudget) {
+  constructor(client: Reading) {
     const { socket } = client
     const [parse, ...others] = socket.listeners('data') as ((bytes: Buffer) => void)[]
     if (parse === undefined || others.length > 0) throw new Error("the HTTP server's listener is not where it was")
     this.#client = client
     this.#socket = socket
-    this.#memory = memory
+    this.#memory = client.traffic.memory
     this.#parse = parse
     socket.off('data', parse)
     socket.on('data', this.#hear)
