@@ -12,10 +12,11 @@ test('what cannot be a state directory is refused at once, by name, and foreseen
     const file = join(folder, 'file')
     writeFileSync(file, '')
     for (const path of [file, join(file, 'x'), join(file, 'x/y'), '/proc/daruma-x', '/proc/daruma-x/y', '/sys/daruma-x']) {
-      assert.throws(() => makeStateFolder(path), {
-        code: 'E_STATE_NOT_WRITABLE',
-        message: new RegExp(`^The state directory ${path} `),
-      })
+      assert.match(
+        makeStateFolder(path)?.why ?? '',
+        /^(?:a file is in the way|this file system takes no folders|permission denied.*)$/,
+        path,
+      )
     }
     assert.match(foreseeStateFolder(join(file, 'x/y'))?.why ?? '', /file is not a directory$/)
     assert.equal(foreseeStateFolder(join(folder, 'a/b/c')), null)

@@ -4,6 +4,7 @@
  */
 
 import { DarumaError } from './error.ts'
+
 export interface StateDirectory {
   readonly path: string
   /** Random, made once; part of every cgroup path. Survives the loss of the database. */
