@@ -132,11 +132,20 @@ export const commands: readonly CommandSpec[] = [
     name: 'status',
     aliases: ['ps'],
     summary: 'what runs, how it is, and when that was last proven',
+    detail:
+      'A service that is named is shown at length: command, last exits, routes, next run, last lines. --only keeps the table and shows fewer rows.',
+    arguments: [{ syntax: '[services...]', summary: 'services to show at length', completes: 'service' }],
     flags: [{ syntax: '-w, --watch', summary: 'draw it again each second, until Ctrl-C' }],
     examples: [
       { command: 'daruma status', meaning: 'the table' },
+      { command: 'daruma status web', meaning: 'one service at length' },
+      { command: 'until daruma status >/dev/null; do sleep 1; done', meaning: 'wait until all is well' },
       { command: 'daruma ps --watch', meaning: 'the table, live' },
       { command: "daruma status --json | jq '.instances[] | {slot, state, epoch}'", meaning: 'for a script' },
+    ],
+    exits: [
+      { code: '2', meaning: 'something is in trouble: it crash-loops, is unhealthy or blocked, its last run failed' },
+      { code: '3', meaning: 'nothing is in trouble, but not everything that is wanted is ready yet' },
     ],
     load: async () => (await import('./commands/status.ts')).status,
   },

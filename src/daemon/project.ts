@@ -30,6 +30,7 @@ import type { SlotShell } from './slot-shell.ts'
 import { makeOrder } from './start-order.ts'
 import type { WantedStart } from './start-order.ts'
 import { StatusReader } from './status.ts'
+import { Times } from './times.ts'
 import type { Traffic } from './traffic.ts'
 import { World } from './world.ts'
 
@@ -41,6 +42,9 @@ export interface Surroundings {
   readonly onStoreLost: (message: string) => void
 }
 
+/** Of the events of the last daemon, to learn from. */
+const learnedFrom = 1000
+
 export class Project {
   readonly #ports: DaemonPorts
   readonly #surroundings: Surroundings
@@ -50,6 +54,7 @@ export class Project {
   readonly history: History
   readonly clockwork: Clockwork
   readonly #gaps: Gaps
+  readonly #times = new Times()
   readonly #pauses: Pauses
   readonly #secrets: SecretStore
   readonly #reconciler: Reconciler
@@ -64,6 +69,7 @@ export class Project {
     const { allotment, traffic } = surroundings
     const { world } = this
     this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied })
+    this.events.follow((event) => this.#times.note(event))
     this.#revisions = new Revisions(store)
     this.#secrets = new SecretStore(store, random)
     this.#gaps = new Gaps({ world, clock, onGap: (gap) => this.#tellGap(gap) })
@@ -142,6 +148,7 @@ export class Project {
   /** What was told and promised before: known before anything is told anew. */
   async remember(): Promise<void> {
     await this.events.load()
+    for (const event of await this.events.read(0, learnedFrom)) this.#times.note(event)
     await this.#secrets.load()
   }
 
@@ -257,6 +264,7 @@ export class Project {
       world: this.world,
       secrets: this.#secrets,
       clock: this.#ports.clock,
+      timesOf: (name) => this.#times.of(name),
       // Runs come and go by themselves: no plan is out of date for them.
       observe: () => this.#status.instances(false).filter(({ service, slot }) => service !== balancerName && !isRunSlot(slot)),
       limits: () => this.#ports.runtime.guarantees().limits,

@@ -9,6 +9,7 @@ import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
 import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
 import { planChanges } from '../core/plan/plan-changes.ts'
 import { summarise } from '../core/plan/summarise.ts'
+import type { LearnedTimes } from '../core/plan/learned-times.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { Recorded } from '../core/plan/recorded.ts'
 import type { Project, Service } from '../core/model/service.ts'
@@ -28,6 +29,8 @@ export interface RequestTools {
   readonly secrets: SecretStore
   readonly clock: Clock
   readonly observe: () => readonly InstanceStatus[]
+  /** How long a service took to start and to stop so far. */
+  readonly timesOf: (name: ServiceName) => LearnedTimes
   /** What this host can limit. */
   readonly limits: () => readonly ('cpu' | 'memory' | 'pids')[]
   /** Why no container can be started here; null when one can. */
@@ -180,7 +183,8 @@ function scaleIntent(tools: RequestTools, request: Extract<OperationRequest, { k
     project: { ...project, services },
     cause: `scale ${name}=${request.replicas}`,
     skipsJobs: true,
-    only: [name],
+    // What a person has stopped stays stopped, whatever its number is.
+    only: world.stoppedByHand.has(name) ? [] : [name],
   })
 }
 
@@ -300,6 +304,7 @@ function unknownService(world: World, name: string): DarumaError {
 
 function planFor(tools: RequestTools, project: Project, how: Pick<PlanRequest, 'isRollback' | 'only'>): Plan {
   const outcome = planChanges({
+    timesOf: tools.timesOf,
     desired: project,
     recorded: recordedOf(tools.world),
     observed: tools.observe(),

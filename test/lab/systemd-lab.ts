@@ -133,7 +133,7 @@ function live(layout: Layout): void {
     const before = await allRunning(host)
     await daruma(host, 'daemon', 'stop')
     assert.deepEqual(livingCopies(host), before)
-    await daruma(host, 'status')
+    await askStatus(host)
     assert.equal((await askVersion(host)).runs, 'systemd')
     await assertAdopted(host, before)
   })
@@ -160,7 +160,7 @@ function live(layout: Layout): void {
     await daruma(host, 'daemon', 'uninstall')
     assert.deepEqual(livingCopies(host), before)
     assert.equal((await host.run(['systemctl', 'cat', unit])).code, 1, 'the unit is gone')
-    await daruma(host, 'status')
+    await askStatus(host)
     assert.equal((await askVersion(host)).runs, 'supervised')
     await assertAdopted(host, before)
 

@@ -21,7 +21,7 @@ const pollIntervalMs = 200
 export async function events(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
   const client = await connectUsed(context, invocation)
-  const targets = namedTargets(await client.status(), invocation)
+  const targets = await namedTargets(client, await client.status(), invocation)
   const wanted = invocation.count('lines', 0) ?? defaultLines
   using ending = untilEnded(context)
   const lines = new EventLines(terminal.palette, () => terminal.columns())

@@ -13,7 +13,10 @@ const defaultLines = 100
 export async function logs(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
   const client = await connectUsed(context, invocation)
-  const query = { services: namedTargets(await client.status(), invocation), lines: invocation.count('lines', 0) ?? defaultLines }
+  const query = {
+    services: await namedTargets(client, await client.status(), invocation),
+    lines: invocation.count('lines', 0) ?? defaultLines,
+  }
   using ending = untilEnded(context)
   if (invocation.has('follow')) {
     await followLogs(context, client, query, ending.signal, invocation.json)

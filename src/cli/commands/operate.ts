@@ -40,10 +40,14 @@ export async function scale(context: Context, invocation: Invocation): Promise<n
   const status = await client.status()
   const known = status.services.map((candidate) => candidate.service as string)
   if (!known.includes(service)) throw unknownService(service, known)
-  return operate(context, invocation, client, {
+  const code = await operate(context, invocation, client, {
     kind: 'scale',
     by: requester(context, `scale ${service}=${replicas}`, null),
     service,
     replicas,
   })
+  const isStopped = status.services.some((candidate) => candidate.service === service && candidate.stoppedByHand)
+  if (isStopped && code === 0 && !invocation.json)
+    context.terminal.note(`${service} is stopped by hand, and stays so: \`daruma start ${service}\` starts it.`)
+  return code
 }

@@ -1,16 +1,19 @@
-/** `daruma status`: one look, or with --watch one each second. */
+/** `daruma status`: one look at everything, or at length at what is named; with --watch one each second. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { StatusAnswer } from '../../protocol/api.ts'
+import type { JobView, StatusAnswer } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Client } from '../client.ts'
 import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { LiveRegion } from '../live-region.ts'
-import { renderStatus } from '../render/status.ts'
+import { renderService } from '../render/service.ts'
+import { renderStatus, type StatusView } from '../render/status.ts'
+import { readDetails, type NamedDetails } from '../service-details.ts'
 import { namedServices } from '../targets.ts'
+import { exitCodeOf, findTroubles, type Trouble } from '../trouble.ts'
 import { untilEnded } from '../until-ended.ts'
 
 const watchIntervalMs = 1000
@@ -18,19 +21,60 @@ const watchIntervalMs = 1000
 export async function status(context: Context, invocation: Invocation): Promise<number> {
   const client = await connectUsed(context, invocation)
   if (invocation.has('watch')) return watch(context, invocation, client)
-  context.terminal.print(draw(context, invocation, await client.status()))
-  return 0
+  const look = await takeLook(invocation, client)
+  context.terminal.print(draw(context, invocation, look))
+  return exitCodeOf(look.status, look.troubles)
 }
 
-function draw(context: Context, invocation: Invocation, answer: StatusAnswer): string {
-  const shown = onlyNamed(answer, invocation)
-  if (invocation.json) return JSON.stringify(shown)
-  const { palette } = context.terminal
-  return renderStatus(shown, { palette, columns: context.terminal.columns(), nowMs: Date.now() }).join('\n')
+interface Look {
+  /** Of what was named, or all. */
+  readonly status: StatusAnswer
+  readonly jobs: readonly JobView[]
+  readonly troubles: readonly Trouble[]
+  /** Of the services that were named as arguments; empty for the table alone. */
+  readonly details: readonly NamedDetails[]
+  /** Where nothing is applied: the revision that failed last. */
+  readonly failed: number | null
 }
+
+async function takeLook(invocation: Invocation, client: Client): Promise<Look> {
+  const answer = await client.status()
+  const shown = onlyNamed(answer, invocation)
+  const hasJobs = shown.services.some(({ kind }) => kind === 'schedule' || kind === 'job')
+  const names = new Set<string>(shown.services.map(({ service }) => service))
+  const jobs = hasJobs ? (await client.jobs()).filter(({ service }) => names.has(service)) : []
+  const details = await readDetails(client, shown, new Set(invocation.words))
+  const failed = answer.revision === 0 && answer.operation === null ? await lastFailed(client) : null
+  return { status: shown, jobs, troubles: findTroubles(shown, jobs), details, failed }
+}
+
+async function lastFailed(client: Client): Promise<number | null> {
+  const [newest] = await client.revisions()
+  return newest?.state === 'failed' ? newest.number : null
+}
+
+function draw(context: Context, invocation: Invocation, look: Look): string {
+  const { status: shown, jobs, troubles, details, failed } = look
+  if (invocation.json) return JSON.stringify({ ...shown, jobs, troubles, ...(details.length === 0 ? {} : { details }) })
+  const { terminal } = context
+  const view: StatusView = { palette: terminal.palette, columns: terminal.columns(), nowMs: Date.now(), jobs }
+  if (details.length === 0) return [...renderStatus(shown, view), ...explainFailed(failed)].join('\n')
+  return details
+    .map((one) => {
+      const isOwn = ({ service }: { readonly service: string }): boolean => service === one.service
+      const own = { ...shown, services: shown.services.filter(isOwn), instances: shown.instances.filter(isOwn) }
+      return renderService(own, one, { ...view, jobs: jobs.filter(isOwn) }).join('\n')
+    })
+    .join('\n\n')
+}
+
+const explainFailed = (revision: number | null): readonly string[] =>
+  revision === null
+    ? []
+    : ['', `Revision ${revision} failed and was rolled back: \`daruma events\` and \`daruma logs\` tell why.`]
 
 function onlyNamed(answer: StatusAnswer, invocation: Invocation): StatusAnswer {
-  if (invocation.list('only').length === 0) return answer
+  if (invocation.words.length === 0 && invocation.list('only').length === 0) return answer
   const names = new Set(namedServices(answer, invocation))
   return {
     ...answer,
@@ -45,7 +89,7 @@ async function watch(context: Context, invocation: Invocation, client: Client): 
   let lines: readonly string[] = []
   using region = isLive ? new LiveRegion(context.terminal, () => lines) : null
   while (!ending.signal.aborted) {
-    const text = await look(context, invocation, client)
+    const text = await lookAgain(context, invocation, client)
     lines = text.split('\n')
     if (region === null) context.terminal.print(text)
     else region.print([])
@@ -56,9 +100,9 @@ async function watch(context: Context, invocation: Invocation, client: Client): 
 }
 
 /** A daemon that is away is news, not the end of the watching. */
-async function look(context: Context, invocation: Invocation, client: Client): Promise<string> {
+async function lookAgain(context: Context, invocation: Invocation, client: Client): Promise<string> {
   try {
-    return draw(context, invocation, await client.status())
+    return draw(context, invocation, await takeLook(invocation, client))
   } catch (error) {
     if (!(error instanceof DarumaError) || !error.code.startsWith('E_DAEMON')) throw error
     if (invocation.json) return JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint } })

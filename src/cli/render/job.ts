@@ -20,11 +20,9 @@ export function renderJobs(jobs: readonly JobView[], { palette, columns, nowMs }
       job.service,
       job.schedule === null ? 'once a revision' : job.schedule.cron,
       nextOf(job),
-      job.nextAt === null || job.isStopped ? '-' : `in ${formatDuration(Date.parse(job.nextAt) - nowMs)}`,
+      nextIn(job, nowMs),
       job.running === null ? (job.queued > 0 ? `${job.queued} wait` : '-') : runningOf(job.running, job.queued, nowMs),
-      job.last === null
-        ? '-'
-        : `${paintOf(job.last.state, palette)(job.last.state)}${job.last.endedAt === null ? '' : ` ${formatAge(job.last.endedAt, nowMs)} ago`}`,
+      lastOf(job, palette, nowMs),
     ],
     notes: [
       ...(job.fault === null ? [] : [palette.red(`└ it cannot run: ${job.fault}`)]),
@@ -47,6 +45,15 @@ export function renderJobs(jobs: readonly JobView[], { palette, columns, nowMs }
   )
 }
 
+/** `failed 32 s ago`. */
+export function lastOf({ last }: JobView, palette: Palette, nowMs: number): string {
+  if (last === null) return '-'
+  return `${paintOf(last.state, palette)(last.state)}${last.endedAt === null ? '' : ` ${formatAge(last.endedAt, nowMs)} ago`}`
+}
+
+export const nextIn = ({ nextAt, isStopped }: JobView, nowMs: number): string =>
+  nextAt === null || isStopped ? '-' : `in ${formatDuration(Date.parse(nextAt) - nowMs)}`
+
 function nextOf({ kind, isStopped, nextAt, schedule, service }: JobView): string {
   if (isStopped) return `stopped: daruma start ${service}`
   if (kind === 'job') return '-'
@@ -62,7 +69,7 @@ function runningOf(run: RunView, queued: number, nowMs: number): string {
 }
 
 /** `Mon 2026-11-23 03:00 Asia/Tokyo`: sv-SE writes a date as ISO 8601 does. */
-function inZone(ms: number, timeZone: string): string {
+export function inZone(ms: number, timeZone: string): string {
   const date = new Date(ms)
   const day = new Intl.DateTimeFormat('en-GB', { weekday: 'short', timeZone }).format(date)
   const hasSeconds = ms % 60_000 !== 0

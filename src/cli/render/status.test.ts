@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { asEpoch, asRevisionNumber, asServiceName, slotId } from '../../core/model/id.ts'
 import type { InstanceStatus, ServiceStatus } from '../../core/model/status.ts'
-import type { StatusAnswer } from '../../protocol/api.ts'
+import type { JobView, StatusAnswer } from '../../protocol/api.ts'
 import { colour, noColour } from '../colour.ts'
 import { renderStatus } from './status.ts'
 import { displayWidth } from './width.ts'
@@ -96,7 +96,7 @@ const status: StatusAnswer = {
 test('the table names every slot, its reason, and the age of its proof', () => {
   assert.equal(
     renderStatus(status, { palette: noColour, columns: Infinity, nowMs }).join('\n'),
-    `shop@prod · revision 4 · 1 of 3 ready · daemon 99, up 3h, 61.0 MiB
+    `shop@prod · revision 4 · 1 of 3 ready · in trouble: web, worker · daemon 99, up 3h, 61.0 MiB
   applying revision 5, for 12 s (up by ada, pid 7)
   ! disk full: 0 B free; nothing is written until there is space
 
@@ -171,4 +171,57 @@ test('a service tells where it is reached, what is only tried out, and how long 
       '└ gap 412 ms at the last change, 900 ms at worst',
     ],
   )
+})
+
+test('a schedule has its last and its next run in columns, and a failed one is in trouble, in the header too', () => {
+  const services = [service({}), service({ service: report, kind: 'schedule', desired: 0, ready: 0 })]
+  const run = {
+    service: 'report',
+    slot: 'report/2026-11-22T11:59:00Z',
+    tick: '2026-11-22T11:59:00Z',
+    by: 'schedule',
+    isLate: false,
+    state: 'failed',
+    attempt: 1,
+    startedAt: '2026-11-22T11:59:00.000Z',
+    endedAt: '2026-11-22T11:59:02.000Z',
+    durationMs: 2000,
+    exit: { kind: 'code', code: 3 },
+    message: null,
+    revision: 4,
+  } as const
+  const job: JobView = {
+    service: 'report',
+    kind: 'schedule',
+    isStopped: false,
+    schedule: null,
+    nextAt: '2026-11-22T12:01:00.000Z',
+    fault: null,
+    queued: 0,
+    running: null,
+    last: run,
+  }
+  const answer = {
+    ...status,
+    operation: null,
+    daemon: { ...status.daemon, condition: null },
+    services,
+    instances: [instance({})],
+  }
+  const lines = renderStatus(answer, { palette: noColour, columns: 80, nowMs, jobs: [job] })
+  assert.match(lines[0]!, /2 of 2 ready · in trouble: report · /)
+  assert.deepEqual(lines.slice(2), [
+    'SERVICE  SLOT      STATE         HEALTH   UPTIME  LAST             NEXT',
+    'web      web/0     running       healthy      2m',
+    'report   report/-  between runs                   failed 58 s ago  in 1m',
+    '    └ the last run failed: exit code 3 (daruma job logs report)',
+  ])
+  for (const line of lines) assert.ok(displayWidth(line) <= 80, line)
+  const well = renderStatus(answer, {
+    palette: noColour,
+    columns: 80,
+    nowMs,
+    jobs: [{ ...job, last: { ...run, state: 'succeeded' } }],
+  })
+  assert.doesNotMatch(well.join('\n'), /trouble|└/)
 })

@@ -4,8 +4,10 @@
  */
 
 import type { CanaryStatus, GapStatus, HealthState, InstanceStatus, SlotState } from '../../core/model/status.ts'
-import type { OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
+import type { JobView, OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
 import type { Paint, Palette } from '../colour.ts'
+import { explainSchedule, findTroubles } from '../trouble.ts'
+import { lastOf, nextIn } from './job.ts'
 import { formatAge, formatBytes, formatCores, plural } from './quantity.ts'
 import { type Column, renderTable, type Row } from './table.ts'
 import { sanitise, truncate } from './width.ts'
@@ -14,16 +16,27 @@ export interface StatusView {
   readonly palette: Palette
   readonly columns: number
   readonly nowMs: number
+  /** Those of the services that are shown. */
+  readonly jobs?: readonly JobView[]
 }
 
 export function renderStatus(status: StatusAnswer, view: StatusView): string[] {
-  const rows = status.services.flatMap((service) => serviceRows(service, status.instances, view))
-  const table = renderTable(columns, rows, { width: view.columns, title: view.palette.dim, noteIndent: 4 })
+  const table = renderServices(status, view)
   return [
     ...renderHeader(status, view).map((line) => truncate(line, view.columns)),
     '',
-    ...(rows.length === 0 ? ['no services'] : table),
+    ...(status.services.length === 0 ? ['no services'] : table),
   ]
+}
+
+/** The table alone. */
+export function renderServices(status: Pick<StatusAnswer, 'services' | 'instances'>, view: StatusView): string[] {
+  const schedules = new Map((view.jobs ?? []).filter(({ kind }) => kind === 'schedule').map((job) => [job.service, job]))
+  const rows = status.services.flatMap((service) =>
+    serviceRows(service, schedules.get(service.service) ?? null, status.instances, view),
+  )
+  const chosen = schedules.size === 0 ? columns : [...columns, ...scheduleColumns]
+  return renderTable(chosen, rows, { width: view.columns, title: view.palette.dim, noteIndent: 4 })
 }
 
 const columns: readonly Column[] = [
@@ -41,6 +54,8 @@ const columns: readonly Column[] = [
   { title: 'PROVEN', align: 'right', leaves: 2 },
 ]
 
+const scheduleColumns: readonly Column[] = [{ title: 'LAST' }, { title: 'NEXT' }]
+
 function renderHeader(status: StatusAnswer, view: StatusView): string[] {
   const { palette } = view
   const desired = status.services.reduce((sum, service) => sum + service.desired, 0)
@@ -49,10 +64,12 @@ function renderHeader(status: StatusAnswer, view: StatusView): string[] {
   const name =
     status.project === null ? 'no project' : status.stage === null ? status.project : `${status.project}@${status.stage}`
   const count = `${ready} of ${desired} ready`
+  const troubled = [...new Set(findTroubles(status, view.jobs ?? []).flatMap(({ service }) => service ?? []))]
   const facts = [
     palette.bold(name),
     status.revision === 0 ? 'nothing applied' : `revision ${status.revision}`,
-    ready >= desired ? palette.green(count) : palette.yellow(count),
+    ready < desired ? palette.yellow(count) : troubled.length === 0 ? palette.green(count) : count,
+    ...(troubled.length === 0 ? [] : [palette.red(`in trouble: ${listShortly(troubled)}`)]),
     palette.dim(
       `daemon ${status.daemon.pid}, up ${formatAge(status.daemon.startedAt, view.nowMs)}, ${formatBytes(status.daemon.memoryBytes)}`,
     ),
@@ -80,17 +97,40 @@ export function describeOperation(operation: OperationView, nowMs: number): stri
   return `${rolling}${what[operation.kind]}, for ${formatAge(operation.startedAt, nowMs)} (${by})`
 }
 
-function serviceRows(service: ServiceStatus, instances: readonly InstanceStatus[], view: StatusView): Row[] {
+/** The first few by name. */
+const listShortly = (names: readonly string[]): string =>
+  names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
+
+function serviceRows(
+  service: ServiceStatus,
+  schedule: JobView | null,
+  instances: readonly InstanceStatus[],
+  view: StatusView,
+): Row[] {
   const own = instances.filter((instance) => instance.service === service.service)
-  if (own.length > 0) return own.map((instance, index) => instanceRow(instance, index === 0 ? service : null, view))
-  const why = service.stoppedByHand ? [note(`stopped by hand: daruma start ${service.service}`, view.palette)] : []
-  return [
-    {
-      // In a narrow terminal SERVICE leaves, and the row would have no name.
-      cells: [view.palette.bold(service.service), `${service.service}/-`, view.palette.dim(whyNoSlot(service))],
-      notes: why,
-    },
-  ]
+  const rows =
+    own.length > 0
+      ? own.map((instance, index) => instanceRow(instance, index === 0 ? service : null, view))
+      : [emptyRow(service, view)]
+  const [first, ...others] = rows
+  return first === undefined || schedule === null ? rows : [withSchedule(first, schedule, view), ...others]
+}
+
+function emptyRow(service: ServiceStatus, { palette }: StatusView): Row {
+  return {
+    // In a narrow terminal SERVICE leaves, and the row would have no name.
+    cells: [palette.bold(service.service), `${service.service}/-`, palette.dim(whyNoSlot(service))],
+    notes: service.stoppedByHand ? [note(`stopped by hand: daruma start ${service.service}`, palette)] : [],
+  }
+}
+
+function withSchedule({ cells, notes = [] }: Row, job: JobView, { palette, nowMs }: StatusView): Row {
+  const blank = Array.from({ length: columns.length - cells.length }, () => '')
+  const fault = explainSchedule(job)
+  return {
+    cells: [...cells, ...blank, lastOf(job, palette, nowMs), nextIn(job, nowMs)],
+    notes: fault === null ? notes : [...notes, palette.red(`└ ${sanitise(fault, false)} (daruma job logs ${job.service})`)],
+  }
 }
 
 /** A schedule is all right without a slot: it has one while it runs. */

@@ -12,6 +12,7 @@ import type { InstanceStatus } from '../model/status.ts'
 import { orderByDependency } from './dependency-order.ts'
 import { explainDifference, note } from './difference.ts'
 import { fingerprintOf } from './fingerprint.ts'
+import { noTimes, type LearnedTimes } from './learned-times.ts'
 import type { Plan, Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
 import { planBalancer } from './plan-balancer.ts'
@@ -28,6 +29,8 @@ export interface PlanInput {
   readonly isRollback: boolean
   /** What was named; null for all. Only that is tried again where it fell, and started where somebody stopped it. */
   readonly only: readonly string[] | null
+  /** How long a service took to start and to stop so far; by default nothing is known. */
+  readonly timesOf?: (name: ServiceName) => LearnedTimes
   /** Which program the balancer is, or will be; nothing where nobody can tell. */
   readonly balancer?: 'haproxy' | 'embedded'
 }
@@ -61,6 +64,7 @@ interface World {
   readonly isRollback: boolean
   /** Whether what fell, or was stopped by hand, is to get up by this change. A way back touches nothing that it does not change. */
   readonly revives: (name: ServiceName) => boolean
+  readonly timesOf: (name: ServiceName) => LearnedTimes
   readonly desiredNames: ReadonlySet<ServiceName>
   /** Where something is reached afterwards. */
   readonly routes: ReadonlySet<string>
@@ -75,7 +79,7 @@ interface World {
   readonly fallen: ReadonlyMap<ServiceName, readonly InstanceStatus[]>
 }
 
-function worldOf({ desired, recorded, observed, isRollback, only }: PlanInput): World {
+function worldOf({ desired, recorded, observed, isRollback, only, timesOf = () => noTimes }: PlanInput): World {
   const recordedServices = recorded?.project.services ?? []
   const fallen = new Map<ServiceName, InstanceStatus[]>()
   for (const status of observed) {
@@ -91,6 +95,7 @@ function worldOf({ desired, recorded, observed, isRollback, only }: PlanInput): 
     isRollback,
     revives: (name) => (only === null ? !isRollback : only.includes(name)),
     routes: new Set(desired?.services.flatMap((service) => service.routes.map(nameOfRoute))),
+    timesOf,
     desiredNames: new Set(desired?.services.map((service) => service.name)),
     recordedServices,
     before: new Map(recordedServices.map((service) => [service.name, service])),
@@ -141,10 +146,22 @@ function planService(service: Service, world: World): Step | null {
   if (before.scale.kind === 'schedule') return { ...step, kind: 'replace', reasons, transition: describeRemoval(before), warning }
   const runs = !world.stoppedByHand.has(service.name) && (idle.length === 0 || world.alive.has(service.name))
   if (needsNewProcess(before, service, world)) {
-    return { ...step, kind: 'replace', reasons, transition: runs ? describeTransition(before, service) : null, warning }
+    return {
+      ...step,
+      kind: 'replace',
+      reasons,
+      transition: runs ? describeTransition(before, service, world.timesOf(service.name)) : null,
+      warning,
+    }
   }
   if (idle.length > 0)
-    return { ...step, kind: 'restart', reasons, transition: runs ? describeTransition(before, service) : null, warning }
+    return {
+      ...step,
+      kind: 'restart',
+      reasons,
+      transition: runs ? describeTransition(before, service, world.timesOf(service.name)) : null,
+      warning,
+    }
   return { ...step, kind: 'update', reasons, transition: 'no restart', warning }
 }
 

@@ -25,7 +25,7 @@ export interface Step {
   /** Slots concerned, for display: `3 replicas`, `singleton`, `job`. */
   readonly what: string
   readonly reasons: readonly Reason[]
-  /** "start-first, no gap", "stop-first, gap about 1 s", "no restart"; null for create and run-job. */
+  /** "start-first, no gap", "stop-first, gap about 1 s (as measured ...)", "no restart"; null for create and run-job. */
   readonly transition: string | null
   /** What will be lost or kept: "volume data stays". Null when nothing needs saying. */
   readonly warning: string | null

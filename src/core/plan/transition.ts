@@ -1,10 +1,11 @@
 /**
- * What a person will feel of a step: the gap, what stays, what is lost. The estimate is what the config says and no more: the
- * time until a new instance can count as ready, and the bound on stopping the old one. What the program needs to start is its own.
+ * What a person will feel of a step: the gap, what stays, what is lost. How long a gap is, is learned from the starts and stops so far;
+ * before the first, only what the config says is known: the soonest that an instance can count as ready, and the bound on stopping.
  */
 
 import { formatDuration } from '../model/quantity.ts'
 import type { Route, Service } from '../model/service.ts'
+import { medianOf, noTimes, type LearnedTimes } from './learned-times.ts'
 
 /** `3 replicas`, `singleton`, `job`, `schedule 0 3 * * * Asia/Tokyo`. */
 export function describeScale({ scale }: Service): string {
@@ -14,7 +15,7 @@ export function describeScale({ scale }: Service): string {
 }
 
 /** How `before`, which runs, makes way for `after`. */
-export function describeTransition(before: Service, after: Service): string {
+export function describeTransition(before: Service, after: Service, times: LearnedTimes = noTimes): string {
   const running = before.scale.kind === 'replicas' ? before.scale.count : 1
   const wanted = after.scale.kind === 'replicas' ? after.scale.count : 1
   if (running === 0 || wanted === 0) return 'no restart'
@@ -25,11 +26,20 @@ export function describeTransition(before: Service, after: Service): string {
     const pace = surge > 1 && batches > 1 ? `, ${Math.min(surge, batches)} at a time` : ''
     return `${describeCanary(before, after)}start-first${pace}${batches > 1 ? pause : ''}, no gap${describeDrain(before, batches)}`
   }
-  const gap = `about ${seconds(readyAfterMs(after))}${describeEnd(before)}`
+  const gap = describeGap(before, after, times)
   if (batches === 1) return `stop-first, gap ${gap}`
   const atATime = Math.max(1, Math.min(parallel, batches - (after.update.minHealthy ?? 0)))
   const pace = atATime === 1 ? 'one by one' : `${atATime} at a time`
   return `stop-first, ${pace}${pause}, each with a gap of ${gap}`
+}
+
+/** A stop that was never seen is bounded by the config; a start that was never seen takes at least until the first probe. */
+function describeGap(before: Service, after: Service, times: LearnedTimes): string {
+  const startMs = medianOf(times.startsMs)
+  const stopMs = medianOf(times.stopsMs)
+  if (startMs === null) return `at least ${seconds(readyAfterMs(after))}${describeEnd(before)}`
+  if (stopMs === null) return `about ${roughly(startMs)} to start${describeEnd(before)}`
+  return `about ${roughly(startMs + stopMs)} (as measured: ${roughly(stopMs)} to stop, ${roughly(startMs)} to start)`
 }
 
 /** The balancer has both to choose from only where the old one was reached through it. */
@@ -91,4 +101,6 @@ function whatStays(names: readonly string[]): string | null {
 }
 
 const seconds = (durationMs: number): string => `${durationMs / 1000} s`
+/** Two digits: more would promise what an estimate cannot keep. */
+const roughly = (durationMs: number): string => `${Number((Math.max(durationMs, 10) / 1000).toPrecision(2))} s`
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`
