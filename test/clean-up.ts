@@ -152,6 +152,7 @@ export async function removeTraces(stateId: string): Promise<void> {
     return cgroupsOf(stateId).length === 0
   })
   rmSync(join('/run/daruma', stateId), { recursive: true, force: true })
+  rmSync(join('/run/daruma/states', stateId), { recursive: true, force: true })
 }
 
 function removeCgroup(directory: string): void {

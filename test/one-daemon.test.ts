@@ -1,12 +1,14 @@
 /** One daemon for one state directory: a second one, a copied directory, a replaced database, a restored database. */
 
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Machine, reporter, type Services } from './daemon-harness.ts'
 import { isAlive, until } from './processes.ts'
 import { onMachine } from './scene.ts'
+import { startWitness, violationsOf } from './witness/index.ts'
 
 const worker: Services = { worker: { ...reporter(), singleton: true } }
 
@@ -33,6 +35,86 @@ test('a daemon refuses a copy of a state directory, and nothing of the original 
     assert.ok(refused.stderr.includes(machine.state), refused.stderr)
     rmSync(state, { recursive: true })
     assert.equal((await machine.instance('worker/0')).pid, before.pid)
+  }))
+
+const needsLoops = {
+  skip:
+    process.geteuid?.() === 0 && existsSync('/dev/loop-control') && existsSync('/sbin/mkfs.ext4')
+      ? false
+      : 'needs root, loop devices and mkfs.ext4',
+}
+
+/** Files of a disk, made as an administrator makes one. */
+function run(...words: readonly [string, ...string[]]): void {
+  const [program, ...rest] = words
+  const { status, stderr } = spawnSync(program, rest, { encoding: 'utf8' })
+  assert.equal(status, 0, `${words.join(' ')}: ${stderr}`)
+}
+
+function mountImage(image: string, target: string): void {
+  mkdirSync(target)
+  run('mount', '-o', 'loop', image, target)
+}
+
+test(
+  'a copy of the whole file system is refused whoever of the two has a daemon, and what runs goes on as one',
+  needsLoops,
+  async () => {
+    await using disk = new Machine()
+    const [image, copied] = [join(disk.workshop, 'a.img'), join(disk.workshop, 'b.img')]
+    run('truncate', '--size', '64M', image)
+    run('mkfs.ext4', '-q', image)
+    mountImage(image, join(disk.workshop, 'a'))
+    await using witness = await startWitness()
+    await using original = new Machine({ state: join(disk.workshop, 'a/state'), witness })
+    await original.up(worker)
+    const before = await original.instance('worker/0')
+    run('fsfreeze', '--freeze', join(disk.workshop, 'a'))
+    copyFileSync(image, copied)
+    run('fsfreeze', '--unfreeze', join(disk.workshop, 'a'))
+    mountImage(copied, join(disk.workshop, 'b'))
+    await using copy = new Machine({ state: join(disk.workshop, 'b/state'), witness })
+
+    const refused = await copy.run(['status'])
+    assert.equal(refused.code, 1, refused.stdout)
+    assert.match(refused.stderr, /E_STATE_COPIED/)
+    assert.ok(refused.stderr.includes(original.state), refused.stderr)
+    for (let kill = 0; kill < 3; kill += 1) {
+      const { epoch } = await original.instance('worker/0')
+      await original.kill('instance', 'worker/0')
+      await original.waitFor('its successor', ({ instances }) =>
+        instances.some((each) => each.state === 'running' && (each.epoch ?? 0) > (epoch ?? 0)),
+      )
+      const again = await copy.run(['daemon', 'run', '--take-over'], { limitMs: 20_000 })
+      assert.equal(again.code, 78, again.stderr)
+      assert.match(again.stderr, /E_STATE_COPIED/)
+    }
+    // Also where no daemon stands in its way: what runs is the original's.
+    await original.killDaemonForGood()
+    const alone = await copy.run(['daemon', 'run'], { limitMs: 20_000 })
+    assert.equal(alone.code, 78, alone.stderr)
+    assert.match(alone.stderr, /E_STATE_COPIED/)
+    await original.run(['status'])
+    const after = (await original.waitUntilSettled()).instances[0]
+    assert.ok((after?.epoch ?? 0) > (before.epoch ?? 0))
+    assert.deepEqual(await violationsOf(witness), [])
+  },
+)
+
+test('a state directory that is moved away has one daemon: the old path is refused, the new one adopts what runs', () =>
+  onMachine(async ({ machine, witness }) => {
+    await machine.up(worker)
+    const before = await machine.instance('worker/0')
+    const moved = join(machine.workshop, 'moved')
+    renameSync(machine.state, moved)
+    await using elsewhere = new Machine({ state: moved, witness })
+    const refused = await machine.run(['up', '--yes'])
+    assert.equal(refused.code, 1, refused.stdout)
+    assert.match(refused.stderr, /E_DAEMON_RUNNING|E_STATE_MOVED/)
+    assert.ok(refused.stderr.includes(moved), refused.stderr)
+    await elsewhere.run(['status'])
+    const { instances } = await elsewhere.waitUntilSettled()
+    assert.deepEqual([instances[0]?.pid, instances[0]?.epoch], [before.pid, before.epoch])
   }))
 
 test('a database replaced by rename under a living daemon is noticed, and what runs is adopted with the same pid and epoch', () =>

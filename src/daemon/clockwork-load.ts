@@ -53,7 +53,7 @@ export async function loadLedgers(tools: LoadLedgersTools, discovery: Discovery)
   const latest = latestBySlot(discovery)
   const written = await readLedgers(tools.store)
   const ledgers = new Map(written)
-  const marks = await readWatermarks(tools.directory)
+  const marks = await readWatermarks(tools.directory, written)
   const forgotten = new Map<ServiceName, readonly Span[]>()
   for (const [name, spans] of Object.entries(marks)) {
     const service = asServiceName(name)
@@ -97,13 +97,18 @@ async function readLedgers(store: Store): Promise<ReadonlyMap<ServiceName, Ledge
   return ledgers
 }
 
-export async function readWatermarks(directory: StateDirectory): Promise<Watermarks> {
+/**
+ * Read once, by a daemon that begins: from then on the books know them, and nothing is written over what could not be read. Throws where
+ * the file is there and cannot be read. One that is no JSON is put aside; the ledgers tell what their database knows.
+ */
+async function readWatermarks(directory: StateDirectory, ledgers: ReadonlyMap<ServiceName, Ledger>): Promise<Watermarks> {
   const text = await directory.readFile(watermarkFile)
   if (text === null) return {}
   try {
     return JSON.parse(text) as Watermarks
   } catch {
-    return {}
+    await directory.writeFile(`${watermarkFile}.unreadable`, text)
+    return Object.fromEntries([...ledgers].map(([service, { covered }]) => [service, covered]))
   }
 }
 

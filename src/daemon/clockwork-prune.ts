@@ -12,7 +12,7 @@ import { maxTransactionOperations } from '../ports/store.ts'
 import type { Operation, Store } from '../ports/store.ts'
 import { slotOf } from './clockwork-book.ts'
 import type { Book } from './clockwork-book.ts'
-import { readWatermarks, watermarkFile } from './clockwork-load.ts'
+import { watermarkFile } from './clockwork-load.ts'
 import { keys, remove } from './records.ts'
 import type { SlotTools } from './slot-shell.ts'
 import type { World } from './world.ts'
@@ -23,6 +23,8 @@ export interface PruneTools {
   readonly world: World
   readonly checkpoint: Checkpoint
   readonly tools: Pick<SlotTools, 'runtime' | 'log'>
+  /** All of them: the file of watermarks is written from what they know. */
+  readonly books: ReadonlyMap<ServiceName, Book>
 }
 
 export interface Surplus {
@@ -93,16 +95,20 @@ function atMost(surplus: readonly Surplus[], limit: number): readonly Surplus[] 
 }
 
 /** Everything that was decided, but for what is still in the ledger; and of runs by hand those that go. */
-async function writeWatermarks({ directory }: PruneTools, surplus: readonly Surplus[], isForgotten: boolean): Promise<void> {
-  const marks = { ...(await readWatermarks(directory)) }
+async function writeWatermarks(
+  { directory, books }: PruneTools,
+  surplus: readonly Surplus[],
+  isForgotten: boolean,
+): Promise<void> {
   for (const { book, runs } of surplus) {
     const kept = book.ledger.runs.filter((run) => !runs.includes(run)).map(({ tickMs }) => tickMs)
     const byHand = runs.filter(({ by }) => by === 'hand').map(({ tickMs }) => ({ fromMs: tickMs, toMs: tickMs }))
     // What is kept is left out last: gaps of a moment are the first that are given up where there are many spans.
     book.forgotten = without(unite(book.forgotten, [...book.ledger.covered, ...byHand]), kept)
-    if (isForgotten) delete marks[book.service]
-    else marks[book.service] = book.forgotten
   }
+  const leaving = new Set(isForgotten ? surplus.map(({ book }) => book) : [])
+  const kept = [...books.values()].filter((book) => book.forgotten.length > 0 && !leaving.has(book))
+  const marks = Object.fromEntries(kept.map(({ service, forgotten }) => [service, forgotten]))
   await directory.writeFile(watermarkFile, `${JSON.stringify(marks)}\n`)
 }
 

@@ -101,6 +101,30 @@ test('a database that is put back begins no tick again whose slot was forgotten'
   assert.ok(begun(machine).length > 7)
 })
 
+test('watermarks that cannot be understood are put aside, and no service loses what its ledger knows', async () => {
+  const twice = (cron: string): readonly Service[] => [
+    scheduled('work', { keep: 1 }),
+    { ...scheduled('work', { keep: 1, cron }), name: asServiceName('rare') },
+  ]
+  const machine = new SimulatedMachine(16)
+  machine.kernel.isCalm = true
+  assert.equal(await machine.apply(twice('*/2 * * * * *')), null)
+  await runUntilBegun(machine, 12)
+  await machine.run(2000)
+  const marks = (): Readonly<Record<string, unknown>> =>
+    JSON.parse(machine.files.get('ticks.json') ?? '{}') as Record<string, unknown>
+  assert.deepEqual(Object.keys(marks()).toSorted(), ['rare', 'tick'])
+  assert.equal(await machine.apply(twice('0 0 1 1 *')), null)
+  assert.ok(await machine.settle(60_000))
+  await machine.run(5000)
+  machine.killDaemon()
+  machine.files.set('ticks.json', '{"rare":[{"from')
+  await machine.begin()
+  await machine.run(10_000)
+  assert.deepEqual(Object.keys(marks()).toSorted(), ['rare', 'tick'])
+  assert.equal(machine.files.get('ticks.json.unreadable'), '{"rare":[{"from')
+})
+
 test('a database that is put back grants no attempt again, also when the last one was cut off before it began', async () => {
   const machine = await up(15, scheduled('fail', { retries: 1, cron: '0 * * * * *' }))
   await runUntilBegun(machine, 1)

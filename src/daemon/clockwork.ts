@@ -212,7 +212,7 @@ export class Clockwork {
     }
     await this.#pruneAll()
     const named = this.#named
-    if (named !== null) await forgetLedgers(this.#options, this.#books, named)
+    if (named !== null) await forgetLedgers({ ...this.#options, books: this.#books }, this.#books, named)
     if (this.#named === named) this.#named = null
   }
 
@@ -312,7 +312,8 @@ export class Clockwork {
       if (runs.length > 0) surplus.push({ book, runs })
       else this.#unpruned.delete(book)
     }
-    if (isDue(surplus, surplus.length > 0 && this.#runs.isStarting())) await prune(this.#options, surplus)
+    if (isDue(surplus, surplus.length > 0 && this.#runs.isStarting()))
+      await prune({ ...this.#options, books: this.#books }, surplus)
   }
 
   #keepOf({ presence }: Book): number {

@@ -122,6 +122,50 @@ test('an end is told once, however many daemons come after it', async () => {
   )
 })
 
+test('daemons that die around an end tell it once', async () => {
+  for (let seed = 1; seed <= 25; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    await up(machine, [aService('worker', 'serve')])
+    await settled(machine)
+    machine.deathRate = 0.05
+    for (let kill = 0; kill < 4; kill += 1) {
+      for (const worker of machine.kernel.running()) machine.kernel.kill(worker)
+      await machine.run(5000)
+    }
+    machine.deathRate = 0
+    await settled(machine)
+    const told = (await machine.daemon?.project.events.read(0, 5000)) ?? []
+    const ends = told.filter(({ kind }) => kind === 'exited').map(({ epoch }) => epoch)
+    assert.equal(new Set(ends).size, ends.length, `seed ${seed}: ${ends.join(' ')}`)
+    assert.ok(ends.length > 0)
+  }
+})
+
+test('work that ends while a change is written down has ended for every later daemon', async () => {
+  for (let seed = 1; seed <= 80; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    machine.kernel.isCalm = true
+    const once = { restart: { policy: 'no', delayMs: 0, maxDelayMs: 0, resetAfterMs: 0, budget: 0 } } as const
+    await up(machine, [aService('worker', 'serve', once)])
+    await settled(machine)
+    const [worker] = machine.kernel.running()
+    assert.ok(worker)
+    machine.clock.after(seed % 8, () => machine.kernel.kill(worker))
+    // Only a policy: the process stays, and its slot's record is written anew.
+    await machine.apply([aService('worker', 'serve', { ...once, stop: { signal: 'SIGTERM', gracePeriodMs: 2000 } })])
+    await machine.run(5000)
+    machine.killDaemon()
+    await machine.begin()
+    await machine.run(5000)
+    assert.equal(worker.state, 'gone')
+    assert.deepEqual(
+      machine.kernel.of(workerSlot).map(({ order }) => order.epoch),
+      [worker.order.epoch],
+      `seed ${seed}: it was started again`,
+    )
+  }
+})
+
 test('a job that ends while no daemon runs is not run again', async () => {
   const machine = new SimulatedMachine(14)
   assert.equal(await machine.apply([migrate('finish'), aService('worker', 'serve', afterMigrate)]), null)
@@ -204,10 +248,51 @@ test('a state that was taken over from a copy starts above every epoch that its 
   const [before] = machine.kernel.running()
   assert.ok(before)
   machine.reboot()
-  machine.isTakenOver = true
+  machine.takeOver = 'once'
   await settled(machine)
   const [after] = machine.kernel.running()
   assert.ok(after && after.order.epoch > before.order.epoch + 2 ** 39, `${after?.order.epoch} after ${before.order.epoch}`)
+})
+
+test('daemons that die while they renew the claims leave none of them as it was', async () => {
+  for (let seed = 1; seed <= 25; seed += 1) {
+    const machine = new SimulatedMachine(seed)
+    await up(
+      machine,
+      ['one', 'two', 'three'].map((name) => aService(name, 'serve')),
+    )
+    const before = new Map(machine.kernel.running().map(({ order }) => [order.slot, order.epoch]))
+    machine.reboot()
+    machine.takeOver = 'once'
+    machine.deathRate = 0.1
+    for (let tries = 0; tries < 10; tries += 1) await machine.begin().catch(() => {})
+    machine.deathRate = 0
+    await settled(machine)
+    const after = machine.kernel.running()
+    assert.equal(after.length, 3)
+    for (const { order } of after)
+      assert.ok(order.epoch > (before.get(order.slot) ?? 0) + 2 ** 39, `seed ${seed}: ${order.slot} has ${order.epoch}`)
+  }
+})
+
+test('one backup that is put back twice starts above everything that the first time has given out', async () => {
+  const machine = new SimulatedMachine(43)
+  await up(machine, [aService('worker', 'serve')])
+  let backup = await machine.copyDatabase()
+  const epochs: number[] = []
+  for (const takeOver of ['once', 'again']) {
+    machine.restoreDatabase(backup)
+    backup = await machine.copyDatabase()
+    machine.reboot()
+    // The backup's own files are older than all of this, and on another machine nothing lives.
+    for (const memory of [machine.kernel.instances, machine.kernel.epochs, machine.kernel.committed]) memory.clear()
+    machine.takeOver = takeOver
+    await settled(machine)
+    epochs.push(...machine.kernel.running().map(({ order }) => order.epoch))
+    await machine.run(60_000)
+  }
+  assert.equal(epochs.length, 2)
+  assert.ok((epochs[1] ?? 0) > (epochs[0] ?? 0) + 2 ** 20, epochs.join(' then '))
 })
 
 test('a limit that the host cannot keep is refused before anything that runs is stopped for it', async () => {

@@ -3,7 +3,7 @@
  * keeps it in memory until there is space. Nothing waits for it: a start must not be late because its telling is.
  */
 
-import type { RecordedEvent, Story } from '../core/model/event.ts'
+import type { EventKind, RecordedEvent, Story } from '../core/model/event.ts'
 import type { RevisionNumber } from '../core/model/id.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Store } from '../ports/store.ts'
@@ -26,6 +26,8 @@ export class EventLog {
   #writing: Promise<void> | null = null
   #next = 1
   #oldest = 1
+  /** Ends that earlier daemons told. One that died before it had written down that it took in an end leaves that to the next. */
+  readonly #told = new Set<string>()
 
   constructor(options: { readonly store: Store; readonly clock: Clock; readonly revision: () => RevisionNumber }) {
     this.#store = options.store
@@ -38,9 +40,14 @@ export class EventLog {
     this.#recent = records.slice(-maxRecent).map(({ record }) => record)
     this.#next = (this.#recent.at(-1)?.number ?? 0) + 1
     this.#oldest = records[0]?.record.number ?? this.#next
+    for (const { record } of records) {
+      const ending = nameOfEnding(record)
+      if (ending !== null) this.#told.add(ending)
+    }
   }
 
   tell(story: Story): void {
+    if (this.#told.has(nameOfEnding(story) ?? '')) return
     const event: RecordedEvent = { number: this.#next, at: this.#clock.wallTime(), revision: this.#revision(), ...story }
     this.#next += 1
     this.#recent.push(event)
@@ -96,3 +103,17 @@ export class EventLog {
     return Array.from({ length: count }, (_, index) => this.#oldest + index)
   }
 }
+
+/** An epoch ends once, and in one way; what follows from that is told once too. */
+const endings: ReadonlySet<EventKind> = new Set<EventKind>([
+  'exited',
+  'stopped',
+  'completed',
+  'failed',
+  'lost',
+  'backing-off',
+  'crash-looping',
+])
+
+const nameOfEnding = ({ kind, slot, epoch }: Story): string | null =>
+  endings.has(kind) && slot !== null && epoch !== null ? `${kind} ${slot} ${epoch}` : null

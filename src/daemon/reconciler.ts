@@ -212,9 +212,14 @@ export class Reconciler {
   /** One transaction: claims for slots that begin to run, and every record. Nothing acts before it is durable. */
   async #commit(changes: readonly Change[]): Promise<void> {
     const { checkpoint } = this.#options
+    const { records } = this.#world
+    const decidedOn = new Map(changes.map(({ record: { slot } }) => [slot, records.get(slot)]))
     const claims = await this.#store.get(keys.claims)
     let last = claims === null ? 0 : (JSON.parse(claims.value) as number)
-    const claimed = changes.map(({ record, spec }): Change => {
+    const claimed = changes.map(({ record: decided, spec }): Change => {
+      const present = records.get(decided.slot)
+      const isOutdated = present !== undefined && present !== decidedOn.get(decided.slot)
+      const record = isOutdated ? withSettlement(decided, present) : decided
       if (spec === null || record.claim > 0) return { record, spec }
       last += 1
       return { record: { ...record, claim: last }, spec }
@@ -243,11 +248,7 @@ export class Reconciler {
     if (checkpoint !== null) await checkpoint('daemon.assignment-committed')
     for (const { record } of claimed) {
       const meanwhile = this.#unsettled.get(record.slot)
-      // An end that was taken in while we wrote is newer than what we wrote.
-      const merged =
-        meanwhile === undefined
-          ? record
-          : { ...record, settledEpoch: meanwhile.settledEpoch, port: meanwhile.port, starts: meanwhile.starts }
+      const merged = meanwhile === undefined ? record : withSettlement(record, meanwhile)
       this.#world.records.set(record.slot, merged)
       if (meanwhile !== undefined) this.#unsettled.set(record.slot, merged)
     }
@@ -375,4 +376,9 @@ function retireFailedTries(view: ServiceView): readonly Move[] {
   return view.slots
     .filter((slot) => slot.goalIdentity !== null && slot.goalIdentity !== view.wanted?.identity)
     .map((slot) => ({ kind: 'retire', index: slot.index, because: 'its revision was rolled back' }))
+}
+
+/** An end that was taken in while an assignment was written is newer than what was written. The outcome says which identity it belongs to. */
+function withSettlement(assigned: SlotRecord, { settledEpoch, outcome, port, starts }: SlotRecord): SlotRecord {
+  return { ...assigned, settledEpoch, outcome, port, starts }
 }

@@ -23,6 +23,7 @@ export const keys = {
   applied: 'applied',
   operation: 'operation',
   claims: 'claims',
+  takeOver: 'take-over',
   traffic: 'traffic',
   secretKey: 'secret-key',
   certificate: (domain: string): string => `certificate/${domain}`,

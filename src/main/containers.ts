@@ -16,6 +16,12 @@ export interface AssembledContainers {
   readonly images: Images
 }
 
+/** Asked only where a state directory has lost its identity. */
+export async function askContainers(directory: string): Promise<string | null> {
+  const { findStateOfDirectory } = await import('../adapters/docker/state-of-directory.ts')
+  return findStateOfDirectory(process.env, directory)
+}
+
 /** A frozen engine must not keep a daemon from getting up that may have nothing to do with it. */
 const askLimitMs = 1000
 

@@ -30,7 +30,7 @@ import type { PageServer } from '../ports/page-server.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { createBalancers } from './balancers.ts'
 import { lazyCertificateKeeper } from './certificates.ts'
-import { assembleContainers } from './containers.ts'
+import { askContainers, assembleContainers } from './containers.ts'
 import { examineDaemon } from './examine.ts'
 
 /** Ended on request: nobody should start another. */
@@ -43,6 +43,7 @@ const broken = 1
 const refusals: ReadonlySet<string> = new Set([
   'E_DAEMON_RUNNING',
   'E_STATE_COPIED',
+  'E_STATE_MOVED',
   'E_STATE_NEWER',
   'E_STATE_NOT_WRITABLE',
   'E_STORE_NEWER',
@@ -64,7 +65,7 @@ export async function runDaemon(options: { readonly state: string; readonly take
 }
 
 async function run(options: { readonly state: string; readonly takeOver: boolean }): Promise<number> {
-  const directory = openStateDirectory({ path: options.state, takeOver: options.takeOver })
+  const directory = await openStateDirectory({ path: options.state, takeOver: options.takeOver, askContainers })
   const checkpoint = await attachedCheckpoint()
   const version = readVersion()
   const startedAt = nodeClock.wallTime()

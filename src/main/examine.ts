@@ -39,10 +39,9 @@ function daemonFinding(daemon: Daemon): Finding {
     : { name: 'daemon', state: 'bad', message: facts.condition, hint: 'It goes on by itself once the cause is gone.' }
 }
 
-function lockFinding(directory: StateDirectory): Finding {
-  return directory.isLocked
-    ? { name: 'state', state: 'good', message: `${directory.path} is locked by the kernel for this daemon alone`, hint: null }
-    : { name: 'state', state: 'weak', message: 'flock(1) is missing: one daemon only by record', hint: 'Install util-linux.' }
+function lockFinding({ path, stateId }: StateDirectory): Finding {
+  const message = `${path} and its state id ${stateId} are locked by the kernel for this daemon alone`
+  return { name: 'state', state: 'good', message, hint: null }
 }
 
 /** Shared with the look that `doctor` takes without a daemon. */

@@ -1,6 +1,7 @@
 /**
- * The directory that one daemon owns: its lock, its identity, its files. The lock is an flock on the directory's own inode, held
- * for the process's whole life: a database restored or replaced inside it is a new inode, the directory is not.
+ * The directory that one daemon owns: its locks, its identity, its files. One lock is an flock on the directory's own inode, held
+ * for the process's whole life: a database restored or replaced inside it is a new inode, the directory is not. The other is on the
+ * state id, which is what two copies of a directory share.
  */
 
 import { DarumaError } from './error.ts'
@@ -9,15 +10,17 @@ export interface StateDirectory {
   readonly path: string
   /** Random, made once; part of every cgroup path. Survives the loss of the database. */
   readonly stateId: string
-  /** Whether this daemon has just taken a copy for the original: then epochs may have been given out that nothing here remembers. */
-  readonly isTakenOver: boolean
+  /**
+   * Names the last time at which this directory took another one's place, or null. Epochs may have been given out then that nothing here
+   * remembers, so claims are renewed by every daemon whose store does not know this name yet.
+   */
+  readonly takeOver: string | null
   /** Changes with every boot of this machine. */
   readonly bootId: string
-  /** Whether the kernel holds the lock for us; false where flock is missing (weaker: said in `doctor`). */
-  readonly isLocked: boolean
   pathOf(name: string): string
   /** Writes a small file whole, by rename, mode 0600. */
   writeFile(name: string, text: string): Promise<void>
+  /** Null where there is no such file; throws `E_STATE_READ` where it cannot be read. */
   readFile(name: string): Promise<string | null>
   /** Bytes that can still be written by us, and the file system's size. */
   space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>

@@ -33,7 +33,7 @@ export class SimulatedMachine {
   readonly kernel: SimulatedKernel
   readonly balancer: SimulatedBalancer
   /** Whether the next daemon takes the state for a copy whose original is lost. */
-  isTakenOver: boolean = false
+  takeOver: string | null = null
   readonly log: string[] = []
   /** Of the state directory, beside the database. */
   readonly files: Map<string, string> = new Map()
@@ -171,8 +171,7 @@ export class SimulatedMachine {
           path: '/state',
           stateId: '00000000',
           bootId: this.kernel.bootId,
-          isLocked: true,
-          isTakenOver: this.isTakenOver,
+          takeOver: this.takeOver,
           pathOf: (name) => `/state/${name}`,
           writeFile: async (name, text) => {
             await pass()

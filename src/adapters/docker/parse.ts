@@ -4,7 +4,14 @@ import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Exit } from '../../core/model/status.ts'
 import { explainExitCode } from '../../host/exit-code.ts'
 
-export const labels = { state: 'daruma.state', slot: 'daruma.slot', epoch: 'daruma.epoch', note: 'daruma.note' } as const
+export const labels = {
+  state: 'daruma.state',
+  slot: 'daruma.slot',
+  epoch: 'daruma.epoch',
+  note: 'daruma.note',
+  /** The state directory's path, for a daemon that has lost everything else. */
+  directory: 'daruma.directory',
+} as const
 
 /** A container as `inspect` tells of it, as far as we care. */
 export interface Found {

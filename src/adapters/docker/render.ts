@@ -48,6 +48,7 @@ export function renderCreate(input: CreateInput): ContainerCreate {
       [labels.slot]: order.slot,
       [labels.epoch]: `${order.epoch}`,
       [labels.note]: order.note,
+      [labels.directory]: input.stateDirectory,
     },
     // Health is asked by us, and nobody should act on two opinions.
     Healthcheck: { Test: ['NONE'] },
