@@ -39,8 +39,10 @@ export const floors: Readonly<Record<string, Floor>> = {
   dashboard: { mayImport: ['core'], typesOf: ['protocol'], packages: ['preact', 'uplot'] },
 }
 
-/** The parts of the core; a new one is a decision, not a drawer. */
+/** The parts of the core; a new one is a decision, not a drawer. The first three stand on each other, and all others on them. */
 export const coreParts: readonly string[] = [
+  'values',
+  'keys',
   'model',
   'config',
   'plan',
@@ -61,6 +63,9 @@ export function misplaced(path: string): string | null {
   return null
 }
 
+/** What stands at the bottom of the core, each on those before it. */
+const coreGround: readonly string[] = ['values', 'keys', 'model']
+
 /** Why the file at `from` may not import the file at `to`, or null. */
 export function forbidden(from: string, to: string, isTypeOnly: boolean): string | null {
   const [, fromArea = '', fromThing = ''] = from.split('/')
@@ -68,6 +73,11 @@ export function forbidden(from: string, to: string, isTypeOnly: boolean): string
   const floor = floors[fromArea]
   if (floor === undefined || !to.startsWith('src/')) return `imports ${to}, which is on no floor`
   if (fromArea === 'adapters' && toArea === 'adapters' && fromThing !== toThing) return `imports its sibling adapter ${to}`
+  if (fromArea === 'core' && toArea === 'core') {
+    const ground = coreGround.indexOf(fromThing)
+    const isUp = ground >= 0 && fromThing !== toThing && !coreGround.slice(0, ground).includes(toThing)
+    return isUp ? `imports ${to}: core/${fromThing} stands below core/${toThing}` : null
+  }
   if (fromArea === toArea || floor.mayImport.includes(toArea)) return null
   if (floor.typesOf?.includes(toArea)) return isTypeOnly ? null : `imports ${to}: only types of ${toArea} may come here`
   return `imports ${to}: ${fromArea} stands below or beside ${toArea}`

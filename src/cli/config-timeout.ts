@@ -1,6 +1,6 @@
 /** How long a config may take: long enough for one that asks a service for something, and settable. Whoever waits is told for what. */
 
-import { parseDuration } from '../core/model/quantity.ts'
+import { parseDuration } from '../core/values/quantity.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Context } from './context.ts'
 import { formatTook } from './render/quantity.ts'

@@ -3,7 +3,7 @@
  * taken from the config. A service that `--only` names and the config does not have is removed.
  */
 
-import { nearest } from '../core/config/nearest.ts'
+import { nearest } from '../core/values/nearest.ts'
 import { secretsOf } from '../core/model/secrets-of.ts'
 import type { Project, Service } from '../core/model/service.ts'
 import type { SecretValues } from '../protocol/api.ts'

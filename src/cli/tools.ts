@@ -4,7 +4,7 @@
  */
 
 import type { LocatedProblem } from '../core/config/render-problems.ts'
-import type { Problem } from '../core/model/problem.ts'
+import type { Problem } from '../core/values/problem.ts'
 import type { Project } from '../core/model/service.ts'
 import type { DoctorAnswer, SecretValues } from '../protocol/api.ts'
 

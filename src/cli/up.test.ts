@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { balancer } from '../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'

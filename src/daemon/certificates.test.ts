@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { balancer } from '../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import type { Project } from '../core/model/service.ts'
 import { SimulatedClock } from '../sim/clock.ts'
 import { aService } from '../sim/machine.ts'

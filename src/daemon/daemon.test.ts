@@ -1,6 +1,7 @@
 /** The daemon's own promises, each shown on a simulated machine: what a new daemon finds, and what it must not do again. */
 
-import { balancer, updatePace } from '../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
+import { updatePace } from '../core/keys/service/update.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Service } from '../core/model/service.ts'

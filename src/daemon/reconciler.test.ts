@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { balancer } from '../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { test } from 'node:test'
 import { asRevisionNumber } from '../core/model/id.ts'

@@ -4,7 +4,7 @@
  */
 
 import { balancerName } from '../core/balance/balancer-service.ts'
-import { balancer } from '../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
 import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
 import { planChanges } from '../core/plan/plan-changes.ts'

@@ -14,7 +14,7 @@ const asContainer: StartOrder['runs'] = {
   image: { from: 'registry', reference: 'redis:7' },
   pull: 'never',
   registry: null,
-  port: null,
+  containerPort: null,
   readOnly: false,
   capabilities: [],
   network: 'none',

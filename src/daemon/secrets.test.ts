@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { balancer } from '../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import { test } from 'node:test'
 import { aService } from '../sim/machine.ts'
 import { SeededRandom } from '../sim/random.ts'

@@ -51,7 +51,7 @@ export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<
       slot,
       epoch,
       // Inside a network of its own a program listens where its image says.
-      port: port !== null && runs.kind === 'container' && runs.network === 'bridge' ? (runs.port ?? port) : port,
+      port: port !== null && runs.kind === 'container' && runs.network === 'bridge' ? (runs.containerPort ?? port) : port,
       project: world.project?.name ?? '',
       stage: world.project?.stage ?? null,
       host: facts.host,

@@ -1,221 +1,77 @@
 /** What the daemon accepts, said once: the compiler holds each schema against the type in `api.ts` that it stands for. */
 
-import type { ServiceName } from '../core/model/id.ts'
-import type {
-  BalancerSettings,
-  Canary,
-  Check,
-  Container,
-  Process,
-  Runs,
-  ImageSource,
-  Probe,
-  Project,
-  Route,
-  Scale,
-  Schedule,
-  SecretReference,
-  SecretSource,
-  Service,
-  SignalName,
-  PortRequest,
-  Tls,
-} from '../core/model/service.ts'
+import { projectShape } from '../core/keys/project.ts'
+import {
+  anyInteger,
+  anyText,
+  anyTruth,
+  exactly,
+  listOf,
+  objectOf,
+  orNull,
+  recordOf,
+  type Shape,
+  unionBy,
+} from '../core/values/shape.ts'
+import { DarumaError } from '../ports/error.ts'
 import type { ExecRequest, OperationRequest, PageRequest, PlanRequest, PromoteRequest, Requester, SecretValues } from './api.ts'
-import { exactly, integer, list, number, object, oneOf, orNull, record, text, truth } from './shape.ts'
-import type { Shape } from './shape.ts'
 
-const name = text as Shape<ServiceName>
+/** Gives the value back typed, or throws `E_REQUEST_INVALID`; `path` is what the whole is called in the message. */
+export type Parser<Type> = (value: unknown, path: string) => Type
 
-const schedule: Shape<Schedule> = object<Schedule>({
-  cron: text,
-  timezone: text,
-  missed: exactly('run-once', 'skip'),
-  overlap: exactly('forbid', 'queue', 'replace'),
-  timeoutMs: orNull(number),
-  retries: integer,
-  retryLost: truth,
-  keep: integer,
-})
+function parserOf<Type>(shape: Shape<Type>): Parser<Type> {
+  return (value, path) => shape(value, path, refuse)
+}
 
-const scale: Shape<Scale> = oneOf<Scale>('kind', {
-  replicas: object<Extract<Scale, { kind: 'replicas' }>>({ kind: exactly('replicas'), count: integer }),
-  singleton: object<Extract<Scale, { kind: 'singleton' }>>({ kind: exactly('singleton') }),
-  job: object<Extract<Scale, { kind: 'job' }>>({ kind: exactly('job') }),
-  schedule: object<Extract<Scale, { kind: 'schedule' }>>({ kind: exactly('schedule'), schedule }),
-})
+/** What was found is named by its type only: it may be a secret. */
+function refuse(value: unknown, path: string, allowed: string): never {
+  const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : value === undefined ? 'nothing' : typeof value
+  throw new DarumaError('E_REQUEST_INVALID', `${path}: expected ${allowed}, found ${found}.`, {
+    hint: 'The command and the daemon may be of different versions: daruma daemon restart.',
+  })
+}
 
-const secretSource: Shape<SecretSource> = oneOf<SecretSource>('from', {
-  environment: object<Extract<SecretSource, { from: 'environment' }>>({ from: exactly('environment'), name: text }),
-  file: object<Extract<SecretSource, { from: 'file' }>>({ from: exactly('file'), path: text }),
-  command: object<Extract<SecretSource, { from: 'command' }>>({ from: exactly('command'), command: list(text) }),
-})
+const secrets: Shape<SecretValues> = recordOf(recordOf(anyText))
 
-const secret: Shape<SecretReference> = object<SecretReference>({ source: secretSource, digest: orNull(text) })
+const only: Shape<readonly string[] | null> = orNull(listOf(anyText))
 
-const image: Shape<ImageSource> = oneOf<ImageSource>('from', {
-  registry: object<Extract<ImageSource, { from: 'registry' }>>({ from: exactly('registry'), reference: text }),
-  archive: object<Extract<ImageSource, { from: 'archive' }>>({ from: exactly('archive'), path: text, digest: orNull(text) }),
-  build: object<Extract<ImageSource, { from: 'build' }>>({
-    from: exactly('build'),
-    context: text,
-    file: text,
-    digest: orNull(text),
-  }),
-})
-
-const container: Shape<Container> = object<Container>({
-  kind: exactly('container'),
-  image,
-  pull: exactly('missing', 'always', 'never'),
-  registry: orNull(object<NonNullable<Container['registry']>>({ username: text, password: secret })),
-  port: orNull(integer),
-  readOnly: truth,
-  capabilities: list(text),
-  network: exactly('bridge', 'host', 'none'),
-  command: orNull(list(text)),
-  directory: orNull(text),
-  user: orNull(text),
-})
-
-const process: Shape<Process> = object<Process>({
-  kind: exactly('process'),
-  command: list(text),
-  directory: text,
-  user: orNull(text),
-})
-
-const tls: Shape<Tls> = oneOf<Tls>('kind', {
-  none: object<Extract<Tls, { kind: 'none' }>>({ kind: exactly('none') }),
-  files: object<Extract<Tls, { kind: 'files' }>>({ kind: exactly('files'), certificate: text, key: text, digest: orNull(text) }),
-  automatic: object<Extract<Tls, { kind: 'automatic' }>>({ kind: exactly('automatic') }),
-})
-
-const route: Shape<Route> = object<Route>({
-  to: oneOf<Route['to']>('kind', {
-    domain: object<Extract<Route['to'], { kind: 'domain' }>>({ kind: exactly('domain'), domain: text }),
-    port: object<Extract<Route['to'], { kind: 'port' }>>({
-      kind: exactly('port'),
-      port: integer,
-      protocol: exactly('http', 'tcp'),
-    }),
-  }),
-  path: text,
-  tls,
-  proxyProtocol: object<Route['proxyProtocol']>({ accept: truth, send: truth }),
-  idempotent: truth,
-})
-
-const port: Shape<PortRequest> = oneOf<PortRequest>('kind', {
-  none: object<Extract<PortRequest, { kind: 'none' }>>({ kind: exactly('none') }),
-  auto: object<Extract<PortRequest, { kind: 'auto' }>>({ kind: exactly('auto') }),
-  fixed: object<Extract<PortRequest, { kind: 'fixed' }>>({ kind: exactly('fixed'), port: integer }),
-})
-
-const check: Shape<Check> = oneOf<Check>('kind', {
-  http: object<Extract<Check, { kind: 'http' }>>({
-    kind: exactly('http'),
-    path: text,
-    port: orNull(integer),
-    host: orNull(text),
-  }),
-  tcp: object<Extract<Check, { kind: 'tcp' }>>({ kind: exactly('tcp'), port: orNull(integer) }),
-  exec: object<Extract<Check, { kind: 'exec' }>>({ kind: exactly('exec'), command: list(text) }),
-})
-
-const probe: Shape<Probe> = object<Probe>({ check, intervalMs: number, timeoutMs: number, retries: integer })
-
-const signal: Shape<SignalName> = exactly('SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL', 'SIGWINCH')
-
-const service: Shape<Service> = object<Service>({
-  name,
-  scale,
-  runs: oneOf<Runs>('kind', { process, container }),
-  environment: record(text),
-  secrets: record(secret),
-  port,
-  routes: list(route),
-  volumes: list(object<Service['volumes'][number]>({ name: text, target: orNull(text) })),
-  health: object<Service['health']>({
-    startup: orNull(probe),
-    readiness: orNull(probe),
-    liveness: orNull(probe),
-    startPeriodMs: number,
-  }),
-  limits: object<Service['limits']>({ cpuCores: orNull(number), memoryBytes: orNull(integer), pids: orNull(integer) }),
-  after: list(object<Service['after'][number]>({ service: name, condition: exactly('started', 'healthy', 'completed') })),
-  stop: object<Service['stop']>({ signal, gracePeriodMs: number }),
-  restart: object<Service['restart']>({
-    policy: exactly('always', 'on-failure', 'no'),
-    delayMs: number,
-    maxDelayMs: number,
-    resetAfterMs: number,
-    budget: integer,
-  }),
-  update: object<Service['update']>({
-    order: exactly('start-first', 'stop-first'),
-    deadlineMs: number,
-    minReadyMs: number,
-    surge: integer,
-    parallel: integer,
-    pauseMs: number,
-    minHealthy: orNull(integer),
-    drainMs: number,
-    canary: orNull(object<Canary>({ share: number, forMs: number, errorRate: number })),
-  }),
-  guarantee: exactly('strict', 'available'),
-  protect: truth,
-  logs: object<Service['logs']>({ maxBytes: integer }),
-})
-
-const balancer: Shape<BalancerSettings> = object<BalancerSettings>({
-  program: exactly('auto', 'haproxy', 'embedded'),
-  address: text,
-  httpPort: integer,
-  httpsPort: integer,
-  accessLog: truth,
-  limits: object<BalancerSettings['limits']>({
-    connections: integer,
-    headerBytes: integer,
-    bodyBytes: orNull(integer),
-    headerTimeoutMs: number,
-    idleTimeoutMs: number,
-    tunnelTimeoutMs: number,
-  }),
-  acme: orNull(object<NonNullable<BalancerSettings['acme']>>({ directory: text, email: orNull(text), caFile: orNull(text) })),
-})
-
-const project: Shape<Project> = object<Project>({ name: text, stage: orNull(text), balancer, services: list(service) })
-
-const secrets: Shape<SecretValues> = record(record(text))
-
-const only: Shape<readonly string[] | null> = orNull(list(text))
-
-const by: Shape<Requester> = object<Requester>({ pid: integer, user: text, command: text, file: orNull(text) })
+const by: Shape<Requester> = objectOf<Requester>({ pid: anyInteger, user: anyText, command: anyText, file: orNull(anyText) })
 
 type Kind<Name extends OperationRequest['kind']> = Extract<OperationRequest, { readonly kind: Name }>
 
 /** One schema for three kinds that differ in nothing else. */
-const override: Shape<Kind<'restart' | 'stop' | 'start'>> = object<Kind<'restart' | 'stop' | 'start'>>({
+const override: Shape<Kind<'restart' | 'stop' | 'start'>> = objectOf<Kind<'restart' | 'stop' | 'start'>>({
   by,
   kind: exactly('restart', 'stop', 'start'),
-  services: list(text),
+  services: listOf(anyText),
 })
 
-export const operationRequest: Shape<OperationRequest> = oneOf<OperationRequest>('kind', {
-  apply: object<Kind<'apply'>>({ by, kind: exactly('apply'), project, secrets, base: integer, fingerprint: orNull(text), only }),
-  rollback: object<Kind<'rollback'>>({ by, kind: exactly('rollback'), revision: integer }),
-  scale: object<Kind<'scale'>>({ by, kind: exactly('scale'), service: text, replicas: integer }),
-  restart: override,
-  stop: override,
-  start: override,
-  down: object<Kind<'down'>>({ by, kind: exactly('down') }),
-})
+export const operationRequest: Parser<OperationRequest> = parserOf(
+  unionBy<OperationRequest>('kind', {
+    apply: objectOf<Kind<'apply'>>({
+      by,
+      kind: exactly('apply'),
+      project: projectShape,
+      secrets,
+      base: anyInteger,
+      fingerprint: orNull(anyText),
+      only,
+    }),
+    rollback: objectOf<Kind<'rollback'>>({ by, kind: exactly('rollback'), revision: anyInteger }),
+    scale: objectOf<Kind<'scale'>>({ by, kind: exactly('scale'), service: anyText, replicas: anyInteger }),
+    restart: override,
+    stop: override,
+    start: override,
+    down: objectOf<Kind<'down'>>({ by, kind: exactly('down') }),
+  }),
+)
 
-export const planRequest: Shape<PlanRequest> = object<PlanRequest>({ project, secrets, isRollback: truth, only })
+export const planRequest: Parser<PlanRequest> = parserOf(
+  objectOf<PlanRequest>({ project: projectShape, secrets, isRollback: anyTruth, only }),
+)
 
-export const promoteRequest: Shape<PromoteRequest> = object<PromoteRequest>({ services: list(text) })
+export const promoteRequest: Parser<PromoteRequest> = parserOf(objectOf<PromoteRequest>({ services: listOf(anyText) }))
 
-export const execRequest: Shape<ExecRequest> = object<ExecRequest>({ target: text, command: list(text) })
+export const execRequest: Parser<ExecRequest> = parserOf(objectOf<ExecRequest>({ target: anyText, command: listOf(anyText) }))
 
-export const pageRequest: Shape<PageRequest> = object<PageRequest>({ port: orNull(integer) })
+export const pageRequest: Parser<PageRequest> = parserOf(objectOf<PageRequest>({ port: orNull(anyInteger) }))

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { updatePace } from '../core/config/defaults.ts'
+import { updatePace } from '../core/keys/service/update.ts'
 import type { Service } from '../core/model/service.ts'
 import { SimulatedMachine, aService } from './machine.ts'
 

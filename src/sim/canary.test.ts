@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { updatePace } from '../core/config/defaults.ts'
+import { updatePace } from '../core/keys/service/update.ts'
 import { asServiceName } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'

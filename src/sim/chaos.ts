@@ -4,7 +4,7 @@
  * every operation ends. Finally: what should run runs, and the next daemon adopts it without a touch.
  */
 
-import { updatePace } from '../core/config/defaults.ts'
+import { updatePace } from '../core/keys/service/update.ts'
 import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { Route, Service } from '../core/model/service.ts'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { updatePace } from '../core/config/defaults.ts'
+import { updatePace } from '../core/keys/service/update.ts'
 import { test } from 'node:test'
 import { asServiceName } from '../core/model/id.ts'
 import type { SlotId } from '../core/model/id.ts'

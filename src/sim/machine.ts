@@ -4,7 +4,8 @@
  * next daemon finds what it left. What a seed has shown once it shows again.
  */
 
-import { balancer, updatePace } from '../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
+import { updatePace } from '../core/keys/service/update.ts'
 import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
@@ -333,7 +334,7 @@ export const anImage = (reference: string, command: string): Service['runs'] => 
   image: { from: 'registry', reference },
   pull: 'missing',
   registry: null,
-  port: null,
+  containerPort: null,
   readOnly: false,
   capabilities: [],
   network: 'bridge',

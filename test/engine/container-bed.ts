@@ -23,7 +23,7 @@ export const aContainer = (over: Partial<Container> = {}): Container => ({
   image: { from: 'registry', reference: 'bb:1' },
   pull: 'missing',
   registry: null,
-  port: null,
+  containerPort: null,
   readOnly: false,
   capabilities: [],
   network: 'none',

@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { connect, createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
-import { balancer as defaults } from '../../src/core/config/defaults.ts'
+import { defaultBalancer as defaults } from '../../src/core/keys/balancer.ts'
 import {
   upstreamId,
   type Listener,

@@ -2,8 +2,8 @@
 
 import { access, constants, open, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import { nearest } from '../../core/config/nearest.ts'
-import type { Problem } from '../../core/model/problem.ts'
+import { nearest } from '../../core/values/nearest.ts'
+import type { Problem } from '../../core/values/problem.ts'
 
 export const configNames: readonly string[] = ['daruma.config.ts', 'daruma.config.mts', 'daruma.config.js', 'daruma.config.mjs']
 const extensions: readonly string[] = ['.ts', '.mts', '.js', '.mjs']

@@ -5,7 +5,7 @@
 
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Problem } from '../../core/model/problem.ts'
+import type { Problem } from '../../core/values/problem.ts'
 import { canonicalJson } from '../../core/model/service.ts'
 import type { ImageSource, Project, Route, Service } from '../../core/model/service.ts'
 import { BuildContextFault, digestBuildContext, listBuildContext } from '../../host/build-context.ts'

@@ -1,7 +1,7 @@
 /** What the config's schedules are judged by: a cron library, and the time zones that this Node knows. */
 
 import type { WallTime } from '../../core/config/config-context.ts'
-import { isPlainObject } from '../../core/config/reader.ts'
+import { isPlainObject } from '../../core/values/value-type.ts'
 import type { Cron } from '../../ports/cron.ts'
 
 export function wallTimeBy(cron: Cron): WallTime {

@@ -1,6 +1,6 @@
 /** What is wrong with an expression or a timezone, as a sentence that names it. */
 
-import { nearest } from '../../core/config/nearest.ts'
+import { nearest } from '../../core/values/nearest.ts'
 
 export function explainCronFault(cron: string, error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)

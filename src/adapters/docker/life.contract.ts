@@ -98,7 +98,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     const bed = await ContainerBed.open(t, engine)
     const port = 20_000 + (process.pid % 10_000)
     await bed.run(1, ['httpd', '-f', '-p', '8080', '-h', '/bin'], {
-      runs: { network: 'bridge', port: 8080, hostPort: port },
+      runs: { network: 'bridge', containerPort: 8080, hostPort: port },
     })
     const question = `fetch('http://127.0.0.1:${port}/').then(({ status }) => console.log(status), () => {})`
     const answer = await until('an answer', 20_000, () => engine.inside(process.execPath, '-e', question) || null)

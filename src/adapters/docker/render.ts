@@ -35,7 +35,7 @@ export function renderCreate(input: CreateInput): ContainerCreate {
   const { order, stateId, engine } = input
   const { runs } = order
   const { network, hostPort } = runs
-  const inside = network === 'bridge' && hostPort !== null ? (runs.port ?? hostPort) : null
+  const inside = network === 'bridge' && hostPort !== null ? (runs.containerPort ?? hostPort) : null
   return {
     name: containerName(stateId, order.slot),
     Image: input.image,

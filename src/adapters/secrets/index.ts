@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process'
 import { open, stat } from 'node:fs/promises'
-import type { Problem } from '../../core/model/problem.ts'
+import type { Problem } from '../../core/values/problem.ts'
 import { registryPassword, secretsOf } from '../../core/model/secrets-of.ts'
 import { canonicalJson, type Project, type SecretSource } from '../../core/model/service.ts'
 

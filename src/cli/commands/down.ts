@@ -1,6 +1,6 @@
 /** `daruma down`: ends and removes every service. The history and the volumes stay, so that an `up` brings the same data back. */
 
-import { balancer } from '../../core/config/defaults.ts'
+import { defaultBalancer as balancer } from '../../core/keys/balancer.ts'
 import { confirm } from '../confirm.ts'
 import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'

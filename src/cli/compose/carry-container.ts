@@ -3,7 +3,7 @@
  * allows by default, and Daruma allows nothing: what an entry point needs to hand its files to another user is given back.
  */
 
-import { formatSize } from '../../core/model/quantity.ts'
+import { formatSize } from '../../core/values/quantity.ts'
 import { Code } from '../proposal/code.ts'
 import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'

@@ -3,8 +3,8 @@
  * `logging`. Compose has no word for a job: what another service wants completed is one.
  */
 
-import { formatSize } from '../../core/model/quantity.ts'
-import { nearest } from '../../core/config/nearest.ts'
+import { formatSize } from '../../core/values/quantity.ts'
+import { nearest } from '../../core/values/nearest.ts'
 import { Code } from '../proposal/code.ts'
 import { mappingAt } from './carry-container.ts'
 import { asMapping } from './merge.ts'

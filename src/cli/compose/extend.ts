@@ -1,7 +1,7 @@
 /** `extends`: a service that begins as a copy of another, of this file or of another one. */
 
 import { dirname, resolve } from 'node:path'
-import { nearest } from '../../core/config/nearest.ts'
+import { nearest } from '../../core/values/nearest.ts'
 import { interpolateTree, type Variables } from './interpolate.ts'
 import type { Ledger } from './ledger.ts'
 import { readText, rebased } from './load.ts'

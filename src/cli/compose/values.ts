@@ -7,8 +7,8 @@ import { Code } from '../proposal/code.ts'
 import type { Ledger } from './ledger.ts'
 import type { List, Mapping, Part, Scalar, Tree } from './tree.ts'
 import { plain, textOf } from './tree.ts'
-import { formatDuration } from '../../core/model/quantity.ts'
-import { show } from '../../core/config/show.ts'
+import { formatDuration } from '../../core/values/quantity.ts'
+import { show } from '../../core/values/show.ts'
 
 /** Where something stands, for messages: the tree knows its line, this its name. */
 export interface Spot {

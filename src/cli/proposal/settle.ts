@@ -4,7 +4,7 @@
  */
 
 import { normaliseConfig } from '../../core/config/normalise.ts'
-import type { Problem } from '../../core/model/problem.ts'
+import type { Problem } from '../../core/values/problem.ts'
 import { evaluated } from './code.ts'
 import type { Found } from './found.ts'
 

@@ -2,7 +2,7 @@
 
 import { explainExit } from '../../core/model/status.ts'
 import type { Service } from '../../core/model/service.ts'
-import { formatDuration as formatSpan, formatSize } from '../../core/model/quantity.ts'
+import { formatDuration as formatSpan, formatSize } from '../../core/values/quantity.ts'
 import { describeScale } from '../../core/plan/transition.ts'
 import type { LogLine, StatusAnswer } from '../../protocol/api.ts'
 import { LogLines } from './log.ts'

@@ -6,7 +6,7 @@
 import { asServiceName, slotId } from '../model/id.ts'
 import type { ServiceName, SlotId } from '../model/id.ts'
 import type { Service } from '../model/service.ts'
-import { updatePace } from '../config/defaults.ts'
+import { updatePace } from '../keys/service/update.ts'
 
 /** The '@' cannot be in a user's name. */
 export const balancerName: ServiceName = asServiceName('@balancer')

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
-import { balancer, updatePace } from './defaults.ts'
+import { defaultBalancer as balancer } from '../keys/balancer.ts'
+import { updatePace } from '../keys/service/update.ts'
 import test from 'node:test'
 import fc from 'fast-check'
-import type { Problem } from '../model/problem.ts'
+import type { Problem } from '../values/problem.ts'
 import type { Project, Service } from '../model/service.ts'
-import { balancerKeys } from './balancer-keys.ts'
-import { imageKeys, registryKeys } from './container-keys.ts'
-import { healthKeys } from './health-keys.ts'
-import { canaryKeys, updateKeys } from './policy-keys.ts'
-import { routeKeys } from './route-keys.ts'
-import { scheduleKeys } from './schedule-keys.ts'
-import { serviceKeys } from './service-keys.ts'
+import type { AnyKeys } from '../keys/key.ts'
+import { tables } from '../keys/tables.ts'
 import { type ConfigContext, mostServices, normaliseConfig } from './normalise.ts'
 
 const context: ConfigContext = { directory: '/srv/shop', stage: null, root: true, hostMemoryBytes: 8 * 1024 ** 3, wallTime: null }
@@ -239,7 +235,7 @@ test('an unknown key names the nearest known one, or the word that another tool 
       'E_CONFIG_UNKNOWN_KEY services.web.healthcheck: healthcheck is not a known key | null | health',
       'E_CONFIG_UNKNOWN_KEY services.web.ports: ports is not a known key | null | port',
       'E_CONFIG_UNKNOWN_KEY services.web.instances: instances is not a known key | null | replicas',
-      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, directory, environment, secrets, port, route, volumes, health, cpu, memory, pids, user, after, stop, restart, update, guarantee, protect, logs | null',
+      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, directory, user, environment, secrets, port, route, volumes, health, cpu, memory, pids, after, stop, restart, update, logs, guarantee, protect | null',
       'E_CONFIG_UNKNOWN_KEY services.web.stop_grace_period: stop_grace_period is not a known key | null | stop.gracePeriod',
     ],
   )
@@ -492,6 +488,8 @@ test('names of projects, services, volumes, variables and stages are checked', (
   )
 })
 
+const keysOf = (table: AnyKeys): readonly string[] => Object.entries(table).map(([field, { key = field }]) => key)
+
 /** Keys are read in the order in which they are written. */
 const order = (line: string): number =>
   ['name:', ": '../up", 'Web_1', 'volumes', '1A', 'DARUMA_EPOCH', 'a-b'].findIndex((mark) => line.includes(mark))
@@ -626,9 +624,7 @@ test('no value whatsoever makes the normaliser throw, and every refusal has a co
     'web',
     'from',
     '__proto__',
-    ...[serviceKeys, healthKeys, scheduleKeys, routeKeys, updateKeys, canaryKeys, imageKeys, registryKeys].flatMap((table) =>
-      Object.keys(table),
-    ),
+    ...Object.entries(tables).flatMap(([name, table]) => (name === 'balancer' ? [] : keysOf(table))),
   )
   const anything = fc.letrec<{ tree: unknown }>((tie) => ({
     tree: fc.oneof(
@@ -658,7 +654,7 @@ test('no value whatsoever makes the normaliser throw, and every refusal has a co
     fc.record({
       name: fc.constant('shop'),
       services: fc.constant({ web: { command: 'x' } }),
-      balancer: fc.dictionary(fc.constantFrom(...Object.keys(balancerKeys)), anything),
+      balancer: fc.dictionary(fc.constantFrom(...keysOf(tables.balancer)), anything),
     }),
   )
   fc.assert(

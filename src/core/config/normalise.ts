@@ -4,18 +4,18 @@
  */
 
 import { asServiceName, serviceNamePattern } from '../model/id.ts'
-import type { Problem } from '../model/problem.ts'
+import type { Problem } from '../values/problem.ts'
 import type { BalancerSettings, Project } from '../model/service.ts'
-import { finishServices } from './check-together.ts'
-import { checkRoutes } from './check-routes.ts'
+import { finishServices } from './normalise/check-together.ts'
+import { checkRoutes } from './normalise/check-routes.ts'
 import type { ConfigContext } from './config-context.ts'
-import { normaliseBalancer } from './normalise-balancer.ts'
-import { type Draft, normaliseService } from './normalise-service.ts'
-import { ProblemList } from './problem-list.ts'
-import { type PlainObject } from './reader.ts'
-import { readConfig } from './service-keys.ts'
-import { takeSnapshot } from './snapshot.ts'
-import { checkName, nameRule } from './value-readers.ts'
+import { normaliseBalancer } from './normalise/balancer.ts'
+import { type Draft, normaliseService } from './normalise/service.ts'
+import { ProblemList } from '../values/problem-list.ts'
+import { type PlainObject } from '../values/value-type.ts'
+import { readConfig } from '../keys/project.ts'
+import { takeSnapshot } from '../values/snapshot.ts'
+import { checkName, nameRule } from '../values/name.ts'
 
 export type { ConfigContext }
 

@@ -3,14 +3,8 @@
  * `scripts/docs.ts` writes it; a test holds the page against it.
  */
 
-import { acmeKeys, balancerKeys, balancerLimitsKeys } from './balancer-keys.ts'
-import { imageKeys, registryKeys } from './container-keys.ts'
-import { healthKeys, httpKeys, probeKeys } from './health-keys.ts'
-import type { AnyKeyTable } from './key-table.ts'
-import { canaryKeys, logsKeys, restartKeys, stopKeys, updateKeys } from './policy-keys.ts'
-import { proxyProtocolKeys, routeKeys, tlsKeys } from './route-keys.ts'
-import { scheduleKeys } from './schedule-keys.ts'
-import { configKeys, serviceKeys } from './service-keys.ts'
+import { type AnyKeys, describeDefault } from '../keys/key.ts'
+import { type TableName, tables } from '../keys/tables.ts'
 
 /** Markdown; ends with a line feed. */
 export function renderConfigReference(): string {
@@ -41,40 +35,29 @@ export function renderConfigReference(): string {
     "Durations have a unit: `'250ms'`, `'30s'`, `'1m30s'`, `'2h'`, `'7d'`. Sizes have one, too: `KiB`, `MiB`, `GiB`, `TiB` are powers of 1024, `KB`, `MB`,",
     '`GB`, `TB` of 1000. A number alone is neither.',
     '',
-    ...section(
-      'config',
-      'The config',
-      'Not supported by this version yet, and refused by name: `hosts`, `provision`.',
-      configKeys,
-    ),
-    ...section('service', 'A service', serviceText, serviceKeys),
-    ...section('health', 'health', healthText, healthKeys),
+    ...section('config', 'The config', 'Not supported by this version yet, and refused by name: `hosts`, `provision`.'),
+    ...section('service', 'A service', serviceText),
+    ...section('health', 'health', healthText),
     ...section(
       'probe',
       'A probe',
       'What stands under `startup`, `readiness` and `liveness`. Exactly one of `http`, `tcp`, `exec`.',
-      probeKeys,
     ),
-    ...section('http', 'http', 'A path, or an object:', httpKeys),
-    ...section('stop', 'stop', '', stopKeys),
-    ...section('restart', 'restart', 'A policy alone, or an object:', restartKeys),
-    ...section('update', 'update', '', updateKeys),
-    ...section('canary', 'canary', canaryText, canaryKeys),
-    ...section('logs', 'logs', '', logsKeys),
-    ...section('image', 'image', 'A reference in a registry, or an object with exactly one of `archive` and `build`:', imageKeys),
-    ...section('registry', 'registry', '', registryKeys),
-    ...section('schedule', 'schedule', scheduleText, scheduleKeys),
-    ...section('route', 'route', routeText, routeKeys),
-    ...section('tls', 'tls', "`false`, `'auto'`, or an object:", tlsKeys),
-    ...section('proxy-protocol', 'proxyProtocol', '', proxyProtocolKeys),
-    ...section('balancer', 'balancer', balancerText, balancerKeys),
-    ...section(
-      'limits',
-      'limits',
-      'Of the balancer. What is beyond them gets an answer and does no harm to the others.',
-      balancerLimitsKeys,
-    ),
-    ...section('acme', 'acme', '`true` for the defaults, or an object:', acmeKeys),
+    ...section('http', 'http', 'A path, or an object:'),
+    ...section('stop', 'stop', ''),
+    ...section('restart', 'restart', 'A policy alone, or an object:'),
+    ...section('update', 'update', ''),
+    ...section('canary', 'canary', canaryText),
+    ...section('logs', 'logs', ''),
+    ...section('image', 'image', 'A reference in a registry, or an object with exactly one of `archive` and `build`:'),
+    ...section('registry', 'registry', ''),
+    ...section('schedule', 'schedule', scheduleText),
+    ...section('route', 'route', routeText),
+    ...section('tls', 'tls', "`false`, `'auto'`, or an object:"),
+    ...section('proxy-protocol', 'proxyProtocol', ''),
+    ...section('balancer', 'balancer', balancerText),
+    ...section('limits', 'limits', 'Of the balancer. What is beyond them gets an answer and does no harm to the others.'),
+    ...section('acme', 'acme', '`true` for the defaults, or an object:'),
     ...secretText,
     '',
   ].join('\n')
@@ -115,10 +98,11 @@ const secretText = [
   "| `secret.command(['pass', 'show', 'db'])` | what the program writes to its standard output within 10 s, without the line feed at its end; no shell is involved |",
 ]
 
-function section(id: string, title: string, text: string, table: object): readonly string[] {
-  const keys = Object.entries(table as AnyKeyTable)
-  const rows = keys.map(([name, key]) => {
-    const cells = [`\`${name}\``, key.prose, cell(key.reader.accepts), key.default, `\`${name}: ${key.example}\``]
+function section(id: TableName, title: string, text: string): readonly string[] {
+  const table: AnyKeys = tables[id]
+  const rows = Object.entries(table).map(([field, key]) => {
+    const name = key.key ?? field
+    const cells = [`\`${name}\``, key.prose, cell(key.type.accepts), describeDefault(key), `\`${name}: ${key.example}\``]
     return `| ${cells.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |`
   })
   const anchor = title.toLowerCase() === id ? [] : [`<a id="${id}"></a>`, '']

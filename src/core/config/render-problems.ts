@@ -3,7 +3,7 @@
  * the nearest right spelling. Without colour, unless the caller brings a paint.
  */
 
-import type { Problem } from '../model/problem.ts'
+import type { Problem } from '../values/problem.ts'
 
 /** Where a problem stands in the user's file. `line` and `column` count from 1; null where they cannot be known. */
 export interface LocatedProblem extends Problem {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { updatePace } from '../config/defaults.ts'
+import { updatePace } from '../keys/service/update.ts'
 import { asEpoch, asRevisionNumber, asServiceName, runSlotId } from '../model/id.ts'
 import type { Service } from '../model/service.ts'
 import { newSlot } from './slot.ts'

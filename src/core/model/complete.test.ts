@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { balancer, updatePace } from '../config/defaults.ts'
+import { defaultBalancer as balancer } from '../keys/balancer.ts'
+import { updatePace } from '../keys/service/update.ts'
 import { normaliseConfig } from '../config/normalise.ts'
 import { planChanges } from '../plan/plan-changes.ts'
 import { completeProject, completeService, type RecordedProject, type RecordedService } from './complete.ts'
@@ -94,7 +95,9 @@ const oldContainer = {
 test('a container that layout 2 wrote is the same container, with null where the image has the say', () => {
   const write = (over: object): Service => completeService({ ...old, container: oldContainer, routes: [], ...over })
   const own = write({ command: [], directory: '', user: null })
-  assert.deepEqual(own.runs, { kind: 'container', ...oldContainer, command: null, directory: null, user: null })
+  const { port, ...container } = oldContainer
+  const same = { kind: 'container', ...container, containerPort: port }
+  assert.deepEqual(own.runs, { ...same, command: null, directory: null, user: null })
   assert.ok(!('container' in own) && !('command' in own))
   // As layout 2 computed it; instances that run since then carry it.
   const identity =
@@ -102,5 +105,5 @@ test('a container that layout 2 wrote is the same container, with null where the
     '{"LOG_LEVEL":"info"},{"TOKEN":"d1"},{"kind":"auto"},[{"name":"data","target":"/data"}],{"cpuCores":0.5,"memoryBytes":null,"pids":100},null,0]'
   assert.equal(processIdentity(own, 0), identity)
   const told = write({ command: ['serve'], directory: '/app', user: '1000' }).runs
-  assert.deepEqual(told, { kind: 'container', ...oldContainer, command: ['serve'], directory: '/app', user: '1000' })
+  assert.deepEqual(told, { ...same, command: ['serve'], directory: '/app', user: '1000' })
 })

@@ -3,11 +3,13 @@
  * An epoch is a fencing token, not a count: it only ever grows, and two instances never share one.
  */
 
+import type { ServiceName } from '../values/name.ts'
+
+export { asServiceName, type ServiceName, serviceNamePattern } from '../values/name.ts'
+
 declare const brand: unique symbol
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name }
 
-/** A service's name: 1 to 40 of `a-z 0-9 -`, beginning with a letter and not ending in a hyphen. */
-export type ServiceName = Branded<string, 'ServiceName'>
 /** One place of a service: `web/0`. */
 export type SlotId = Branded<string, 'SlotId'>
 /** Fencing token, `claim × 2²⁰ + start`, a safe integer above 0. */
@@ -15,9 +17,6 @@ export type Epoch = Branded<number, 'Epoch'>
 /** The number of a revision, from 1 upwards; 0 means "nothing was ever applied". */
 export type RevisionNumber = Branded<number, 'RevisionNumber'>
 
-export const serviceNamePattern: RegExp = /^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/
-
-export const asServiceName = (text: string): ServiceName => text as ServiceName
 export const asRevisionNumber = (value: number): RevisionNumber => value as RevisionNumber
 export const asEpoch = (value: number): Epoch => value as Epoch
 

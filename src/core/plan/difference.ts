@@ -4,11 +4,11 @@ import { registryPassword, secretsOf } from '../model/secrets-of.ts'
 import type { Service } from '../model/service.ts'
 import { isSame } from './is-same.ts'
 import type { Reason } from './plan.ts'
-import { parts, shorten, showPart } from './show-fields.ts'
+import { serviceParts, showPart } from '../keys/service.ts'
 
 /** Empty when the two are the same; in the order of the parts of a service. */
 export function explainDifference(before: Service, after: Service): readonly Reason[] {
-  return parts.flatMap((part) => {
+  return serviceParts.flatMap((part) => {
     if (isSame(before[part], after[part])) return []
     const reasons = [
       ...differencesOf(showPart(before, part), showPart(after, part)).filter(
@@ -65,4 +65,11 @@ function changedSecrets(before: Service, after: Service, part: 'secrets' | 'runs
     const text = digest === null || former.digest === null ? 'value may have changed (not shown)' : 'value changed (not shown)'
     return [{ field: part === 'secrets' ? `secrets.${name}` : name, from: null, to: null, note: text }]
   })
+}
+
+const longestText = 72
+
+/** At most some 70 characters of a text. */
+export function shorten(text: string): string {
+  return text.length <= longestText ? text : `${text.slice(0, longestText - 1).toWellFormed()}…`
 }

@@ -4,8 +4,8 @@
  */
 
 import { balancerName } from '../balance/balancer-service.ts'
-import { formatDuration, formatSize } from '../model/quantity.ts'
-import type { BalancerSettings, Project } from '../model/service.ts'
+import { balancer as balancerKeys } from '../keys/balancer.ts'
+import type { Project } from '../model/service.ts'
 import { note } from './difference.ts'
 import type { Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
@@ -27,13 +27,13 @@ export function planBalancer({ desired, recorded, balancer }: BalancerInput): re
     if (desired === null || !has) return []
     return [{ ...line, kind: 'create', what, reasons: [note(`listens at ${listPorts(desired)}`)] }]
   }
-  const before = fieldsOf(recorded.project.balancer)
-  const after = fieldsOf(desired.balancer)
-  const reasons = Object.keys(after)
-    .filter((field) => before[field] !== after[field])
-    .map((field): Reason => ({ field: `balancer.${field}`, from: before[field] ?? null, to: after[field] ?? null, note: null }))
+  const before = new Map(balancerKeys.fields(recorded.project.balancer, 'balancer.'))
+  const after = new Map(balancerKeys.fields(desired.balancer, 'balancer.'))
+  const reasons = [...new Set([...after.keys(), ...before.keys()])]
+    .map((field): Reason => ({ field, from: before.get(field) ?? null, to: after.get(field) ?? null, note: null }))
+    .filter(({ from, to }) => from !== to)
   if (reasons.length === 0) return []
-  const isOther = before['program'] !== after['program']
+  const isOther = recorded.project.balancer.program !== desired.balancer.program
   const transition = isOther ? 'another program may take over: then open connections end' : 'open connections stay'
   return [{ kind: 'update', service: balancerName, what: 'balancer', reasons, transition, warning: null }]
 }
@@ -51,23 +51,4 @@ function listPorts({ balancer, services }: Project): string {
   )
   const sorted = [...new Set(ports)].toSorted((a, b) => a - b)
   return `${sorted.length === 1 ? 'port' : 'ports'} ${sorted.join(', ')}`
-}
-
-function fieldsOf({ limits, acme, ...settings }: BalancerSettings): Readonly<Record<string, string | null>> {
-  return {
-    program: settings.program,
-    address: settings.address,
-    httpPort: String(settings.httpPort),
-    httpsPort: String(settings.httpsPort),
-    accessLog: String(settings.accessLog),
-    'limits.connections': String(limits.connections),
-    'limits.headerSize': formatSize(limits.headerBytes),
-    'limits.bodySize': limits.bodyBytes === null ? null : formatSize(limits.bodyBytes),
-    'limits.headerTimeout': formatDuration(limits.headerTimeoutMs),
-    'limits.idleTimeout': formatDuration(limits.idleTimeoutMs),
-    'limits.tunnelTimeout': formatDuration(limits.tunnelTimeoutMs),
-    'acme.directory': acme?.directory ?? null,
-    'acme.email': acme?.email ?? null,
-    'acme.caFile': acme?.caFile ?? null,
-  }
 }

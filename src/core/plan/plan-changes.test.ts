@@ -1,7 +1,9 @@
 /** Each file in `testdata` is a story: what was recorded, what is seen, what is wanted, and the plan as text. */
 
 import { balancerName } from '../balance/balancer-service.ts'
-import { balancer, schedule as scheduleDefaults, updatePace } from '../config/defaults.ts'
+import { defaultBalancer as balancer } from '../keys/balancer.ts'
+import { schedule } from '../keys/service/schedule.ts'
+import { updatePace } from '../keys/service/update.ts'
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -356,7 +358,7 @@ function oneService(): Service {
       image: { from: 'build', context: '/srv/web', file: 'Dockerfile', digest: 'content-1' },
       pull: 'missing',
       registry: { username: 'me', password: { source: { from: 'environment', name: 'TOKEN' }, digest: null } },
-      port: 80,
+      containerPort: 80,
       readOnly: false,
       capabilities: ['CHOWN'],
       network: 'bridge',
@@ -451,9 +453,7 @@ const anyService = (index: number): fc.Arbitrary<Service> =>
         fc.record({ kind: fc.constant('replicas' as const), count: fc.integer({ min: 0, max: 3 }) }),
         fc.constant({ kind: 'singleton' as const }),
         fc.constant({ kind: 'job' as const }),
-        fc
-          .constantFrom('0 3 * * *', '@daily')
-          .map((cron) => ({ kind: 'schedule' as const, schedule: { cron, ...scheduleDefaults } })),
+        fc.constantFrom('0 3 * * *', '@daily').map((cron) => ({ kind: 'schedule' as const, schedule: schedule.fill({ cron }) })),
       ),
       environment: fc.dictionary(fc.constantFrom('A', 'B', '__proto__x'), fc.constantFrom('1', '2'), { maxKeys: 2 }),
       digest: fc.constantFrom('digest-1', 'digest-2', null),

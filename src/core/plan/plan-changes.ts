@@ -5,7 +5,7 @@
 
 import type { ServiceName } from '../model/id.ts'
 import { asRevisionNumber, isRunSlot } from '../model/id.ts'
-import type { Problem } from '../model/problem.ts'
+import type { Problem } from '../values/problem.ts'
 import { processIdentity } from '../model/service.ts'
 import type { Project, Service } from '../model/service.ts'
 import type { InstanceStatus } from '../model/status.ts'
@@ -16,8 +16,9 @@ import { noTimes, type LearnedTimes } from './learned-times.ts'
 import type { Plan, Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
 import { planBalancer } from './plan-balancer.ts'
-import { shorten } from './show-fields.ts'
-import { describeRemoval, describeScale, describeTransition, fromTheNextRun, nameOfRoute, warnOfLoss } from './transition.ts'
+import { shorten } from './difference.ts'
+import { nameOfRoute } from '../keys/service/route.ts'
+import { describeRemoval, describeScale, describeTransition, fromTheNextRun, warnOfLoss } from './transition.ts'
 
 export interface PlanInput {
   /** Null: everything goes (`down`). */

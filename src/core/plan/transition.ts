@@ -3,8 +3,9 @@
  * before the first, only what the config says is known: the soonest that an instance can count as ready, and the bound on stopping.
  */
 
-import { formatDuration } from '../model/quantity.ts'
-import type { Route, Service } from '../model/service.ts'
+import { formatDuration } from '../values/quantity.ts'
+import { nameOfRoute } from '../keys/service/route.ts'
+import type { Service } from '../model/service.ts'
 import { medianOf, noTimes, type LearnedTimes } from './learned-times.ts'
 
 /** `3 replicas`, `singleton`, `job`, `schedule 0 3 * * * Asia/Tokyo`. */
@@ -87,11 +88,6 @@ export function warnOfLoss(before: Service, after: Service | null, routes: Reado
   const kept = new Set(after?.volumes.map((volume) => volume.name))
   const stays = whatStays(before.volumes.map((volume) => volume.name).filter((name) => !kept.has(name)))
   return unserved === null || stays === null ? (unserved ?? stays) : `${unserved}; ${stays}`
-}
-
-/** `shop.example.com/api`, `port 8080`. */
-export function nameOfRoute({ to, path }: Pick<Route, 'to' | 'path'>): string {
-  return `${to.kind === 'domain' ? to.domain : `port ${to.port}`}${path === '/' ? '' : path}`
 }
 
 function whatStays(names: readonly string[]): string | null {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { updatePace } from '../config/defaults.ts'
+import { updatePace } from '../keys/service/update.ts'
 import type { Service, UpdatePolicy } from '../model/service.ts'
 import { isSettled, planRollout, trialCount } from './rollout.ts'
 import type { Move, SlotView, Wanted } from './rollout.ts'
