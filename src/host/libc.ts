@@ -1,0 +1,149 @@
+/**
+ * The few calls of the C library that Node has no word for: named pipes, and moving bytes from a pipe into a file inside the kernel
+ * (decision 20). Each takes plain numbers and buffers that live as long as the call. Needs `node:ffi`, which Node has had since 26.1.
+ */
+
+import { getSystemErrorName } from 'node:util'
+
+export interface PipeEvent {
+  readonly descriptor: number
+  /** Somebody has written. */
+  readonly isReadable: boolean
+  /** No process has the other end open any more. */
+  readonly isHungUp: boolean
+}
+
+export interface Libc {
+  /** mkfifo(3). `mode` is cut by the umask. Throws like `node:fs`, with a `code`. */
+  makePipe(path: string, mode: number): void
+  /** ioctl(FIONREAD): bytes in a pipe that have not been read. */
+  unreadBytes(descriptor: number): number
+  /**
+   * splice(2), never waiting: how many bytes went from the pipe into the file at `offset`, in one step that no signal can tear. 0 when the
+   * pipe is empty and no process has it open for writing. Below 0, an error's number: `-errno.EAGAIN` while the pipe is empty.
+   */
+  move(pipe: number, file: number, to: { readonly offset: number; readonly maxBytes: number }): number
+  /** The same into a file that keeps nothing and has no offsets (`/dev/null`). */
+  drop(pipe: number, file: number, maxBytes: number): number
+  /** epoll(7), level-triggered. */
+  watch(descriptors: PipeSet, descriptor: number): void
+  /** Waits for at most `timeoutMs`, and keeps this thread for so long. */
+  wait(descriptors: PipeSet, timeoutMs: number): readonly PipeEvent[]
+  openSet(): PipeSet
+  sleep(ms: number): void
+  /** flock(2), exclusive, never waiting. False where another holds it. */
+  lock(descriptor: number): boolean
+  /** Takes `bytes` (whole blocks) away at the front of a file; others may append to it meanwhile. False where the file system cannot. */
+  cutFront(descriptor: number, bytes: number): boolean
+}
+
+export type PipeSet = { readonly descriptor: number }
+
+const fionread = 0x541b
+const spliceNonBlocking = 2
+const epollCloseOnExec = 0o2000000
+const epollAdd = 1
+const epollIn = 1
+const epollErrorOrHangUp = 0x18
+const lockExclusiveNonBlocking = 2 | 4
+const collapseRange = 8
+const maxEvents = 256
+/** `struct epoll_event` is packed on x86-64 only (epoll_ctl(2), the kernel's eventpoll.h). */
+const event = process.arch === 'x64' ? { bytes: 12, data: 4 } : { bytes: 16, data: 8 }
+
+let opened: Libc | null = null
+
+/** Throws where this Node has no `node:ffi`. */
+export function libc(): Libc {
+  opened ??= openLibc()
+  return opened
+}
+
+function openLibc(): Libc {
+  const ffi = loadFfi()
+  if (ffi === undefined) throw new Error(`Node ${process.version} has no node:ffi; Daruma needs Node 26.1 or newer`)
+  const { functions: c } = ffi.dlopen(null, {
+    mkfifo: { arguments: ['string', 'u32'], return: 'i32' },
+    ioctl: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
+    splice: { arguments: ['i32', 'pointer', 'i32', 'buffer', 'u64', 'u32'], return: 'i64' },
+    epoll_create1: { arguments: ['i32'], return: 'i32' },
+    epoll_ctl: { arguments: ['i32', 'i32', 'i32', 'buffer'], return: 'i32' },
+    epoll_wait: { arguments: ['i32', 'buffer', 'i32', 'i32'], return: 'i32' },
+    usleep: { arguments: ['u32'], return: 'i32' },
+    flock: { arguments: ['i32', 'i32'], return: 'i32' },
+    fallocate: { arguments: ['i32', 'i32', 'i64', 'i64'], return: 'i32' },
+    __errno_location: { arguments: [], return: 'pointer' },
+  })
+  // Of this thread, which has called nothing since.
+  const error = (): number => ffi.getInt32(c.__errno_location(), 0)
+  const fail = (call: string, path = ''): Error => {
+    const code = getSystemErrorName(-error())
+    return Object.assign(new Error(`${code}: ${call}${path === '' ? '' : ` '${path}'`}`), { code, syscall: call })
+  }
+  const number = Buffer.alloc(4)
+  const position = Buffer.alloc(8)
+  const events = Buffer.alloc(maxEvents * event.bytes)
+  return {
+    makePipe(path, mode) {
+      if (c.mkfifo(path, mode) !== 0) throw fail('mkfifo', path)
+    },
+    unreadBytes(descriptor) {
+      if (c.ioctl(descriptor, BigInt(fionread), number) !== 0) throw fail('ioctl')
+      return number.readInt32LE(0)
+    },
+    move(pipe, file, { offset, maxBytes }) {
+      position.writeBigInt64LE(BigInt(offset), 0)
+      const moved = Number(c.splice(pipe, 0n, file, position, BigInt(maxBytes), spliceNonBlocking))
+      return moved < 0 ? -error() : moved
+    },
+    drop(pipe, file, maxBytes) {
+      const moved = Number(c.splice(pipe, 0n, file, null, BigInt(maxBytes), spliceNonBlocking))
+      return moved < 0 ? -error() : moved
+    },
+    openSet() {
+      const descriptor = c.epoll_create1(epollCloseOnExec)
+      if (descriptor < 0) throw fail('epoll_create1')
+      return { descriptor }
+    },
+    watch(set, descriptor) {
+      const wanted = Buffer.alloc(event.bytes)
+      wanted.writeUInt32LE(epollIn, 0)
+      wanted.writeUInt32LE(descriptor, event.data)
+      if (c.epoll_ctl(set.descriptor, epollAdd, descriptor, wanted) !== 0) throw fail('epoll_ctl')
+    },
+    wait(set, timeoutMs) {
+      // Interrupted by a signal (-1) is nothing heard.
+      const count = Math.max(0, c.epoll_wait(set.descriptor, events, maxEvents, timeoutMs))
+      return Array.from({ length: count }, (_, index) => {
+        const flags = events.readUInt32LE(index * event.bytes)
+        return {
+          descriptor: events.readUInt32LE(index * event.bytes + event.data),
+          isReadable: (flags & epollIn) !== 0,
+          isHungUp: (flags & epollErrorOrHangUp) !== 0,
+        }
+      })
+    },
+    sleep(ms) {
+      c.usleep(Math.round(ms * 1000))
+    },
+    lock(descriptor) {
+      return c.flock(descriptor, lockExclusiveNonBlocking) === 0
+    },
+    cutFront(descriptor, bytes) {
+      return c.fallocate(descriptor, collapseRange, 0n, BigInt(bytes)) === 0
+    },
+  }
+}
+
+/** Without its warning at each start: which Node we run on is our choice, and a test holds what we take from it. */
+function loadFfi(): typeof import('node:ffi') | undefined {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return process.getBuiltinModule('node:ffi')
+  } catch {
+    return undefined
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Moves what the instances of one host write from their pipes into their logs. One thread that never computes: the kernel moves the
+ * bytes (splice(2)), in a step that is either done or not, so this process may be killed between any two lines and nothing is lost or
+ * written twice. What a newcomer would get wrong: reading into memory and writing it out again would lose what was read.
+ *
+ * It has a pipe open for as long as somebody else has: at the end of an instance it takes the rest, and sees the end of the pipe.
+ */
+
+import { closeSync, constants, fstatSync, openSync, readSync, readdirSync, statSync, writeSync } from 'node:fs'
+import { constants as system } from 'node:os'
+import { join } from 'node:path'
+import { getSystemErrorName } from 'node:util'
+
+import { hasCode, isMissing } from '../errno.ts'
+import { type PipeSet, libc } from '../libc.ts'
+import { readNumber, usualLogBytes } from '../slot-files.ts'
+import { letterBox, openLetterBox, outputPipe } from './output-pipe.ts'
+import { type Room, SegmentWriter } from './segment-writer.ts'
+
+const { errno } = system
+
+/** At a time from one pipe, so that a program that never stops writing keeps no other waiting. */
+const maxMoveBytes = 1 << 20
+/**
+ * After each round with something in it: what is written meanwhile comes in one piece. 64 KiB, a pipe's usual capacity, in each of these
+ * are 64 MB/s from one program; who writes more waits for its pipe.
+ */
+const pauseMs = 1
+
+interface Source {
+  readonly pipe: number
+  readonly slot: string
+  readonly epoch: number
+  readonly log: SegmentWriter
+}
+
+export class Collector {
+  readonly #state: string
+  readonly #slots: string
+  readonly #set: PipeSet = libc().openSet()
+  readonly #nowhere: number = openSync('/dev/null', 'w')
+  readonly #sources = new Map<number, Source>()
+  readonly #logs = new Map<string, SegmentWriter>()
+  /** What could not be kept, until a stamp can say so. */
+  readonly #dropped = new Map<string, number>()
+  readonly #onTrouble: (message: string) => void
+  #box: number
+
+  constructor(stateDirectory: string, onTrouble: (message: string) => void) {
+    this.#state = stateDirectory
+    this.#slots = join(stateDirectory, 'slots')
+    this.#onTrouble = onTrouble
+    // Before the first look at the slots: who comes later is told of through it.
+    this.#box = openLetterBox(stateDirectory)
+    libc().watch(this.#set, this.#box)
+    this.openAll()
+  }
+
+  /** Instances whose output may still come. */
+  get openPipes(): number {
+    return this.#sources.size
+  }
+
+  /** Every pipe there is. One that no process has open is over, and not kept. */
+  openAll(): void {
+    for (const slot of list(this.#slots)) {
+      const epochs = list(join(this.#slots, slot)).filter((name) => /^\d{1,16}$/.test(name))
+      for (const epoch of epochs.map(Number).toSorted((a, b) => a - b)) this.#open(slot, epoch)
+    }
+  }
+
+  /** Waits until something is there, or the time is over, and takes it. */
+  round(timeoutMs: number): void {
+    const events = libc().wait(this.#set, timeoutMs)
+    for (const { descriptor, isHungUp } of events) {
+      if (descriptor === this.#box) this.#readBox()
+      else this.#take({ pipe: descriptor, isHungUp })
+    }
+    if (events.length > 0) libc().sleep(pauseMs)
+  }
+
+  /** Somebody may have removed the letter box: what is announced then comes nowhere. */
+  ensureBox(): void {
+    const there = statSync(letterBox(this.#state), { throwIfNoEntry: false })
+    const ours = fstatSync(this.#box)
+    if (there !== undefined && there.ino === ours.ino && there.dev === ours.dev) return
+    closeSync(this.#box)
+    this.#box = openLetterBox(this.#state)
+    libc().watch(this.#set, this.#box)
+    this.openAll()
+  }
+
+  close(): void {
+    for (const source of this.#sources.values()) closeSync(source.pipe)
+    for (const log of this.#logs.values()) log.close()
+    for (const descriptor of [this.#box, this.#nowhere, this.#set.descriptor]) closeSync(descriptor)
+    this.#sources.clear()
+    this.#logs.clear()
+  }
+
+  #readBox(): void {
+    const text = readAll(this.#box)
+    for (const line of text.split('\n')) {
+      const [slot = '', epoch = '', ...rest] = line.split('/')
+      if (rest.length === 0 && /^\d{1,16}$/.test(epoch) && !slot.startsWith('.')) this.#open(slot, Number(epoch))
+    }
+  }
+
+  #open(slot: string, epoch: number): void {
+    const earlier = [...this.#sources.values()].filter((source) => source.slot === slot)
+    if (earlier.some((source) => source.epoch === epoch)) return
+    // What an instance wrote comes before what its successor writes: nobody writes to the earlier pipe any more.
+    for (const { pipe } of earlier) this.#take({ pipe, isHungUp: false })
+    const directory = join(this.#slots, slot)
+    const pipe = this.#openPipe(slot, epoch)
+    if (pipe === null) return
+    const boundBytes = readNumber(join(directory, 'log.bound')) ?? usualLogBytes
+    const log = this.#logs.get(slot) ?? new SegmentWriter(directory, boundBytes)
+    log.boundBytes = boundBytes
+    this.#logs.set(slot, log)
+    this.#sources.set(pipe, { pipe, slot, epoch, log })
+    libc().watch(this.#set, pipe)
+    this.#take({ pipe, isHungUp: false })
+  }
+
+  #openPipe(slot: string, epoch: number): number | null {
+    const path = outputPipe(join(this.#slots, slot, `${epoch}`))
+    try {
+      const pipe = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+      // The end of a pipe is told only to whom has seen somebody write to it (pipe_poll, fs/pipe.c).
+      closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK))
+      return pipe
+    } catch (error) {
+      if (!isMissing(error)) this.#onTrouble(`the output of ${slot}, epoch ${epoch}, cannot be read: ${String(error)}`)
+      return null
+    }
+  }
+
+  #take({ pipe, isHungUp }: { readonly pipe: number; readonly isHungUp: boolean }): void {
+    const source = this.#sources.get(pipe)
+    if (source === undefined) return
+    for (let left = maxMoveBytes; left > 0;) {
+      // Asked first: of a pipe with nothing in it no stamp is made, and no file.
+      if (libc().unreadBytes(pipe) === 0) return isHungUp ? this.#end(source) : undefined
+      const moved = this.#move(source, left)
+      if (moved === 0) return
+      left -= moved
+    }
+  }
+
+  /** How much is gone from the pipe; 0 where there was nothing after all. */
+  #move(source: Source, maxBytes: number): number {
+    let trouble = ''
+    do {
+      try {
+        const room = source.log.prepare(this.#stamp(source))
+        this.#dropped.delete(source.slot)
+        const moved = moveOrCopy(source.pipe, room, maxBytes)
+        if (moved === -errno.EAGAIN || moved === 0) return 0
+        if (moved > 0) {
+          source.log.added(moved)
+          return moved
+        }
+        trouble = getSystemErrorName(moved)
+      } catch (error) {
+        // Of a slot that was removed nothing is kept.
+        if (isMissing(error)) break
+        trouble = error instanceof Error ? error.message : String(error)
+      }
+      // A full disk: what is oldest in this log gives way to what is newest.
+    } while (source.log.removeOldest())
+    return this.#drop(source, maxBytes, trouble)
+  }
+
+  /** A program must not stand still because a disk is full: what cannot be kept is counted and given up. */
+  #drop({ pipe, slot }: Source, maxBytes: number, trouble: string): number {
+    const moved = libc().drop(pipe, this.#nowhere, maxBytes)
+    if (moved <= 0) return 0
+    const dropped = this.#dropped.get(slot) ?? 0
+    if (dropped === 0 && trouble !== '') this.#onTrouble(`the output of ${slot} cannot be kept for now: ${trouble}`)
+    this.#dropped.set(slot, dropped + moved)
+    return moved
+  }
+
+  #stamp({ slot, epoch }: Source): Parameters<SegmentWriter['prepare']>[0] {
+    return { wallMs: Date.now(), bootMs: bootMs(), epoch, dropped: this.#dropped.get(slot) ?? 0 }
+  }
+
+  #end(source: Source): void {
+    closeSync(source.pipe)
+    this.#sources.delete(source.pipe)
+    if ([...this.#sources.values()].some(({ slot }) => slot === source.slot)) return
+    source.log.close()
+    this.#logs.delete(source.slot)
+    this.#dropped.delete(source.slot)
+  }
+}
+
+/** By the kernel; where a file system cannot take bytes from a pipe, by way of this process, which must not be killed in between. */
+function moveOrCopy(pipe: number, room: Room, maxBytes: number): number {
+  const bytes = Math.min(maxBytes, room.bytes)
+  const moved = libc().move(pipe, room.file, { offset: room.offset, maxBytes: bytes })
+  if (moved !== -errno.EINVAL && moved !== -errno.ENOSYS) return moved
+  const piece = Buffer.allocUnsafe(Math.min(bytes, 64 * 1024))
+  const read = readSync(pipe, piece)
+  for (let written = 0; written < read;) written += writeSync(room.file, piece, written, read - written, room.offset + written)
+  return read
+}
+
+/** Since boot: CLOCK_MONOTONIC, which every process of this boot reads alike. */
+export const bootMs = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
+
+function readAll(descriptor: number): string {
+  const piece = Buffer.allocUnsafe(64 * 1024)
+  let text = ''
+  for (;;) {
+    try {
+      const bytes = readSync(descriptor, piece)
+      if (bytes === 0) return text
+      text += piece.toString('latin1', 0, bytes)
+    } catch (error) {
+      if (hasCode(error, 'EAGAIN')) return text
+      throw error
+    }
+  }
+}
+
+function list(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (isMissing(error) || hasCode(error, 'ENOTDIR')) return []
+    throw error
+  }
+}
