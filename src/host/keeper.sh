@@ -25,7 +25,9 @@ refuse() {
 }
 
 if [ "$1" = first ]; then
-  exec 2>>"$daruma_slot/log"
+  # Standard output and error are one pipe beside the epoch's directory, open for both ends: whoever else has it open may die.
+  [ -p "$daruma_home.out" ] || refuse mute
+  exec 2<>"$daruma_home.out"
   #@ point: born
   # A daemon that gave this epoch up has removed its cgroup, or where there are none its ticket; both can happen only once.
   if [ -n "$daruma_cgroups" ]; then
@@ -86,7 +88,7 @@ trap : HUP INT QUIT TERM
   fi
   # A daemon's own standing with the OOM killer (its systemd unit makes it the last to go) must not be its instances'.
   { echo 0 >/proc/self/oom_score_adj; } 2>/dev/null
-  exec </dev/null >>"$daruma_slot/log" 2>&1
+  exec </dev/null 1<>"$daruma_home.out" 2>&1
   printf '%s\n' "$daruma_line" 1<>"$daruma_home/started"
   #@ point: started
   while [ "$daruma_volumes" -gt 0 ]; do

@@ -72,7 +72,7 @@ function getSupervisorUp(): void {
 /** All who write it append, so what is taken away in front disturbs nobody. */
 function boundDaemonLog(): void {
   if (!existsSync(daemonLog)) return
-  const file = openSync(daemonLog, 'r+')
+  const file = openSync(daemonLog, 'a+')
   try {
     const { size } = fstatSync(file)
     const tooMany = Math.floor((size - daemonLogBytes / 2) / cutUnitBytes) * cutUnitBytes
@@ -81,7 +81,7 @@ function boundDaemonLog(): void {
     const kept = Buffer.alloc(size - tooMany)
     readSync(file, kept, 0, kept.length, tooMany)
     ftruncateSync(file)
-    writeSync(file, kept, 0, kept.length, 0)
+    writeSync(file, kept)
   } finally {
     closeSync(file)
   }

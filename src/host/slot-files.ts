@@ -1,7 +1,7 @@
 /**
  * The slot directory on disk, format 1: the only place that knows its names and layouts.
  *
- * Files that must be writable on a full disk (`epoch`, `started`, `exit`, `log.bound`, `log.head`) have their space from the start
+ * Files that must be writable on a full disk (`epoch`, `started`, `exit`, `log.bound`) have their space from the start
  * and are overwritten in place; a final newline says that the text is whole. An epoch directory is made once and never again.
  * There are as few of them as can be: of a thousand runs that begin in one second, making files is a fifth of the work.
  */
@@ -15,8 +15,9 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  readSync,
   readdirSync,
+  renameSync,
+  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -31,11 +32,14 @@ import type { Exit } from '../core/model/status.ts'
 import { observeBootId, parseProcessStat } from './process-stat.ts'
 import { syncTogether } from './sync-together.ts'
 import { isMissing } from './errno.ts'
+import { libc } from './libc.ts'
+import { outputPipe } from './logs/output-pipe.ts'
+import { listLogFiles, listSegments, segmentName } from './logs/segments.ts'
 import { explainExitCode, renderExit } from './exit-code.ts'
 
 /** Enough for the longest line that a keeper writes: /proc/PID/stat has 52 numbers of at most 20 digits. */
 export const reservedBytes: number = 1536
-/** What a log keeps where there is no `log.bound`; the groomer knows it too. */
+/** What a log keeps where there is no `log.bound`; the collector knows it too. */
 export const usualLogBytes: number = 10 * 1024 * 1024
 /** As many past epochs keep their directory, for whoever wants to know how the last ones ended. */
 const keptEpochs = 3
@@ -47,8 +51,6 @@ export interface SlotPaths {
   /** The directory itself: its keeper's flock is on it. */
   readonly lock: string
   readonly epoch: string
-  readonly log: string
-  readonly logHead: string
   readonly logBound: string
   /** How far a container's output has been taken into the log. */
   readonly logCursor: string
@@ -78,8 +80,6 @@ export function slotPaths(stateDirectory: string, slot: SlotId): SlotPaths {
     isRun: isRunSlot(slot),
     lock: directory,
     epoch: inside('epoch'),
-    log: inside('log'),
-    logHead: inside('log.head'),
     logBound: inside('log.bound'),
     logCursor: inside('log.cursor'),
   }
@@ -109,14 +109,30 @@ export function ensureSlot(paths: SlotPaths, maxLogBytes: number): void {
   const isNew = mkdirSync(paths.directory, { recursive: true, mode: 0o700 }) !== undefined
   const bound = isNew ? null : readNumber(paths.logBound)
   if (bound === null ? maxLogBytes !== usualLogBytes : bound !== maxLogBytes) writeNumber(paths.logBound, maxLogBytes)
-  const hasLog = !isNew && existsSync(paths.log)
-  if (hasLog && existsSync(paths.epoch)) return
-  if (isNew || readNumber(paths.epoch) === null) writeNumber(paths.epoch, 0)
-  // A run's log seldom comes to its bound; whoever bounds it makes the head then. One that is there speaks of the log that is not.
-  const isHeadOld = !isNew && !hasLog && existsSync(paths.logHead)
-  if (isHeadOld || (!paths.isRun && readNumber(paths.logHead) === null)) writeNumber(paths.logHead, 0)
+  adoptFormerLog(paths, isNew)
+  if (!isNew && readNumber(paths.epoch) !== null) return
   // Last, because its presence says that all the others are there.
-  closeSync(openSync(paths.log, 'a', 0o600))
+  writeNumber(paths.epoch, 0)
+}
+
+/** What a former Daruma let programs write into directly becomes the first segment, now that nobody of it runs any more. */
+function adoptFormerLog(paths: SlotPaths, isNew: boolean): void {
+  const former = `${paths.directory}/log`
+  if (isNew || !existsSync(former)) return
+  const hole = readNumber(`${former}.head`) ?? 0
+  if (listSegments(paths.directory).length > 0 || (hole > 0 && !cutHole(former, hole))) rmSync(former)
+  else renameSync(former, `${paths.directory}/${segmentName(0)}`)
+  rmSync(`${former}.head`, { force: true })
+}
+
+/** Its bound was kept by punching holes at its head. */
+function cutHole(path: string, bytes: number): boolean {
+  const descriptor = openSync(path, 'r+')
+  try {
+    return bytes < fstatSync(descriptor).size && libc().cutFront(descriptor, bytes)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 export const epochDirectory = (paths: SlotPaths, epoch: Epoch): string => `${paths.directory}/${epoch}`
@@ -202,20 +218,6 @@ export function readExit(directory: string): Exit | null {
   return match === null ? null : explainExitCode(Number(match[1]))
 }
 
-/** What was written into the slot's log after its byte `from`: the last 300 bytes of it. Empty where somebody has removed it. */
-export function readLogSince(paths: SlotPaths, from: number): string {
-  if (!existsSync(paths.log)) return ''
-  const descriptor = openSync(paths.log, 'r')
-  try {
-    const { size } = fstatSync(descriptor)
-    const bytes = Buffer.alloc(Math.min(Math.max(size - from, 0), 300))
-    readSync(descriptor, bytes, 0, bytes.length, size - bytes.length)
-    return bytes.toString('utf8').trim()
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
 export function listEpochs(paths: SlotPaths): Epoch[] {
   try {
     return readdirSync(paths.directory)
@@ -231,7 +233,7 @@ export function listEpochs(paths: SlotPaths): Epoch[] {
 /** Forgets all but the last few epochs; `isLive` ones stay. */
 export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => boolean): Promise<void> {
   for (const epoch of listEpochs(paths).slice(0, -keptEpochs)) {
-    if (!isLive(epoch)) await rm(epochDirectory(paths, epoch), { recursive: true, force: true })
+    if (!isLive(epoch)) await removeEpoch(paths, epoch)
   }
 }
 
@@ -241,8 +243,14 @@ export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => bo
  */
 export async function removeSlotFiles(paths: SlotPaths): Promise<void> {
   if (paths.isRun) return rm(paths.directory, { recursive: true, force: true })
-  for (const epoch of listEpochs(paths)) await rm(epochDirectory(paths, epoch), { recursive: true, force: true })
-  for (const path of [paths.logBound, paths.logHead, paths.log, paths.logCursor]) await rm(path, { force: true })
+  for (const epoch of listEpochs(paths)) await removeEpoch(paths, epoch)
+  for (const path of [paths.logBound, paths.logCursor, ...listLogFiles(paths.directory)]) await rm(path, { force: true })
+}
+
+async function removeEpoch(paths: SlotPaths, epoch: Epoch): Promise<void> {
+  const directory = epochDirectory(paths, epoch)
+  await rm(directory, { recursive: true, force: true })
+  await rm(outputPipe(directory), { force: true })
 }
 
 /** The committed epoch's directory may be missing (a restored copy); one above it was made by a daemon that died before it started anything. */

@@ -106,10 +106,42 @@ export interface ExecPlan {
   readonly environment: Readonly<Record<string, string>>
 }
 
-export interface LogChunk {
+/** A line that an instance wrote, or a part of a very long one. */
+export interface LogEntry {
+  /** Without its end. Bytes that are no UTF-8 are U+FFFD. */
   readonly text: string
-  /** Byte offset after this chunk; pass it back to go on. */
+  /** When its first byte was read: milliseconds since 1970. */
+  readonly wallMs: number
+  /** The same on the clock that begins with the boot, in milliseconds; 0 with an empty `bootId`. */
+  readonly bootMs: number
+  readonly bootId: string
+  /** Null where it is not known. */
+  readonly epoch: Epoch | null
+  /** Bytes that were lost right before it, because they could not be written. */
+  readonly droppedBytes: number
+  /** It does not begin a line: what comes before it was in an entry before, or is not kept any more. */
+  readonly isCut: boolean
+  /** Its line goes on in the next entry. */
+  readonly goesOn: boolean
+}
+
+export type LogStart =
+  /** From this byte on, or from the oldest one that is kept. */
+  | { readonly offset: number }
+  /** At least the last so many lines, where so many are kept. */
+  | { readonly lines: number }
+  /** What was read at this time or later; among it may be what is older, if the clock was set back. */
+  | { readonly sinceMs: number }
+
+export interface LogPage {
+  readonly entries: readonly LogEntry[]
+  /** A last line that has no end yet. It is part of the next page too. */
+  readonly open: LogEntry | null
+  /** Offset after this page; pass it back to go on. */
   readonly next: number
+  /** Offsets of the oldest byte that is kept, and after the last one. */
+  readonly begin: number
+  readonly end: number
 }
 
 /** What this host can promise, in words `doctor` prints. */
@@ -142,8 +174,8 @@ export interface Runtime extends AsyncDisposable {
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]>
   usage(instance: InstanceRef): Usage | null
   exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan>
-  /** Reads the slot's log from byte `from`, or its last `lines` lines. A slot that never ran gives an empty chunk. */
-  readLog(slot: SlotId, from: { readonly offset: number } | { readonly lines: number }, maxBytes: number): Promise<LogChunk>
+  /** A page of the slot's log, of about `maxBytes`. A slot that never ran gives an empty one. */
+  readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage>
   /**
    * Forgets a slot that is vacant and no longer wanted: directory, log and cgroup. Its last epoch is remembered; of a run's slot nothing
    * is, because the ledger's watermark remembers its tick.

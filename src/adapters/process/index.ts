@@ -18,7 +18,8 @@ import type {
   ExecPlan,
   Guarantees,
   InstanceRef,
-  LogChunk,
+  LogPage,
+  LogStart,
   ProcessIdentity,
   Runtime,
   RuntimeEvent,
@@ -33,6 +34,7 @@ import { planExec } from './exec.ts'
 import { Gate } from '../../host/gate.ts'
 import { hastenJoins } from './hasten-joins.ts'
 import { observeHolders } from './holders.ts'
+import { Outputs } from './outputs.ts'
 import { findFault, findUser, renderLaunch, type ProcessStart } from './launch.ts'
 import { Life, type LifeOptions } from './life.ts'
 import { sendFrozen } from './signal.ts'
@@ -50,7 +52,8 @@ import {
   removeSlotFiles,
   writeEpochFiles,
 } from '../../host/slot-files.ts'
-import { readSlotLog } from '../../host/slot-log.ts'
+import { makeOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
+import { readLastWords, readLog } from '../../host/logs/read-log.ts'
 import { type KillMechanism, surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
 import { makeVolumes } from './volumes.ts'
@@ -90,6 +93,8 @@ const pollIntervalMs = 1000
 /** What the kernel tells us of is looked at in every fifth round only, a fifth of them in each: 50 idle instances cost a quarter of a percent of a core. */
 const pollRoundsOfWatched = 5
 const defaultArrivalLimitMs = 10_000
+/** What was written a moment ago is to be seen in the log; of a program that never pauses something is always under way. */
+const settleLimitMs = 300
 /** Starts under way at once: each holds some files open and forks; more would not be faster on any machine. */
 const maxParallelStarts = 8
 
@@ -102,6 +107,7 @@ class ProcessRuntime implements Runtime {
   /** Changes that are seen when nobody waits for his start, or with the next poll: what begins comes first. */
   readonly #postponed = new Set<Life>()
   readonly #starts = new Gate(maxParallelStarts)
+  readonly #outputs: Outputs
   #emit: (event: RuntimeEvent) => void = () => {}
   #poll: NodeJS.Timeout | null = null
   #pollRound = 0
@@ -112,6 +118,7 @@ class ProcessRuntime implements Runtime {
     this.#options = options
     this.#site = site
     this.#scripts = scripts
+    this.#outputs = new Outputs(options.stateDirectory)
     this.#spawner = new Spawner(site.survey.tools.setsid, (message, error) => this.#warn(message, error))
     this.#hasten = hastenJoins(site.survey.killing === 'v1' ? null : site.survey.enclosureMount)
   }
@@ -165,6 +172,8 @@ class ProcessRuntime implements Runtime {
     await this.#reach('runtime.directory-made')
 
     writeEpochFiles(directory, { directory: runs.directory, user: runs.user, namespaces: survey.namespaces, note: order.note })
+    makeOutputPipe(directory, user)
+    undo.push(() => removeOutputPipe(directory))
     const volumes = makeVolumes({ site: this.#site, volumes: order.volumes, user })
     await this.#reach('runtime.note-written')
 
@@ -191,7 +200,9 @@ class ProcessRuntime implements Runtime {
       hasLimits: Object.values(order.limits).some((limit) => limit !== null),
     }
     const life = this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, birth)
+    this.#outputs.hold(order.slot, directory)
     undo.push(() => {
+      this.#outputs.end(directory)
       life.detach()
       this.#lives.delete(keyOf(order))
     })
@@ -240,8 +251,9 @@ class ProcessRuntime implements Runtime {
     return planExec({ life, slot: instance.slot, command, limitFiles, survey, enter: this.#scripts.enter })
   }
 
-  readLog(slot: SlotId, from: { readonly offset: number } | { readonly lines: number }, maxBytes: number): Promise<LogChunk> {
-    return readSlotLog(this.#site.paths(slot), from, maxBytes)
+  async readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage> {
+    if (!('offset' in from)) await this.#outputs.settle(slot, settleLimitMs)
+    return readLog(this.#site.paths(slot).directory, from, maxBytes)
   }
 
   async forget(slot: SlotId): Promise<void> {
@@ -259,6 +271,7 @@ class ProcessRuntime implements Runtime {
     if (this.#poll !== null) clearInterval(this.#poll)
     for (const life of this.#lives.values()) life.detach()
     this.#lives.clear()
+    this.#outputs.close()
     this.#spawner.close()
     this.#emit = () => {}
     for (const path of this.#leftovers) this.#removeLimits(path)
@@ -274,6 +287,7 @@ class ProcessRuntime implements Runtime {
   #adopt(instance: InstanceRef, enclosure: Enclosure): Life {
     const life = this.#watch(instance, enclosure, { isOurs: false, environment: null, hasLimits: true })
     life.adopt(readBeginning(life.directory))
+    this.#outputs.hold(instance.slot, life.directory)
     return life
   }
 
@@ -298,9 +312,14 @@ class ProcessRuntime implements Runtime {
       cleanUp: () => {
         this.#lives.delete(keyOf(instance))
         this.#postponed.delete(life)
+        this.#outputs.end(life.directory)
         if (birth.hasLimits) this.#removeLimits(path)
         const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
+      },
+      readLastWords: async () => {
+        await this.#outputs.settle(slot, settleLimitMs)
+        return readLastWords(paths.directory, epoch)
       },
       explainRefusal: (word) => this.#explainRefusal(slot, word),
       emit: (event) => this.#emit(event),
@@ -317,6 +336,7 @@ class ProcessRuntime implements Runtime {
   async #explainRefusal(slot: SlotId, word: string): Promise<StartRefusal> {
     if (word === 'locked') return { kind: 'occupied', holders: await this.holders(slot) }
     if (word === 'superseded') return { kind: 'superseded', by: asEpoch(readNumber(this.#site.paths(slot).epoch) ?? 0) }
+    if (word === 'mute') return { kind: 'failed', message: "somebody has removed the epoch's pipe before its keeper came" }
     return { kind: 'failed', message: 'the epoch had been given up before its keeper came' }
   }
 
@@ -335,6 +355,7 @@ class ProcessRuntime implements Runtime {
       if (!life.isWatched || (index + this.#pollRound) % pollRoundsOfWatched === 0) life.look()
     }
     for (const path of this.#leftovers) this.#removeLimits(path)
+    this.#outputs.look()
   }
 
   /** The kernel may hold a v1 controller's cgroup for a moment longer than its processes; the poll tries again. */

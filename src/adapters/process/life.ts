@@ -4,14 +4,14 @@
  * after the enclosure was closed: see {@link Enclosure.close}.
  */
 
-import { type FSWatcher, existsSync, statSync, watch } from 'node:fs'
+import { type FSWatcher, existsSync, watch } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../host/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
-import { type Beginning, type SlotPaths, readBeginning, readExit, readLogSince } from '../../host/slot-files.ts'
+import { type Beginning, type SlotPaths, readBeginning, readExit } from '../../host/slot-files.ts'
 
 export interface LifeOptions {
   readonly instance: InstanceRef
@@ -33,6 +33,8 @@ export interface LifeOptions {
   readonly cleanUp: () => void
   /** Asked when something has changed: true where somebody else will look, a little later. */
   readonly postpone: () => boolean
+  /** The end of what its keeper had to say. */
+  readonly readLastWords: () => Promise<string>
   readonly explainRefusal: (word: string) => Promise<StartRefusal>
   readonly emit: (event: RuntimeEvent) => void
   readonly onTrouble: (message: string, error: unknown) => void
@@ -53,8 +55,6 @@ export class Life {
   #isEnding = false
   /** Whether its keeper has been seen in the enclosure. */
   #hasJoined: boolean
-  /** What the slot's log held before; a keeper says there what went wrong. */
-  readonly #logBytes: number
   readonly #watchedSinceMs: number = performance.now()
   #quickLook: NodeJS.Timeout | null = null
   #quickDelayMs = 1
@@ -68,7 +68,6 @@ export class Life {
     this.over = promise
     this.#resolveOver = resolve
     this.#hasJoined = !options.isOurs
-    this.#logBytes = options.isOurs ? (statSync(options.paths.log, { throwIfNoEntry: false })?.size ?? 0) : 0
     this.#watch(options.directory, this.#onWriting)
     // Nothing is told of an enclosure before somebody has joined it.
     if (options.enclosure.eventsFile !== null) this.#watch(options.enclosure.eventsFile, this.#onJoin)
@@ -173,7 +172,7 @@ export class Life {
         const refusal =
           beginning.kind === 'refused'
             ? await this.#options.explainRefusal(beginning.word)
-            : explainSilence(this.#options.paths, this.#logBytes)
+            : explainSilence(await this.#options.readLastWords())
         this.#options.emit({ kind: 'refused', ...this.instance, refusal })
       }
     } catch (error) {
@@ -249,8 +248,7 @@ export function settleExit(found: {
   return wasKilled ? { kind: 'signal', signal: 'SIGKILL' } : { kind: 'unknown' }
 }
 
-function explainSilence(paths: SlotPaths, from: number): StartRefusal {
-  const said = readLogSince(paths, from)
+function explainSilence(said: string): StartRefusal {
   return {
     kind: 'failed',
     message: said === '' ? 'the keeper ended before it could start the command' : `the keeper failed: ${said}`,

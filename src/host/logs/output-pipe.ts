@@ -1,17 +1,18 @@
 /**
- * The pipe that is an instance's standard output and error: a FIFO in its epoch's directory, so that `/dev/stdout` can be opened again
+ * The pipe that is an instance's standard output and error: a FIFO beside its epoch's directory, so that `/dev/stdout` can be opened again
  * and nothing is cut off by it. It belongs to the instance's user, and whoever was given it may write: the directories above keep all
  * others out, and a program that has changed its user still opens its own output. Its keeper, the daemon and the collector hold both
  * ends, so no death of one of them is a SIGPIPE.
  */
 
-import { chmodSync, chownSync, closeSync, constants, existsSync, openSync, writeSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, constants, existsSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { hasCode, isMissing } from '../errno.ts'
 import { libc } from '../libc.ts'
 
-export const outputPipe = (epochDirectory: string): string => join(epochDirectory, 'out')
+/** Not inside: that directory is watched, and each write would be told. */
+export const outputPipe = (epochDirectory: string): string => `${epochDirectory}.out`
 
 /** Owner reads and writes, everybody writes. */
 const pipeMode = 0o622
@@ -21,6 +22,10 @@ export function makeOutputPipe(epochDirectory: string, owner: { readonly uid: nu
   libc().makePipe(path, 0o600)
   chmodSync(path, pipeMode)
   if (owner !== null) chownSync(path, owner.uid, owner.gid)
+}
+
+export function removeOutputPipe(epochDirectory: string): void {
+  rmSync(outputPipe(epochDirectory), { force: true })
 }
 
 /** Both ends, never waiting; null where there is none: of a container, or of an instance that a former Daruma started. */

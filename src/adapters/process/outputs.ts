@@ -1,0 +1,81 @@
+/**
+ * The daemon's hold on its instances' pipes. What an instance wrote stays in its pipe only while a process has the pipe open; its keeper
+ * ends with it, and the collector may just be dead. So the daemon holds each pipe from before the start until it is empty after the end.
+ */
+
+import { closeSync } from 'node:fs'
+import { relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { libc } from '../../host/libc.ts'
+import { announceOutput, openOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
+import type { SlotId } from '../../core/model/id.ts'
+
+interface Hold {
+  readonly slot: SlotId
+  readonly pipe: number
+  readonly epochPath: string
+  isAnnounced: boolean
+  hasEnded: boolean
+}
+
+const settlePauseMs = 2
+
+export class Outputs {
+  readonly #state: string
+  readonly #holds = new Map<string, Hold>()
+
+  constructor(stateDirectory: string) {
+    this.#state = stateDirectory
+  }
+
+  /** From before its keeper exists, or from when it was found. Does nothing for one without a pipe (started by a former Daruma). */
+  hold(slot: SlotId, epochDirectory: string): void {
+    if (this.#holds.has(epochDirectory)) return
+    const pipe = openOutputPipe(epochDirectory)
+    if (pipe === null) return
+    const hold = { slot, pipe, epochPath: relative(`${this.#state}/slots`, epochDirectory), isAnnounced: false, hasEnded: false }
+    this.#holds.set(epochDirectory, hold)
+    this.#announce(hold)
+  }
+
+  /** It writes no more; what it wrote may still be to be read. */
+  end(epochDirectory: string): void {
+    const hold = this.#holds.get(epochDirectory)
+    if (hold === undefined) return
+    hold.hasEnded = true
+    this.#releaseIfEmpty(epochDirectory, hold)
+  }
+
+  /** To be called once a second or so. */
+  look(): void {
+    for (const [directory, hold] of this.#holds) {
+      if (!hold.isAnnounced) this.#announce(hold)
+      if (hold.hasEnded) this.#releaseIfEmpty(directory, hold)
+    }
+  }
+
+  /** Resolves when what the slot's instances have written is in the log, or after `limitMs`: some never pause. */
+  async settle(slot: SlotId, limitMs: number): Promise<void> {
+    const deadline = performance.now() + limitMs
+    const isEmpty = (): boolean =>
+      [...this.#holds.values()].every((hold) => hold.slot !== slot || libc().unreadBytes(hold.pipe) === 0)
+    while (!isEmpty() && performance.now() < deadline) await sleep(settlePauseMs)
+  }
+
+  close(): void {
+    for (const { pipe } of this.#holds.values()) closeSync(pipe)
+    this.#holds.clear()
+  }
+
+  #announce(hold: Hold): void {
+    hold.isAnnounced = announceOutput(this.#state, hold.epochPath)
+  }
+
+  #releaseIfEmpty(directory: string, hold: Hold): void {
+    if (libc().unreadBytes(hold.pipe) > 0) return
+    closeSync(hold.pipe)
+    removeOutputPipe(directory)
+    this.#holds.delete(directory)
+  }
+}
