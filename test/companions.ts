@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { allPids, commandLine, isAlive, processFacts, type ProcessId } from './processes.ts'
 
-export const roles = ['instance', 'keeper', 'daemon', 'supervisor', 'groomer'] as const
+export const roles = ['instance', 'keeper', 'daemon', 'supervisor', 'collector'] as const
 export type Role = (typeof roles)[number]
 
 /** `slot` (`web/0`) narrows instances and keepers. A keeper is up to two processes: `unshare` and the namespace's first. */
@@ -26,8 +26,9 @@ function isRole(words: readonly string[], role: Exclude<Role, 'instance'>, state
     case 'daemon':
       return words.includes('daemon') && words.includes('run') && words.includes(state)
     case 'supervisor':
-    case 'groomer':
-      return new RegExp(`/${role}-[0-9a-f]+\\.sh$`).test(words[1] ?? '')
+      return /\/supervisor-[0-9a-f]+\.sh$/.test(words[1] ?? '')
+    case 'collector':
+      return words.some((word) => /\/log-collector\.[jt]s$/.test(word))
     case 'keeper':
       return (
         words.some((word) => /\/keeper-[0-9a-f]+\.sh$/.test(word)) &&

@@ -14,6 +14,7 @@ import { cleanUp, makeWorkshop } from './clean-up.ts'
 import { findCompanions, type Role } from './companions.ts'
 import { isAlive, signalProcess, until, type ProcessId } from './processes.ts'
 import { askDaemon, askDaemonLines } from './socket.ts'
+import { readSlotLogText } from './support/slot-log.ts'
 import type { Witness } from './witness/index.ts'
 
 export const root: string = join(import.meta.dirname, '..')
@@ -172,7 +173,7 @@ export class Machine implements AsyncDisposable {
   }
 
   log(slot: string): string {
-    return readFileSync(join(this.state, 'slots', slot.replace('/', '.'), 'log'), 'utf8')
+    return readSlotLogText(this.state, slot.replace('/', '.'))
   }
 
   /** Who plays the role now: for `instance` and `keeper` in one slot, or in all. */
@@ -199,7 +200,7 @@ export class Machine implements AsyncDisposable {
 
   /** Kills everybody who would start a daemon, and the daemon, until nobody has started another: instances run on alone. */
   async killDaemonForGood(): Promise<void> {
-    const everybody = ['groomer', 'supervisor', 'daemon'] as const
+    const everybody = ['collector', 'supervisor', 'daemon'] as const
     do {
       for (const role of everybody) await this.kill(role)
     } while (everybody.some((role) => this.find(role).length > 0))

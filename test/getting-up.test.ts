@@ -38,7 +38,7 @@ test('daemon and supervisor killed together: what runs is adopted with the same 
       const [daemon] = machine.find('daemon')
       await machine.kill('supervisor')
       await machine.kill('daemon')
-      // Nobody is told: the groomer finds out by itself.
+      // Nobody is told: the collector finds out by itself.
       await machine.waitFor('another daemon', (status) => status.daemon.pid !== daemon?.pid)
       const after = (await machine.waitUntilSettled()).instances.map(({ slot, pid, epoch }) => ({
         slot,
@@ -61,12 +61,12 @@ test('a daemon killed alone: the next one adopts everything as it is', () =>
     assert.deepEqual([after.pid, after.epoch, identify(after.pid ?? 0)], [before.pid, before.epoch, process])
   }))
 
-test('a killed groomer and a killed supervisor are back within seconds', () =>
+test('a killed collector and a killed supervisor are back within seconds', () =>
   onMachine(async ({ machine }) => {
     await machine.up(worker)
     const [daemon] = machine.find('daemon')
-    const before = [...(await machine.kill('groomer')), ...(await machine.kill('supervisor'))]
-    await machine.waitFor('both are back', () => machine.find('groomer').length === 1 && machine.find('supervisor').length === 1)
+    const before = [...(await machine.kill('collector')), ...(await machine.kill('supervisor'))]
+    await machine.waitFor('both are back', () => machine.find('collector').length === 1 && machine.find('supervisor').length === 1)
     assert.ok(before.every((id) => !isAlive(id)))
     assert.deepEqual(machine.find('daemon'), [daemon])
   }))

@@ -45,15 +45,15 @@ test('a process that a former instance left in its cgroup is ended before the ne
   }),
 )
 
-test('a stranger that got a recorded pid is not touched: not for the instance, the daemon, the supervisor or the groomer', (t) =>
+test('a stranger that got a recorded pid is not touched: not for the instance, the daemon, the supervisor or the collector', (t) =>
   onMachine(async ({ machine }) => {
     await machine.up(worker)
     const { epoch } = await machine.instance('worker/0')
     const stranger = startStranger(t)
     await machine.killDaemonForGood()
-    await machine.kill('groomer')
+    await machine.kill('collector')
     await machine.kill('instance')
-    const files = [`slots/worker.0/${epoch}/started`, 'host/supervisor.pid', 'host/groomer.pid'].map((name) =>
+    const files = [`slots/worker.0/${epoch}/started`, 'host/supervisor.pid', 'host/collector.pid'].map((name) =>
       join(machine.state, name),
     )
     for (const file of files) {

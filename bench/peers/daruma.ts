@@ -27,7 +27,7 @@ export function darumaPeer(options: PeerOptions & { readonly health?: unknown })
         },
       })
     },
-    overhead: () => (['daemon', 'supervisor', 'groomer'] as const).flatMap((role) => machine.find(role)),
+    overhead: () => (['daemon', 'supervisor', 'collector'] as const).flatMap((role) => machine.find(role)),
     program: () => machine.find('instance', 'idle/0')[0] ?? null,
     stop: () => machine[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),

@@ -32,7 +32,7 @@ export interface DaemonPorts {
   readonly log: Log
   readonly checkpoint: Checkpoint
   readonly companions: {
-    /** Restarts the supervisor and the groomer where they have died; names those it restarted. */
+    /** Restarts the supervisor and the collector where they have died; names those it restarted. */
     ensure(): Promise<readonly string[]>
     /** Tells them that this daemon's end is wanted. */
     stop(): Promise<void>

@@ -14,8 +14,7 @@ export async function reportFailure(
 ): Promise<Failure> {
   const { world, runtime, redact } = tools
   const shell = what.slot === null ? undefined : world.shells.get(what.slot as SlotId)
-  const text = shell === undefined ? '' : await readLines(runtime, shell.id)
-  const log = text.split('\n').filter((line) => line !== '')
+  const log = shell === undefined ? [] : (await readLines(runtime, shell.id)).filter((line) => line !== '')
   const probe = shell?.lastProbe ?? null
   return {
     ...what,
@@ -26,10 +25,11 @@ export async function reportFailure(
 }
 
 /** A log that cannot be read is no reason to go on with what has failed: the report says so in its place. */
-async function readLines(runtime: Runtime, slot: SlotId): Promise<string> {
+async function readLines(runtime: Runtime, slot: SlotId): Promise<readonly string[]> {
   try {
-    return (await runtime.readLog(slot, { lines }, maxBytes)).text
+    const { entries, open } = await runtime.readLog(slot, { lines }, maxBytes)
+    return [...entries, ...(open === null ? [] : [open])].map(({ text }) => text)
   } catch (error) {
-    return `(its log cannot be read: ${error instanceof Error ? error.message : String(error)})`
+    return [`(its log cannot be read: ${error instanceof Error ? error.message : String(error)})`]
   }
 }

@@ -1,6 +1,7 @@
 /** The API's routes, one line each in `table`; what they say is the contract in `protocol/api.ts`. */
 
-import { asServiceName, parseSlotId } from '../core/model/id.ts'
+import { type SlotId, asServiceName, parseSlotId } from '../core/model/id.ts'
+import { formatSize } from '../core/model/quantity.ts'
 import type { Answer, Call, Route } from '../ports/api.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -10,6 +11,7 @@ import type {
   DoctorAnswer,
   ExecAnswer,
   LogLine,
+  LogNote,
   OperationLine,
   PromoteAnswer,
   RecordedEvent,
@@ -21,6 +23,7 @@ import { execRequest, operationRequest, pageRequest, planRequest, promoteRequest
 import type { Daemon } from './daemon.ts'
 import { findRun, isEndedRun, isKnownRun, lastRunSlot, listJobs, listRuns, runByHand } from './jobs.ts'
 import type { Looker } from './looker.ts'
+import { type SlotEntry, sendLogs, sendNewLogs } from './merged-logs.ts'
 import type { PageDoor } from './page-door.ts'
 import type { FateRecord, RevisionRecord } from './records.ts'
 import { summaryOf } from './requests.ts'
@@ -202,71 +205,64 @@ function followEvents(daemon: Daemon, call: Call): Answer {
 
 /** How often a followed log is looked at: below what a reader notices, far above what a look costs. */
 const logPauseMs = 200
-const maxLogBytes = 256 * 1024
+const defaultLogLines = 100
 
 function followLogs(tools: RouteTools, call: Call): Answer {
+  const { daemon, clock, runtime } = tools
   const targets = call.query.getAll('service')
-  const shells = chooseShells(tools.daemon, targets)
-  const lines = readNumber(call, 'lines', 100)
+  const slotsNow = (): readonly SlotId[] => chooseShells(daemon, targets).map(({ id }) => id)
+  const slots = slotsNow()
+  const isFollowed = call.query.get('follow') === '1'
+  const sinceMs = readOptionalNumber(call, 'since')
+  const query = {
+    lines: readOptionalNumber(call, 'lines') ?? (sinceMs === null ? defaultLogLines : null),
+    sinceMs,
+    untilMs: readOptionalNumber(call, 'until'),
+    withOpenLines: !isFollowed,
+  }
   return {
     kind: 'lines',
-    async run(send, signal) {
-      const tails = new Map<string, LogTail>()
-      let isFirst = true
+    async run(send, signal, drain) {
+      const take = async (entry: SlotEntry): Promise<boolean> => {
+        if (!send(renderLogLine(daemon, entry))) return false
+        await drain()
+        return true
+      }
+      const { shortened, place } = await sendLogs(runtime, slots, query, take)
+      for (const slot of shortened) send(renderShortened(daemon, slot))
       let wasOver = false
-      for (;;) {
-        // Slots that an update brings in are followed as well.
-        for (const shell of isFirst ? shells : chooseShells(tools.daemon, targets)) {
-          const tail = tails.get(shell.id) ?? { offset: isFirst ? null : 0, rest: '' }
-          tails.set(shell.id, await readTail(tools, shell, tail, { lines, send }))
-        }
-        isFirst = false
-        if (signal.aborted || call.query.get('follow') !== '1') break
+      while (isFollowed && !signal.aborted) {
         // Once more after the end of a run: its last lines came before it.
-        const isOver = targets.length > 0 && targets.every((target) => isEndedRun(tools.daemon.project, target))
+        const isOver = targets.length > 0 && targets.every((target) => isEndedRun(daemon.project, target))
         if (isOver && wasOver) break
         wasOver = isOver
-        await pause(tools.clock, logPauseMs, signal)
+        await pause(clock, logPauseMs, signal)
+        // Slots that an update brings in are followed as well.
+        if (!(await sendNewLogs(runtime, slotsNow(), place, take))) return
       }
-      for (const [slot, { rest }] of tails) if (rest !== '') sendLine(tools.daemon, slot, rest, send)
     },
   }
 }
 
-/** `rest` is a line that has no end yet. */
-interface LogTail {
-  readonly offset: number | null
-  readonly rest: string
-}
-
-async function readTail(
-  tools: RouteTools,
-  shell: LogSource,
-  tail: LogTail,
-  how: { readonly lines: number; readonly send: (line: unknown) => boolean },
-): Promise<LogTail> {
-  let { offset, rest } = tail
-  for (let round = 0; round < 64; round += 1) {
-    const from = offset === null ? { lines: how.lines } : { offset }
-    const chunk = await tools.runtime.readLog(shell.id, from, maxLogBytes)
-    const isMore = chunk.next !== offset && chunk.text.length >= maxLogBytes / 4
-    offset = chunk.next
-    const parts = (rest + chunk.text).split('\n')
-    rest = parts.pop() ?? ''
-    // A program that never ends its line must not fill our memory with it.
-    if (rest.length > maxLogBytes) {
-      parts.push(rest)
-      rest = ''
-    }
-    for (const line of parts) if (!sendLine(tools.daemon, shell.id, line, how.send)) return { offset, rest: '' }
-    if (!isMore) break
+function renderLogLine(daemon: Daemon, { slot, entry, isCut, isAfterGap }: SlotEntry): LogLine {
+  return {
+    service: parseSlotId(slot).service,
+    slot,
+    epoch: entry.epoch,
+    at: new Date(entry.wallMs).toISOString(),
+    line: daemon.project.redact(entry.text),
+    ...(entry.goesOn ? { goesOn: true } : {}),
+    ...(isCut ? { isCut: true } : {}),
+    ...(isAfterGap ? { isAfterGap: true } : {}),
+    ...(entry.droppedBytes > 0 ? { droppedBytes: entry.droppedBytes } : {}),
   }
-  return { offset, rest }
 }
 
-function sendLine(daemon: Daemon, slot: string, line: string, send: (line: unknown) => boolean): boolean {
-  const { service } = parseSlotId(slot as SlotShell['id'])
-  return send({ service, slot, line: daemon.project.redact(line) } satisfies LogLine)
+function renderShortened(daemon: Daemon, slot: SlotId): LogNote {
+  const { service } = parseSlotId(slot)
+  const { maxBytes } = daemon.project.world.serviceOf(service)?.logs ?? { maxBytes: null }
+  const bound = maxBytes === null ? 'what its bound allows' : formatSize(maxBytes)
+  return { service, slot, note: `Older lines of ${slot} were removed: its log keeps ${bound} (logs.maxSize).` }
 }
 
 /** A run that has ended has no shell any more, and still a log. */
@@ -303,6 +299,10 @@ async function planExec(tools: RouteTools, body: unknown): Promise<Answer> {
     return json({ slot: shell.id, ...plan } satisfies ExecAnswer)
   }
   throw new DarumaError('E_NOT_RUNNING', `Nothing of ${target} is running now.`, { hint: 'daruma status shows why.' })
+}
+
+function readOptionalNumber(call: Call, name: string): number | null {
+  return call.query.get(name) === null ? null : readNumber(call, name, 0)
 }
 
 function readNumber(call: Call, name: string, fallback: number): number {

@@ -11,7 +11,7 @@ import type {
   ExecPlan,
   Guarantees,
   InstanceRef,
-  LogChunk,
+  LogPage,
   ProcessIdentity,
   Runtime,
   RuntimeEvent,
@@ -99,7 +99,7 @@ export class RuntimeByKind implements Runtime {
     return this.#runtimeOf(instance).exec(instance, command)
   }
 
-  readLog(slot: SlotId, from: Parameters<Runtime['readLog']>[1], maxBytes: number): Promise<LogChunk> {
+  readLog(slot: SlotId, from: Parameters<Runtime['readLog']>[1], maxBytes: number): Promise<LogPage> {
     return this.#processes.readLog(slot, from, maxBytes)
   }
 

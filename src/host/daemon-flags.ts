@@ -12,3 +12,6 @@ export const daemonFlags: readonly string[] = [
   // A young generation so small is cleaned by one thread before others have woken up, above all where the cores have other work.
   '--no-parallel-scavenge',
 ]
+
+/** The collector makes next to no garbage and computes nothing: no thread helps it. */
+export const collectorFlags: readonly string[] = ['--max-semi-space-size=1', '--max-opt=0', '--single-threaded']

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { makeOutputPipe } from './logs/output-pipe.ts'
 import { hostScripts, kill, until } from '../../test/support/runtime-bed.ts'
 
 const flock = '/usr/bin/flock'
@@ -21,6 +22,7 @@ class Slot {
     mkdirSync(this.home)
     this.write('epoch', `${digits(5)}\n`)
     this.write('5/ticket', '')
+    makeOutputPipe(this.home, null)
     for (const name of ['started', 'exit', 'keeper']) this.write(`5/${name}`, ' '.repeat(1024))
   }
 

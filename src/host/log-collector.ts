@@ -11,8 +11,8 @@ import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, wr
 import { join } from 'node:path'
 
 import { libc } from './libc.ts'
-import { Collector, bootMs } from './logs/collector.ts'
-import { isAlive, parseProcessStat } from './process-stat.ts'
+import { Collector } from './logs/collector.ts'
+import { bootMs, isAlive, parseProcessStat } from './process-stat.ts'
 import { readText } from './read-quietly.ts'
 
 const [state = '', node = '', entry = '', supervisor = '', flock = ''] = process.argv.slice(2)

@@ -69,6 +69,9 @@ export function observeBootId(): string {
   }
 }
 
+/** Milliseconds since boot (CLOCK_MONOTONIC), which every process of this boot reads alike. */
+export const bootMs = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
+
 /** The command line as it is; empty for kernel threads, zombies and nobody. */
 export function commandWords(pid: number): readonly string[] {
   try {

@@ -5,7 +5,7 @@
 #
 # Arguments: state-directory node entry flock
 # Ends when the daemon ends with 0 (on request) or 78 (refused), or when the `stopped` marker exists; both leave the marker, so that
-# the groomer does not start another supervisor.
+# the collector does not start another supervisor.
 
 set -u
 umask 077

@@ -10,7 +10,10 @@ export interface Call {
 export type Answer =
   | { readonly kind: 'json'; readonly body: unknown }
   | { readonly kind: 'text'; readonly contentType: string; readonly text: string }
-  | { readonly kind: 'lines'; readonly run: (send: (line: unknown) => boolean, signal: AbortSignal) => Promise<void> }
+  | { readonly kind: 'lines'; readonly run: RunLines }
+
+/** `drain` resolves when what was sent has been taken, but for a bounded rest: whoever sends much awaits it. */
+export type RunLines = (send: (line: unknown) => boolean, signal: AbortSignal, drain: () => Promise<void>) => Promise<void>
 
 export interface Route {
   readonly method: 'GET' | 'POST'

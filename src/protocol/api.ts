@@ -15,7 +15,7 @@
  * | GET /v1/revisions | → {@link RevisionSummary}[], newest first |
  * | GET /v1/revisions/N | → {@link RevisionView} |
  * | GET /v1/events?since=N&follow=1&limit=N | → NDJSON of RecordedEvent |
- * | GET /v1/logs?service=S&lines=N&follow=1 | → NDJSON of {@link LogLine}; `service` may repeat and may be a slot |
+ * | GET /v1/logs?service=S&lines=N&since=MS&until=MS&follow=1 | → NDJSON of {@link LogLine} and {@link LogNote}, in the order of time; `service` may repeat and may be a slot; times in milliseconds since 1970; `lines` of all together, 100 without `since` |
  * | GET /v1/jobs | → {@link JobView}[]: schedules and jobs |
  * | GET /v1/jobs/NAME/runs | → {@link RunsAnswer}, newest first, or `E_JOB_UNKNOWN` |
  * | POST /v1/jobs/NAME/run | {} → {@link RunView}: a run by hand, or `E_JOB_UNKNOWN`, `E_JOB_STOPPED`, `E_JOB_NOT_REPEATABLE`, `E_RUN_UNDER_WAY`, `E_RUN_QUEUE_FULL` |
@@ -248,7 +248,26 @@ export interface RunsAnswer {
 export interface LogLine {
   readonly service: string
   readonly slot: string
+  /** The instance that wrote it; null where that is not known any more. */
+  readonly epoch: number | null
+  /** When it was read, ISO 8601 with milliseconds. */
+  readonly at: string
   readonly line: string
+  /** A very long line is given in parts: the next line of this slot goes on where this one ends. */
+  readonly goesOn?: true
+  /** The front of the line was removed, since the log keeps so many bytes only. */
+  readonly isCut?: true
+  /** Followed: lines before this one were removed before they could be sent. */
+  readonly isAfterGap?: true
+  /** So many bytes were lost right before it, because they could not be written. */
+  readonly droppedBytes?: number
+}
+
+/** What is to be said of a log besides its lines: why there are not as many as were asked for. */
+export interface LogNote {
+  readonly service: string
+  readonly slot: string
+  readonly note: string
 }
 
 export interface ExecRequest {

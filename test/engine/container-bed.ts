@@ -1,7 +1,7 @@
 /** The runtime of containers on a state directory of its own and a {@link TestEngine}; events are kept whole and in order. */
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
@@ -12,6 +12,7 @@ import type { Checkpoint } from '../../src/ports/checkpoint.ts'
 import type { ContainerOrder, Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
 import { cleanUp, makeWorkshop } from '../clean-up.ts'
 import { until } from '../processes.ts'
+import { readSlotLogText } from '../support/slot-log.ts'
 import type { TestEngine } from './engine-kind.ts'
 
 export const web: SlotId = slotId(asServiceName('web'), 0)
@@ -155,7 +156,7 @@ export class ContainerBed {
   }
 
   log(slot: SlotId = web): string {
-    return readFileSync(join(this.state, 'slots', slot.replace('/', '.'), 'log'), 'utf8')
+    return readSlotLogText(this.state, slot.replace('/', '.'))
   }
 
   async #destroy(): Promise<void> {

@@ -30,7 +30,7 @@ export interface RoundReport {
   readonly notes: readonly string[]
 }
 
-/** Supervisor and daemon killed together are brought back by the groomer, which looks every 5 s. */
+/** Supervisor and daemon killed together are brought back by the collector, which looks every 5 s. */
 const settleLimitMs = 45_000
 
 export async function playRound(options: RoundOptions): Promise<RoundReport> {

@@ -37,7 +37,7 @@ export interface Aftermath {
 
 export type Scenario = (field: Field) => Promise<Aftermath>
 
-const overhead = ['daemon', 'supervisor', 'groomer'] as const
+const overhead = ['daemon', 'supervisor', 'collector'] as const
 const everybody: readonly Role[] = ['instance', 'keeper', ...overhead]
 
 /** How many checkpoints a change passes is not known beforehand; the hold is given up when this one is never reached. */

@@ -231,7 +231,7 @@ function otherDaemon(host: LabHost, pid: number): ReturnType<typeof askVersion> 
   })
 }
 
-/** The groomer has the supervisor's path among its words too, but not in this place. */
+/** The collector has the supervisor's path among its words too, but not in this place. */
 const supervisorsOf = (host: LabHost): readonly number[] =>
   host.processes().filter((pid) => /\/host\/supervisor-[0-9a-f]+\.sh$/.test(commandLine(pid)[1] ?? ''))
 

@@ -18,6 +18,7 @@ import type { Process } from '../../src/core/model/service.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
 import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
 import { removeTraces } from '../clean-up.ts'
+import { readSlotLogText } from './slot-log.ts'
 
 export const hostScripts: string = fileURLToPath(new URL('../../src/host', import.meta.url))
 export const isRoot: boolean = process.geteuid?.() === 0
@@ -124,7 +125,7 @@ export class RuntimeBed {
   }
 
   logText(): string {
-    return readFileSync(this.path('slots', 'web.0', 'log'), 'utf8')
+    return readSlotLogText(this.state, 'web.0')
   }
 
   /** Living processes in any cgroup of this state. */

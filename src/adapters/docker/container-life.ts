@@ -159,13 +159,13 @@ export class ContainerLife {
   /** Stops watching and ends nothing. */
   async detach(): Promise<void> {
     this.#isDetached = true
-    await this.#log?.close().catch(() => {})
+    this.#log?.close()
   }
 
   /** It has never run and never will: removed without a word. */
   async abandon(): Promise<void> {
     this.#isOver = true
-    void this.#log?.close().catch(() => {})
+    this.#log?.close()
     try {
       if (this.#id !== null) await removeContainer(this.#options.engine, this.#id, 'may run')
     } finally {
@@ -317,7 +317,7 @@ export class ContainerLife {
 
   #close(): void {
     this.#isOver = true
-    void this.#log?.close().catch(() => {})
+    this.#log?.close()
     this.#options.cleanUp()
   }
 

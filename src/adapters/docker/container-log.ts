@@ -5,8 +5,7 @@
  * removed the slot's files they are made again, and the log begins anew with what the engine still has.
  */
 
-import { existsSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { existsSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -17,7 +16,9 @@ import type { Log } from '../../ports/log.ts'
 import type { Engine } from './engine.ts'
 import { isStatus } from './errors.ts'
 import { readCursor, sinceOf, TakenEntries, writeCursor } from './log-cursor.ts'
-import { FrameReader } from './log-frames.ts'
+import { SegmentWriter } from '../../host/logs/segment-writer.ts'
+import { bootMs } from '../../host/process-stat.ts'
+import { FrameReader, type LogEntry } from './log-frames.ts'
 import { SilenceWatch } from './log-silence.ts'
 import { restoreSlot } from './restore-slot.ts'
 
@@ -46,7 +47,6 @@ export class ContainerLog {
   #maxLogBytes = usualLogBytes
   /** The trouble that was told last, until all is well again. */
   #told = ''
-  #appending: Promise<void> = Promise.resolve()
 
   constructor(options: ContainerLogOptions) {
     this.#options = options
@@ -67,11 +67,10 @@ export class ContainerLog {
     return isDone
   }
 
-  /** Takes nothing more; the cursor stays for whoever comes next. Resolves when what was being written is noted. */
-  close(): Promise<void> {
+  /** Takes nothing more; the cursor stays for whoever comes next. */
+  close(): void {
     this.#isClosed = true
     this.#stream?.destroy()
-    return this.#appending
   }
 
   async #follow(): Promise<void> {
@@ -98,11 +97,11 @@ export class ContainerLog {
     const { engine, containerId, epoch, paths } = this.#options
     await this.#ensureFiles()
     const cursor = readCursor(paths.logCursor, epoch)
-    const file = await open(paths.log, 'a', 0o600)
+    const file = new SegmentWriter(paths.directory, this.#maxLogBytes)
     try {
       // Written by a daemon that died before it could note it: the engine will tell it again.
-      if (cursor !== null) await truncateTo(file, cursor.logBytes)
-      else this.#noteBeginning((await file.stat()).size)
+      if (cursor !== null) file.truncate(cursor.logBytes)
+      else this.#noteBeginning(file.position)
       this.#taken = new TakenEntries(cursor ?? nothing, engine.info?.name === 'podman')
       const since = sinceOf(this.#taken.since(Date.now()))
       const stream = await engine.open((client) => client.followLog(containerId, since))
@@ -117,13 +116,13 @@ export class ContainerLog {
       if (!isOver) await sleep(retryMs, undefined, { ref: false })
     } finally {
       this.#stream = null
-      await file.close()
+      file.close()
     }
   }
 
   async #ensureFiles(): Promise<void> {
     const { paths, epoch } = this.#options
-    if (existsSync(paths.epoch) && existsSync(paths.log)) this.#maxLogBytes = readNumber(paths.logBound) ?? usualLogBytes
+    if (existsSync(paths.epoch)) this.#maxLogBytes = readNumber(paths.logBound) ?? usualLogBytes
     else if (await restoreSlot(paths, { epoch, maxLogBytes: this.#maxLogBytes }))
       this.#tell(`somebody has removed files of ${paths.directory}; its log begins anew`)
   }
@@ -137,7 +136,7 @@ export class ContainerLog {
   }
 
   /** To its end, or until it has lost the thread. */
-  async #takeStream(stream: Readable, file: FileHandle): Promise<void> {
+  async #takeStream(stream: Readable, file: SegmentWriter): Promise<void> {
     const frames = new FrameReader()
     let isLost = false
     const onLost = (): void => {
@@ -149,11 +148,8 @@ export class ContainerLog {
       for await (const piece of stream) {
         silence.heard((piece as Buffer).length)
         const nowMs = Date.now()
-        const fresh: Buffer[] = []
-        for (const { at, bytes } of frames.push(piece as Buffer)) if (this.#taken.take(at, nowMs)) fresh.push(bytes)
-        if (fresh.length === 0 || this.#isClosed) continue
-        this.#appending = this.#append(file, Buffer.concat(fresh))
-        await this.#appending
+        const fresh = frames.push(piece as Buffer).filter(({ at }) => this.#taken.take(at, nowMs))
+        if (fresh.length > 0 && !this.#isClosed) this.#append(file, fresh)
       }
     } catch (error) {
       // Missing is what somebody has removed: it is told, and mended, before the next stream.
@@ -179,11 +175,20 @@ export class ContainerLog {
     return !state.State.Running
   }
 
-  async #append(file: FileHandle, bytes: Buffer): Promise<void> {
-    await file.appendFile(bytes)
-    const { size, nlink } = await file.stat()
-    if (nlink === 0) throw Object.assign(new Error('the log was removed'), { code: 'ENOENT' })
-    writeCursor(this.#options.paths.logCursor, { epoch: this.#options.epoch, ...this.#taken.position, logBytes: size })
+  #append(file: SegmentWriter, entries: readonly LogEntry[]): void {
+    const { epoch, paths } = this.#options
+    const sinceBootMs = bootMs() - Date.now()
+    for (const { at, bytes } of entries) {
+      const wallMs = momentMs(at)
+      for (let written = 0; written < bytes.length;) {
+        const room = file.prepare({ wallMs, bootMs: wallMs + sinceBootMs, epoch, dropped: 0 })
+        const part = bytes.subarray(written, written + room.bytes)
+        const added = writeSync(room.file, part, 0, part.length, room.offset)
+        file.added(added)
+        written += added
+      }
+    }
+    writeCursor(paths.logCursor, { epoch, ...this.#taken.position, logBytes: file.position })
   }
 
   /** Before the first entry: so that what a daemon writes and dies over is cut off by the next, and not written twice. */
@@ -192,7 +197,7 @@ export class ContainerLog {
   }
 }
 
-async function truncateTo(file: FileHandle, bytes: number): Promise<void> {
-  const { size } = await file.stat()
-  if (size > bytes) await file.truncate(bytes)
+/** Milliseconds, with their fraction: an engine's moment has nine digits behind the second. */
+function momentMs(at: string): number {
+  return Date.parse(`${at.slice(0, 19)}Z`) + Number(at.slice(20, 29)) / 1e6
 }

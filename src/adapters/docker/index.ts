@@ -23,7 +23,7 @@ import {
   slotPaths,
   writeEpochFiles,
 } from '../../host/slot-files.ts'
-import { readSlotLog } from '../../host/slot-log.ts'
+import { readLog } from '../../host/logs/read-log.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Images } from '../../ports/images.ts'
@@ -268,7 +268,7 @@ class DockerRuntime implements Runtime {
   }
 
   readLog(...[slot, from, maxBytes]: Parameters<Runtime['readLog']>): ReturnType<Runtime['readLog']> {
-    return readSlotLog(this.#paths(slot), from, maxBytes)
+    return readLog(this.#paths(slot).directory, from, maxBytes)
   }
 
   /** The slot's directory is shared with processes, whose runtime keeps its bound. */

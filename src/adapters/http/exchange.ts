@@ -106,6 +106,20 @@ export function sendError(response: ServerResponse, error: unknown): void {
   sendJson(response, statuses[code] ?? (isKnown ? 400 : 500), body)
 }
 
+/** Ends too when nobody takes anything any more. */
+function drained(response: ServerResponse): Promise<void> {
+  if (!response.writableNeedDrain || response.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.on('drain', done)
+    response.on('close', done)
+  })
+}
+
 async function sendLines(
   response: ServerResponse,
   run: Extract<Answer, { readonly kind: 'lines' }>['run'],
@@ -121,6 +135,6 @@ async function sendLines(
     if (response.writableLength > maxUnsentBytes) response.destroy()
     else response.write(`${JSON.stringify(line)}\n`)
     return !response.destroyed
-  }, gone.signal)
+  }, gone.signal, () => drained(response))
   response.end()
 }

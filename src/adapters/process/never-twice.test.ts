@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { listSegments } from '../../host/logs/segments.ts'
 import type { Epoch } from '../../core/model/id.ts'
 import {
   RuntimeBed,
@@ -253,9 +254,10 @@ test('after a restore of older slot files the live epoch still counts', { skip: 
 
 test('a slot whose log somebody has removed starts nevertheless, and has one again', async (t) => {
   const bed = await RuntimeBed.open(t)
-  await bed.run(1, ['true'])
+  await bed.run(1, ['/bin/sh', '-c', 'echo before'])
   await bed.event('gone', 1)
-  rmSync(bed.path('slots', 'web.0', 'log'))
+  assert.equal(bed.logText(), 'before\n')
+  for (const { path } of listSegments(bed.path('slots', 'web.0'))) rmSync(path)
   await bed.run(2, ['/bin/sh', '-c', 'echo here'])
   await bed.event('gone', 2)
   assert.equal(bed.logText(), 'here\n')

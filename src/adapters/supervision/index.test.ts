@@ -1,4 +1,4 @@
-/** Daemon, supervisor and groomer, killed for real. The daemon is a stand-in that holds the state's lock and calls `ensure`, as ours does. */
+/** Daemon, supervisor and collector, killed for real. The daemon is a stand-in that holds the state's lock and calls `ensure`, as ours does. */
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -38,8 +38,8 @@ interface Bed extends SupervisionOptions {
   pid(role: Role): number
 }
 
-type Role = 'daemon' | 'supervisor' | 'groomer'
-const roles: readonly Role[] = ['daemon', 'supervisor', 'groomer']
+type Role = 'daemon' | 'supervisor' | 'collector'
+const roles: readonly Role[] = ['daemon', 'supervisor', 'collector']
 
 async function openBed(t: TestContext): Promise<Bed> {
   const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
@@ -73,10 +73,10 @@ const startsOf = (bed: Bed): string[] => readFileSync(join(bed.state, 'starts'),
 for (const victims of [
   ['daemon'],
   ['supervisor'],
-  ['groomer'],
+  ['collector'],
   ['daemon', 'supervisor'],
-  ['daemon', 'groomer'],
-  ['supervisor', 'groomer'],
+  ['daemon', 'collector'],
+  ['supervisor', 'collector'],
 ] as const) {
   test(`${victims.join(' and ')} killed at once: all three are there again, one of each`, async (t) => {
     const bed = await launch(t)
@@ -171,18 +171,19 @@ test('two launches at once start one of each', async (t) => {
   const bed = await openBed(t)
   await Promise.all([launchDaemon(bed), launchDaemon(bed), launchDaemon(bed)])
   await until(() => roles.every((role) => isAliveProcess(bed.pid(role))), 'all three live')
-  const scripts = (name: string): number =>
-    processesNaming(bed.state).filter((pid) =>
-      new RegExp(`^/bin/sh\\0[^\\0]*/host/${name}-`).test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')),
-    ).length
-  await until(() => scripts('supervisor') === 1 && scripts('groomer') === 1, 'one of each')
+  const count = (program: RegExp): number =>
+    processesNaming(bed.state).filter((pid) => program.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))).length
+  await until(
+    () => count(/^\/bin\/sh\0[^\0]*\/host\/supervisor-/) === 1 && count(/\/host\/log-collector\.ts\0/) === 1,
+    'one of each',
+  )
   assert.equal(startsOf(bed).length, 1)
 })
 
-test('a daemon run by hand gets no supervisor, neither from itself nor from the groomer', async (t) => {
+test('a daemon run by hand gets no supervisor, neither from itself nor from the collector', async (t) => {
   const bed = await openBed(t)
   const child = spawn(process.execPath, [bed.entry, 'daemon', 'run', '--state', bed.state], { stdio: 'ignore' })
-  await until(() => isAliveProcess(bed.pid('groomer')), 'a groomer')
+  await until(() => isAliveProcess(bed.pid('collector')), 'a collector')
   assert.equal(readFileSync(join(bed.state, 'host', 'supervised-by'), 'utf8'), 'foreground\n')
   assert.equal(bed.pid('supervisor'), 0)
   kill(child.pid ?? 0)

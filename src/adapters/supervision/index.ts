@@ -1,17 +1,19 @@
 /**
- * Daemon, supervisor and groomer keep each other alive: the supervisor restarts the daemon, the daemon restarts the other two, the
- * groomer restarts the supervisor. Any two of them may be killed at once. All the deciding is in the scripts' locks: starting one
+ * Daemon, supervisor and collector keep each other alive: the supervisor restarts the daemon, the daemon restarts the other two, the
+ * collector restarts the supervisor. Any two of them may be killed at once. All the deciding is in their locks: starting one
  * too many is harmless, since it finds the lock held and leaves.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, extname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
+import { collectorFlags } from '../../host/daemon-flags.ts'
 import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { installScript } from '../../host/install-script.ts'
+import { announceOutput } from '../../host/logs/output-pipe.ts'
 import { commandWords, isAlive, parseProcessStat } from '../../host/process-stat.ts'
 import { readText } from '../../host/read-quietly.ts'
 import { makeStateFolder } from '../../host/state-folder.ts'
@@ -24,24 +26,24 @@ export interface SupervisionOptions {
   /** The program and its first argument that make the daemon: `<node> <entry> daemon run --state <state>`. */
   readonly node: string
   readonly entry: string
-  /** The folder that holds `supervisor.sh` and `groomer.sh`; this package's own when not given. */
+  /** The folder that holds `supervisor.sh`; this package's own when not given. */
   readonly scripts?: string
 }
 
-export type Companion = 'supervisor' | 'groomer'
+export type Companion = 'supervisor' | 'collector'
 
 export interface Companions {
   /** Gets up what is dead and says which; to be called about once a second. Costs three small reads while both live. */
   ensure(): Promise<readonly Companion[]>
   /**
    * Tells both that the daemon's coming end is wanted; to be called before a daemon ends with 0. The supervisor ends with the
-   * daemon; the groomer when the last instance is gone too. Without it a supervisor that did not start this daemon starts another.
+   * daemon; the collector when the last instance is gone too. Without it a supervisor that did not start this daemon starts another.
    */
   stop(): Promise<void>
 }
 
 /**
- * Starts the supervisor (and with it the daemon) and the groomer, detached from the caller, who may end at once. Does nothing where
+ * Starts the supervisor (and with it the daemon) and the collector, detached from the caller, who may end at once. Does nothing where
  * they live. Throws `E_SUPERVISION_TOOLS` without flock, `E_SUPERVISION_START` when the supervisor cannot be started.
  */
 export async function launchDaemon(options: SupervisionOptions): Promise<void> {
@@ -54,7 +56,7 @@ export async function launchDaemon(options: SupervisionOptions): Promise<void> {
   rmSync(join(host, 'stopped'), { force: true })
   if (readText(join(host, 'supervised-by')).trim() === 'foreground') rmSync(join(host, 'supervised-by'), { force: true })
   if (!(await ensureCompanion('supervisor', options))) await outliveEndingSupervisor(options)
-  await ensureCompanion('groomer', options)
+  await ensureCompanion('collector', options)
 }
 
 /** To be called in the daemon. */
@@ -62,10 +64,10 @@ export function createCompanions(options: SupervisionOptions): Companions {
   const host = join(options.state, 'host')
   const stopped = join(host, 'stopped')
   const mode = readSupervisor(options.state)
-  const wanted: readonly Companion[] = mode === 'supervised' ? ['supervisor', 'groomer'] : ['groomer']
+  const wanted: readonly Companion[] = mode === 'supervised' ? ['supervisor', 'collector'] : ['collector']
   let isStopping = false
   mkdirSync(host, { recursive: true, mode: 0o700 })
-  // The groomer reads it: it must not put a supervisor behind a daemon that a person runs by hand.
+  // The collector reads it: it must not put a supervisor behind a daemon that a person runs by hand.
   if (mode === 'foreground') writeIfPossible(join(host, 'supervised-by'), 'foreground\n')
   return {
     async ensure() {
@@ -79,6 +81,8 @@ export function createCompanions(options: SupervisionOptions): Companions {
     async stop() {
       isStopping = true
       writeIfPossible(stopped, 'on request\n')
+      // The collector looks at the marker whenever something comes.
+      announceOutput(options.state, '')
     },
   }
 }
@@ -147,26 +151,21 @@ function spawnCompanion(companion: Companion, options: SupervisionOptions): Chil
     })
   }
   const supervisor = installScript({ name: 'supervisor', from, stateDirectory: state })
-  const words =
+  const [program, ...words] =
     companion === 'supervisor'
-      ? [supervisor, state, node, entry, flock]
-      : [
-          installScript({ name: 'groomer', from, stateDirectory: state }),
-          state,
-          node,
-          entry,
-          supervisor,
-          flock,
-          findTool('fallocate') ?? '',
-        ]
+      ? ['/bin/sh', supervisor, state, node, entry, flock]
+      : [node, ...collectorFlags, collectorProgram, state, node, entry, supervisor, flock]
   reserve(identityPath(state, companion))
   const log = openSync(join(state, 'daemon.log'), 'a', 0o600)
   try {
-    return spawn('/bin/sh', words, { detached: true, stdio: ['ignore', log, log], cwd: '/' })
+    return spawn(program ?? '', words, { detached: true, stdio: ['ignore', log, log], cwd: '/' })
   } finally {
     closeSync(log)
   }
 }
+
+/** The collector runs from where this Daruma is installed: it may be replaced at any moment, unlike what outlives an upgrade. */
+const collectorProgram = fileURLToPath(new URL(`../../host/log-collector${extname(import.meta.url)}`, import.meta.url))
 
 const ownScripts = fileURLToPath(new URL('../../host', import.meta.url))
 

@@ -13,6 +13,7 @@ import { getSystemErrorName } from 'node:util'
 
 import { hasCode, isMissing } from '../errno.ts'
 import { type PipeSet, libc } from '../libc.ts'
+import { bootMs } from '../process-stat.ts'
 import { readNumber, usualLogBytes } from '../slot-files.ts'
 import { letterBox, openLetterBox, outputPipe } from './output-pipe.ts'
 import { type Room, SegmentWriter } from './segment-writer.ts'
@@ -206,9 +207,6 @@ function moveOrCopy(pipe: number, room: Room, maxBytes: number): number {
   for (let written = 0; written < read;) written += writeSync(room.file, piece, written, read - written, room.offset + written)
   return read
 }
-
-/** Since boot: CLOCK_MONOTONIC, which every process of this boot reads alike. */
-export const bootMs = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
 
 function readAll(descriptor: number): string {
   const piece = Buffer.allocUnsafe(64 * 1024)

@@ -4,7 +4,7 @@
  * themselves are not this file's business: they are moved by the kernel, or written by whoever already has them.
  */
 
-import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs'
 
 import { isMissing } from '../errno.ts'
 import { observeBootId } from '../process-stat.ts'
@@ -106,12 +106,10 @@ export class SegmentWriter {
     }
     if (position < current.offset || position >= current.offset + current.size) return
     this.close()
-    const file = openSync(current.path, openFlags, 0o600)
-    try {
-      ftruncateSync(file, position - current.offset)
-    } finally {
-      closeSync(file)
-    }
+    const size = position - current.offset
+    const { stamps } = readTimes(current.path, size)
+    truncateSync(current.path, size)
+    truncateSync(timesPath(current.path), (stamps.length + 1) * stampBytes)
     this.#open()
   }
 
@@ -131,8 +129,9 @@ export class SegmentWriter {
     if (newest === undefined) return this.#begin(0, false)
     const size = sizeOf(newest.path)
     const times = readTimes(newest.path, size)
-    // Stamps beyond its end say that somebody has cut it off: a new one keeps offsets apart.
-    const isWhole = Math.floor(sizeOf(timesPath(newest.path)) / stampBytes) === times.stamps.length + 1
+    // Stamps beyond its end say that somebody has cut it off: behind what was there begins a new one, with a gap between them.
+    if (times.reach > size) return this.#begin(newest.offset + times.reach + 1, false)
+    const isWhole = sizeOf(timesPath(newest.path)) >= stampBytes
     if (times.bootId !== this.#bootId || !isWhole) return this.#begin(newest.offset + size, endsInLine(newest.path))
     this.#older.pop()
     return this.#openFiles(newest)

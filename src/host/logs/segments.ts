@@ -34,6 +34,8 @@ export interface Times {
   /** The segment's first byte goes on a line that began in another segment. */
   readonly beginsInLine: boolean
   readonly stamps: readonly Stamp[]
+  /** How far the stamps reach, also beyond what is there: somebody has cut the segment off. */
+  readonly reach: number
 }
 
 const namePattern = /^log\.(\d{16})$/
@@ -107,6 +109,7 @@ export function readTimes(segment: string, size: number): Times {
   const bytes = readWhole(timesPath(segment))
   if (bytes.length < stampBytes || bytes.readUInt32LE(0) !== magic) return withoutTimes(segment)
   const stamps: Stamp[] = []
+  let reach = 0
   for (let at = stampBytes; at + stampBytes <= bytes.length; at += stampBytes) {
     const stamp = {
       at: bytes.readUInt32LE(at),
@@ -116,15 +119,16 @@ export function readTimes(segment: string, size: number): Times {
       epoch: bytes.readDoubleLE(at + 24),
     }
     if (stamp.at <= size) stamps.push(stamp)
+    reach = Math.max(reach, stamp.at)
   }
   const bootId = bytes.toString('hex', 8, 24)
-  return { bootId: /^0+$/.test(bootId) ? '' : bootId, beginsInLine: bytes.readUInt32LE(4) === 1, stamps }
+  return { bootId: /^0+$/.test(bootId) ? '' : bootId, beginsInLine: bytes.readUInt32LE(4) === 1, stamps, reach }
 }
 
 /** A log without times (one that a former Daruma wrote, or whose times somebody removed) is as old as its last change. */
 function withoutTimes(segment: string): Times {
   const wallMs = statSync(segment, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  return { bootId: '', beginsInLine: false, stamps: [{ at: 0, dropped: 0, wallMs, bootMs: 0, epoch: 0 }] }
+  return { bootId: '', beginsInLine: false, stamps: [{ at: 0, dropped: 0, wallMs, bootMs: 0, epoch: 0 }], reach: 0 }
 }
 
 function readWhole(path: string): Buffer {

@@ -1,0 +1,54 @@
+/**
+ * What a slot's log holds, for tests: exactly the bytes that were written. Where no collector runs (a runtime without a daemon), this
+ * process takes in what waits in the pipes, under the collector's own lock; else it waits until the collector has.
+ */
+
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { libc } from '../../src/host/libc.ts'
+import { Collector } from '../../src/host/logs/collector.ts'
+import { listSegments } from '../../src/host/logs/segments.ts'
+
+const settleLimitMs = 5000
+
+export function readSlotLogText(state: string, slotName: string): string {
+  settle(state, slotName)
+  const directory = join(state, 'slots', slotName)
+  return listSegments(directory)
+    .map(({ path }) => readFileSync(path, 'utf8'))
+    .join('')
+}
+
+function settle(state: string, slotName: string): void {
+  const host = join(state, 'host')
+  mkdirSync(host, { recursive: true })
+  const lock = openSync(join(host, 'collector.lock'), 'a')
+  try {
+    if (libc().lock(lock)) {
+      const collector = new Collector(state, () => {})
+      collector.round(0)
+      collector.close()
+      return
+    }
+  } finally {
+    closeSync(lock)
+  }
+  const deadline = performance.now() + settleLimitMs
+  while (unreadBytes(join(state, 'slots', slotName)) > 0 && performance.now() < deadline) libc().sleep(2)
+}
+
+function unreadBytes(directory: string): number {
+  if (!existsSync(directory)) return 0
+  let sum = 0
+  for (const name of readdirSync(directory)) {
+    if (!name.endsWith('.out')) continue
+    const pipe = openSync(join(directory, name), 'r+')
+    try {
+      sum += libc().unreadBytes(pipe)
+    } finally {
+      closeSync(pipe)
+    }
+  }
+  return sum
+}
