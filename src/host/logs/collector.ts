@@ -27,6 +27,10 @@ const maxMoveBytes = 1 << 20
  * are 64 MB/s from one program; who writes more waits for its pipe.
  */
 const pauseMs = 1
+/** The same while a log cannot be written: what is left in its pipe would be told without a pause. */
+const stuckPauseMs = 20
+/** Of a log that cannot be written so much is left in the pipe; what is more is given up, before its program has to wait. */
+const patienceBytes = 32 * 1024
 
 interface Source {
   readonly pipe: number
@@ -42,8 +46,10 @@ export class Collector {
   readonly #nowhere: number = openSync('/dev/null', 'w')
   readonly #sources = new Map<number, Source>()
   readonly #logs = new Map<string, SegmentWriter>()
-  /** What could not be kept, until a stamp can say so. */
+  /** Logs that cannot be written for now, with what was given up of them until a stamp can say so. */
   readonly #dropped = new Map<string, number>()
+  /** In this round something was left where it was. */
+  #isStuck = false
   readonly #onTrouble: (message: string) => void
   #box: number
 
@@ -77,7 +83,8 @@ export class Collector {
       if (descriptor === this.#box) this.#readBox()
       else this.#take({ pipe: descriptor, isHungUp })
     }
-    if (events.length > 0) libc().sleep(pauseMs)
+    if (events.length > 0) libc().sleep(this.#isStuck ? stuckPauseMs : pauseMs)
+    this.#isStuck = false
   }
 
   /** Somebody may have removed the letter box: what is announced then comes nowhere. */
@@ -149,36 +156,39 @@ export class Collector {
     }
   }
 
-  /** How much is gone from the pipe; 0 where there was nothing after all. */
+  /** How much is gone from the pipe; 0 where there was nothing after all, or nothing could be done. */
   #move(source: Source, maxBytes: number): number {
     let trouble = ''
     do {
       try {
         const room = source.log.prepare(this.#stamp(source))
-        this.#dropped.delete(source.slot)
+        // What was lost is told now.
+        if (this.#dropped.has(source.slot)) this.#dropped.set(source.slot, 0)
         const moved = moveOrCopy(source.pipe, room, maxBytes)
         if (moved === -errno.EAGAIN || moved === 0) return 0
         if (moved > 0) {
           source.log.added(moved)
+          this.#dropped.delete(source.slot)
           return moved
         }
         trouble = getSystemErrorName(moved)
       } catch (error) {
         // Of a slot that was removed nothing is kept.
-        if (isMissing(error)) break
+        if (isMissing(error)) return Math.max(0, libc().drop(source.pipe, this.#nowhere, maxBytes))
         trouble = error instanceof Error ? error.message : String(error)
       }
       // A full disk: what is oldest in this log gives way to what is newest.
     } while (source.log.removeOldest())
-    return this.#drop(source, maxBytes, trouble)
+    return this.#giveUp(source, trouble)
   }
 
-  /** A program must not stand still because a disk is full: what cannot be kept is counted and given up. */
-  #drop({ pipe, slot }: Source, maxBytes: number, trouble: string): number {
-    const moved = libc().drop(pipe, this.#nowhere, maxBytes)
-    if (moved <= 0) return 0
+  /** A program must not stand still because a disk is full. */
+  #giveUp({ pipe, slot }: Source, trouble: string): number {
+    this.#isStuck = true
+    if (!this.#dropped.has(slot)) this.#onTrouble(`the output of ${slot} cannot be kept for now: ${trouble}`)
     const dropped = this.#dropped.get(slot) ?? 0
-    if (dropped === 0 && trouble !== '') this.#onTrouble(`the output of ${slot} cannot be kept for now: ${trouble}`)
+    const tooMany = libc().unreadBytes(pipe) - patienceBytes
+    const moved = tooMany > 0 ? Math.max(0, libc().drop(pipe, this.#nowhere, tooMany)) : 0
     this.#dropped.set(slot, dropped + moved)
     return moved
   }

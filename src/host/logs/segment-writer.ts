@@ -107,9 +107,9 @@ export class SegmentWriter {
     if (position < current.offset || position >= current.offset + current.size) return
     this.close()
     const size = position - current.offset
-    const { stamps } = readTimes(current.path, size)
+    const { bytes, beyond } = readTimes(current.path, size)
     truncateSync(current.path, size)
-    truncateSync(timesPath(current.path), (stamps.length + 1) * stampBytes)
+    truncateSync(timesPath(current.path), bytes - beyond * stampBytes)
     this.#open()
   }
 
@@ -141,10 +141,17 @@ export class SegmentWriter {
     this.#makeRoom()
     const current = this.#openFiles({ path: `${this.#directory}/${segmentName(offset)}`, offset })
     // One of this name may be there, made by a writer that was killed before it wrote anything.
-    ftruncateSync(current.times, 0)
-    writeSync(current.times, renderHead({ bootId: this.#bootId, beginsInLine }), 0, stampBytes, 0)
-    current.timesSize = stampBytes
-    return current
+    try {
+      ftruncateSync(current.times, 0)
+      writeSync(current.times, renderHead({ bootId: this.#bootId, beginsInLine }), 0, stampBytes, 0)
+      current.timesSize = stampBytes
+      return current
+    } catch (error) {
+      // A segment without its head would be taken for one that is whole.
+      this.close()
+      for (const path of [current.path, timesPath(current.path)]) rmSync(path, { force: true })
+      throw error
+    }
   }
 
   #openFiles({ path, offset }: Segment): Current {

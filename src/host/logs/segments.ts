@@ -34,8 +34,11 @@ export interface Times {
   /** The segment's first byte goes on a line that began in another segment. */
   readonly beginsInLine: boolean
   readonly stamps: readonly Stamp[]
-  /** How far the stamps reach, also beyond what is there: somebody has cut the segment off. */
+  /** Bytes of the file that are whole stamps. */
+  readonly bytes: number
+  /** How far the stamps reach, also beyond what is there, and how many are there beyond: somebody has cut the segment off. */
   readonly reach: number
+  readonly beyond: number
 }
 
 const namePattern = /^log\.(\d{16})$/
@@ -110,6 +113,7 @@ export function readTimes(segment: string, size: number): Times {
   if (bytes.length < stampBytes || bytes.readUInt32LE(0) !== magic) return withoutTimes(segment)
   const stamps: Stamp[] = []
   let reach = 0
+  let beyond = 0
   for (let at = stampBytes; at + stampBytes <= bytes.length; at += stampBytes) {
     const stamp = {
       at: bytes.readUInt32LE(at),
@@ -118,17 +122,20 @@ export function readTimes(segment: string, size: number): Times {
       bootMs: bytes.readDoubleLE(at + 16),
       epoch: bytes.readDoubleLE(at + 24),
     }
-    if (stamp.at <= size) stamps.push(stamp)
+    // Of two for one place the first had nothing to speak of: what it says of losses goes over to the second.
+    const before = stamps.at(-1)?.at === stamp.at ? stamps.pop() : undefined
+    if (stamp.at > size) beyond += 1
+    else stamps.push({ ...stamp, dropped: stamp.dropped + (before?.dropped ?? 0) })
     reach = Math.max(reach, stamp.at)
   }
   const bootId = bytes.toString('hex', 8, 24)
-  return { bootId: /^0+$/.test(bootId) ? '' : bootId, beginsInLine: bytes.readUInt32LE(4) === 1, stamps, reach }
+  return { bootId: /^0+$/.test(bootId) ? '' : bootId, beginsInLine: bytes.readUInt32LE(4) === 1, stamps, reach, beyond, bytes: Math.floor(bytes.length / stampBytes) * stampBytes }
 }
 
 /** A log without times (one that a former Daruma wrote, or whose times somebody removed) is as old as its last change. */
 function withoutTimes(segment: string): Times {
   const wallMs = statSync(segment, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  return { bootId: '', beginsInLine: false, stamps: [{ at: 0, dropped: 0, wallMs, bootMs: 0, epoch: 0 }], reach: 0 }
+  return { bootId: '', beginsInLine: false, stamps: [{ at: 0, dropped: 0, wallMs, bootMs: 0, epoch: 0 }], reach: 0, beyond: 0, bytes: 0 }
 }
 
 function readWhole(path: string): Buffer {
