@@ -66,7 +66,10 @@ test('a killed collector and a killed supervisor are back within seconds', () =>
     await machine.up(worker)
     const [daemon] = machine.find('daemon')
     const before = [...(await machine.kill('collector')), ...(await machine.kill('supervisor'))]
-    await machine.waitFor('both are back', () => machine.find('collector').length === 1 && machine.find('supervisor').length === 1)
+    await machine.waitFor(
+      'both are back',
+      () => machine.find('collector').length === 1 && machine.find('supervisor').length === 1,
+    )
     assert.ok(before.every((id) => !isAlive(id)))
     assert.deepEqual(machine.find('daemon'), [daemon])
   }))

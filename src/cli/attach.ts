@@ -5,9 +5,10 @@
 
 import type { Client } from './client.ts'
 import type { Context } from './context.ts'
-import { followLogs } from './follow-logs.ts'
+import { followLogs, knownSlots } from './follow-logs.ts'
 import { Invocation } from './invocation.ts'
 import { interrupted, operate } from './operation.ts'
+import { LogLines } from './render/log.ts'
 import { requester } from './requester.ts'
 
 export async function attach(context: Context, client: Client): Promise<number> {
@@ -35,7 +36,10 @@ async function followUntilInterrupt(context: Context, client: Client): Promise<b
   const release = context.onInterrupt(() => stopping.abort())
   try {
     const signal = AbortSignal.any([stopping.signal, context.terminal.outputClosed])
-    await followLogs(context, client, { services: [], lines: 10 }, signal)
+    const lines = new LogLines(context.terminal.palette, { slots: await knownSlots(client, []) })
+    await followLogs(context, client, { services: [], lines: 10 }, signal, (line) => {
+      if (!('note' in line)) context.terminal.print(lines.render(line))
+    })
     return stopping.signal.aborted
   } finally {
     release()

@@ -76,7 +76,7 @@ test('lines arrive one by one although the bytes come in other pieces', async ()
   })
   const lines = await Array.fromAsync(new Client(folder.path).logs({ services: ['web', 'api/0'], lines: 5, follow: true }, never))
   assert.deepEqual(
-    lines.map((line) => line.line),
+    lines.map((line) => ('line' in line ? line.line : line.note)),
     ['達磨', '二'],
   )
   assert.equal(daemon.requests.length, 1)

@@ -14,6 +14,7 @@ import type {
   ExecRequest,
   JobView,
   LogLine,
+  LogNote,
   OperationAnswer,
   OperationLine,
   OperationRequest,
@@ -50,7 +51,11 @@ export interface EventQuery {
 
 export interface LogQuery {
   readonly services: readonly string[]
+  /** Of all together; the daemon's default is 100, or all with `sinceMs`. */
   readonly lines?: number
+  /** Milliseconds since 1970. */
+  readonly sinceMs?: number
+  readonly untilMs?: number
   readonly follow?: boolean
 }
 
@@ -101,8 +106,9 @@ export class Client {
     return this.#stream(`/v1/events${queryText({ since: query.since, limit: query.limit, follow: query.follow })}`, signal)
   }
 
-  logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
-    const text = queryText({ service: query.services, lines: query.lines, follow: query.follow })
+  logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine | LogNote> {
+    const { services, lines, sinceMs, untilMs, follow } = query
+    const text = queryText({ service: services, lines, since: sinceMs, until: untilMs, follow })
     return this.#stream(`/v1/logs${text}`, signal)
   }
 

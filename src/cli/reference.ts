@@ -31,7 +31,7 @@ line of stdout: \`{"error": {"code", "message", "hint"}}\`. These forms are stab
 | \`status --json\` | one object: \`project, stage, revision, daemon, operation, services[], instances[]\`; each instance has \`service, slot, state, health, epoch, pid, port, restarts, startedAt, provenAt, revision, reason, lastExit, cpuCores, memoryBytes\`; with \`--watch\` one a second |
 | \`plan --json\` | one object: \`kind: "plan", project, stage, base, fingerprint, steps[], unchanged\`; each step has \`kind, service, what, reasons[], transition, warning\` |
 | \`up\`, \`down\`, \`rollback\`, \`restart\`, \`stop\`, \`start\`, \`scale --json\` | one object a line: the \`plan\` (where there is one), \`operation\` (\`id, revision, unchanged\`), \`progress\` (\`service, slot, message, ready, wanted\`), \`failure\` (\`failure: {service, slot, message, probe, log[]}\`), and last \`end\` (\`state, rolledBack, revision, durationMs\`) |
-| \`logs --json\` | one object a line: \`service, slot, line\` |
+| \`logs --json\` | one object a line: \`service, slot, epoch, at, line\`; with \`goesOn\`, \`isCut\`, \`isAfterGap\` or \`droppedBytes\` where something is missing of it; \`service, slot, note\` says why there are fewer lines than asked for |
 | \`events --json\` | one object a line: \`number, at, revision, kind, slot, epoch, message, cause\` |
 | \`history --json\` | an array, newest first: \`number, createdAt, by, cause, state, summary\` |
 | \`doctor --json\` | one object: \`findings[]\` of \`name, state, message, hint\` |

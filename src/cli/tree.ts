@@ -151,13 +151,20 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'logs',
-    summary: 'what the services print',
+    summary: 'what the services print, in the order of time',
     arguments: [
       { syntax: '[targets...]', summary: 'services or slots (web, web/0); all of them when none is named', completes: 'target' },
     ],
-    flags: [follow, { syntax: '-n, --lines <count>', summary: 'the last lines of each slot (100)' }],
+    flags: [
+      follow,
+      { syntax: '-n, --lines <count>', summary: 'the last lines, of all together (100; all of them with --since)' },
+      { syntax: '--since <time>', summary: 'from then on: 10m (ago), 14:05, 2026-11-22, 2026-11-22T03:00:00Z' },
+      { syntax: '--until <time>', summary: 'up to then' },
+      { syntax: '--hide-time', summary: 'without the time of each line' },
+    ],
     examples: [
       { command: 'daruma logs', meaning: 'the last lines of everything' },
+      { command: 'daruma logs --since 10m', meaning: 'all of the last ten minutes' },
       { command: 'daruma logs -f web worker', meaning: 'follow two services' },
       { command: 'daruma logs -n 1000 web/0', meaning: 'more of one slot' },
     ],

@@ -249,7 +249,7 @@ function renderLogLine(daemon: Daemon, { slot, entry, isCut, isAfterGap }: SlotE
     service: parseSlotId(slot).service,
     slot,
     epoch: entry.epoch,
-    at: new Date(entry.wallMs).toISOString(),
+    at: entry.at,
     line: daemon.project.redact(entry.text),
     ...(entry.goesOn ? { goesOn: true } : {}),
     ...(isCut ? { isCut: true } : {}),

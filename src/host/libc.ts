@@ -3,6 +3,7 @@
  * (decision 20). Each takes plain numbers and buffers that live as long as the call. Needs `node:ffi`, which Node has had since 26.1.
  */
 
+import type * as ffiModule from 'node:ffi'
 import { getSystemErrorName } from 'node:util'
 
 export interface PipeEvent {
@@ -136,14 +137,14 @@ function openLibc(): Libc {
 }
 
 /** Without its warning at each start: which Node we run on is our choice, and a test holds what we take from it. */
-function loadFfi(): typeof import('node:ffi') | undefined {
-  const { emitWarning } = process
+function loadFfi(): typeof ffiModule | undefined {
+  const warn = process.emitWarning.bind(process)
   process.emitWarning = () => {}
   try {
     return process.getBuiltinModule('node:ffi')
   } catch {
     return undefined
   } finally {
-    process.emitWarning = emitWarning
+    process.emitWarning = warn
   }
 }

@@ -104,7 +104,10 @@ class Bed {
 
   bytesOnDisk(slot: string): number {
     const files = readdirSync(this.directory(slot)).filter((name) => name.startsWith('log.0'))
-    return files.reduce((sum, name) => sum + (statSync(join(this.directory(slot), name), { throwIfNoEntry: false })?.size ?? 0), 0)
+    return files.reduce(
+      (sum, name) => sum + (statSync(join(this.directory(slot), name), { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    )
   }
 }
 

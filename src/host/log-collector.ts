@@ -40,7 +40,7 @@ function takeLock(): boolean {
 }
 
 function run(): void {
-  const collector = new Collector(state, (message) => console.error(`daruma: ${message}`))
+  const collector = new Collector(state, (message) => void process.stderr.write(`daruma: ${message}\n`))
   let tendAtMs = bootMs()
   while (isNeeded(collector)) {
     if (bootMs() >= tendAtMs) {

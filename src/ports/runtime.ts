@@ -110,7 +110,8 @@ export interface ExecPlan {
 export interface LogEntry {
   /** Without its end. Bytes that are no UTF-8 are U+FFFD. */
   readonly text: string
-  /** When its first byte was read: milliseconds since 1970. */
+  /** When its first byte was read, ISO 8601 with milliseconds, and in milliseconds since 1970. */
+  readonly at: string
   readonly wallMs: number
   /** The same on the clock that begins with the boot, in milliseconds; 0 with an empty `bootId`. */
   readonly bootMs: number

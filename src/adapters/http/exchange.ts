@@ -129,12 +129,16 @@ async function sendLines(
   response.on('close', () => gone.abort())
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   response.flushHeaders()
-  await run((line) => {
-    if (gone.signal.aborted) return false
-    // Cut, not ended: whoever reads slowly must not take what has come for all there was.
-    if (response.writableLength > maxUnsentBytes) response.destroy()
-    else response.write(`${JSON.stringify(line)}\n`)
-    return !response.destroyed
-  }, gone.signal, () => drained(response))
+  await run(
+    (line) => {
+      if (gone.signal.aborted) return false
+      // Cut, not ended: whoever reads slowly must not take what has come for all there was.
+      if (response.writableLength > maxUnsentBytes) response.destroy()
+      else response.write(`${JSON.stringify(line)}\n`)
+      return !response.destroyed
+    },
+    gone.signal,
+    () => drained(response),
+  )
   response.end()
 }

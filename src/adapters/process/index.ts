@@ -53,7 +53,6 @@ import {
   writeEpochFiles,
 } from '../../host/slot-files.ts'
 import { makeOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
-import { readLastWords, readLog } from '../../host/logs/read-log.ts'
 import { type KillMechanism, surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
 import { makeVolumes } from './volumes.ts'
@@ -93,8 +92,6 @@ const pollIntervalMs = 1000
 /** What the kernel tells us of is looked at in every fifth round only, a fifth of them in each: 50 idle instances cost a quarter of a percent of a core. */
 const pollRoundsOfWatched = 5
 const defaultArrivalLimitMs = 10_000
-/** What was written a moment ago is to be seen in the log; of a program that never pauses something is always under way. */
-const settleLimitMs = 300
 /** Starts under way at once: each holds some files open and forks; more would not be faster on any machine. */
 const maxParallelStarts = 8
 
@@ -251,9 +248,8 @@ class ProcessRuntime implements Runtime {
     return planExec({ life, slot: instance.slot, command, limitFiles, survey, enter: this.#scripts.enter })
   }
 
-  async readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage> {
-    if (!('offset' in from)) await this.#outputs.settle(slot, settleLimitMs)
-    return readLog(this.#site.paths(slot).directory, from, maxBytes)
+  readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage> {
+    return this.#outputs.read(slot, this.#site.paths(slot), from, maxBytes)
   }
 
   async forget(slot: SlotId): Promise<void> {
@@ -317,10 +313,7 @@ class ProcessRuntime implements Runtime {
         const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
       },
-      readLastWords: async () => {
-        await this.#outputs.settle(slot, settleLimitMs)
-        return readLastWords(paths.directory, epoch)
-      },
+      readLastWords: () => this.#outputs.readLastWords({ slot, epoch }, paths),
       explainRefusal: (word) => this.#explainRefusal(slot, word),
       emit: (event) => this.#emit(event),
       postpone: () => {

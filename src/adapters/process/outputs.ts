@@ -7,9 +7,12 @@ import { closeSync } from 'node:fs'
 import { relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import type { SlotId } from '../../core/model/id.ts'
 import { libc } from '../../host/libc.ts'
 import { announceOutput, openOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
-import type { SlotId } from '../../core/model/id.ts'
+import { readLastWords, readLog } from '../../host/logs/read-log.ts'
+import type { SlotPaths } from '../../host/slot-files.ts'
+import type { InstanceRef, LogPage, LogStart } from '../../ports/runtime.ts'
 
 interface Hold {
   readonly slot: SlotId
@@ -20,6 +23,8 @@ interface Hold {
 }
 
 const settlePauseMs = 2
+/** Of a program that never pauses something is always under way. */
+const settleLimitMs = 300
 
 export class Outputs {
   readonly #state: string
@@ -55,9 +60,19 @@ export class Outputs {
     }
   }
 
-  /** Resolves when what the slot's instances have written is in the log, or after `limitMs`: some never pause. */
-  async settle(slot: SlotId, limitMs: number): Promise<void> {
-    const deadline = performance.now() + limitMs
+  async read(slot: SlotId, paths: SlotPaths, from: LogStart, maxBytes: number): Promise<LogPage> {
+    if (!('offset' in from)) await this.#settle(slot)
+    return readLog(paths.directory, from, maxBytes)
+  }
+
+  async readLastWords({ slot, epoch }: InstanceRef, paths: SlotPaths): Promise<string> {
+    await this.#settle(slot)
+    return readLastWords(paths.directory, epoch)
+  }
+
+  /** Resolves when what the slot's instances have written is in the log. */
+  async #settle(slot: SlotId): Promise<void> {
+    const deadline = performance.now() + settleLimitMs
     const isEmpty = (): boolean =>
       [...this.#holds.values()].every((hold) => hold.slot !== slot || libc().unreadBytes(hold.pipe) === 0)
     while (!isEmpty() && performance.now() < deadline) await sleep(settlePauseMs)

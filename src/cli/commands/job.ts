@@ -9,7 +9,7 @@ import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { describeEnd, renderJobs, renderRuns } from '../render/job.ts'
-import { sanitise } from '../render/width.ts'
+import { LogLines } from '../render/log.ts'
 import { untilEnded } from '../until-ended.ts'
 
 const defaultRuns = 20
@@ -82,8 +82,11 @@ async function print(context: Context, invocation: Invocation, client: Client, s
   const { terminal } = context
   const lines = invocation.count('lines', 0) ?? defaultLines
   const follow = invocation.has('follow')
+  const rendered = new LogLines(terminal.palette, { hidesTime: true, hidesSlot: true })
   for await (const line of client.logs({ services: [slot], lines, follow }, signal)) {
-    terminal.print(invocation.json ? JSON.stringify(line) : sanitise(line.line, terminal.palette.isColoured))
+    if (invocation.json) terminal.print(JSON.stringify(line))
+    else if ('note' in line) terminal.note(terminal.notePalette.yellow(line.note))
+    else terminal.print(rendered.render(line))
     await terminal.drain()
   }
 }

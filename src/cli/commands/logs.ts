@@ -1,31 +1,51 @@
-/** `daruma logs`: what the services print, side by side. */
+/** `daruma logs`: what the services print, side by side, in the order of time. */
 
+import type { LogLine, LogNote } from '../../protocol/api.ts'
+import type { LogQuery } from '../client.ts'
 import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'
 import { followLogs, knownSlots } from '../follow-logs.ts'
 import type { Invocation } from '../invocation.ts'
+import { parseMoment } from '../moment.ts'
 import { LogLines } from '../render/log.ts'
 import { namedTargets } from '../targets.ts'
 import { untilEnded } from '../until-ended.ts'
 
-const defaultLines = 100
-
 export async function logs(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
   const client = await connectUsed(context, invocation)
-  const query = {
-    services: await namedTargets(client, await client.status(), invocation),
-    lines: invocation.count('lines', 0) ?? defaultLines,
-  }
+  const services = await namedTargets(client, await client.status(), invocation)
+  const query = { services, ...readQuery(invocation, Date.now()) }
   using ending = untilEnded(context)
+  const lines = new LogLines(terminal.palette, {
+    slots: await knownSlots(client, services),
+    hidesTime: invocation.has('hideTime'),
+  })
+  const show = (line: LogLine | LogNote): void => {
+    if (invocation.json) terminal.print(JSON.stringify(line))
+    else if ('note' in line) terminal.note(terminal.notePalette.yellow(line.note))
+    else terminal.print(lines.render(line))
+  }
   if (invocation.has('follow')) {
-    await followLogs(context, client, query, ending.signal, invocation.json)
+    await followLogs(context, client, query, ending.signal, show)
     return 0
   }
-  const lines = new LogLines(terminal.palette, await knownSlots(client, query.services))
   for await (const line of client.logs(query, ending.signal)) {
-    terminal.print(invocation.json ? JSON.stringify(line) : lines.render(line))
+    show(line)
     await terminal.drain()
   }
   return 0
+}
+
+function readQuery(invocation: Invocation, nowMs: number): Omit<LogQuery, 'services'> {
+  const moment = (name: 'since' | 'until'): number | null => {
+    const text = invocation.text(name)
+    return text === null ? null : Math.max(0, Math.floor(parseMoment(text, `--${name}`, nowMs)))
+  }
+  const [lines, sinceMs, untilMs] = [invocation.count('lines', 0), moment('since'), moment('until')]
+  return {
+    ...(lines === null ? {} : { lines }),
+    ...(sinceMs === null ? {} : { sinceMs }),
+    ...(untilMs === null ? {} : { untilMs }),
+  }
 }

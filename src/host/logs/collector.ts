@@ -71,7 +71,9 @@ export class Collector {
   /** Every pipe there is. One that no process has open is over, and not kept. */
   openAll(): void {
     for (const slot of list(this.#slots)) {
-      const epochs = list(join(this.#slots, slot)).flatMap((name) => (/^\d{1,16}\.out$/.test(name) ? [Number.parseInt(name, 10)] : []))
+      const epochs = list(join(this.#slots, slot)).flatMap((name) =>
+        /^\d{1,16}\.out$/.test(name) ? [Number.parseInt(name, 10)] : [],
+      )
       for (const epoch of epochs.toSorted((a, b) => a - b)) this.#open(slot, epoch)
     }
   }

@@ -59,9 +59,19 @@ class Log {
 }
 
 test('each line has the time of its first byte and the instance that wrote it', async (t) => {
-  const log = new Log(t).write('one\ntw', { atMs: 5000 }).write('o\nthree\n', { atMs: 6000, epoch: 1 }).write('four\n', { atMs: 7000, epoch: 2 })
+  const log = new Log(t)
+    .write('one\ntw', { atMs: 5000 })
+    .write('o\nthree\n', { atMs: 6000, epoch: 1 })
+    .write('four\n', { atMs: 7000, epoch: 2 })
   assert.deepEqual(
-    (await log.all()).map(({ text, wallMs, epoch, isCut, goesOn, droppedBytes }) => ({ text, wallMs, epoch, isCut, goesOn, droppedBytes })),
+    (await log.all()).map(({ text, wallMs, epoch, isCut, goesOn, droppedBytes }) => ({
+      text,
+      wallMs,
+      epoch,
+      isCut,
+      goesOn,
+      droppedBytes,
+    })),
     [
       { text: 'one', wallMs: 5000, epoch: 1 },
       { text: 'two', wallMs: 5000, epoch: 1 },
@@ -95,19 +105,26 @@ test('the last lines are the last lines, over segments and however many are aske
   const lines = Array.from({ length: 900 }, (_, index) => `line ${index}`)
   for (const line of lines) log.write(`${line}\n`)
   assert.ok(listSegments(log.directory).length > 1)
-  for (const count of [0, 1, 2, 500, 899]) assert.deepEqual(await log.texts({ lines: count }), lines.slice(900 - count), `${count}`)
+  for (const count of [0, 1, 2, 500, 899])
+    assert.deepEqual(await log.texts({ lines: count }), lines.slice(900 - count), `${count}`)
   log.write('no end')
   assert.deepEqual(await log.texts({ lines: 2 }), ['line 899', 'no end'])
 })
 
 test('a line far longer than memory should be is given in parts that say so, over segments', async (t) => {
   const log = new Log(t, 1 << 20)
-  log.write('a\n').write(Buffer.alloc(300 * kib, '達')).write('\nb\n')
+  log
+    .write('a\n')
+    .write(Buffer.alloc(300 * kib, '達'))
+    .write('\nb\n')
   const entries = await log.all({ offset: 0 }, 10)
   const long = entries.slice(1, -1)
   assert.equal(long.map(({ text }) => text).join(''), Buffer.alloc(300 * kib, '達').toString())
   assert.ok(long.length >= 5 && long.every(({ text }) => Buffer.byteLength(text) <= 64 * kib))
-  assert.deepEqual(long.map(({ goesOn }) => goesOn), [...long.slice(1).map(() => true), false])
+  assert.deepEqual(
+    long.map(({ goesOn }) => goesOn),
+    [...long.slice(1).map(() => true), false],
+  )
   assert.deepEqual([entries[0]?.text, entries.at(-1)?.text], ['a', 'b'])
 })
 
@@ -130,11 +147,17 @@ test('the bound holds after every write, times included, and what is kept is the
   const kept = await log.all()
   assert.equal(kept.at(-1)?.text.endsWith(' 4000'), true)
   const numbers = kept.slice(1).map(({ text }) => Number(text.split(' ')[1]))
-  assert.deepEqual(numbers, Array.from({ length: numbers.length }, (_, index) => 4001 - numbers.length + index))
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: numbers.length }, (_, index) => 4001 - numbers.length + index),
+  )
 })
 
 test('a line whose front was removed says so', async (t) => {
-  const log = new Log(t, 64 * kib).write(Buffer.alloc(100 * kib, 'x')).write(' end\n').write('next\n')
+  const log = new Log(t, 64 * kib)
+    .write(Buffer.alloc(100 * kib, 'x'))
+    .write(' end\n')
+    .write('next\n')
   const entries = await log.all()
   assert.equal(entries[0]?.isCut, true)
   assert.deepEqual(entries.at(-1)?.text, 'next')

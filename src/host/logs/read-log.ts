@@ -44,7 +44,11 @@ export async function readLog(directory: string, from: LogStart, maxBytes: numbe
 export async function readLastWords(directory: string, epoch: number): Promise<string> {
   const { entries, open } = await readLog(directory, { lines: 10 }, maxEntryBytes)
   const own = [...entries, ...(open === null ? [] : [open])].filter((entry) => entry.epoch === epoch)
-  return own.map(({ text }) => text).join('\n').slice(-lastWordsLength).trim()
+  return own
+    .map(({ text }) => text)
+    .join('\n')
+    .slice(-lastWordsLength)
+    .trim()
 }
 
 const lastWordsLength = 300
@@ -141,6 +145,7 @@ class PageBuilder {
     const { wallMs, bootMs, bootId, epoch, dropped } = this.#origin
     return {
       text: withoutReturn(Buffer.concat(this.#parts).toString('utf8')),
+      at: new Date(wallMs).toISOString(),
       wallMs,
       bootMs,
       bootId,

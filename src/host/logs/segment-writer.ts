@@ -6,7 +6,6 @@
 
 import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs'
 
-import { isMissing } from '../errno.ts'
 import { observeBootId } from '../process-stat.ts'
 import {
   type Segment,

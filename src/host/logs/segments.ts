@@ -129,13 +129,27 @@ export function readTimes(segment: string, size: number): Times {
     reach = Math.max(reach, stamp.at)
   }
   const bootId = bytes.toString('hex', 8, 24)
-  return { bootId: /^0+$/.test(bootId) ? '' : bootId, beginsInLine: bytes.readUInt32LE(4) === 1, stamps, reach, beyond, bytes: Math.floor(bytes.length / stampBytes) * stampBytes }
+  return {
+    bootId: /^0+$/.test(bootId) ? '' : bootId,
+    beginsInLine: bytes.readUInt32LE(4) === 1,
+    stamps,
+    reach,
+    beyond,
+    bytes: Math.floor(bytes.length / stampBytes) * stampBytes,
+  }
 }
 
 /** A log without times (one that a former Daruma wrote, or whose times somebody removed) is as old as its last change. */
 function withoutTimes(segment: string): Times {
   const wallMs = statSync(segment, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  return { bootId: '', beginsInLine: false, stamps: [{ at: 0, dropped: 0, wallMs, bootMs: 0, epoch: 0 }], reach: 0, beyond: 0, bytes: 0 }
+  return {
+    bootId: '',
+    beginsInLine: false,
+    stamps: [{ at: 0, dropped: 0, wallMs, bootMs: 0, epoch: 0 }],
+    reach: 0,
+    beyond: 0,
+    bytes: 0,
+  }
 }
 
 function readWhole(path: string): Buffer {
