@@ -24,16 +24,15 @@ export async function readDetails(
   const specs = status.revision === 0 ? [] : (await client.revision(status.revision)).project.services
   return Promise.all(
     shown.map(async ({ service }) => {
-      const slots = status.instances.filter((instance) => instance.service === service).length
       const spec = specs.find(({ name }) => name === service) ?? null
-      return { service, spec, lastLines: await readLastLines(client, service, slots) }
+      return { service, spec, lastLines: await readLastLines(client, service) }
     }),
   )
 }
 
-async function readLastLines(client: Client, service: string, slots: number): Promise<readonly LogLine[]> {
-  const each = Math.max(1, Math.floor(lastLineCount / Math.max(1, slots)))
+async function readLastLines(client: Client, service: string): Promise<readonly LogLine[]> {
   const lines: LogLine[] = []
-  for await (const line of client.logs({ services: [service], lines: each }, AbortSignal.timeout(limitMs))) lines.push(line)
-  return lines.slice(0, lastLineCount)
+  const all = client.logs({ services: [service], lines: lastLineCount }, AbortSignal.timeout(limitMs))
+  for await (const line of all) if ('line' in line) lines.push(line)
+  return lines
 }

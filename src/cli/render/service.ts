@@ -90,9 +90,6 @@ function exitFacts({ instances }: StatusAnswer): Fact[] {
 
 function lastWords(lines: readonly LogLine[], view: StatusView): string[] {
   if (lines.length === 0) return [view.palette.dim('it printed nothing')]
-  const log = new LogLines(
-    view.palette,
-    lines.map(({ slot }) => slot),
-  )
+  const log = new LogLines(view.palette, { slots: lines.map(({ slot }) => slot) })
   return lines.map((line) => truncate(log.render(line), view.columns))
 }
