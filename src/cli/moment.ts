@@ -1,6 +1,6 @@
 /** Moments as a person types them: how long ago (`10m`, `1h30m`), a time of today (`14:05`), or a date with or without a time. */
 
-import { parseDuration } from '../core/model/quantity.ts'
+import { parseDuration } from '../core/values/quantity.ts'
 import { DarumaError } from '../ports/error.ts'
 
 const timeOfDay = /^(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d{1,3})?))?$/

@@ -1,7 +1,7 @@
 /** The API's routes, one line each in `table`; what they say is the contract in `protocol/api.ts`. */
 
 import { type SlotId, asServiceName, parseSlotId } from '../core/model/id.ts'
-import { formatSize } from '../core/model/quantity.ts'
+import { formatSize } from '../core/values/quantity.ts'
 import type { Answer, Call, Route } from '../ports/api.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Clock } from '../ports/clock.ts'

@@ -5,7 +5,7 @@
 
 import type { LogLine } from '../../protocol/api.ts'
 import type { Palette, Paint } from '../colour.ts'
-import { formatSize } from '../../core/model/quantity.ts'
+import { formatSize } from '../../core/values/quantity.ts'
 import { padEnd, sanitise } from './width.ts'
 
 export interface LogStyle {
