@@ -56,7 +56,7 @@ class Logs {
     const page = entries.slice(start, start + 2)
     const isEnd = start + page.length >= entries.length
     const length = entries.length + (open === null ? 0 : 1)
-    return { entries: page, open: isEnd ? open : null, next: start + page.length, begin, end: length }
+    return { entries: page, open: isEnd ? open : null, start, next: start + page.length, begin, end: length }
   }
 
   #of(slot: SlotId): { begin: number; entries: LogEntry[]; open: LogEntry | null } {

@@ -140,8 +140,9 @@ class SlotTail {
 
   /** The log once held more than it does now, and what was asked for reaches back to that. */
   isShortened(sinceMs: number | null): boolean {
-    if (this.#first.begin === 0) return false
-    const oldest = this.#first.entries[0] ?? this.#first.open
+    const { begin, start, entries, open } = this.#first
+    if (begin === 0 || start > begin) return false
+    const oldest = entries[0] ?? open
     return sinceMs === null || oldest === null || oldest.wallMs > sinceMs
   }
 
