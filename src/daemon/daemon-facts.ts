@@ -6,6 +6,7 @@ import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
 import type { Cron } from '../ports/cron.ts'
+import type { DarumaError } from '../ports/error.ts'
 import type { Images } from '../ports/images.ts'
 import type { Log } from '../ports/log.ts'
 import type { Net } from '../ports/net.ts'
@@ -17,6 +18,11 @@ import type { Store } from '../ports/store.ts'
 export interface DaemonPorts {
   readonly directory: StateDirectory
   readonly store: Store
+  /**
+   * Why the database cannot be used, where it is damaged. The store is then another one, which knows nothing of it: what runs is kept and
+   * restarted by what its slots' files say, and nothing is changed.
+   */
+  readonly storeFault: DarumaError | null
   readonly runtime: Runtime
   readonly images: Images
   readonly net: Net

@@ -9,6 +9,7 @@ import { asServiceName, slotId } from '../core/model/id.ts'
 import { wordsOf } from '../sim/kernel.ts'
 import { SimulatedMachine, aService, anImage } from '../sim/machine.ts'
 import { createMemoryStore } from '../sim/store.ts'
+import { DarumaError } from '../ports/error.ts'
 import { put } from './records.ts'
 
 const workerSlot = slotId(asServiceName('worker'), 0)
@@ -33,6 +34,8 @@ async function settled(machine: SimulatedMachine): Promise<void> {
 
 const running = (machine: SimulatedMachine): readonly string[] =>
   machine.kernel.running().map(({ order, pid }) => `${order.slot} ${order.epoch} ${wordsOf(order).join(' ')} pid ${pid}`)
+
+const programs = (machine: SimulatedMachine): readonly string[] => machine.kernel.running().map(({ order }) => order.slot)
 
 test('a new daemon leaves what runs as it is', async () => {
   const machine = new SimulatedMachine(11)
@@ -121,6 +124,32 @@ test('an end is told once, however many daemons come after it', async () => {
     ends.map(({ slot, epoch }) => [slot, epoch]),
     [[workerSlot, worker.order.epoch]],
   )
+})
+
+test('without its damaged database a daemon starts again what a reboot has cut off, keeps it up, and changes nothing', async () => {
+  const machine = new SimulatedMachine(44)
+  machine.kernel.isCalm = true
+  await up(machine, [aService('worker', 'serve'), aService('halted', 'serve'), migrate('finish')])
+  await settled(machine)
+  assert.equal(await machine.ask({ kind: 'stop', services: ['halted'] }), null)
+  await machine.run(5000)
+  assert.deepEqual(programs(machine), ['worker/0'])
+  const before = machine.kernel.running().map(({ order }) => order.epoch)
+  machine.restoreDatabase(createMemoryStore())
+  machine.storeFault = new DarumaError('E_STORE_CORRUPT', 'it is damaged')
+  machine.reboot()
+  await machine.begin()
+  await machine.run(5000)
+  assert.deepEqual(programs(machine), ['worker/0'])
+  for (const worker of machine.kernel.running()) machine.kernel.kill(worker)
+  await machine.run(5000)
+  const after = machine.kernel.running().map(({ order }) => order.epoch)
+  assert.deepEqual(programs(machine), ['worker/0'])
+  assert.ok((after[0] ?? 0) > (before[0] ?? 0) + 1, `${after.join()} after ${before.join()}`)
+  assert.equal(await machine.apply([aService('worker', 'serve v2')]), 'E_STORE_CORRUPT')
+  assert.equal(machine.daemon?.status().daemon.condition, 'it is damaged')
+  assert.equal(machine.kernel.completions.get('finish'), 1)
+  assert.deepEqual(machine.kernel.violations, [])
 })
 
 test('daemons that die around an end tell it once', async () => {

@@ -122,7 +122,7 @@ export class Daemon {
       pid: this.#facts.pid,
       startedAt: this.#startedAt,
       memoryBytes: this.#facts.memoryBytes(),
-      condition: world.condition ?? world.engineFault,
+      condition: this.#ports.storeFault?.message ?? world.condition ?? world.engineFault,
     }
     return { project, stage, revision, daemon, operation, services, instances }
   }

@@ -46,6 +46,8 @@ export interface LoadTools {
   readonly random: Random
   readonly log: Log
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
+  /** Why the database is not the one that was written to, or null. */
+  readonly storeFault: DarumaError | null
 }
 
 /** Throws `E_STATE_NEWER` when the database has a layout of a later version. */
@@ -144,11 +146,11 @@ async function adoptSlot(
   const note = occupant === null ? null : readNote(occupant)
   if (note !== null) world.lastRevision = Math.max(world.lastRevision, note.revision)
   const noted = note === null ? null : withPoliciesOf(world.target, specOfNote(note))
-  const record = recorded ?? recordOfNote(world, slot, occupant, note)
+  const record = recorded ?? recordOfNote(tools, slot, occupant, note)
   if (record === null) return
   const wanted = record.revision === null ? null : await specOfRecord(tools, record)
   // A database that has never seen a revision knows nothing: what runs is kept as it is until the next `up` says otherwise.
-  const isUnrecorded = world.applied === 0 && world.target === null && occupant?.state === 'running'
+  const isUnrecorded = isKeptByItsNote(tools, occupant)
   // No config holds the balancer: what it was started as says what it is, until there is a table to make another of it.
   const isBuiltIn = slot === balancerSlot && record.revision !== null
   const shell = reconciler.makeShell(record, wanted ?? (isUnrecorded || isBuiltIn ? noted : null))
@@ -226,9 +228,19 @@ function withPoliciesOf(revision: RevisionRecord | null, spec: InstanceSpec): In
   return isSame ? { ...spec, service } : spec
 }
 
-function recordOfNote(world: World, slot: SlotId, occupant: Occupant | null, note: StartNote | null): SlotRecord | null {
+/**
+ * Where nothing is recorded at all, what runs is left to run. Where that is because the database is damaged, what a reboot has cut off
+ * was wanted too, and is started again by its note; what came to an end of its own may have been stopped by somebody.
+ */
+function isKeptByItsNote({ world, storeFault }: LoadTools, occupant: Occupant | null): boolean {
+  if (occupant === null || world.applied !== 0 || world.target !== null) return false
+  const isCutOff = occupant.startedAt !== null && !occupant.isOfThisBoot && (occupant.exit ?? null)?.kind === 'unknown'
+  return occupant.state === 'running' || (storeFault !== null && isCutOff)
+}
+
+function recordOfNote(tools: LoadTools, slot: SlotId, occupant: Occupant | null, note: StartNote | null): SlotRecord | null {
   if (occupant === null) return null
-  const isUnrecorded = world.applied === 0 && world.target === null && occupant.state === 'running'
+  const isUnrecorded = isKeptByItsNote(tools, occupant)
   return {
     slot,
     claim: claimOfEpoch(occupant.epoch),

@@ -8,6 +8,7 @@ import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Story } from '../core/model/event.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { isRunSlot } from '../core/model/id.ts'
+import { DarumaError } from '../ports/error.ts'
 import type { RuntimeEvent } from '../ports/runtime.ts'
 import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
 import { Clockwork } from './clockwork.ts'
@@ -233,11 +234,13 @@ export class Project {
     }
   }
 
-  plan(request: PlanRequest): Promise<PlanAnswer> {
+  async plan(request: PlanRequest): Promise<PlanAnswer> {
+    this.#refuseWithoutStore()
     return answerPlan(this.#requestTools(), request)
   }
 
   async operate(request: OperationRequest): Promise<OperationAnswer> {
+    this.#refuseWithoutStore()
     const begun = await this.operations.begin(() => intentOf(this.#requestTools(), request))
     if (begun !== null && request.by.file !== null) {
       // The revision asked for may still wait for its images.
@@ -247,6 +250,20 @@ export class Project {
     }
     if (begun === null) return { id: '', revision: this.world.applied, unchanged: true }
     return { ...begun, unchanged: false }
+  }
+
+  /** What was applied is not known, so nothing can be compared with it or put in its place. */
+  #refuseWithoutStore(): void {
+    const { storeFault } = this.#ports
+    if (storeFault === null) return
+    throw new DarumaError(
+      storeFault.code,
+      `${storeFault.message}. Until then nothing is changed; what runs is kept and restarted.`,
+      {
+        ...(storeFault.hint === null ? {} : { hint: storeFault.hint }),
+        cause: storeFault,
+      },
+    )
   }
 
   redact(text: string): string {

@@ -318,7 +318,8 @@ export class Reconciler {
   /** What cannot be written down is told once, and once when all of it can be again. */
   hindered(who: Writer, error: unknown): void {
     const code = error instanceof DarumaError ? error.code : null
-    if (code === 'E_STORE_CRASHED') this.#isStoreLost = true
+    // The next daemon finds out what can be had without a damaged one.
+    if (code === 'E_STORE_CRASHED' || code === 'E_STORE_CORRUPT') this.#isStoreLost = true
     if (code === 'E_STORE_REPLACED' || code === 'E_STORE_CLOSED') return
     const cause = error instanceof Error ? error.message : String(error)
     if (this.#hindered.size === 0) {

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -27,6 +27,7 @@ import { makeRoutes } from '../daemon/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { PageServer } from '../ports/page-server.ts'
+import type { Store } from '../ports/store.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { createBalancers } from './balancers.ts'
 import { lazyCertificateKeeper } from './certificates.ts'
@@ -40,15 +41,16 @@ const refused = 78
 /** The daemon could not go on where another one can. */
 const broken = 1
 
+/**
+ * What only a person can change, and what would be no better for trying. Everything else is tried again for ever: a disk that fails, a
+ * file system that is read-only for a while, a machine that is out of files.
+ */
 const refusals: ReadonlySet<string> = new Set([
   'E_DAEMON_RUNNING',
   'E_STATE_COPIED',
   'E_STATE_MOVED',
   'E_STATE_NEWER',
-  'E_STATE_NOT_WRITABLE',
   'E_STORE_NEWER',
-  'E_STORE_CORRUPT',
-  'E_STORE_NOT_WRITABLE',
 ])
 
 /** Runs until asked to end. Resolves to the exit code; a refusal is told on standard error. */
@@ -74,7 +76,8 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     .writeFile('daemon.json', `${JSON.stringify({ pid: process.pid, startTicks: ownStartTicks(), startedAt, version })}\n`)
     .catch(ignoreFullDisk)
   const databaseFile = directory.pathOf('state.db')
-  await using store = await openSqliteStore({ file: databaseFile })
+  const { store, storeFault } = await openStore(databaseFile, directory.pathOf('emergency.db'))
+  await using _store = store
   const opened = await inodeOf(databaseFile)
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
   const processes = await createProcessRuntime({
@@ -101,6 +104,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     {
       directory,
       store,
+      storeFault,
       runtime,
       images: containers.images,
       net: createNet({ version }),
@@ -160,14 +164,45 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     routes,
   })
   await page.resume()
+  // A supervised daemon is asked to end through its socket; a signal is earlyoom's, or somebody's mistake. An init system asks by one.
+  const isAsked = runs !== 'supervised'
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => void daemon.stop({ kind: 'asked', message: signal }))
+    process.once(signal, () => void daemon.stop({ kind: isAsked ? 'asked' : 'broken', message: `${signal} from outside` }))
   const { kind } = await daemon.end
   await page.close()
   server.close()
-  server.closeAllConnections()
   return kind === 'asked' ? endedOnRequest : broken
 }
+
+/**
+ * A damaged database must not keep down what can be kept up without it: then the daemon works with another one that knows nothing, and
+ * leaves the damaged one as it is. With the next start after that has been repaired, the other one is forgotten.
+ */
+async function openStore(
+  file: string,
+  emergencyFile: string,
+): Promise<{ readonly store: Store; readonly storeFault: DarumaError | null }> {
+  const forget = async (): Promise<void> => {
+    for (const suffix of ['', '-wal', '-wal.of', '-journal']) await rm(`${emergencyFile}${suffix}`, { force: true })
+  }
+  try {
+    const store = await openSqliteStore({ file })
+    await forget()
+    return { store, storeFault: null }
+  } catch (error) {
+    if (!isDamaged(error)) throw error
+    stderrLog.write('error', `${error.message} (${error.code}). What runs is kept and restarted, and nothing is changed.`)
+    const open = (): Promise<Store> => openSqliteStore({ file: emergencyFile })
+    const store = await open().catch(async (failure: unknown) => {
+      if (!isDamaged(failure)) throw failure
+      await forget()
+      return open()
+    })
+    return { store, storeFault: error }
+  }
+}
+
+const isDamaged = (error: unknown): error is DarumaError => error instanceof DarumaError && error.code === 'E_STORE_CORRUPT'
 
 /** Fault tests attach here; the variable is read nowhere else, and nothing in production sets it. */
 async function attachedCheckpoint(): Promise<Checkpoint> {

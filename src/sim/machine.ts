@@ -35,6 +35,8 @@ export class SimulatedMachine {
   readonly balancer: SimulatedBalancer
   /** Whether the next daemon takes the state for a copy whose original is lost. */
   takeOver: string | null = null
+  /** Why the next daemon has another store than the one that was written to. */
+  storeFault: DarumaError | null = null
   readonly log: string[] = []
   /** Of the state directory, beside the database. */
   readonly files: Map<string, string> = new Map()
@@ -187,6 +189,7 @@ export class SimulatedMachine {
           },
         },
         store: this.#mortalStore(pass),
+        storeFault: this.storeFault,
         runtime: createSimulatedRuntime(this.kernel, pass),
         images: {
           ensure: async ({ container }, say) => {

@@ -9,9 +9,10 @@
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
-import { ageOf, observeBootId } from '../../host/process-stat.ts'
+import { ageOf, isAlive, observeBootId } from '../../host/process-stat.ts'
 import { settleExit } from './life.ts'
 import type { Site } from './site.ts'
+import { unreachableEnclosure } from './unreachable.ts'
 import {
   epochDirectory,
   listEpochs,
@@ -57,9 +58,15 @@ function discoverSlot(
     running.push(describe(site, { slot, epoch }, 'running'))
     adopt({ slot, epoch }, enclosure)
   }
+  const newest = newestStarted(paths)
+  const hidden =
+    newest === null || running.some(({ epoch }) => epoch === newest) ? null : findHidden(site, { slot, epoch: newest })
+  if (hidden !== null && newest !== null) {
+    running.push(describe(site, { slot, epoch: newest }, 'running'))
+    adopt({ slot, epoch: newest }, hidden)
+  }
   if (running.length === 0) site.removeSlotCgroups(slot)
 
-  const newest = newestStarted(paths)
   const occupants = [...running]
   // Of a container the engine tells.
   const isOurs = newest !== null && readEpochNote(epochDirectory(paths, newest))?.container === undefined
@@ -68,6 +75,17 @@ function discoverSlot(
   }
   const last = Math.max(committed, 0, ...onDisk, ...inKernel)
   return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), last, committed: Math.max(committed, 0) }
+}
+
+/** No cgroup that we can see holds it, and yet its command lives: that is no end. */
+function findHidden(site: Site, { slot, epoch }: InstanceRef): Enclosure | null {
+  const paths = site.paths(slot)
+  const directory = epochDirectory(paths, epoch)
+  const beginning = readBeginning(directory)
+  const note = readEpochNote(directory)
+  const isOurs = note !== null && note.container === undefined && note.bootId === observeBootId()
+  if (!isOurs || beginning.kind !== 'started' || !isAlive(beginning)) return null
+  return unreachableEnclosure(beginning, paths.lock)
 }
 
 function describe(site: Site, instance: InstanceRef, state: Occupant['state'], oomKills: number = 0): Occupant {

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { SignalName } from '../../core/model/service.ts'
 import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
-import { installScript } from '../../host/install-script.ts'
+import { type InstalledScripts, keepInstalled } from '../../host/install-script.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Log } from '../../ports/log.ts'
@@ -82,8 +82,8 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   })
   const { scripts: from, stateDirectory } = options
   return new ProcessRuntime(options, new Site({ stateDirectory, stateId: options.stateId, survey }), {
-    keeper: installScript({ name: 'keeper', from, stateDirectory }),
-    enter: installScript({ name: 'enter', from, stateDirectory }),
+    keeper: keepInstalled({ name: 'keeper', from, stateDirectory }),
+    enter: keepInstalled({ name: 'enter', from, stateDirectory }),
   })
 }
 
@@ -98,7 +98,7 @@ const maxParallelStarts = 8
 class ProcessRuntime implements Runtime {
   readonly #options: ProcessRuntimeOptions
   readonly #site: Site
-  readonly #scripts: { readonly keeper: string; readonly enter: string }
+  readonly #scripts: InstalledScripts
   readonly #lives = new Map<string, Life>()
   readonly #leftovers = new Set<string>()
   /** Changes that are seen when nobody waits for his start, or with the next poll: what begins comes first. */
@@ -111,7 +111,7 @@ class ProcessRuntime implements Runtime {
   readonly #hasten: () => void
   readonly #spawner: Spawner
 
-  constructor(options: ProcessRuntimeOptions, site: Site, scripts: { readonly keeper: string; readonly enter: string }) {
+  constructor(options: ProcessRuntimeOptions, site: Site, scripts: InstalledScripts) {
     this.#options = options
     this.#site = site
     this.#scripts = scripts
@@ -189,7 +189,7 @@ class ProcessRuntime implements Runtime {
     await commitEpoch(paths, order.epoch)
     await this.#reach('runtime.epoch-committed')
 
-    const options = { order, survey, keeper: this.#scripts.keeper, paths, epochDirectory: directory, joinFiles, user, volumes }
+    const options = { order, survey, keeper: this.#scripts.keeper(), paths, epochDirectory: directory, joinFiles, user, volumes }
     const { commandEnvironment, ...launch } = renderLaunch(options)
     const birth = {
       isOurs: true,
@@ -245,7 +245,7 @@ class ProcessRuntime implements Runtime {
     const { survey } = this.#site
     const limitFiles = survey.limits.joinFiles(this.#site.cgroupPath(instance.slot, instance.epoch))
     const life = this.#lives.get(keyOf(instance)) ?? null
-    return planExec({ life, slot: instance.slot, command, limitFiles, survey, enter: this.#scripts.enter })
+    return planExec({ life, slot: instance.slot, command, limitFiles, survey, enter: this.#scripts.enter() })
   }
 
   readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage> {

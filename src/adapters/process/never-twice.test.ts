@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -325,3 +325,44 @@ const parentOf = (pid: number): number => Number(readFileSync(`/proc/${pid}/stat
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 }
+
+for (const killing of ['v1', 'process-group'] as const) {
+  test(
+    `a daemon that finds v2 not mounted and uses ${killing} takes nothing that lives for ended`,
+    { skip: needsRoot },
+    async (t) => {
+      const bed = await RuntimeBed.open(t, { force: { killing: 'v2' } })
+      const first = await bed.run(1, witness(1), { directory: bed.state })
+      await bed.reopen({ force: { killing } })
+      assert.deepEqual(
+        bed.discovery.occupants.map(({ epoch, state, pid }) => ({ epoch, state, pid })),
+        [{ epoch: 1, state: 'running', pid: first.pid }],
+      )
+      assert.equal((await bed.runtime.start(bed.order(2, witness(2))))?.kind, 'occupied')
+      await bed.runtime.kill(instance(1), 10_000)
+      assert.equal(isRunning(first.pid), false)
+      await bed.event('gone', 1)
+      await bed.run(2, witness(2), { directory: bed.state })
+      await ran(bed, '1\n2\n')
+    },
+  )
+}
+
+test('a keeper script that was removed or replaced is there again with the next start', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t)
+  const folder = bed.path('host')
+  const keeper = join(folder, readdirSync(folder).find((name) => name.startsWith('keeper-')) ?? assert.fail())
+  const text = readFileSync(keeper, 'utf8')
+  const spoil = [
+    () => rmSync(keeper),
+    () => (rmSync(keeper), writeFileSync(keeper, 'exit 0\n')),
+    () => (chmodSync(keeper, 0o700), writeFileSync(keeper, text.replace('set -fu', 'exit 0'))),
+    () => rmSync(folder, { recursive: true }),
+  ]
+  for (const [index, each] of spoil.entries()) {
+    each()
+    await bed.run(index + 1, witness(index + 1), { directory: bed.state })
+    assert.equal(readFileSync(keeper, 'utf8'), text)
+    await bed.runtime.kill(instance(index + 1), 10_000)
+  }
+})

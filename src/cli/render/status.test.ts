@@ -45,6 +45,17 @@ const service = (fields: Partial<ServiceStatus>): ServiceStatus => ({
   ...fields,
 })
 
+test('an instance that no service names is shown all the same', () => {
+  const stray = instance({ service: worker, slot: slotId(worker, 0), pid: 4711 })
+  for (const services of [[], [service({})]]) {
+    const lines = renderStatus({ ...status, services, instances: [stray] }, { palette: noColour, columns: 200, nowMs })
+    assert.ok(
+      lines.some((line) => /^worker +worker\/0 .*\b4711\b/.test(line)),
+      lines.join('\n'),
+    )
+  }
+})
+
 const status: StatusAnswer = {
   project: 'shop',
   stage: 'prod',

@@ -25,7 +25,7 @@ export function renderStatus(status: StatusAnswer, view: StatusView): string[] {
   return [
     ...renderHeader(status, view).map((line) => truncate(line, view.columns)),
     '',
-    ...(status.services.length === 0 ? ['no services'] : table),
+    ...(status.services.length === 0 && status.instances.length === 0 ? ['no services'] : table),
   ]
 }
 
@@ -35,6 +35,10 @@ export function renderServices(status: Pick<StatusAnswer, 'services' | 'instance
   const rows = status.services.flatMap((service) =>
     serviceRows(service, schedules.get(service.service) ?? null, status.instances, view),
   )
+  // What runs is shown, also where nothing that is applied names it.
+  const named = new Set(status.services.map(({ service }) => service))
+  const others = status.instances.filter(({ service }) => !named.has(service))
+  rows.push(...others.map((instance) => strayRow(instance, view)))
   const chosen = schedules.size === 0 ? columns : [...columns, ...scheduleColumns]
   return renderTable(chosen, rows, { width: view.columns, title: view.palette.dim, noteIndent: 4 })
 }
@@ -136,6 +140,11 @@ function withSchedule({ cells, notes = [] }: Row, job: JobView, { palette, nowMs
 /** A schedule is all right without a slot: it has one while it runs. */
 function whyNoSlot({ stoppedByHand, kind }: ServiceStatus): string {
   return stoppedByHand ? 'stopped' : kind === 'schedule' ? 'between runs' : 'no slot'
+}
+
+function strayRow(instance: InstanceStatus, view: StatusView): Row {
+  const row = instanceRow(instance, null, view)
+  return { ...row, cells: [view.palette.bold(instance.service), ...row.cells.slice(1)] }
 }
 
 function instanceRow(instance: InstanceStatus, first: ServiceStatus | null, view: StatusView): Row {
