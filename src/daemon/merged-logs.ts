@@ -105,6 +105,8 @@ class SlotTail {
   #page: LogPage
   #at = 0
   #isAfterGap: boolean
+  /** The open line was taken too. */
+  #isOver = false
   /** The entry before was a part of the same line. */
   #goesOn = false
 
@@ -138,35 +140,33 @@ class SlotTail {
 
   /** The log once held more than it does now, and what was asked for reaches back to that. */
   isShortened(sinceMs: number | null): boolean {
-    if (this.#first.begin === 0) return false
-    const oldest = this.#first.entries[0] ?? this.#first.open
+    const { begin, start, entries, open } = this.#first
+    if (begin === 0 || start > begin) return false
+    const oldest = entries[0] ?? open
     return sinceMs === null || oldest === null || oldest.wallMs > sinceMs
   }
 
   /** The next entry, which stays until {@link drop}; null at the end. */
   async peek(withOpen: boolean): Promise<LogEntry | null> {
-    while (this.#at >= this.#page.entries.length) {
-      const { open, next, end } = this.#page
-      if (next >= this.#first.end || (open !== null && next >= end) || next === end) break
+    for (;;) {
+      const entry = this.#page.entries[this.#at]
+      if (entry !== undefined) return entry
+      const { entries, open, next } = this.#page
+      // A page without an entry is at the end of the log; one that ends within a line is not.
+      if (entries.length === 0 || next >= this.#first.end) return withOpen && !this.#isOver ? open : null
       const page = await this.#reader.readLog(this.slot, { offset: next }, this.#pageBytes)
-      if (page.entries.length === 0 && page.next <= next) {
-        this.#page = page
-        this.#at = 0
-        break
-      }
       this.#isAfterGap ||= page.begin > next
       this.#page = page
       this.#at = 0
     }
-    const entry = this.#page.entries[this.#at]
-    if (entry !== undefined) return entry
-    return withOpen && this.#at === this.#page.entries.length ? this.#page.open : null
   }
 
   drop(): void {
-    this.#goesOn = this.#page.entries[this.#at]?.goesOn ?? false
-    this.#at += 1
+    const entry = this.#page.entries[this.#at]
+    this.#goesOn = entry?.goesOn ?? false
     this.#isAfterGap = false
+    if (entry === undefined) this.#isOver = true
+    else this.#at += 1
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { LogLine } from '../protocol/api.ts'
+import type { LogLine, LogNote } from '../protocol/api.ts'
 import { followDaemon } from './daemon-client.ts'
 import { Follow } from './follow.tsx'
 import { plural } from './format.ts'
@@ -62,13 +62,37 @@ export function LogView({ service, slots }: { readonly service: string; readonly
         )}
         {shown.map((line) => (
           <div class="log-line" key={line.number}>
+            <time class="at" dateTime={line.at} title={`${line.at}${line.epoch === null ? '' : `, instance ${line.epoch}`}`}>
+              {timeOfDay(line.at)}
+            </time>
             {slots.length > 1 && slot === '' && <span class="slot">{line.slot.slice(line.slot.lastIndexOf('/') + 1)}</span>}
-            <span>{withoutControls(line.line)}</span>
+            <span>
+              {missingBefore(line).map((what) => (
+                <em key={what}>{what} </em>
+              ))}
+              {withoutControls(line.line)}
+              {line.goesOn === true && <em> this line goes on</em>}
+            </span>
           </div>
         ))}
       </Follow>
     </section>
   )
+}
+
+function timeOfDay(at: string): string {
+  const time = new Date(at)
+  const two = (number: number): string => `${number}`.padStart(2, '0')
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':')
+}
+
+/** A log says what it does not have. */
+function missingBefore({ droppedBytes, isAfterGap, isCut }: LogLine): readonly string[] {
+  return [
+    ...(droppedBytes === undefined ? [] : [`${droppedBytes} bytes lost here: the log could not be written.`]),
+    ...(isAfterGap === undefined ? [] : ['Lines removed here before they were read.']),
+    ...(isCut === undefined ? [] : ['The front of this line was removed.']),
+  ]
 }
 
 /** Colours and cursor movements are for terminals. */
@@ -99,7 +123,9 @@ function useLogLines(target: string): readonly Line[] {
           fresh = []
           isAnew = true
           const path = `/v1/logs?service=${encodeURIComponent(target)}&lines=${linesAtFirst}&follow=1`
-          for await (const line of followDaemon<LogLine>(path, signal)) {
+          for await (const line of followDaemon<LogLine | LogNote>(path, signal)) {
+            // Of how many lines there are, the page asks for no more than it shows.
+            if ('note' in line) continue
             fresh.push({ ...line, number: (number += 1) })
             if (fresh.length > linesKept) fresh.splice(0, fresh.length - linesKept)
             if (frame === 0) frame = requestAnimationFrame(draw)

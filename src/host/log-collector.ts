@@ -3,7 +3,7 @@
  * ({@link Collector}), keeps the daemon's own log within its bound, and gets a dead supervisor up again. It may be killed at any moment;
  * the daemon starts another one.
  *
- * Arguments: state-directory node entry supervisor-script flock
+ * Arguments: state-directory node entry supervisor-script flock digest(of this program: for whoever looks which one runs)
  */
 
 import { spawnSync } from 'node:child_process'

@@ -138,6 +138,8 @@ export interface LogPage {
   readonly entries: readonly LogEntry[]
   /** A last line that has no end yet. It is part of the next page too. */
   readonly open: LogEntry | null
+  /** Offset of its first byte. */
+  readonly start: number
   /** Offset after this page; pass it back to go on. */
   readonly next: number
   /** Offsets of the oldest byte that is kept, and after the last one. */

@@ -80,7 +80,7 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
     async readLog() {
       await pass()
       if (kernel.areLogsLost) throw new Error('EIO: i/o error, read')
-      return { entries: [], open: null, next: 0, begin: 0, end: 0 }
+      return { entries: [], open: null, start: 0, next: 0, begin: 0, end: 0 }
     },
     async forget(slot) {
       await pass()

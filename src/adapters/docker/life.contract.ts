@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
 
 import { asServiceName, slotId } from '../../core/model/id.ts'
+import { readLog } from '../../host/logs/read-log.ts'
+import { listLogFiles, listSegments } from '../../host/logs/segments.ts'
 import { readNumber, usualLogBytes } from '../../host/slot-files.ts'
 import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import type { EngineKind, TestEngine, Testing } from '../../../test/engine/engine-kind.ts'
@@ -142,7 +144,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
       await until('some lines more', 10_000, () => bed.log().split('\n').length > Math.min(seen + 50, 3000))
       // What a daemon wrote and could not note before it died.
       await bed.runtime[Symbol.asyncDispose]()
-      if (round % 2 === 1) writeFileSync(join(bed.state, 'slots', 'web.0', 'log'), 'torn', { flag: 'a' })
+      if (round % 2 === 1) appendFileSync(segmentsOf(bed).at(-1) ?? '', 'torn')
       await bed.reopen()
       const [occupant, ...others] = bed.discovery.occupants
       assert.deepEqual(others, [])
@@ -175,7 +177,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
       `say() { awk -v a=$n 'BEGIN { for (i = a; i < a + 1200; i++) print "line", i, "${text}" }'; n=$((n + 1200)); }`,
       'n=0; trap say USR1; echo ready; while true; do sleep 0.05; done',
     ]
-    await bed.run(1, ['sh', '-c', script.join('\n')], { maxLogBytes: 1 << 16 })
+    await bed.run(1, ['sh', '-c', script.join('\n')], { maxLogBytes: 1 << 18 })
     await until('it is ready', 10_000, () => bed.log() === 'ready\n')
     let lines = 0
     const say = (): void => {
@@ -192,10 +194,13 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
       await bed.reopen()
       await until('what was said meanwhile', 20_000, () => bed.log().endsWith(`line ${lines - 1} ${text}\n`))
     }
-    assert.deepEqual(
-      bed.log().split('\n').slice(1, -1),
-      Array.from({ length: lines }, (_, index) => `line ${index} ${text}`),
-    )
+    const expected = Array.from({ length: lines }, (_, index) => `line ${index} ${text}`)
+    // The log keeps its bound, and its offsets count every byte that was ever taken.
+    const { end } = await readLog(join(bed.state, 'slots', 'web.0'), { lines: 0 }, 1)
+    assert.equal(end, 'ready\n'.length + expected.join('\n').length + 1)
+    const kept = bed.log().split('\n').slice(1, -1)
+    assert.ok(kept.length > 1200)
+    assert.deepEqual(kept, expected.slice(-kept.length))
   })
 
   test('files that somebody removes under a running container are made again, and it is said once', async (t) => {
@@ -204,7 +209,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     const script = 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'
     await bed.run(7, ['sh', '-c', script], { maxLogBytes: 123_456 })
     const removed = (): readonly string[] => bed.warnings.filter((warning) => warning.includes(folder))
-    const isThere = (): boolean => existsSync(join(folder, 'log')) && bed.log().split('\n').length > 20
+    const isThere = (): boolean => listSegments(folder).length > 0 && bed.log().split('\n').length > 20
     await until('its lines', 10_000, isThere)
     rmSync(folder, { recursive: true })
     await until('its lines are there again', 20_000, isThere)
@@ -217,7 +222,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     rmSync(folder, { recursive: true })
     await bed.reopen()
     await until('the next daemon has its lines too', 20_000, isThere)
-    rmSync(join(folder, 'log'))
+    for (const path of listLogFiles(folder)) rmSync(path)
     await until('and a log that alone was removed', 20_000, isThere)
     const numbers = [...bed.log().matchAll(/^line (\d+)$/gm)].map(([, number]) => Number(number))
     assert.deepEqual(
@@ -228,7 +233,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     // Nothing can be made where the state itself is gone: that too is said once, not with every try.
     bed.warnings.length = 0
     renameSync(join(bed.state, 'slots'), join(bed.state, 'elsewhere'))
-    rmSync(join(bed.state, 'elsewhere', 'web.0', 'log'))
+    for (const path of listLogFiles(join(bed.state, 'elsewhere', 'web.0'))) rmSync(path)
     await until('it is said', 10_000, () => bed.warnings.length > 0)
     const { length } = bed.engine.docker('logs', bed.name()).split('\n')
     await until('it went on', 10_000, () => bed.engine.docker('logs', bed.name()).split('\n').length > length + 10)
@@ -381,3 +386,6 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
         assert.deepEqual(ended?.exit, { kind: 'signal', signal: 'SIGKILL' })
     })
 }
+
+const segmentsOf = (bed: ContainerBed): readonly string[] =>
+  listSegments(join(bed.state, 'slots', 'web.0')).map(({ path }) => path)

@@ -23,7 +23,11 @@ const standIn = `
   writeFileSync(join(state, 'daemon.pid'), String(process.pid))
   const companions = createCompanions({ state, node: process.execPath, entry: process.argv[1] })
   const end = join(state, 'end')
+  let looks = 0
+  writeFileSync(join(state, 'looks'), '0')
   setInterval(async () => {
+    if (existsSync(join(state, 'pause'))) return writeFileSync(join(state, 'paused'), '')
+    writeFileSync(join(state, 'looks'), String((looks += 1)))
     if (existsSync(end)) {
       const code = Number(readFileSync(end, 'utf8'))
       rmSync(end)
@@ -218,4 +222,39 @@ test('companions that live are left alone, and looking costs little', async (t) 
   const began = performance.now()
   for (let round = 0; round < 100; round++) assert.deepEqual(await companions.ensure(), [])
   assert.ok((performance.now() - began) / 100 < 2)
+})
+
+for (const [what, act, replaced] of [
+  ['stands still', (pid: number): void => kill(pid, 'SIGSTOP'), true],
+  ['waits for nothing', (): void => {}, false],
+] as const) {
+  test(`a collector that ${what} is ${replaced ? 'replaced' : 'left alone'}`, async (t) => {
+    const bed = await launch(t)
+    const first = bed.pid('collector')
+    act(first)
+    if (replaced) await until(() => bed.pid('collector') !== first && !isRunning(first), 'another one')
+    else {
+      const looks = (): number => Number(readFileSync(join(bed.state, 'looks'), 'utf8') || 0)
+      const seen = looks()
+      await until(() => looks() > seen + 10, 'ten looks more')
+      assert.equal(bed.pid('collector'), first)
+    }
+  })
+}
+
+test('a collector of another Daruma is replaced by the daemon that comes', async (t) => {
+  const bed = await launch(t)
+  const first = bed.pid('collector')
+  const words = readFileSync(`/proc/${first}/cmdline`, 'utf8').split('\0').slice(0, -1)
+  // The same program with another digest holds the lock in its place.
+  writeFileSync(join(bed.state, 'pause'), '')
+  await until(() => existsSync(join(bed.state, 'paused')), 'the daemon does not look')
+  kill(first)
+  await until(() => !isRunning(first), 'it ended')
+  const [program = '', ...rest] = words
+  const other = spawn(program, [...rest.slice(0, -1), '0123456789abcdef'], { stdio: 'ignore' })
+  t.after(() => kill(other.pid ?? 0))
+  await until(() => bed.pid('collector') === other.pid, 'the other has taken over')
+  rmSync(join(bed.state, 'pause'))
+  await until(() => bed.pid('collector') !== other.pid && isAliveProcess(bed.pid('collector')), 'ours is there')
 })

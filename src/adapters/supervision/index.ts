@@ -5,6 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, extname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +15,7 @@ import { collectorFlags } from '../../host/daemon-flags.ts'
 import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { installScript } from '../../host/install-script.ts'
 import { announceOutput } from '../../host/logs/output-pipe.ts'
-import { commandWords, isAlive, parseProcessStat } from '../../host/process-stat.ts'
+import { commandWords, isAlive, observeProcess, parseProcessStat } from '../../host/process-stat.ts'
 import { readText } from '../../host/read-quietly.ts'
 import { makeStateFolder } from '../../host/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -65,7 +66,15 @@ export function createCompanions(options: SupervisionOptions): Companions {
   const stopped = join(host, 'stopped')
   const mode = readSupervisor(options.state)
   const wanted: readonly Companion[] = mode === 'supervised' ? ['supervisor', 'collector'] : ['collector']
+  const stops: Stops = { seen: 0 }
   let isStopping = false
+  /** Every program that writes much waits for it. One that falls as soon as it stands waits for the next look. */
+  const replaceAtOnce = (livedMs: number): void => {
+    if (!isStopping && livedMs > quickFallMs)
+      ensureCompanion('collector', options, replaceAtOnce).catch(() => {
+        // The next look tries again, and says why it cannot.
+      })
+  }
   mkdirSync(host, { recursive: true, mode: 0o700 })
   // The collector reads it: it must not put a supervisor behind a daemon that a person runs by hand.
   if (mode === 'foreground') writeIfPossible(join(host, 'supervised-by'), 'foreground\n')
@@ -74,8 +83,9 @@ export function createCompanions(options: SupervisionOptions): Companions {
       if (isStopping) return []
       // Left by an earlier end of a daemon; that this one runs is newer.
       if (existsSync(stopped)) rmSync(stopped, { force: true })
+      endUnfitCollector(options.state, stops)
       const restarted: Companion[] = []
-      for (const companion of wanted) if (await ensureCompanion(companion, options)) restarted.push(companion)
+      for (const companion of wanted) if (await ensureCompanion(companion, options, replaceAtOnce)) restarted.push(companion)
       return restarted
     },
     async stop() {
@@ -122,11 +132,19 @@ async function outliveEndingSupervisor(options: SupervisionOptions): Promise<voi
 const takeOverLimitMs = 5000
 
 /** True when a new one was started and took over; false when one lives, or another was quicker. */
-async function ensureCompanion(companion: Companion, options: SupervisionOptions): Promise<boolean> {
+async function ensureCompanion(
+  companion: Companion,
+  options: SupervisionOptions,
+  onCollectorEnd: (livedMs: number) => void = () => {},
+): Promise<boolean> {
   if (isCompanionAlive(options.state, companion)) return false
   const child = spawnCompanion(companion, options)
+  const bornMs = performance.now()
   let hasEnded = false
-  child.once('exit', () => (hasEnded = true))
+  child.once('exit', () => {
+    hasEnded = true
+    if (companion === 'collector') onCollectorEnd(performance.now() - bornMs)
+  })
   child.once('error', () => (hasEnded = true))
   child.unref()
   const deadline = performance.now() + takeOverLimitMs
@@ -142,6 +160,29 @@ async function ensureCompanion(companion: Companion, options: SupervisionOptions
   })
 }
 
+interface Stops {
+  seen: number
+}
+
+/** So long a collector may stand still (SIGSTOP) before it is replaced, in looks. */
+const maxStops = 5
+const quickFallMs = 1000
+
+/** One that stands still keeps every program waiting, and one of another Daruma may write in another way: both can be killed without loss. */
+function endUnfitCollector(state: string, stops: Stops): void {
+  const identity = readIdentity(state, 'collector')
+  if (identity === null || !isCompanionAlive(state, 'collector')) return
+  stops.seen = observeProcess(identity.pid)?.state === 'T' ? stops.seen + 1 : 0
+  const words = commandWords(identity.pid)
+  if (stops.seen < maxStops && (words.length === 0 || words.includes(collectorDigest))) return
+  stops.seen = 0
+  try {
+    process.kill(identity.pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
+}
+
 function spawnCompanion(companion: Companion, options: SupervisionOptions): ChildProcess {
   const { state, node, entry, scripts: from = ownScripts } = options
   const flock = findTool('flock')
@@ -154,7 +195,7 @@ function spawnCompanion(companion: Companion, options: SupervisionOptions): Chil
   const [program, ...words] =
     companion === 'supervisor'
       ? ['/bin/sh', supervisor, state, node, entry, flock]
-      : [node, ...collectorFlags, collectorProgram, state, node, entry, supervisor, flock]
+      : [node, ...collectorFlags, collectorProgram, state, node, entry, supervisor, flock, collectorDigest]
   reserve(identityPath(state, companion))
   const log = openSync(join(state, 'daemon.log'), 'a', 0o600)
   try {
@@ -166,6 +207,16 @@ function spawnCompanion(companion: Companion, options: SupervisionOptions): Chil
 
 /** The collector runs from where this Daruma is installed: it may be replaced at any moment, unlike what outlives an upgrade. */
 const collectorProgram = fileURLToPath(new URL(`../../host/log-collector${extname(import.meta.url)}`, import.meta.url))
+
+/** Of what it is made of: an upgrade is another one. */
+const collectorDigest = createHash('sha256')
+  .update(['log-collector', 'logs/collector', 'logs/segment-writer', 'logs/segments', 'libc'].map(readSource).join('\0'))
+  .digest('hex')
+  .slice(0, 16)
+
+function readSource(name: string): string {
+  return readText(fileURLToPath(new URL(`../../host/${name}${extname(import.meta.url)}`, import.meta.url)))
+}
 
 const ownScripts = fileURLToPath(new URL('../../host', import.meta.url))
 

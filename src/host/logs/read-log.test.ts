@@ -232,7 +232,14 @@ for (const [what, break_] of [
 
 test('a slot that never wrote has an empty log, and an offset beyond the end is brought back', async (t) => {
   const directory = makeDirectory(t)
-  assert.deepEqual(await readLog(directory, { lines: 5 }, 1000), { entries: [], open: null, next: 0, begin: 0, end: 0 })
+  assert.deepEqual(await readLog(directory, { lines: 5 }, 1000), {
+    entries: [],
+    open: null,
+    start: 0,
+    next: 0,
+    begin: 0,
+    end: 0,
+  })
   const log = new Log(t).write('abc\n')
   assert.equal((await readLog(log.directory, { offset: 1000 }, 1000)).next, 4)
 })

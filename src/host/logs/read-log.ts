@@ -21,7 +21,7 @@ export async function readLog(directory: string, from: LogStart, maxBytes: numbe
   const segments = listSegments(directory).map((segment) => ({ ...segment, size: sizeOf(segment.path) }))
   const first = segments[0]
   const last = segments.at(-1)
-  if (first === undefined || last === undefined) return { entries: [], open: null, next: 0, begin: 0, end: 0 }
+  if (first === undefined || last === undefined) return { entries: [], open: null, start: 0, next: 0, begin: 0, end: 0 }
   const end = last.offset + last.size
   const start = await findStart(segments, from, end)
   const page = new PageBuilder(start, await isInLine(segments, start))
@@ -37,7 +37,7 @@ export async function readLog(directory: string, from: LogStart, maxBytes: numbe
     page.add(segment, bytes, at)
     position += bytes.length
   }
-  return { ...page.finish(position), end, begin: first.offset }
+  return { ...page.finish(position), start, end, begin: first.offset }
 }
 
 /** The end of what one instance wrote: some hundred bytes of it, with nothing of another's. */
