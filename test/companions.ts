@@ -10,18 +10,22 @@ import { allPids, commandLine, isAlive, processFacts, type ProcessId } from './p
 export const roles = ['instance', 'keeper', 'daemon', 'supervisor', 'collector'] as const
 export type Role = (typeof roles)[number]
 
-/** `slot` (`web/0`) narrows instances and keepers. A keeper is up to two processes: `unshare` and the namespace's first. */
+/**
+ * `slot` (`web/0`) narrows instances and keepers. A keeper is up to two processes: `unshare` and the namespace's first. Those that stand by
+ * and run nothing are none.
+ */
 export function findCompanions(state: string, role: Role, slot?: string): readonly ProcessId[] {
   if (role === 'instance') return slotsOf(state, slot).flatMap((directory) => runningInstance(directory) ?? [])
+  if (role === 'keeper') return slotsOf(state, slot).flatMap(runningKeeper)
   return allPids().flatMap((pid) => {
     const words = commandLine(pid)
-    if (!words.some((word) => word === state || word.startsWith(`${state}/`)) || !isRole(words, role, state, slot)) return []
+    if (!words.some((word) => word === state || word.startsWith(`${state}/`)) || !isRole(words, role, state)) return []
     const facts = processFacts(pid)
     return facts === null || facts.state === 'Z' ? [] : [{ pid, startTicks: facts.startTicks }]
   })
 }
 
-function isRole(words: readonly string[], role: Exclude<Role, 'instance'>, state: string, slot: string | undefined): boolean {
+function isRole(words: readonly string[], role: Exclude<Role, 'instance' | 'keeper'>, state: string): boolean {
   switch (role) {
     case 'daemon':
       return words.includes('daemon') && words.includes('run') && words.includes(state)
@@ -29,11 +33,6 @@ function isRole(words: readonly string[], role: Exclude<Role, 'instance'>, state
       return /\/supervisor-[0-9a-f]+\.sh$/.test(words[1] ?? '')
     case 'collector':
       return words.some((word) => /\/log-collector\.[jt]s$/.test(word))
-    case 'keeper':
-      return (
-        words.some((word) => /\/keeper-[0-9a-f]+\.sh$/.test(word)) &&
-        (slot === undefined || words.includes(join(state, 'slots', slot.replace('/', '.'))))
-      )
   }
 }
 
@@ -50,6 +49,27 @@ function runningInstance(slotDirectory: string): ProcessId | null {
     if (started !== null && isAlive(started)) return started
   }
   return null
+}
+
+/** The newest epoch's, as its daemon wrote it down before it told it anything; with the `unshare` that waits for it. */
+function runningKeeper(slotDirectory: string): readonly ProcessId[] {
+  const epochs = list(slotDirectory).filter((name) => /^\d+$/.test(name))
+  for (const epoch of epochs.toSorted((a, b) => Number(b) - Number(a))) {
+    const keeper = recordedKeeper(join(slotDirectory, epoch, 'started'))
+    if (keeper === null || !isAlive(keeper)) continue
+    const parent = processFacts(processFacts(keeper.pid)?.parent ?? 0)
+    return parent?.name === 'unshare' ? [{ pid: parent.pid, startTicks: parent.startTicks }, keeper] : [keeper]
+  }
+  return []
+}
+
+function recordedKeeper(file: string): ProcessId | null {
+  try {
+    const line = readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? ''
+    return line.startsWith('{') ? ((JSON.parse(line) as { readonly keeper?: ProcessId }).keeper ?? null) : null
+  } catch {
+    return null
+  }
 }
 
 function recordedStart(file: string): ProcessId | null {

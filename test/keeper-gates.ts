@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { allPids, commandLine, identify, processFacts, until, type ProcessId } from './processes.ts'
+import { identify, until, type ProcessId } from './processes.ts'
 
 const mark = /^( *)#@ point: (\S+)$/gm
 
@@ -55,12 +55,9 @@ export function makeGatedPackage(root: string, directory: string): GatedPackage 
   return { launcher: join(directory, 'bin/daruma'), points, close: (point) => closeGate(join(directory, `gate-${point}`)) }
 }
 
-/**
- * One line of sh: if there is a pipe, say who came, and wait at it. `$daruma_home` is the epoch's directory; the process id is the host's
- * only where the keeper has no namespace yet.
- */
+/** One line of sh: if there is a pipe, say who came, and wait at it. `$daruma_home` is the epoch's directory, `$daruma_self` the host's word. */
 const standAt = (gate: string): string =>
-  `if [ -p '${gate}' ]; then read -r daruma_gate </proc/self/stat; echo "\${daruma_gate%% *} $daruma_home" >'${gate}.came'; ` +
+  `if [ -p '${gate}' ]; then echo "\${daruma_self%% *} $daruma_home" >'${gate}.came'; ` +
   `read -r daruma_gate <'${gate}' || :; fi`
 
 function closeGate(gate: string): Gate {
@@ -71,11 +68,7 @@ function closeGate(gate: string): Gate {
     async arrival(limitMs) {
       const came = await until(`a keeper comes to ${gate}`, limitMs, () => readWhole(`${gate}.came`))
       const home = came.slice(came.indexOf(' ') + 1)
-      const keeper = await until(
-        `the keeper of ${home} is found`,
-        limitMs,
-        () => findKeeper(home) ?? findNewborn(Number.parseInt(came, 10)),
-      )
+      const keeper = await until(`the keeper of ${home} is found`, limitMs, () => identify(Number.parseInt(came, 10)))
       // By another name it is no gate for the next keeper; whoever waits in it is not disturbed.
       renameSync(gate, `${gate}.used`)
       return { keeper, epoch: Number(home.slice(home.lastIndexOf('/') + 1)) }
@@ -97,22 +90,4 @@ function readWhole(file: string): string | null {
   if (!existsSync(file)) return null
   const text = readFileSync(file, 'utf8')
   return text.endsWith('\n') ? text.trimEnd() : null
-}
-
-/** A keeper in its first stage is a child of the shell that starts keepers, and looks like it. */
-function findNewborn(pid: number): ProcessId | null {
-  return commandLine(pid).join(' ') === '/bin/sh -s' ? identify(pid) : null
-}
-
-/** The youngest keeper process of the epoch: within its namespace once there is one. */
-function findKeeper(home: string): ProcessId | null {
-  const keepers = allPids().filter((pid) => {
-    const words = commandLine(pid)
-    return words.includes(home) && words.some((word) => /\/keeper-[0-9a-f]+\.sh$/.test(word)) && processFacts(pid)?.name === 'sh'
-  })
-  const youngest = keepers
-    .map(processFacts)
-    .filter((facts) => facts !== null)
-    .toSorted((a, b) => b.startTicks - a.startTicks)[0]
-  return youngest === undefined ? null : identify(youngest.pid)
 }

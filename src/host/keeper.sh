@@ -1,117 +1,146 @@
 #!/bin/sh
-# The keeper, format 1: the parent of one instance. It makes sure that its epoch is the slot's present one, runs the command, and
+# The keeper, format 2: the parent of one instance. It makes sure that its epoch is the slot's present one, runs the command, and
 # records how it ended. It needs no daemon. What a newcomer would get wrong: the order. The cgroup comes first, so that a daemon can
-# find and end whoever does anything at all; the lock comes before the comparison. A keeper may be stopped for hours between any two
-# lines and must still do no harm: its daemon, or the next one, has then closed the cgroup, or ends it there.
+# find and end the keeper whatever it does; the lock comes before the comparison. A keeper may be stopped for hours between any two
+# lines and must still do no harm: its daemon, or the next one, ends it in its cgroup, or the epoch was given up and it runs nothing.
 #
-# Arguments: stage slot-directory epoch(16 digits) epoch-directory flock unshare cgroup.procs-files(one a line) directory mount
-#            locale(the command's LC_ALL: `unset`, or `=value`) number-of-volumes [source target]... command...
-# An empty `flock` or `unshare` means that the host has none. But for LC_ALL the environment is the command's own and arrives untouched,
-# so every variable here is called daruma_*, every tool has its full path, and nothing is ever put together into text that is evaluated.
+# A keeper stands by before it is needed: `sh -s`, already in a cgroup, a session and (where the host has them) a PID namespace of its
+# own, reads this file, says who it is, and waits for its daemon's two messages on descriptor 0, a socket. It holds no slot, no lock
+# and no epoch until it is told. If the daemon dies first, the socket closes, the shell reads the end of its input, and ends.
 #
-# The first stage may be read by a shell that starts many keepers, in a child that it forked for this one: `daruma_keeper` then says
-# where this file is, and `daruma_setsid` which program gives a session of its own. There $$ is that shell's, and not asked for.
-# Lines `#@ point:` do nothing; fault tests replace them in a copy.
+# The daemon sets before this file is read: daruma_number (which keeper this is), daruma_flock and daruma_mount (paths; empty where the
+# host has none), daruma_namespace (`yes` where this shell is process 1 of a PID namespace). Descriptor 8 is this host's /proc. Every
+# variable is called daruma_*, every tool has its full path. Lines `#@ point:` do nothing; fault tests replace them in a copy.
 
 set -fu
 umask 022
-daruma_slot=$2 daruma_epoch=$3 daruma_home=$4 daruma_flock=$5 daruma_unshare=$6 daruma_cgroups=$7
+
+# A stop signal comes to the keeper before it comes to the command: then the end is asked for, and what the command leaves behind gets the
+# same signal and the rest of the grace period. SIGCONT says that everything has had the signal already. What is caught here is back to
+# its default in the command (sh(1), trap); its own handling is not touched.
+daruma_asked=
+for daruma_signal in HUP INT QUIT TERM USR1 USR2 WINCH; do
+  trap "daruma_asked=$daruma_signal" "$daruma_signal"
+done
+trap 'daruma_asked=all' CONT
+# A daemon that has died reads no answer.
+trap : PIPE
 
 # `started` and `exit` exist already and are overwritten in place (<> does not truncate): that needs no free space on a full disk.
 # The final newline is the mark of completeness.
-refuse() {
+daruma_refuse() {
   printf 'refused %s\n' "$1" 1<>"$daruma_home/started"
   exit 0
 }
 
-if [ "$1" = first ]; then
-  # Standard output and error are one pipe beside the epoch's directory, open for both ends: whoever else has it open may die.
-  [ -p "$daruma_home.out" ] || refuse mute
-  exec 2<>"$daruma_home.out"
-  #@ point: born
-  # A daemon that gave this epoch up has removed its cgroup, or where there are none its ticket; both can happen only once.
-  if [ -n "$daruma_cgroups" ]; then
-    daruma_ifs=$IFS
-    IFS='
+# The one place where the output of the keeper and its command is set up.
+daruma_open_output() {
+  # One pipe beside the epoch's directory, open for both ends: whatever else has it open may die.
+  [ -p "$daruma_home.out" ] || daruma_refuse mute
+  exec 1<>"$daruma_home.out" 2>&1
+}
+
+# The first message: number, slot directory, epoch directory, cgroup.procs files of limits (one a line).
+# It comes while the daemon still writes the epoch down: the lock may be taken before, the command runs only after the second message.
+daruma_occupy() {
+  [ "$1" = "$daruma_number" ] || exit 0
+  daruma_slot=$2 daruma_home=$3
+  daruma_open_output
+  #@ point: told
+  # A daemon that gave this epoch up has removed them.
+  daruma_ifs=$IFS
+  IFS='
 '
-    for daruma_procs in $daruma_cgroups; do
-      # The test first: a plain redirection would make a file if ever the path were not a cgroup's.
-      # 0 is whoever writes it.
-      [ -w "$daruma_procs" ] && echo 0 >"$daruma_procs" || refuse closed
-    done
-    IFS=$daruma_ifs
-  else
-    read -r daruma_line </proc/self/stat || daruma_line=$$
-    printf '%s\n' "$daruma_line" 1<>"$daruma_home/keeper"
-    command -p rm "$daruma_home/ticket" || refuse closed
-  fi
+  for daruma_procs in $4; do
+    # The test first: a plain redirection would make a file if ever the path were not a cgroup's. 0 is the process that writes it.
+    [ -w "$daruma_procs" ] && echo 0 >"$daruma_procs" || daruma_refuse closed
+  done
+  IFS=$daruma_ifs
   #@ point: joined
   exec 9<"$daruma_slot"
   if [ -n "$daruma_flock" ]; then
     # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
     "$daruma_flock" -n 9 || { command -p sleep 0.05; "$daruma_flock" -n 9; } ||
-      { command -p sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
+      { command -p sleep 0.2; "$daruma_flock" -n 9; } || daruma_refuse locked
   fi
   #@ point: locked
-  # Only under the lock does the comparison mean anything: whoever started a newer epoch wrote this file before its keeper was born.
-  read -r daruma_last <"$daruma_slot/epoch" || refuse superseded
-  [ "$daruma_last" = "$daruma_epoch" ] || refuse superseded
-  #@ point: compared
-  if [ -n "$daruma_unshare" ]; then
-    # Descriptor 8 is this host's /proc: through it the command learns its process id as the host sees it.
-    exec 8</proc
-    shift
-    exec ${daruma_setsid:+"$daruma_setsid" --fork} "$daruma_unshare" --pid --fork --kill-child --mount-proc -- \
-      /bin/sh "${daruma_keeper:-$0}" second "$@"
-  elif [ -n "${daruma_setsid:-}" ]; then
-    shift
-    exec "$daruma_setsid" --fork /bin/sh "$daruma_keeper" second "$@"
-  fi
-fi
+}
 
-# From here on this shell is process 1 of a PID namespace (where the host has them): it ignores every signal but SIGKILL from
-# outside, waiting reaps every orphan, and with its end the kernel ends whatever is left. The command runs in the foreground, since
-# a shell makes background jobs ignore SIGINT and SIGQUIT. It inherits descriptor 9: while any child of it lives, the lock is held.
-daruma_directory=$8 daruma_mount=$9
-shift 9
-daruma_locale=$1 daruma_volumes=$2
-shift 2
-# Some shells catch SIGINT for themselves; a caught signal reaches even process 1. The command's own handling is not touched, since
-# what is caught here is back to its default there.
-trap : HUP INT QUIT TERM
-(
-  if [ -n "$daruma_unshare" ]; then
-    read -r daruma_line </proc/self/fd/8/self/stat
+# The second message: number, epoch (16 digits), directory, number of volumes, [source target]..., command... The message has also defined
+# daruma_environment, which exports the command's variables.
+daruma_run() {
+  [ "$1" = "$daruma_number" ] || exit 0
+  daruma_epoch=$2 daruma_directory=$3 daruma_volumes=$4
+  shift 4
+  # All of the message was read: the daemon may use this socket for the next keeper.
+  echo taken >&0
+  exec </dev/null
+  # Only under the lock does the comparison mean anything: a daemon that starts a newer epoch writes this file before it tells a keeper.
+  read -r daruma_last <"$daruma_slot/epoch" || daruma_refuse superseded
+  [ "$daruma_last" = "$daruma_epoch" ] || daruma_refuse superseded
+  #@ point: compared
+  # The command runs in the foreground, since a shell makes background jobs ignore SIGINT and SIGQUIT. It inherits descriptor 9: while
+  # any child of it lives, the lock is held.
+  (
+    daruma_read_self
+    printf '%s\n' "$daruma_line" 1<>"$daruma_home/started"
     exec 8<&-
-  else
-    read -r daruma_line </proc/self/stat || daruma_line=$(exec /bin/sh -c 'echo $PPID')
-  fi
-  # A daemon's own standing with the OOM killer (its systemd unit makes it the last to go) must not be its instances'.
-  { echo 0 >/proc/self/oom_score_adj; } 2>/dev/null
-  exec </dev/null 1<>"$daruma_home.out" 2>&1
-  printf '%s\n' "$daruma_line" 1<>"$daruma_home/started"
-  #@ point: started
-  while [ "$daruma_volumes" -gt 0 ]; do
-    command -p mkdir -p -- "$2" && "$daruma_mount" --bind -- "$1" "$2" || {
-      echo "daruma: the volume $1 cannot be mounted on $2"
+    #@ point: started
+    while [ "$daruma_volumes" -gt 0 ]; do
+      command -p mkdir -p -- "$2" && "$daruma_mount" --bind -- "$1" "$2" || {
+        echo "daruma: the volume $1 cannot be mounted on $2"
+        exit 127
+      }
+      shift 2
+      daruma_volumes=$((daruma_volumes - 1))
+    done
+    daruma_environment
+    cd -- "$daruma_directory" || {
+      echo "daruma: the directory $daruma_directory cannot be entered"
       exit 127
     }
-    shift 2
-    daruma_volumes=$((daruma_volumes - 1))
-  done
-  cd -- "$daruma_directory" || {
-    echo "daruma: the directory $daruma_directory cannot be entered"
-    exit 127
-  }
-  unset OLDPWD
-  case $daruma_locale in
-    =*) LC_ALL=${daruma_locale#=} ;;
-    *) unset LC_ALL ;;
-  esac
-  exec "$@"
-)
-daruma_code=$?
-#@ point: ended
-printf 'code %d\n' "$daruma_code" 1<>"$daruma_home/exit"
-#@ point: recorded
-exit 0
+    unset OLDPWD
+    exec "$@"
+  )
+  daruma_code=$?
+  #@ point: ended
+  printf 'code %d\n' "$daruma_code" 1<>"$daruma_home/exit"
+  #@ point: recorded
+  [ "$daruma_namespace" != yes ] || daruma_is_alone || daruma_outlast
+  # With the end of process 1 the kernel ends whatever is left in its namespace.
+  exit 0
+}
+
+# The command has ended, and others in the namespace have not.
+daruma_outlast() {
+  # Waiting for any child reaps the orphans that have ended already.
+  (:)
+  daruma_is_alone && return
+  if [ -z "$daruma_asked" ]; then
+    printf 'code %d\nleft\n' "$daruma_code" 1<>"$daruma_home/exit"
+    [ "$daruma_code" -ne 0 ] ||
+      echo 'daruma: the command ended with 0 and left processes running, which end with it. A program that puts itself in the background has an option to stay in the foreground; use that.'
+    return
+  fi
+  # In a namespace of its own -1 is everything in it but this shell (kill(2)).
+  [ "$daruma_asked" = all ] || [ "$$" -ne 1 ] || kill -s "$daruma_asked" -- -1
+  # For as long as it takes: when the grace period is over, everything is killed from outside.
+  until daruma_is_alone; do command -p sleep 0.05; done
+}
+
+# /proc is the namespace's own.
+daruma_is_alone() {
+  set +f
+  set -- /proc/[0-9]*
+  set -f
+  [ $# -eq 1 ]
+}
+
+# Sets daruma_line: this process's line of /proc/PID/stat as the host sees it.
+daruma_read_self() {
+  read -r daruma_line </proc/self/fd/8/self/stat || daruma_line=$(exec /bin/sh -c 'echo $PPID')
+}
+
+daruma_read_self
+daruma_self=$daruma_line
+echo "$daruma_self" >&0

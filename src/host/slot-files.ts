@@ -144,6 +144,8 @@ export interface EpochNote {
   readonly directory: string
   readonly user: string | null
   readonly namespaces: boolean
+  /** Who was told to run it; absent for one of format 1, and for a container. `startTicks` is 0 where the host has no /proc. */
+  readonly keeper?: { readonly pid: number; readonly startTicks: number }
   readonly note: string
   /** The container engine's id where a container was started, empty until it is known; absent for a process. */
   readonly container?: string
@@ -158,6 +160,10 @@ export function makeEpochDirectory(paths: SlotPaths, epoch: Epoch): boolean {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   }
+}
+
+export function removeEpochDirectory(paths: SlotPaths, epoch: Epoch): void {
+  rmSync(epochDirectory(paths, epoch), { recursive: true, force: true })
 }
 
 /** Everything the keeper will write to gets its space here, before anything has been started. The note stands behind that space. */
@@ -193,6 +199,12 @@ export function readEpochNote(directory: string): EpochNote | null {
   if (rest !== '' || !last.startsWith('{')) return null
   const note = JSON.parse(last) as EpochNote
   return note.format === 1 ? note : null
+}
+
+/** Who was told to run it; null where that is not known, or was before this machine was booted. */
+export function readKeeper(directory: string): { readonly pid: number; readonly startTicks: number } | null {
+  const note = readEpochNote(directory)
+  return note?.bootId === observeBootId() ? (note.keeper ?? null) : null
 }
 
 export type Beginning =

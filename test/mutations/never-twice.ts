@@ -6,20 +6,14 @@ const lateKeepers = 'src/adapters/process/never-twice.test.ts'
 const kills = 'src/adapters/process/kill.test.ts'
 const steps = 'src/core/instance/step.test.ts'
 
-/** The keeper's blocks as they stand there, points included: whoever moves one moves its point with it. */
+/** The keeper's block as it stands there, point included: a change that moves it moves its point with it. */
 const keeperTakesLock = `  if [ -n "$daruma_flock" ]; then
     # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
     "$daruma_flock" -n 9 || { command -p sleep 0.05; "$daruma_flock" -n 9; } ||
-      { command -p sleep 0.2; "$daruma_flock" -n 9; } || refuse locked
+      { command -p sleep 0.2; "$daruma_flock" -n 9; } || daruma_refuse locked
   fi
   #@ point: locked
 `
-const keeperCompares = `  # Only under the lock does the comparison mean anything: whoever started a newer epoch wrote this file before its keeper was born.
-  read -r daruma_last <"$daruma_slot/epoch" || refuse superseded
-  [ "$daruma_last" = "$daruma_epoch" ] || refuse superseded
-  #@ point: compared
-`
-
 const durableEpoch = {
   file: 'src/adapters/process/durable-epoch.test.ts',
   test: 'nothing begins before its epoch is durable, and neither is a start answered',
@@ -91,8 +85,10 @@ export const neverTwiceMutations: readonly Mutation[] = [
     name: 'keeper-compares-before-the-lock',
     rule: 'the lock comes before the comparison: only under it does the comparison mean anything',
     file: 'src/host/keeper.sh',
-    find: keeperTakesLock + keeperCompares,
-    replace: keeperCompares + keeperTakesLock,
+    find: keeperTakesLock,
+    replace: `  read -r daruma_last <"$daruma_slot/epoch" || daruma_refuse superseded
+  [ "$daruma_last" = "$(printf %016d "\${daruma_home##*/}")" ] || daruma_refuse superseded
+${keeperTakesLock}`,
     caughtBy: {
       file: 'src/host/keeper.test.ts',
       test: 'a keeper that finds the lock held runs nothing, and does not even ask whether it is superseded',
@@ -102,7 +98,7 @@ export const neverTwiceMutations: readonly Mutation[] = [
     name: 'keeper-compares-nothing',
     rule: 'a late keeper finds itself superseded and leaves',
     file: 'src/host/keeper.sh',
-    find: `  [ "$daruma_last" = "$daruma_epoch" ] || refuse superseded\n`,
+    find: `  [ "$daruma_last" = "$daruma_epoch" ] || daruma_refuse superseded\n`,
     replace: ``,
     caughtBy: {
       file: 'src/host/keeper.test.ts',
@@ -110,12 +106,56 @@ export const neverTwiceMutations: readonly Mutation[] = [
     },
   },
   {
-    name: 'keeper-runs-without-its-ticket',
-    rule: 'a keeper whose epoch was given up runs nothing, also on a host without cgroups',
+    name: 'keeper-obeys-what-was-meant-for-another',
+    rule: 'a ready keeper is used once: it carries out only what was meant for it',
     file: 'src/host/keeper.sh',
-    find: `command -p rm "$daruma_home/ticket" || refuse closed`,
-    replace: `command -p rm -f "$daruma_home/ticket"`,
-    caughtBy: { file: 'src/host/keeper.test.ts', test: 'a keeper whose ticket is gone was given up and runs nothing' },
+    find: `daruma_run() {\n  [ "$1" = "$daruma_number" ] || exit 0\n`,
+    replace: `daruma_run() {\n`,
+    caughtBy: { file: 'src/host/keeper.test.ts', test: 'what was meant for another keeper is not carried out by this one' },
+  },
+  {
+    name: 'keeper-obeys-half-a-message',
+    rule: 'a daemon that dies in the middle of a message has said nothing',
+    file: 'src/adapters/process/keeper-script.ts',
+    find: "return `{ daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}; }\\n`",
+    replace: "return `daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}\\n`",
+    caughtBy: {
+      file: 'src/host/keeper.test.ts',
+      test: 'a ready keeper whose daemon dies before it is told anything, or in the middle of it, runs nothing',
+    },
+  },
+  {
+    name: 'ready-keeper-is-given-twice',
+    rule: 'a ready keeper is used once: no two starts are given the same one',
+    file: 'src/adapters/process/ready-keepers.ts',
+    find: `for (let keeper = this.#ready.shift(); keeper !== undefined; keeper = this.#ready.shift()) {`,
+    replace: `for (let keeper = this.#ready[0]; keeper !== undefined; keeper = this.#ready.shift()) {`,
+    caughtBy: {
+      file: 'src/adapters/process/ready-keepers.test.ts',
+      test: 'no keeper is handed out twice, however many ask at once',
+    },
+  },
+  {
+    name: 'ready-keepers-outlive-their-daemon',
+    rule: 'a ready keeper of a dead daemon ends by itself, and holds nothing',
+    file: 'src/adapters/process/keeper-script.ts',
+    find: "const closed = lanes.map((each) => `${each}<&-`).join(' ')",
+    replace: "const closed = lanes.length > 99 ? '' : '8<&-'",
+    caughtBy: {
+      file: 'src/adapters/process/ready-keepers.test.ts',
+      test: 'the ready keepers of a daemon that was killed end by themselves, and the next daemon removes their cgroups',
+    },
+  },
+  {
+    name: 'label-comes-after-the-order',
+    rule: 'the kernel is the witness: a keeper has its label before it is told anything',
+    file: 'src/adapters/process/index.ts',
+    find: `    await this.#site.bind(keeper.number, order.slot, order.epoch)\n`,
+    replace: ``,
+    caughtBy: {
+      file: lateKeepers,
+      test: 'what runs is found although its slot directory is gone, and nothing is started beside it',
+    },
   },
   {
     name: 'start-does-not-ask-the-kernel',
@@ -234,9 +274,9 @@ export const neverTwiceMutations: readonly Mutation[] = [
   {
     name: 'no-pid-namespace',
     rule: 'under root an instance has its own PID namespace: what escapes its cgroups dies with its first process',
-    file: 'src/adapters/process/launch.ts',
-    find: `survey.namespaces ? (survey.tools.unshare ?? '') : ''`,
-    replace: `''`,
+    file: 'src/adapters/process/keeper-tools.ts',
+    find: `unshare: namespaces ? tools.unshare : null`,
+    replace: `unshare: null`,
     caughtBy: {
       file: 'src/adapters/process/escape.test.ts',
       test: 'a child that moves to other cgroups dies with its instance all the same',

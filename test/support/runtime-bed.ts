@@ -128,13 +128,15 @@ export class RuntimeBed {
     return readSlotLogText(this.state, 'web.0')
   }
 
-  /** Living processes in any cgroup of this state. */
+  /** Living processes in any cgroup of an epoch of this state. Keepers that stand by belong to none. */
   processes(): number[] {
-    const pids = new Set<number>()
-    for (const directory of this.#cgroups()) {
-      for (const line of read(join(directory, 'cgroup.procs')).split('\n')) if (line !== '') pids.add(Number(line))
+    const cgroups = this.#cgroups()
+    const used = new Set(cgroups.flatMap((directory) => /\/keepers\/(\d+)\/[^/]+$/.exec(directory)?.[1] ?? []))
+    const isOfEpoch = (directory: string): boolean => {
+      const number = /\/keepers\/(\d+)(\/|$)/.exec(directory)?.[1]
+      return number === undefined || used.has(number)
     }
-    return [...pids]
+    return membersOf(cgroups.filter(isOfEpoch))
   }
 
   #cgroups(): string[] {
@@ -152,7 +154,7 @@ export class RuntimeBed {
   async #destroy(): Promise<void> {
     await this.runtime?.[Symbol.asyncDispose]()
     for (let round = 0; round < 200; round++) {
-      const living = [...new Set([...this.processes(), ...processesNaming(this.state)])]
+      const living = [...new Set([...membersOf(this.#cgroups()), ...processesNaming(this.state)])]
       if (living.length === 0) break
       for (const directory of this.#cgroups()) write(join(directory, 'freezer.state'), 'THAWED')
       for (const pid of living) kill(pid)
@@ -161,6 +163,11 @@ export class RuntimeBed {
     await removeTraces(this.stateId)
     rmSync(this.state, { recursive: true, force: true })
   }
+}
+
+function membersOf(cgroups: readonly string[]): number[] {
+  const lines = cgroups.flatMap((directory) => read(join(directory, 'cgroup.procs')).split('\n'))
+  return [...new Set(lines.filter((line) => line !== '').map(Number))]
 }
 
 /** Fails, saying what was awaited, when the claim is not true in time. */

@@ -20,6 +20,7 @@ import {
   readBeginning,
   readEpochNote,
   readExit,
+  readKeeper,
   readNumber,
 } from '../../host/slot-files.ts'
 
@@ -52,7 +53,7 @@ function discoverSlot(
   for (const epoch of inKernel.toSorted((a, b) => a - b)) {
     const enclosure = site.enclosure(slot, epoch)
     oomKills.set(epoch, site.survey.limits.countOomKills(site.cgroupPath(slot, epoch)))
-    if (enclosure.close()) continue
+    if (!isHeldByKeeper(site, slot, epoch) && enclosure.close()) continue
     // A daemon that was killed while it sent a signal left the cgroup frozen.
     enclosure.freezer?.thaw()
     running.push(describe(site, { slot, epoch }, 'running'))
@@ -86,6 +87,12 @@ function findHidden(site: Site, { slot, epoch }: InstanceRef): Enclosure | null 
   const isOurs = note !== null && note.container === undefined && note.bootId === observeBootId()
   if (!isOurs || beginning.kind !== 'started' || !isAlive(beginning)) return null
   return unreachableEnclosure(beginning, paths.lock)
+}
+
+/** Its cgroup is empty and its namespace is not: something in it cannot be killed now. */
+function isHeldByKeeper(site: Site, slot: SlotId, epoch: Epoch): boolean {
+  const keeper = readKeeper(epochDirectory(site.paths(slot), epoch))
+  return keeper !== null && keeper.startTicks !== 0 && isAlive(keeper)
 }
 
 function describe(site: Site, instance: InstanceRef, state: Occupant['state'], oomKills: number = 0): Occupant {

@@ -10,8 +10,6 @@ import { join } from 'node:path'
 import { hasCode, isMissing } from '../../host/errno.ts'
 
 export interface Enclosure {
-  /** Made by the daemon before any keeper may join. */
-  make(): void
   /** The files into which a keeper writes its process id; empty for a process group. */
   readonly joinFiles: readonly string[]
   /** A file whose change says that the enclosure became empty or frozen, or null. */

@@ -4,7 +4,7 @@
  * fork or end, then everything is thawed and dies before it runs another instruction.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { hasCode, isMissing } from '../../host/errno.ts'
@@ -17,7 +17,6 @@ export function freezerEnclosure(directory: string): Enclosure {
     thaw: () => write(directory, 'THAWED'),
   }
   return {
-    make: () => void mkdirSync(directory, { recursive: true }),
     joinFiles: [join(directory, 'cgroup.procs')],
     eventsFile: null,
     members: () => cgroupMembers(directory),

@@ -3,7 +3,7 @@
  * effects in `start` is the promise "never twice"; between every two of them a fault test can stop or kill this daemon.
  */
 
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
@@ -28,18 +28,21 @@ import type {
   Usage,
 } from '../../ports/runtime.ts'
 import { discoverSlots } from './discover.ts'
-import { hasCode } from '../../host/errno.ts'
 import { type Enclosure } from './enclosure.ts'
 import { planExec } from './exec.ts'
 import { Gate } from '../../host/gate.ts'
 import { hastenJoins } from './hasten-joins.ts'
 import { observeHolders } from './holders.ts'
 import { Outputs } from './outputs.ts'
-import { findFault, findUser, renderLaunch, type ProcessStart } from './launch.ts'
+import { findFault, findUser, planRun, type ProcessStart } from './launch.ts'
 import { Life, type LifeOptions } from './life.ts'
 import { sendFrozen } from './signal.ts'
 import { Site } from './site.ts'
-import { Spawner } from './spawner.ts'
+import { explainRefusal, explainStartFailure } from './start-failure.ts'
+import { renderOccupy, renderRun } from './keeper-script.ts'
+import { chooseKeeperTools } from './keeper-tools.ts'
+import { renderKnownState } from './known-state.ts'
+import { ReadyKeepers } from './ready-keepers.ts'
 import {
   commitEpoch,
   ensureSlot,
@@ -48,7 +51,9 @@ import {
   makeEpochDirectory,
   pruneEpochs,
   readBeginning,
+  readKeeper,
   readNumber,
+  removeEpochDirectory,
   removeSlotFiles,
   writeEpochFiles,
 } from '../../host/slot-files.ts'
@@ -109,22 +114,29 @@ class ProcessRuntime implements Runtime {
   #poll: NodeJS.Timeout | null = null
   #pollRound = 0
   readonly #hasten: () => void
-  readonly #spawner: Spawner
+  readonly #keepers: ReadyKeepers
 
   constructor(options: ProcessRuntimeOptions, site: Site, scripts: InstalledScripts) {
     this.#options = options
     this.#site = site
     this.#scripts = scripts
     this.#outputs = new Outputs(options.stateDirectory)
-    this.#spawner = new Spawner(site.survey.tools.setsid, (message, error) => this.#warn(message, error))
+    this.#keepers = new ReadyKeepers({
+      site,
+      tools: () => chooseKeeperTools({ survey: site.survey, stateDirectory: site.stateDirectory, keeper: scripts.keeper() }),
+      prologue: renderKnownState(),
+      onTrouble: (message, error) => this.#warn(message, error),
+    })
     this.#hasten = hastenJoins(site.survey.killing === 'v1' ? null : site.survey.enclosureMount)
   }
 
   async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
     this.#emit = onEvent
+    this.#keepers.remove(this.#site.keepers?.read() ?? [])
     const found = discoverSlots(this.#site, (instance, enclosure) => this.#adopt(instance, enclosure))
     this.#poll = setInterval(() => this.#lookAtAll(), pollIntervalMs)
     this.#poll.unref()
+    this.#keepers.open()
     return found
   }
 
@@ -163,47 +175,54 @@ class ProcessRuntime implements Runtime {
     const last = readNumber(paths.epoch) ?? listEpochs(paths).at(-1) ?? 0
     if (last >= order.epoch) return { kind: 'superseded', by: asEpoch(last) }
     if (this.#isOccupied(order.slot)) return { kind: 'occupied', holders: await this.holders(order.slot) }
+    const keeper = await this.#keepers.take()
+    undo.push(() => {
+      this.#site.unbind(order.slot, order.epoch)
+      keeper.dismiss()
+    })
     if (!makeEpochDirectory(paths, order.epoch)) return { kind: 'superseded', by: order.epoch }
-    const directory = epochDirectory(paths, order.epoch)
-    undo.push(() => rmSync(directory, { recursive: true, force: true }))
+    undo.push(() => removeEpochDirectory(paths, order.epoch))
     await this.#reach('runtime.directory-made')
 
-    writeEpochFiles(directory, { directory: runs.directory, user: runs.user, namespaces: survey.namespaces, note: order.note })
+    const directory = epochDirectory(paths, order.epoch)
+    const { identity } = keeper
+    writeEpochFiles(directory, {
+      directory: runs.directory,
+      user: runs.user,
+      namespaces: survey.namespaces,
+      keeper: identity,
+      note: order.note,
+    })
     makeOutputPipe(directory, user)
     undo.push(() => removeOutputPipe(directory))
     const volumes = makeVolumes({ site: this.#site, volumes: order.volumes, user })
     await this.#reach('runtime.note-written')
 
-    const enclosure = this.#site.enclosure(order.slot, order.epoch)
-    const path = this.#site.cgroupPath(order.slot, order.epoch)
-    undo.push(() => {
-      survey.limits.remove(path)
-      enclosure.close()
-    })
-    enclosure.make()
-    const joinFiles = [...enclosure.joinFiles, ...survey.limits.make(path, order.limits)]
-    // After the last cgroup was made: making one would wait for the same lock, and this whole thread with it.
-    this.#hasten()
+    await this.#site.bind(keeper.number, order.slot, order.epoch)
+    const joinFiles = survey.limits.make(this.#site.cgroupPath(order.slot, order.epoch), order.limits)
+    // A keeper that has yet to join the limits' cgroups would wait for the kernel.
+    if (joinFiles.length > 0) this.#hasten()
     await this.#reach('runtime.cgroups-made')
 
-    await commitEpoch(paths, order.epoch)
-    await this.#reach('runtime.epoch-committed')
-
-    const options = { order, survey, keeper: this.#scripts.keeper(), paths, epochDirectory: directory, joinFiles, user, volumes }
-    const { commandEnvironment, ...launch } = renderLaunch(options)
-    const birth = {
+    const { commandEnvironment, ...run } = planRun({ order, survey, epochDirectory: directory, user, volumes })
+    const life = this.#watch({ slot: order.slot, epoch: order.epoch }, this.#site.enclosure(order.slot, order.epoch), {
       isOurs: true,
+      keeper: identity,
       environment: commandEnvironment,
       hasLimits: Object.values(order.limits).some((limit) => limit !== null),
-    }
-    const life = this.#watch({ slot: order.slot, epoch: order.epoch }, enclosure, birth)
+    })
     this.#outputs.hold(order.slot, directory)
     undo.push(() => {
       this.#outputs.end(directory)
       life.detach()
       this.#lives.delete(keyOf(order))
     })
-    await this.#spawner.spawn(launch)
+    // The keeper takes the slot's lock while the disk writes the epoch; it runs nothing before it is told to.
+    keeper.tell(renderOccupy(keeper.number, { slotDirectory: paths.directory, epochDirectory: directory, joinFiles }))
+    await commitEpoch(paths, order.epoch)
+    await this.#reach('runtime.epoch-committed')
+
+    keeper.tellLast(renderRun(keeper.number, run))
     undo.length = 0
     await this.#reach('runtime.keeper-spawned')
     return null
@@ -219,7 +238,7 @@ class ProcessRuntime implements Runtime {
     const life = this.#lives.get(keyOf(instance)) ?? this.#findForgotten(instance)
     if (life === null) return
     life.end()
-    if (await endsWithin(life.over, limitMs)) return
+    if (await life.endsWithin(limitMs)) return
     const holders = await observeHolders({ lock: this.#site.paths(instance.slot).lock, members: life.enclosure.members() })
     const names = holders.map((holder) => `${holder.pid} (${holder.command})`).join(', ')
     throw new DarumaError('E_RUNTIME_UNKILLABLE', `${instance.slot} did not end within ${limitMs} ms of SIGKILL: ${names}`, {
@@ -268,8 +287,8 @@ class ProcessRuntime implements Runtime {
     for (const life of this.#lives.values()) life.detach()
     this.#lives.clear()
     this.#outputs.close()
-    this.#spawner.close()
     this.#emit = () => {}
+    await this.#keepers.close()
     for (const path of this.#leftovers) this.#removeLimits(path)
     this.#site.sweep()
   }
@@ -281,7 +300,8 @@ class ProcessRuntime implements Runtime {
   }
 
   #adopt(instance: InstanceRef, enclosure: Enclosure): Life {
-    const life = this.#watch(instance, enclosure, { isOurs: false, environment: null, hasLimits: true })
+    const keeper = readKeeper(epochDirectory(this.#site.paths(instance.slot), instance.epoch))
+    const life = this.#watch(instance, enclosure, { isOurs: false, keeper, environment: null, hasLimits: true })
     life.adopt(readBeginning(life.directory))
     this.#outputs.hold(instance.slot, life.directory)
     return life
@@ -314,7 +334,7 @@ class ProcessRuntime implements Runtime {
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
       },
       readLastWords: () => this.#outputs.readLastWords({ slot, epoch }, paths),
-      explainRefusal: (word) => this.#explainRefusal(slot, word),
+      explainRefusal: (word) => explainRefusal(word, () => this.holders(slot), paths),
       emit: (event) => this.#emit(event),
       postpone: () => {
         if (this.#starts.isFull) this.#postponed.add(life)
@@ -324,13 +344,6 @@ class ProcessRuntime implements Runtime {
     })
     this.#lives.set(keyOf(instance), life)
     return life
-  }
-
-  async #explainRefusal(slot: SlotId, word: string): Promise<StartRefusal> {
-    if (word === 'locked') return { kind: 'occupied', holders: await this.holders(slot) }
-    if (word === 'superseded') return { kind: 'superseded', by: asEpoch(readNumber(this.#site.paths(slot).epoch) ?? 0) }
-    if (word === 'mute') return { kind: 'failed', message: "somebody has removed the epoch's pipe before its keeper came" }
-    return { kind: 'failed', message: 'the epoch had been given up before its keeper came' }
   }
 
   #lookAtPostponed(): void {
@@ -349,6 +362,7 @@ class ProcessRuntime implements Runtime {
     }
     for (const path of this.#leftovers) this.#removeLimits(path)
     this.#outputs.look()
+    this.#keepers.lookAtLeaving()
   }
 
   /** The kernel may hold a v1 controller's cgroup for a moment longer than its processes; the poll tries again. */
@@ -372,25 +386,10 @@ class ProcessRuntime implements Runtime {
 }
 
 /** `hasLimits`: it may have cgroups of limits; of one that was adopted nobody knows. */
-type Birth = Pick<LifeOptions, 'isOurs' | 'environment'> & { readonly hasLimits: boolean }
+type Birth = Pick<LifeOptions, 'isOurs' | 'keeper' | 'environment'> & { readonly hasLimits: boolean }
 
 const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`
 
 function runAll(undo: readonly (() => void)[]): void {
   for (const step of undo.toReversed()) step()
-}
-
-function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
-  const message = `${order.slot}: ${error instanceof Error ? error.message : String(error)}`
-  const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')
-  return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }
-}
-
-async function endsWithin(over: Promise<void>, limitMs: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(() => resolve(false), limitMs)
-  void over.then(() => resolve(true))
-  const isOver = await promise
-  clearTimeout(timer)
-  return isOver
 }

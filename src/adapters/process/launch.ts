@@ -1,25 +1,18 @@
 /**
- * From a start order to the exact words and environment of the keeper: pure but for looking up a user. What a newcomer would get
- * wrong: the environment is the instance's, but until the user is changed root reads it. Whatever steers the dynamic loader
- * therefore travels as arguments of `env`, behind `setpriv`, so that a user's own library never runs as root.
+ * From a start order to what its keeper is told: pure but for looking up a user. What a newcomer would get wrong: until the user is
+ * changed root reads the environment. Whatever steers the dynamic loader therefore travels as arguments of `env`, behind `setpriv`, so
+ * that a user's own library never runs as root.
  */
 
 import { execFileSync } from 'node:child_process'
 
 import type { Process } from '../../core/model/service.ts'
 import type { StartOrder } from '../../ports/runtime.ts'
+import { type KeeperRun, shellsOwn } from './keeper-script.ts'
 import { markVariable } from './process-group.ts'
-import { type SlotPaths, renderNumber } from '../../host/slot-files.ts'
+import { renderNumber } from '../../host/slot-files.ts'
 import { readText } from '../../host/read-quietly.ts'
 import type { Survey } from './survey.ts'
-
-export interface Launch {
-  readonly words: readonly string[]
-  /** The keeper's. */
-  readonly environment: Readonly<Record<string, string>>
-  /** Whether it joins cgroups. One that does not is found by its session, so it must lead one before it does anything. */
-  readonly joins: boolean
-}
 
 export type ProcessStart = StartOrder & { readonly runs: Process }
 
@@ -36,46 +29,27 @@ export interface VolumeDirectory {
   readonly target: string | null
 }
 
-export function renderLaunch(options: {
+export function planRun(options: {
   readonly order: ProcessStart
   readonly survey: Survey
-  readonly keeper: string
-  readonly paths: SlotPaths
   readonly epochDirectory: string
-  readonly joinFiles: readonly string[]
   readonly user: UserIdentity | null
   readonly volumes: readonly VolumeDirectory[]
-}): Launch & { readonly commandEnvironment: Readonly<Record<string, string>> } {
+}): KeeperRun & { readonly commandEnvironment: Readonly<Record<string, string>> } {
   const { order, survey } = options
   const { plain, loader } = splitEnvironment(order.environment)
-  const mounted = options.volumes.flatMap((volume) => (volume.target === null ? [] : [volume.source, volume.target]))
   const environment: Record<string, string> = { ...plain }
   for (const [name, value] of Object.entries(plain)) {
     const volume = options.volumes.find((candidate) => candidate.source === value)
     if (name.startsWith('DARUMA_VOLUME_') && volume !== undefined) environment[name] = volume.target ?? value
   }
   if (survey.killing === 'process-group') environment[markVariable] = options.epochDirectory
-  const locale = environment['LC_ALL']
   return {
-    words: [
-      options.keeper,
-      'first',
-      options.paths.directory,
-      renderNumber(order.epoch).trimEnd(),
-      options.epochDirectory,
-      survey.tools.flock ?? '',
-      survey.namespaces ? (survey.tools.unshare ?? '') : '',
-      options.joinFiles.join('\n'),
-      order.runs.directory,
-      survey.tools.mount ?? '',
-      locale === undefined ? 'unset' : `=${locale}`,
-      `${mounted.length / 2}`,
-      ...mounted,
-      ...asUser({ survey, user: options.user, loader, command: order.runs.command }),
-    ],
-    // What starts the command needs no locale; loading one costs each of its tools a dozen files.
-    environment: { ...environment, LC_ALL: 'C' },
-    joins: options.joinFiles.length > 0,
+    epoch: renderNumber(order.epoch).trimEnd(),
+    directory: order.runs.directory,
+    mounts: options.volumes.flatMap(({ source, target }) => (target === null ? [] : [{ source, target }])),
+    environment,
+    command: asUser({ survey, user: options.user, loader, command: order.runs.command }),
     commandEnvironment: { ...order.environment, ...environment },
   }
 }
@@ -143,11 +117,15 @@ export function splitEnvironment(environment: Readonly<Record<string, string>>):
   const plain: Record<string, string> = {}
   const loader: string[] = []
   for (const [name, value] of Object.entries(environment)) {
-    if (loaderVariables.has(name)) loader.push(`${name}=${value}`)
+    if (loaderVariables.has(name) || shellsOwn.has(name)) loader.push(`${name}=${value}`)
     else plain[name] = value
   }
   return { plain, loader }
 }
+
+/** MAX_ARG_STRLEN, and a quarter of the usual stack, less what our own words need (execve(2)). */
+const maxStringBytes = 128 * 1024
+const maxWordsBytes = 2 * 1024 * 1024 - 64 * 1024
 
 /** Why the order cannot be carried out on this host, or null. */
 export function findFault(order: ProcessStart, survey: Survey): string | null {
@@ -160,6 +138,10 @@ export function findFault(order: ProcessStart, survey: Survey): string | null {
   }
   const texts = [...command, directory, ...Object.values(order.environment)]
   if (texts.some((text) => text.includes('\0'))) return 'a NUL character cannot be passed to a process'
+  const strings = [...command, ...Object.entries(order.environment).map(([name, value]) => `${name}=${value}`)]
+  const sizes = strings.map((text) => Buffer.byteLength(text) + 1)
+  if (sizes.some((size) => size > maxStringBytes) || sizes.reduce((sum, size) => sum + size + 8, 0) > maxWordsBytes)
+    return 'the command and its environment are larger than the kernel hands to a process (E2BIG): 128 KiB a string, 2 MiB in all'
   if (user !== null && !survey.isRoot) return `running as user "${user}" needs root`
   if (user !== null && survey.tools.setpriv === null) return `running as user "${user}" needs setpriv (util-linux)`
   const mounted = order.volumes.find((volume) => volume.target !== null)

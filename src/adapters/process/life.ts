@@ -11,6 +11,7 @@ import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../host/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
+import type { KeeperIdentity } from './keeper-lane.ts'
 import { type Beginning, type SlotPaths, readBeginning, readExit } from '../../host/slot-files.ts'
 
 export interface LifeOptions {
@@ -20,6 +21,8 @@ export interface LifeOptions {
   readonly enclosure: Enclosure
   /** Whether this daemon has just ordered it; else it is adopted, and was populated when it was found. */
   readonly isOurs: boolean
+  /** Its keeper; null where that is not known. */
+  readonly keeper: KeeperIdentity | null
   /** What the command was given, when this daemon started it; it holds secrets. */
   readonly environment: Readonly<Record<string, string>> | null
   /**
@@ -67,7 +70,8 @@ export class Life {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.over = promise
     this.#resolveOver = resolve
-    this.#hasJoined = !options.isOurs
+    // A keeper with a cgroup has been in it since before it was told anything.
+    this.#hasJoined = !options.isOurs || options.enclosure.joinFiles.length > 0
     this.#watch(options.directory, this.#onWriting)
     // Nothing is told of an enclosure before somebody has joined it.
     if (options.enclosure.eventsFile !== null) this.#watch(options.enclosure.eventsFile, this.#onJoin)
@@ -116,6 +120,15 @@ export class Life {
     this.#lookAgainSoon()
   }
 
+  async endsWithin(limitMs: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const timer = setTimeout(() => resolve(false), limitMs)
+    void this.over.then(() => resolve(true))
+    const isOver = await promise
+    clearTimeout(timer)
+    return isOver
+  }
+
   /** Stops watching and ends nothing. */
   detach(): void {
     this.#phase = 'over'
@@ -138,6 +151,8 @@ export class Life {
   #isAbandoned(): boolean {
     const beginning = this.#beginning
     if (beginning.kind !== 'started' || beginning.startTicks === 0 || isAlive(beginning)) return false
+    if (this.#options.keeper !== null) return !isAlive(this.#options.keeper)
+    // One of format 1 tells by its words.
     return !this.enclosure.members().some((pid) => commandWords(pid).includes(this.directory))
   }
 
@@ -150,7 +165,17 @@ export class Life {
     this.#options.emit({ kind: 'started', ...this.instance, pid, startTicks, startedAt })
   }
 
+  /**
+   * Process 1 of the namespace ends only when everything in it has ended, also what has left the cgroup and cannot be killed now; it is no
+   * member of its cgroup any more by then (kernel/exit.c: `cgroup_exit` comes before `exit_notify`).
+   */
+  #isKeeperAlive(): boolean {
+    const { keeper } = this.#options
+    return keeper !== null && keeper.startTicks !== 0 && isAlive(keeper)
+  }
+
   #close(): void {
+    if (this.#isKeeperAlive()) return this.#lookAgainSoon()
     const oomKills = this.#options.countOomKills()
     this.#stopWatchingEvents()
     if (!this.enclosure.close()) return this.#lookAgainSoon()

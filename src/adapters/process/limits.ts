@@ -20,8 +20,11 @@ export interface ControllerSetting {
   readonly files: readonly { readonly name: string; readonly value: string; readonly optional: boolean }[]
 }
 
-/** The keeper's own processes must not eat from the limit that the user gave to the command. */
-const keeperProcesses = 2
+/**
+ * The keeper's own processes must not eat from the limit that the user gave to the command: process 1 of the namespace, and in a v2 cgroup,
+ * which they share with the command, `unshare` as well.
+ */
+const keeperProcesses = { 1: 1, 2: 2 } as const
 /** The kernel's default period; Docker and systemd use it too. */
 const periodMicroseconds = 100_000
 
@@ -49,7 +52,7 @@ export function renderLimits(limits: Limits, version: 1 | 2): readonly Controlle
           : [required('memory.max', `${memoryBytes}`), optional('memory.swap.max', '0')],
     })
   }
-  if (pids !== null) settings.push({ controller: 'pids', files: [required('pids.max', `${pids + keeperProcesses}`)] })
+  if (pids !== null) settings.push({ controller: 'pids', files: [required('pids.max', `${pids + keeperProcesses[version]}`)] })
   return settings
 }
 

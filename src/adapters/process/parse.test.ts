@@ -44,7 +44,7 @@ test('limits become the files of either version, in the order in which the kerne
     'cpu cpu.cfs_quota_us 150000',
     'memory memory.limit_in_bytes 1048576',
     'memory memory.memsw.limit_in_bytes 1048576 ?',
-    'pids pids.max 12',
+    'pids pids.max 11',
   ])
   assert.deepEqual(renderLimits({ cpuCores: null, memoryBytes: null, pids: null }, 1), [])
   assert.equal(renderLimits({ cpuCores: 0.0001, memoryBytes: null, pids: null }, 2)[0]?.files[0]?.value, '1000 100000')

@@ -23,7 +23,6 @@ async function startTarget(t: TestContext): Promise<Target> {
 /** An enclosure of one process that writes down what is done to it, in order. */
 function enclosureOf(pid: number, story: string[], isFrozen: () => boolean = () => true): Enclosure {
   return {
-    make: () => assert.fail('it is made'),
     joinFiles: [],
     eventsFile: null,
     members() {

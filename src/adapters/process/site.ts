@@ -1,6 +1,7 @@
 /**
  * Where the slots of one state directory are: on disk below `slots/`, in the kernel below `daruma/<stateId>`. Both trees name a slot
- * `web.0` and an epoch by its number, so that either can be read without the other after one of them was lost or restored.
+ * `web.0` and an epoch by its number, so that either can be read without the other after one of them was lost or restored. In the kernel
+ * these names are labels of keepers' cgroups; what a keeper of format 1 runs has a cgroup `web.0/17` of its own.
  */
 
 import { existsSync, rmdirSync } from 'node:fs'
@@ -9,6 +10,7 @@ import { join } from 'node:path'
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import { type Enclosure, childDirectories, removeCgroup } from './enclosure.ts'
 import { freezerEnclosure } from './freezer.ts'
+import { KeeperCgroups } from './keeper-cgroups.ts'
 import { processGroupEnclosure } from './process-group.ts'
 import { type SlotPaths, epochDirectory, listEpochs, parseSlotName, slotName, slotPaths } from '../../host/slot-files.ts'
 import type { Survey } from './survey.ts'
@@ -17,12 +19,16 @@ import { unifiedEnclosure } from './unified.ts'
 export class Site {
   readonly stateDirectory: string
   readonly survey: Survey
+  /** Null without cgroups. */
+  readonly keepers: KeeperCgroups | null
   readonly #stateId: string
 
   constructor(options: { readonly stateDirectory: string; readonly stateId: string; readonly survey: Survey }) {
     this.stateDirectory = options.stateDirectory
     this.survey = options.survey
     this.#stateId = options.stateId
+    const { enclosureMount } = options.survey
+    this.keepers = enclosureMount === null ? null : new KeeperCgroups(join(enclosureMount, 'daruma', options.stateId, 'keepers'))
   }
 
   paths(slot: SlotId): SlotPaths {
@@ -35,14 +41,47 @@ export class Site {
   }
 
   /** Below the mount of whichever hierarchy. */
-  cgroupPath(slot: SlotId, epoch: Epoch | null): string {
-    return join('daruma', this.#stateId, slotName(slot), epoch === null ? '' : `${epoch}`)
+  cgroupPath(slot: SlotId, epoch: Epoch): string {
+    const number = this.keepers?.numberOf(slot, epoch) ?? null
+    return number === null ? join(this.#formerSlotPath(slot), `${epoch}`) : this.keeperPath(number)
+  }
+
+  keeperPath(number: number): string {
+    return join('daruma', this.#stateId, 'keepers', `${number}`)
+  }
+
+  #formerSlotPath(slot: SlotId): string {
+    return join('daruma', this.#stateId, slotName(slot))
   }
 
   enclosure(slot: SlotId, epoch: Epoch): Enclosure {
-    const { enclosureMount, killing } = this.survey
+    const { enclosureMount } = this.survey
     if (enclosureMount === null) return processGroupEnclosure(epochDirectory(this.paths(slot), epoch))
-    const directory = join(enclosureMount, this.cgroupPath(slot, epoch))
+    const enclosure = this.#cgroup(join(enclosureMount, this.cgroupPath(slot, epoch)))
+    const { keepers } = this
+    if (keepers === null || keepers.numberOf(slot, epoch) === null) return enclosure
+    return { ...enclosure, close: () => !enclosure.isPopulated() && keepers.remove(slot, epoch, () => enclosure.close()) }
+  }
+
+  /** The keeper's cgroup belongs to the epoch from here on. */
+  async bind(number: number, slot: SlotId, epoch: Epoch): Promise<void> {
+    await this.keepers?.label(number, slot, epoch)
+  }
+
+  /** Of a start that was given up before its keeper was told to run anything. */
+  unbind(slot: SlotId, epoch: Epoch): void {
+    const number = this.keepers?.numberOf(slot, epoch) ?? null
+    if (number !== null) this.survey.limits.remove(this.keeperPath(number))
+    this.keepers?.unlabel(slot, epoch)
+  }
+
+  /** Of a keeper that stands by; it belongs to no slot. */
+  keeperEnclosure(number: number): Enclosure {
+    return this.#cgroup(this.keepers?.pathOf(number) ?? '')
+  }
+
+  #cgroup(directory: string): Enclosure {
+    const { killing } = this.survey
     return killing === 'v1' ? freezerEnclosure(directory) : unifiedEnclosure(directory, { hasKillFile: killing === 'v2' })
   }
 
@@ -50,10 +89,11 @@ export class Site {
   epochsInKernel(slot: SlotId): readonly Epoch[] {
     const { enclosureMount } = this.survey
     if (enclosureMount === null) return listEpochs(this.paths(slot))
-    return childDirectories(join(enclosureMount, this.cgroupPath(slot, null)))
+    const former = childDirectories(join(enclosureMount, this.#formerSlotPath(slot)))
       .filter((name) => /^\d+$/.test(name))
       .map(Number)
       .map(asEpoch)
+    return [...former, ...(this.keepers?.epochsOf(slot) ?? [])]
   }
 
   /** Slots known to the kernel, whatever the disk says. */
@@ -61,7 +101,7 @@ export class Site {
     const { enclosureMount } = this.survey
     if (enclosureMount === null) return []
     const names = childDirectories(join(enclosureMount, 'daruma', this.#stateId))
-    return names.map(parseSlotName).filter((slot) => slot !== null)
+    return [...names.map(parseSlotName).filter((slot) => slot !== null), ...(this.keepers?.slots() ?? [])]
   }
 
   slotsOnDisk(): readonly SlotId[] {
@@ -78,6 +118,7 @@ export class Site {
     const { enclosureMount, limits } = this.survey
     if (enclosureMount === null) return
     for (const mount of limits.mounts) if (mount !== enclosureMount) this.#sweepLimits(mount, enclosureMount)
+    this.keepers?.sweep()
     if (!removeEmpty(join(enclosureMount, 'daruma', this.#stateId))) return
     removeEmpty(this.openDirectory)
   }
@@ -94,8 +135,8 @@ export class Site {
   /** Removes the slot's own cgroup, when the last of its epochs is closed. */
   removeSlotCgroups(slot: SlotId): void {
     const { enclosureMount, limits } = this.survey
-    if (enclosureMount !== null) removeCgroup(join(enclosureMount, this.cgroupPath(slot, null)))
-    limits.remove(this.cgroupPath(slot, null))
+    if (enclosureMount !== null) removeCgroup(join(enclosureMount, this.#formerSlotPath(slot)))
+    limits.remove(this.#formerSlotPath(slot))
   }
 }
 

@@ -46,7 +46,7 @@ test(
       assert.match(
         log,
         new RegExp(
-          `^\\d+:[^:]*\\b${controller}\\b[^:]*:/daruma/${bed.stateId}/web.0/1$|^0::/daruma/${bed.stateId}/web.0/1$`,
+          `^\\d+:[^:]*\\b${controller}\\b[^:]*:/daruma/${bed.stateId}/keepers/\\d+$|^0::/daruma/${bed.stateId}/keepers/\\d+$`,
           'm',
         ),
       )
@@ -160,7 +160,11 @@ test(
     const found = bed.discovery.occupants.map(({ slot, state }) => `${slot} is ${state}`)
     assert.deepEqual(new Set(found), new Set(['held/0 is running', 'web/0 is gone']))
     assert.ok(existsSync(open))
-    assert.deepEqual([...new Set(cgroupsOf(bed.stateId).flatMap(directoriesIn))], ['held.0'])
+    const keepers = cgroupsOf(bed.stateId)
+      .map((path) => join(path, 'keepers'))
+      .filter(existsSync)
+    const labels = keepers.flatMap((path) => directoriesIn(path).flatMap((number) => directoriesIn(join(path, number))))
+    assert.deepEqual(labels, ['held.0.1'])
 
     await bed.runtime.kill(instance(1, held), 10_000)
     await bed.event('gone', 1, held)
@@ -201,7 +205,7 @@ for (const noNamespaces of [false, true]) {
       assert.equal(status, 0, stderr)
       const lines = stdout.split('\n')
       assert.deepEqual(lines.slice(0, 3), ["it's $me", '/tmp', 'nobody'])
-      assert.equal(lines.filter((line) => line.endsWith(`/daruma/${bed.stateId}/web.0/1`)).length, 2)
+      assert.equal(lines.filter((line) => line.includes(`/daruma/${bed.stateId}/keepers/`)).length, 2)
       assert.equal(Number(lines.at(-2)) < 10, !noNamespaces)
       await bed.runtime.kill(instance(1), 5000)
       assert.equal(isRunning(pid), false)

@@ -4,7 +4,7 @@
  * `cgroup.kill`: there everything inside is frozen, killed one by one (frozen v2 tasks do die), and thawed.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { hasCode, isMissing } from '../../host/errno.ts'
@@ -17,7 +17,6 @@ export function unifiedEnclosure(directory: string, options: { readonly hasKillF
     thaw: () => write(directory, 'cgroup.freeze', '0'),
   }
   return {
-    make: () => void mkdirSync(directory, { recursive: true }),
     joinFiles: [join(directory, 'cgroup.procs')],
     eventsFile: join(directory, 'cgroup.events'),
     members: () => cgroupMembers(directory),

@@ -14,7 +14,6 @@ export function unreachableEnclosure(command: { readonly pid: number; readonly s
   const members = (): readonly number[] => (isAlive(command) ? [command.pid] : [])
   const isPopulated = (): boolean => isAlive(command) || isLocked(lock)
   return {
-    make: () => {},
     joinFiles: [],
     eventsFile: null,
     members,

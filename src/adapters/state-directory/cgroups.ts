@@ -27,8 +27,17 @@ export function findInhabitants(stateId?: string): readonly Inhabitant[] {
   return enclosureMounts().flatMap((mount) => {
     const root = join(mount, 'daruma')
     const ids = stateId === undefined ? childrenOf(root) : [stateId]
-    return ids.flatMap((id) => childrenOf(join(root, id)).flatMap((slot) => findInSlot(join(root, id, slot), id, slot)))
+    return ids.flatMap((id) => slotCgroups(join(root, id)).flatMap(({ cgroup, slot }) => findInSlot(cgroup, id, slot)))
   })
+}
+
+/** A keeper's cgroup has a label, an empty cgroup named by slot and epoch; keepers of format 1 had a cgroup below their slot's. */
+function slotCgroups(state: string): readonly { readonly cgroup: string; readonly slot: string }[] {
+  const keepers = join(state, 'keepers')
+  const labelled = childrenOf(keepers).flatMap((number) =>
+    childrenOf(join(keepers, number)).map((label) => ({ cgroup: join(keepers, number), slot: label.replace(/\.\d+$/, '') })),
+  )
+  return [...labelled, ...childrenOf(state).map((slot) => ({ cgroup: join(state, slot), slot }))]
 }
 
 /** Whether anything at all is in the state's cgroups. */

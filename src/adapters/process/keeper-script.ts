@@ -1,0 +1,76 @@
+/**
+ * The lines of shell script by which keepers are made and told what to run. They are evaluated, so there is one way to write a word into
+ * them: {@link quote}. Each is one command in braces, so one that arrives torn is none, and no shell runs it. Each message to a keeper names the keeper that
+ * it is meant for: should it ever come to another one, that one leaves without having done anything.
+ */
+
+import type { KeeperTools } from './keeper-tools.ts'
+import { quote } from './quote.ts'
+
+/** The program and arguments of a shell that becomes a keeper: process 1 of a PID namespace where there are any. */
+function keeperWords(tools: KeeperTools): readonly string[] {
+  // A slave: what the host mounts later is not seen everywhere by chance, but a file system that it unmounts is let go here too.
+  const namespace =
+    tools.unshare === null
+      ? []
+      : [tools.unshare, '--pid', '--fork', '--kill-child', '--propagation', 'slave', '--mount-proc', '--']
+  // The words after `-s` are for people who look at a list of processes, and for tests.
+  return [...namespace, '/bin/sh', '-s', tools.keeper, tools.stateDirectory]
+}
+
+/**
+ * For a shell that stands by: makes a keeper that listens on descriptor `lane`. In a child of its own, which joins the cgroup before it does
+ * anything else, so that all that comes of it can be found and ended.
+ */
+export function renderSpawn(
+  tools: KeeperTools,
+  from: { readonly lane: number; readonly lanes: readonly number[]; readonly joinFile: string | null },
+): string {
+  const { lane, lanes, joinFile } = from
+  const closed = lanes.map((each) => `${each}<&-`).join(' ')
+  const join = joinFile === null ? '' : `echo 0 >${quote(joinFile)} && `
+  const words = [...tools.wrapper, ...(tools.setsid === null ? [] : [tools.setsid, '--fork']), ...keeperWords(tools)]
+  const become = `exec 0<&${lane} 1>/dev/null 2>&0 ${closed}; exec 8</proc; ${join}exec ${words.map(quote).join(' ')}`
+  return tools.setsid === null ? `${become}\n` : `(${become})\n`
+}
+
+/** The first thing that a new keeper reads. It answers with its line of /proc/PID/stat, or with what went wrong. */
+export function renderGreeting(tools: KeeperTools, number: number): string {
+  const namespace = tools.unshare === null ? 'no' : 'yes'
+  return (
+    `daruma_number=${number} daruma_flock=${quote(tools.flock ?? '')} daruma_mount=${quote(tools.mount ?? '')} ` +
+    `daruma_namespace=${namespace}; . ${quote(tools.keeper)}\n`
+  )
+}
+
+/** Takes the slot's lock; nothing is run yet. */
+export function renderOccupy(
+  number: number,
+  place: { readonly slotDirectory: string; readonly epochDirectory: string; readonly joinFiles: readonly string[] },
+): string {
+  const words = [place.slotDirectory, place.epochDirectory, place.joinFiles.join('\n')]
+  return `{ daruma_occupy ${[`${number}`, ...words].map(quote).join(' ')}; }\n`
+}
+
+export interface KeeperRun {
+  /** 16 digits. */
+  readonly epoch: string
+  readonly directory: string
+  readonly mounts: readonly { readonly source: string; readonly target: string }[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly command: readonly string[]
+}
+
+/** Compares the epochs under the lock and runs the command. */
+export function renderRun(number: number, run: KeeperRun): string {
+  const variables = Object.entries(run.environment).map(([name, value]) => `${name}=${quote(value)}`)
+  const body = variables.length === 0 ? ':' : `export ${variables.join(' ')}`
+  const mounts = run.mounts.flatMap(({ source, target }) => [source, target])
+  const words = [`${number}`, run.epoch, run.directory, `${run.mounts.length}`, ...mounts, ...run.command]
+  return `{ daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}; }\n`
+}
+
+/** Variables that a shell keeps for itself and lets nobody set, in one of the shells that /bin/sh may be: they arrive by another way. */
+export const shellsOwn: ReadonlySet<string> = new Set(
+  'UID EUID PPID SHELLOPTS BASHOPTS BASH_VERSINFO GROUPS DIRSTACK FUNCNAME OPTIND OPTARG LINENO RANDOM SECONDS IFS _'.split(' '),
+)
