@@ -57,7 +57,7 @@ test(
       renameSync(database, `${database}.away`)
       // A link that leads nowhere near: the file is there and cannot be opened.
       spawnSync('ln', ['-s', '/proc/self/nothing/at/all', database])
-      await until('another daemon has failed', 60_000, () => ends() >= known + 3)
+      await until('another daemon has failed', 60_000, () => isStopped(machine) || ends() >= known + 3)
       assert.ok(!isStopped(machine), log())
       renameSync(`${database}.away`, database)
       const { instances } = await machine.waitFor('a daemon', (status) => status.instances[0]?.pid === before.pid, 60_000)

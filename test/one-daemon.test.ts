@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Machine, reporter, type Services } from './daemon-harness.ts'
@@ -27,7 +27,7 @@ test('a daemon refuses a copy of a state directory, and nothing of the original 
     await machine.up(worker)
     const before = await machine.instance('worker/0')
     const state = join(machine.workshop, 'copy')
-    cpSync(machine.state, state, { recursive: true, filter: (path) => !path.endsWith('.sock') })
+    run('cp', '-a', machine.state, state)
     await using copy = new Machine({ state, witness })
     const refused = await copy.run(['daemon', 'run'], { limitMs: 10_000 })
     assert.equal(refused.code, 78, refused.stderr)
@@ -115,6 +115,37 @@ test('a state directory that is moved away has one daemon: the old path is refus
     await elsewhere.run(['status'])
     const { instances } = await elsewhere.waitUntilSettled()
     assert.deepEqual([instances[0]?.pid, instances[0]?.epoch], [before.pid, before.epoch])
+  }))
+
+test('a copy takes over only when its original is nowhere, and every epoch is above those of the original', () =>
+  onMachine(async ({ machine, witness }) => {
+    await machine.up(worker)
+    const [copied, moved] = [join(machine.workshop, 'copied'), join(machine.workshop, 'moved')]
+    run('cp', '-a', machine.state, copied)
+    await using copy = new Machine({ state: copied, witness })
+    const before = await machine.instance('worker/0')
+    await machine.kill('instance', 'worker/0')
+    await machine.waitFor('its successor', ({ instances }) =>
+      instances.some((each) => each.state === 'running' && (each.epoch ?? 0) > (before.epoch ?? 0)),
+    )
+    const last = await machine.instance('worker/0')
+    await machine.killDaemonForGood()
+    renameSync(machine.state, moved)
+    await using original = new Machine({ state: moved, witness })
+    const refused = await copy.run(['daemon', 'run', '--take-over'], { limitMs: 20_000 })
+    assert.equal(refused.code, 78, refused.stderr)
+    assert.ok(refused.stderr.includes(moved), refused.stderr)
+
+    await original.kill('instance', 'worker/0')
+    await original.waitForNobody('keeper')
+    rmSync(moved, { recursive: true })
+    const without = await copy.run(['daemon', 'run'], { limitMs: 20_000 })
+    assert.equal(without.code, 78, without.stderr)
+    const { child, outcome } = copy.start(['daemon', 'run', '--take-over'])
+    const after = (await copy.waitUntilSettled()).instances[0]
+    assert.ok((after?.epoch ?? 0) > (last.epoch ?? 0) + 2 ** 39, `${after?.epoch} after ${last.epoch}`)
+    child.kill('SIGTERM')
+    assert.equal((await outcome).code, 0)
   }))
 
 test('a database replaced by rename under a living daemon is noticed, and what runs is adopted with the same pid and epoch', () =>
