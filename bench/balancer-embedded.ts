@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createEmbeddedBalancer } from '../src/adapters/embedded-balancer/index.ts'
 import { root } from '../scripts/tree.ts'
 import { listener, makeUpstream, pool, table } from '../test/support/balancer-bed.ts'
+import { childrenOf } from '../test/processes.ts'
 import { compare, compareRates, tellOne, type Row } from './measure.ts'
 import { measureProxies, openProxyGround, startCaddy, type Proxy, type ProxyGround } from './proxies.ts'
 
@@ -34,7 +35,7 @@ export async function balancerEmbedded(): Promise<readonly Row[]> {
       figures.map(({ who, rate }) => ({ who, value: rate })),
     ),
     ...compare(
-      'memory under that load',
+      'memory under that load (proportional)',
       'MB',
       mostMegabytes,
       figures.map(({ who, megabytes }) => ({ who, value: megabytes })),
@@ -57,7 +58,10 @@ async function startEmbedded(ground: ProxyGround): Promise<Proxy> {
   const balancer = createEmbeddedBalancer({ stateDirectory: state, node: process.execPath, entry })
   const upstreams = ground.upstreams.map((upstream, index) => makeUpstream(index, upstream))
   const { command, environment } = await balancer.prepare(table([listener(port)], [pool(upstreams)]))
-  return await ground.start('embedded balancer', port, command, environment)
+  const { processes, ...proxy } = await ground.start('embedded balancer', port, command, environment)
+  // Under root a parent that keeps the privileges, and a worker that does the work.
+  const workers = processes.flatMap(({ pid }) => childrenOf(pid))
+  return { ...proxy, processes: [...processes, ...workers] }
 }
 
 async function startMinimal(ground: ProxyGround): Promise<Proxy> {

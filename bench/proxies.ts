@@ -114,7 +114,7 @@ export interface ProxyFigures {
   readonly rate: number
   /** Of the proxy's processes for 100,000 requests, user and system together: the median of the rounds. */
   readonly cpuSeconds: number
-  /** The largest that was seen after a round. */
+  /** Proportional (what processes share is counted once): the largest that was seen after a round. */
   readonly megabytes: number
   /** From after the first round to after the last, and the requests between them. */
   readonly grown: { readonly megabytes: number; readonly requests: number }
@@ -142,7 +142,7 @@ export async function measureProxies(
       const { rate, requests } = await load(proxy, options)
       rates.get(proxy)?.push(rate)
       times.get(proxy)?.push(((cpuSecondsOf(proxy.processes) - before) / requests) * 100_000)
-      sizes.get(proxy)?.push(memoryOf(proxy.processes).resident)
+      sizes.get(proxy)?.push(memoryOf(proxy.processes).proportional)
     }
   return proxies.map((proxy) => {
     const [own, sampled] = [rates.get(proxy) ?? [], sizes.get(proxy) ?? []]

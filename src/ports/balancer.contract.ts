@@ -7,7 +7,7 @@ import { describe } from 'node:test'
 import type { MakeBalancer } from '../../test/support/balancer-bed.ts'
 import { changes, failures } from './balancer-contract/changes.contract.ts'
 import { forwarding, secure, tunnels } from './balancer-contract/connections.contract.ts'
-import { goodbyes } from './balancer-contract/goodbyes.contract.ts'
+import { disconnects } from './balancer-contract/disconnects.contract.ts'
 import { life, routes } from './balancer-contract/life.contract.ts'
 import { strangers } from './balancer-contract/strangers.contract.ts'
 
@@ -17,7 +17,7 @@ export function testBalancerContract(name: string, make: MakeBalancer): void {
     routes(make)
     changes(make)
     failures(make)
-    goodbyes(make)
+    disconnects(make)
     forwarding(make)
     secure(make)
     tunnels(make)

@@ -3,31 +3,40 @@
  * has it may be on its way out; nothing else needs a second look.
  */
 
-import type { RoutingTable } from '../../core/balance/table.ts'
-import { Certificates } from './certificates.ts'
-import { Front, type TakenPort } from './front.ts'
+import type { Socket } from 'node:net'
+import type { Certificate, RoutingTable } from '../../core/balance/table.ts'
+import { Certificates, readPemFile } from './certificates.ts'
+import type { Controlled, Shortfall } from './control.ts'
+import { Front } from './front.ts'
+import { listenHere, type Listen } from './listen.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import { Traffic, type Counters } from './traffic.ts'
 
 const tryAgainMs = 1000
 
-/** What of a table could not be made true. */
-export interface Shortfall {
-  readonly ports: readonly TakenPort[]
-  readonly certificates: readonly string[]
+export interface Surroundings {
+  /** Takes the access log's lines. */
+  readonly write: (text: string) => void
+  readonly memory?: MemoryBudget
+  readonly listen?: Listen
+  readonly readPem?: (certificate: Certificate) => string
 }
 
-export class Balancing {
+export class Balancing implements Controlled {
   readonly #traffic: Traffic
-  readonly #certificates = new Certificates()
+  readonly #certificates: Certificates
   readonly #front: Front
   #applying: Promise<unknown> = Promise.resolve()
   #again: NodeJS.Timeout | null = null
   #isEnding = false
 
-  constructor(first: RoutingTable, write: (text: string) => void, memory: MemoryBudget = new MemoryBudget()) {
+  constructor(
+    first: RoutingTable,
+    { write, memory = new MemoryBudget(), listen = listenHere, readPem = readPemFile }: Surroundings,
+  ) {
     this.#traffic = new Traffic(first.settings, write, memory)
-    this.#front = new Front(this.#traffic, this.#certificates)
+    this.#certificates = new Certificates(readPem)
+    this.#front = new Front(this.#traffic, this.#certificates, listen)
   }
 
   /** One after the other, in the order of the calls. */
@@ -39,6 +48,11 @@ export class Balancing {
 
   look(): Counters {
     return this.#traffic.look(performance.now())
+  }
+
+  /** A connection that somebody else has accepted for one of the table's ports. */
+  meet(port: number, socket: Socket): void {
+    this.#front.meet(port, socket)
   }
 
   /** Accepts nothing more, finishes what is under way for as long as the limit. */

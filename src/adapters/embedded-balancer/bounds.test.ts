@@ -94,7 +94,7 @@ describe('The memory of the embedded balancer', { timeout: 120_000 }, () => {
     const upstream = await bed.serve((request, response) => void response.end(request.url === '/large' ? large : 'ok'))
     const wanted = simple(port, [upstream.upstream])
     const memory = new MemoryBudget(MiB)
-    const balancing = new Balancing(wanted, () => undefined, memory)
+    const balancing = new Balancing(wanted, { write: () => undefined, memory })
     t.after(() => balancing.end(0))
     await balancing.apply(wanted)
     const deaf = await crowd(t, port, 40, (socket) => {

@@ -13,15 +13,22 @@ export class Certificates {
   readonly #loaded = new Map<string, Loaded>()
   #byName: ReadonlyMap<string, SecureContext> = new Map()
   #first: SecureContext | null = null
+  readonly #readPem: (certificate: Certificate) => string
+
+  constructor(readPem: (certificate: Certificate) => string) {
+    this.#readPem = readPem
+  }
 
   /** Returns what could not be used, each with why: what was loaded for that file before is used on. */
   apply(certificates: readonly Certificate[]): readonly string[] {
     const problems: string[] = []
     const byName = new Map<string, SecureContext>()
     this.#first = null
-    for (const { file, digest, names } of certificates) {
+    for (const certificate of certificates) {
+      const { file, digest, names } = certificate
       try {
-        if (this.#loaded.get(file)?.digest !== digest) this.#loaded.set(file, { digest, context: loadContext(file) })
+        if (this.#loaded.get(file)?.digest !== digest)
+          this.#loaded.set(file, { digest, context: loadContext(this.#readPem(certificate)) })
       } catch (error) {
         problems.push(`${file}: ${(error as Error).message}`)
       }
@@ -43,8 +50,7 @@ export class Certificates {
   }
 }
 
+export const readPemFile = ({ file }: Certificate): string => readFileSync(file, 'utf8')
+
 /** Throws where the chain and the key do not belong together, or are none. */
-export function loadContext(file: string): SecureContext {
-  const pem = readFileSync(file, 'utf8')
-  return createSecureContext({ cert: pem, key: pem })
-}
+export const loadContext = (pem: string): SecureContext => createSecureContext({ cert: pem, key: pem })

@@ -8,16 +8,33 @@ import { chmodSync, rmSync } from 'node:fs'
 import type { IncomingMessage, Server } from 'node:http'
 import type { RoutingTable } from '../../core/balance/table.ts'
 import { createServer } from '../../host/node-http.ts'
-import type { Balancing } from './balancing.ts'
 import { controlAddress, controlFile } from './files.ts'
+import type { TakenPort } from './front.ts'
+import type { Counters } from './traffic.ts'
+
+/** What of a table could not be made true. */
+export interface Shortfall {
+  readonly ports: readonly TakenPort[]
+  readonly certificates: readonly string[]
+}
+
+/** What the daemon can ask for, whichever process does it. */
+export interface Controlled {
+  apply(table: RoutingTable): Promise<Shortfall>
+  look(): Counters | Promise<Counters>
+  /** Rejects when whoever did it is gone. */
+  readonly lost?: Promise<never>
+  /** Accepts nothing more, finishes what is under way for as long as the limit. */
+  end(limitMs: number): Promise<void>
+}
 
 /** Ten thousand upstreams are about 2 MB. */
 const longestTable = 64 * 1024 * 1024
 
 /** A socket that an earlier process left is replaced: only one of them runs at a time, which the slot's lock sees to. */
-export async function serveControl(directory: string, balancing: Balancing): Promise<Server> {
+export async function serveControl(directory: string, controlled: Controlled): Promise<Server> {
   const server = createServer((request, response) => {
-    answer(request, balancing).then(
+    answer(request, controlled).then(
       (body) => response.end(JSON.stringify(body)),
       (error: unknown) => response.writeHead(400).end(JSON.stringify({ problem: (error as Error).message })),
     )
@@ -30,9 +47,9 @@ export async function serveControl(directory: string, balancing: Balancing): Pro
   return server
 }
 
-async function answer(request: IncomingMessage, balancing: Balancing): Promise<unknown> {
-  if (request.method === 'GET' && request.url === '/counters') return balancing.look()
-  if (request.method === 'PUT' && request.url === '/table') return balancing.apply(await readTable(request))
+async function answer(request: IncomingMessage, controlled: Controlled): Promise<unknown> {
+  if (request.method === 'GET' && request.url === '/counters') return controlled.look()
+  if (request.method === 'PUT' && request.url === '/table') return controlled.apply(await readTable(request))
   throw new Error(`${request.method} ${request.url} is not known here`)
 }
 

@@ -153,9 +153,12 @@ describe('Framing in the embedded balancer:', { timeout: 120_000 }, () => {
     const answer = await rawExchange(port, `GET / HTTP/1.1\r\n${host}\r\n`)
     assert.match(answer, /hello/)
     assert.doesNotMatch(answer, /\r\n0\r\n/, 'no end where there was none')
-    const { pools, upstreams } = await bed.balancer.observe()
-    assert.equal(pools.get(asServiceName('web'))?.failed, 1)
-    assert.equal(upstreams.get(breaking.upstream.id)?.failed, 1)
+    const observed = await until('it is counted', 5000, async () => {
+      const now = await bed.balancer.observe()
+      return now.pools.get(asServiceName('web'))?.active === 0 ? now : null
+    })
+    assert.equal(observed.pools.get(asServiceName('web'))?.failed, 1)
+    assert.equal(observed.upstreams.get(breaking.upstream.id)?.failed, 1)
   })
 
   it('an upstream that says what is no HTTP is 502, and another is asked where that is safe', async () => {

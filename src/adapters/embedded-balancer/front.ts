@@ -12,6 +12,7 @@ import type { Certificates } from './certificates.ts'
 import { ClientConnection } from './client.ts'
 import { mostHeaders } from './destination.ts'
 import { Exchange } from './exchange.ts'
+import type { Listen } from './listen.ts'
 import { parseProxyHeader, type Endpoints } from './proxy-protocol.ts'
 import { Router } from './route.ts'
 import type { Traffic } from './traffic.ts'
@@ -48,9 +49,11 @@ export class Front {
   readonly #doors = new Map<number, Door>()
   #waiting: { readonly door: Door; readonly socket: Socket }[] = []
   readonly #http: LooseHttpServer
+  readonly #listen: Listen
 
-  constructor(traffic: Traffic, certificates: Certificates) {
+  constructor(traffic: Traffic, certificates: Certificates, listen: Listen) {
     this.#traffic = traffic
+    this.#listen = listen
     this.#certificates = certificates
     this.#http = this.#makeHttp()
   }
@@ -64,6 +67,14 @@ export class Front {
     for (const [port, door] of this.#doors) if (!wanted.has(port) || door.address !== address) this.#close(port, door)
     const taken = await Promise.all(table.listeners.map((listener) => this.#open(listener, address)))
     return taken.filter((each) => each !== null)
+  }
+
+  /** One that was accepted elsewhere, with nothing read of it. */
+  meet(port: number, socket: Socket): void {
+    const door = this.#doors.get(port)
+    if (door === undefined) return void socket.destroy()
+    socket.allowHalfOpen = true
+    this.#meet(door, socket.setNoDelay(true).setKeepAlive(true))
   }
 
   /** Accepts nothing more; resolves when the last connection has ended, or the limit has passed. */
@@ -84,7 +95,7 @@ export class Front {
     const door: Door = { server, address, spec, router: new Router(spec), clients: new Set() }
     server.on('connection', (socket) => this.#meet(door, socket))
     this.#doors.set(spec.port, door)
-    const code = await listen(server, spec.port, address)
+    const code = await this.#listen(server, spec.port, address)
     if (code === null) return null
     if (this.#doors.get(spec.port) === door) this.#doors.delete(spec.port)
     return { port: spec.port, code }
@@ -273,18 +284,6 @@ function begin(socket: Socket): void {
   const unheard: { readableFlowing: boolean | null } = socket
   unheard.readableFlowing = null
   socket.read(0)
-}
-
-/** Null when it listens, else the system's code. `*` is IPv6 and IPv4, or IPv4 alone where the host has no other. */
-async function listen(server: Server, port: number, address: string): Promise<string | null> {
-  return new Promise((resolve) => {
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
-    server.listen({ port, ...(address === '*' ? {} : { host: address }), backlog: 4096 }, () => {
-      // What comes later (too many open files, say) concerns one connection only.
-      server.on('error', () => undefined)
-      resolve(null)
-    })
-  })
 }
 
 const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=\d+\.)/, '')

@@ -11,7 +11,7 @@ import { request } from '../../host/node-http.ts'
 import type { Balancer, BalancerObservation, BalancerProgram } from '../../ports/balancer.ts'
 import { away, notUnderstood, portsTaken, unusableCertificate } from './errors.ts'
 import { controlAddress, tableFile } from './files.ts'
-import type { Shortfall } from './balancing.ts'
+import type { Shortfall } from './control.ts'
 import type { Counters } from './traffic.ts'
 
 export interface EmbeddedBalancerOptions {
@@ -90,11 +90,12 @@ function certificateCheck(): (table: RoutingTable) => Promise<void> {
   let checked: ReadonlySet<string> = new Set()
   return async ({ certificates }) => {
     const wanted = new Set(certificates.map(({ file, digest }) => `${digest} ${file}`))
-    for (const { file, digest } of certificates) {
+    for (const certificate of certificates) {
+      const { file, digest } = certificate
       if (checked.has(`${digest} ${file}`)) continue
-      const { loadContext } = await import('./certificates.ts')
+      const { loadContext, readPemFile } = await import('./certificates.ts')
       try {
-        loadContext(file)
+        loadContext(readPemFile(certificate))
       } catch (error) {
         throw unusableCertificate(`${file}: ${(error as Error).message}`)
       }

@@ -7,7 +7,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { makeWorkshop } from '../../../test/clean-up.ts'
-import { identify, isAlive, signalProcess, until } from '../../../test/processes.ts'
+import { childrenOf, identify, isAlive, signalProcess, until } from '../../../test/processes.ts'
 import { open } from '../../../test/support/attacker.ts'
 import { listener, openBed, pool, rawExchange, simple, statusOf, table, type Bed } from '../../../test/support/balancer-bed.ts'
 import type { Balancer } from '../../ports/balancer.ts'
@@ -37,7 +37,8 @@ describe('The process of the embedded balancer', { timeout: 120_000 }, () => {
     await bed.start(simple(port, [upstream.upstream]))
     const underWay = get(port)
     await until('a request is under way', 3000, () => upstream.executed.length === 1)
-    process.kill(bed.pid(), 'SIGUSR2')
+    // Under root the worker is the one that reads what strangers send.
+    process.kill(childrenOf(bed.pid())[0]?.pid ?? bed.pid(), 'SIGUSR2')
     assert.equal(await underWay, 200)
     assert.equal(await get(port), 200)
     await until('it is told', 3000, () => /survived: Error: on purpose/.test(bed.log()) && /broken promise/.test(bed.log()))

@@ -1,53 +1,41 @@
 /**
  * The process, from its start to its end (its entry is `main/balancer.ts`). It serves the last table that was written there at once, before anybody speaks to it, and
- * then what comes over the control socket. An exception in one request is told and survived: it is not worth everybody else's connections.
+ * then what comes over the control socket. Under root it is two: a parent that keeps the privileges and reads no stranger's byte, and a
+ * worker without any. An exception in one request is told and survived: it is not worth everybody else's connections.
  */
 
-import { readFileSync } from 'node:fs'
-import type { RoutingTable } from '../../core/balance/table.ts'
-import { Balancing } from './balancing.ts'
-import { tableFile } from './files.ts'
-import { serveControl } from './control.ts'
+import { serveControl, type Controlled } from './control.ts'
+import { readTable } from './table-file.ts'
 
 /** After SIGTERM what is under way may take so long; the daemon has a patience of its own. */
 const endMs = 8000
 /** Told in full so often; then only counted, so that a log cannot be filled by whoever found a way. */
 const toldExceptions = 100
 
-const nothing: RoutingTable = {
-  settings: {
-    address: '127.0.0.1',
-    accessLog: false,
-    limits: {
-      connections: 0,
-      headerBytes: 16_384,
-      bodyBytes: null,
-      headerTimeoutMs: 10_000,
-      idleTimeoutMs: 60_000,
-      tunnelTimeoutMs: 60_000,
-    },
-  },
-  listeners: [],
-  pools: [],
-  certificates: [],
-  challenges: {},
-}
-
 /** Resolves when it was asked to end and has finished what it had. */
-export async function runBalancer(directory: string): Promise<void> {
+export async function runBalancer(directory: string, role: string | undefined): Promise<void> {
   process.umask(0o077)
   surviveExceptions()
-  const table = readTable(directory)
-  const balancing = new Balancing(table, (text) => void process.stdout.write(text))
-  const { ports, certificates } = await balancing.apply(table)
+  // Loaded here and not above: neither part has the memory of the other's modules.
+  if (role === 'worker') return (await import('./worker.ts')).runWorker(endMs)
+  const isRoot = process.geteuid?.() === 0
+  const controlled = isRoot ? await (await import('./parent.ts')).startWorker(directory) : await startAlone()
+  const { ports, certificates } = await controlled.apply(readTable(directory, tell))
   for (const { port, code } of ports) tell(`port ${port} cannot be had (${code}); trying again every second`)
   for (const problem of certificates) tell(`certificate not used: ${problem}`)
-  const control = await serveControl(directory, balancing)
-  await new Promise<void>((resolve) => {
+  const control = await serveControl(directory, controlled)
+  const asked = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
+  await Promise.race([asked, ...(controlled.lost === undefined ? [] : [controlled.lost])])
   control.close()
-  await balancing.end(endMs)
+  await controlled.end(endMs)
+}
+
+async function startAlone(): Promise<Controlled> {
+  const { Balancing } = await import('./balancing.ts')
+  const { emptyTable } = await import('./table-file.ts')
+  return new Balancing(emptyTable, { write: (text) => void process.stdout.write(text) })
 }
 
 function surviveExceptions(): void {
@@ -58,15 +46,6 @@ function surviveExceptions(): void {
   }
   process.on('uncaughtException', survive)
   process.on('unhandledRejection', survive)
-}
-
-function readTable(directory: string): RoutingTable {
-  try {
-    return JSON.parse(readFileSync(tableFile(directory), 'utf8')) as RoutingTable
-  } catch (error) {
-    tell(`no table to begin with: ${(error as Error).message}`)
-    return nothing
-  }
 }
 
 function tell(text: string): void {

@@ -21,7 +21,7 @@ import {
 import { startLoad } from '../../../test/support/keep-alive-load.ts'
 import { until } from '../../../test/processes.ts'
 
-export function goodbyes(make: MakeBalancer): void {
+export function disconnects(make: MakeBalancer): void {
   for (const [how, sendProxy] of [
     ['', false],
     [', with the PROXY protocol too', true],

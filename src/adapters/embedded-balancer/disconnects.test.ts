@@ -26,7 +26,7 @@ async function stubborn(port: number): Promise<Socket> {
   return socket
 }
 
-describe('Goodbyes of the embedded balancer:', { timeout: 120_000 }, () => {
+describe('Disconnects of the embedded balancer:', { timeout: 120_000 }, () => {
   it('a handshake that was refused keeps no connection, whether its client says more, says nothing or never ends', async () => {
     await using bed = openEmbedded()
     const port = await bed.freePort()
