@@ -117,6 +117,27 @@ test('a state directory that is moved away has one daemon: the old path is refus
     assert.deepEqual([instances[0]?.pid, instances[0]?.epoch], [before.pid, before.epoch])
   }))
 
+test('what runs out of a directory that has lost its identity is found again, below whatever path, and nothing runs twice', async () => {
+  await using witness = await startWitness()
+  await using folder = new Machine()
+  // The first thing in it that looks like a cgroup's path is none.
+  await using machine = new Machine({ state: join(folder.workshop, 'daruma/cafe/state'), witness })
+  await machine.up(worker)
+  const before = await machine.instance('worker/0')
+  await machine.killDaemonForGood()
+  rmSync(join(machine.state, 'identity.json'))
+  await machine.run(['status'])
+  const { instances } = await machine.waitUntilSettled()
+  assert.deepEqual([instances[0]?.pid, instances[0]?.epoch], [before.pid, before.epoch])
+
+  await machine.killDaemonForGood()
+  rmSync(machine.state, { recursive: true })
+  await machine.up()
+  const after = (await machine.waitUntilSettled()).instances[0]
+  assert.ok((after?.epoch ?? 0) > (before.epoch ?? 0), `${after?.epoch} after ${before.epoch}`)
+  assert.deepEqual(await violationsOf(witness), [])
+})
+
 test('a copy takes over only when its original is nowhere, and every epoch is above those of the original', () =>
   onMachine(async ({ machine, witness }) => {
     await machine.up(worker)

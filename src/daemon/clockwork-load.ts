@@ -80,7 +80,7 @@ export async function loadLedgers(tools: LoadLedgersTools, discovery: Discovery)
 
 const byName = (left: string, right: string): number => (left < right ? -1 : 1)
 
-async function readLedgers(store: Store): Promise<ReadonlyMap<ServiceName, Ledger>> {
+export async function readLedgers(store: Store): Promise<ReadonlyMap<ServiceName, Ledger>> {
   const runs = new Map<ServiceName, Run[]>()
   for (const { key, record } of await listRecords<Run>(store, 'run/')) {
     const { service } = parseSlotId(key.slice('run/'.length) as SlotId)

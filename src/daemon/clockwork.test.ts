@@ -101,6 +101,28 @@ test('a database that is put back begins no tick again whose slot was forgotten'
   assert.ok(begun(machine).length > 7)
 })
 
+test('a state that takes the place of another one begins no tick that the other one may have begun', async () => {
+  // One was under way as the copy was made, and others came after it.
+  const machine = await up(17, scheduled('work', { keep: 5, cron: '*/10 * * * * *' }))
+  await runUntilBegun(machine, 2)
+  const copy = await machine.copyDatabase()
+  await runUntilBegun(machine, 5)
+  const before = new Map(machine.kernel.runsBegun)
+  const takenOverMs = Date.parse(machine.clock.wallTime())
+  machine.restoreDatabase(copy)
+  machine.reboot()
+  // The copy's slots are older than all of this, and lie on another machine.
+  for (const memory of [machine.kernel.instances, machine.kernel.epochs, machine.kernel.committed, machine.files]) memory.clear()
+  machine.takeOver = 'once'
+  await machine.begin()
+  await machine.run(60_000)
+  for (const [slot, count] of machine.kernel.runsBegun) {
+    const tickMs = parseInstant(slot.slice(slot.indexOf('/') + 1))
+    if (tickMs <= takenOverMs) assert.equal(count, before.get(slot), `${slot} began again`)
+  }
+  assert.ok(machine.kernel.runsBegun.size > before.size + 3, 'the schedule goes on')
+})
+
 test('watermarks that cannot be understood are put aside, and no service loses what its ledger knows', async () => {
   const twice = (cron: string): readonly Service[] => [
     scheduled('work', { keep: 1 }),

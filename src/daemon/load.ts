@@ -5,7 +5,6 @@
  */
 
 import { balancerSlot } from '../core/balance/balancer-service.ts'
-import { parseInstant } from '../core/clockwork/instant.ts'
 import type { InstanceSpec, Outcome } from '../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { asEpoch, asRevisionNumber, asServiceName, claimOfEpoch, isRunSlot, parseSlotId } from '../core/model/id.ts'
@@ -19,7 +18,6 @@ import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
 import type { Discovery, Occupant, Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
-import { maxTransactionOperations } from '../ports/store.ts'
 import type { Store } from '../ports/store.ts'
 import type { PortAllotment } from './port-allotment.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -71,38 +69,7 @@ export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[
   for (const { key, record } of await listRecords<number>(store, 'generation/')) world.generations.set(nameIn(key), record)
   for (const { key } of await listRecords<boolean>(store, 'stopped/')) world.stoppedByHand.add(nameIn(key))
   for (const { key, record } of await listRecords<string>(store, 'job/')) world.jobsDone.set(nameIn(key), record)
-  const records = (await listRecords<SlotRecord>(store, 'slot/')).map(({ record }) => record)
-  const { takeOver } = tools.directory
-  if (takeOver === null || takeOver === (await readRecord<string>(store, keys.takeOver))) return records
-  return renewClaims(tools, records, takeOver)
-}
-
-/** More claims than a lost original can have issued since it was copied: epochs go on above whatever it gave out. */
-const claimsSkipped = 2 ** 20
-/** Claims beyond it would leave no room for epochs below 2⁵³. */
-const maxClaim = 2 ** 32
-
-/**
- * A state that has taken another one's place remembers no later epochs, so every slot goes on under a new, far larger claim. One backup
- * may be restored more than once: the time of day puts each take-over above the one before, as far as that clock can be believed.
- *
- * The name of the take-over is written last: until then the next daemon renews them all again, and higher.
- */
-async function renewClaims(
-  { store, clock }: LoadTools,
-  records: readonly SlotRecord[],
-  takeOver: string,
-): Promise<readonly SlotRecord[]> {
-  const last = records.reduce((most, { claim }) => Math.max(most, claim), (await readRecord<number>(store, keys.claims)) ?? 0)
-  const secondsNow = Math.floor(parseInstant(clock.wallTime()) / 1000)
-  const first = Math.max(last + claimsSkipped, secondsNow < maxClaim ? secondsNow : 0)
-  const renewed = records.map((record, index): SlotRecord => ({ ...record, claim: first + index }))
-  const writes = [...renewed.map((record) => put(keys.slot(record.slot), record)), put(keys.takeOver, takeOver)]
-  for (let from = 0; from < writes.length; from += maxTransactionOperations - 1) {
-    const part = writes.slice(from, from + maxTransactionOperations - 1)
-    await store.transact({ then: [put(keys.claims, first + records.length), ...part] })
-  }
-  return renewed
+  return (await listRecords<SlotRecord>(store, 'slot/')).map(({ record }) => record)
 }
 
 /** A second live epoch in one slot should not exist; if some fault has made one, it must not go on. */

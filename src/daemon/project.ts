@@ -18,6 +18,7 @@ import { reportFailure } from './failure-report.ts'
 import { Gaps } from './gaps.ts'
 import { History } from './history.ts'
 import { adopt, loadWanted } from './load.ts'
+import { settleTakeOver } from './take-over.ts'
 import { Operations } from './operations.ts'
 import { Pauses } from './pauses.ts'
 import type { PortAllotment } from './port-allotment.ts'
@@ -161,7 +162,7 @@ export class Project {
       ports: this.#surroundings.allotment,
       loadRevision: (number: RevisionNumber) => this.#revisions.load(number),
     }
-    const records = await loadWanted(tools)
+    const records = await settleTakeOver(tools, await loadWanted(tools))
     const discovery = await this.#ports.runtime.discover((event) => this.#take(event))
     await onFound()
     await adopt(tools, this.#reconciler, records, discovery)

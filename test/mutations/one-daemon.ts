@@ -144,18 +144,29 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'claims-are-renewed-by-half',
     rule: 'claims are renewed all together, and until then by every daemon',
-    file: 'src/daemon/load.ts',
-    find: `const writes = [...renewed.map`,
-    replace: `await store.transact({ then: [put(keys.takeOver, takeOver)] })\n  const writes = [...renewed.map`,
+    file: 'src/daemon/take-over.ts',
+    find: `  const writes = [...ledgers,`,
+    replace: `  await tools.store.transact({ then: [put(keys.takeOver, takeOver)] })\n  const writes = [...ledgers,`,
     caughtBy: {
       file: 'src/daemon/daemon.test.ts',
       test: 'daemons that die while they renew the claims leave none of them as it was',
     },
   },
   {
+    name: 'ticks-of-the-original-are-made-up-for',
+    rule: 'a tick starts at most once, also where another state may have begun it',
+    file: 'src/daemon/take-over.ts',
+    find: `  const writes = [...ledgers, ...renewed`,
+    replace: `  const writes = [...ledgers.slice(0, 0), ...renewed`,
+    caughtBy: {
+      file: 'src/daemon/clockwork.test.ts',
+      test: 'a state that takes the place of another one begins no tick that the other one may have begun',
+    },
+  },
+  {
     name: 'take-overs-begin-alike',
     rule: 'epochs begin above whatever an earlier take-over of the same backup has given out',
-    file: 'src/daemon/load.ts',
+    file: 'src/daemon/take-over.ts',
     find: `secondsNow < maxClaim ? secondsNow : 0`,
     replace: `0`,
     caughtBy: {
