@@ -6,7 +6,7 @@ import type { ProcessId } from '../test/processes.ts'
 export interface Row {
   readonly name: string
   readonly value: number
-  readonly unit: 'ms' | 'MB' | '%' | 'requests' | 'requests/s' | 'runs' | 'kB' | 's'
+  readonly unit: 'ms' | 'MB' | '%' | 'requests' | 'requests/s' | 'runs' | 'kB' | 's' | 'lines'
   /** What we want to stay below, or as `goal` says; null for a peer's row and for what is only told. */
   readonly target: number | null
   readonly met: boolean | null

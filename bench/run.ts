@@ -39,6 +39,10 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       what: '200 and 1,000 schedules due in one second, until the last of them did its first action; each once',
       load: async () => (await import('./ticks.ts')).ticks,
     },
+    logs: {
+      what: '50,000 lines a second from one service for 60 s: what is lost, the bound, CPU beside svlogd and multilog',
+      load: async () => (await import('./logs.ts')).logs,
+    },
     noop: {
       what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
       load: async () => (await import('./noop.ts')).noop,
