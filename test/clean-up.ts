@@ -151,6 +151,8 @@ export async function removeTraces(stateId: string): Promise<void> {
     for (const cgroup of cgroupsOf(stateId)) removeCgroup(cgroup)
     return cgroupsOf(stateId).length === 0
   })
+  const secrets = join('/run/daruma', stateId, '.secrets')
+  if (existsSync(secrets)) spawnSync('umount', ['-l', secrets], { stdio: 'ignore' })
   rmSync(join('/run/daruma', stateId), { recursive: true, force: true })
   rmSync(join('/run/daruma/states', stateId), { recursive: true, force: true })
 }

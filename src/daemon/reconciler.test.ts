@@ -61,6 +61,7 @@ function open(beforeWrite: () => Promise<void>): {
         maxLogBytes: service.logs.maxBytes,
         slot,
         epoch,
+        secretFiles: {},
         note: '{}',
       }),
     },

@@ -33,6 +33,7 @@ const order = (runs: StartOrder['runs'], number: number = 1): StartOrder => ({
   environment: {},
   limits: { cpuCores: null, memoryBytes: null, pids: null },
   volumes: [],
+  secretFiles: {},
   maxLogBytes: 1,
   note: '',
 })

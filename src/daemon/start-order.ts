@@ -41,6 +41,7 @@ export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<
     const path = await directory.ensureVolume(name, runs.kind === 'process' ? runs.user : null)
     volumes[name] = runs.kind === 'process' ? path : (target ?? `${containerVolumes}/${name}`)
   }
+  const { variables, files } = splitSecrets(service, secrets.valuesFor(service))
   const note: StartNote = { revision: spec.revision, generation: spec.generation, service, port }
   return {
     slot,
@@ -57,13 +58,26 @@ export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<
       host: facts.host,
       home: facts.home(runs.user),
       nodeDirectory: facts.nodeDirectory,
-      secrets: secrets.valuesFor(service),
+      secrets: variables,
       volumes,
     }),
+    secretFiles: files,
     limits: service.limits,
     volumes: service.volumes,
     maxLogBytes: service.logs.maxBytes,
     note: JSON.stringify(note),
+  }
+}
+
+function splitSecrets(
+  { secrets }: Service,
+  values: Readonly<Record<string, string>>,
+): { readonly variables: Readonly<Record<string, string>>; readonly files: Readonly<Record<string, string>> } {
+  const isFile = ([name]: readonly [string, string]): boolean => secrets[name]?.source.as === 'file'
+  const all = Object.entries(values)
+  return {
+    variables: Object.fromEntries(all.filter((entry) => !isFile(entry))),
+    files: Object.fromEntries(all.filter(isFile)),
   }
 }
 

@@ -17,11 +17,13 @@ export interface InstanceRef {
   readonly epoch: Epoch
 }
 
-/** Everything an instance needs; secrets are in `environment` in clear and must be neither logged nor put on a command line. */
+/** Everything an instance needs; secrets are in `environment` and `secretFiles` in clear and must be neither logged nor put on a command line. */
 export interface StartOrder extends InstanceRef {
   readonly runs: Process | ContainerOrder
   /** The whole environment, `DARUMA_*` and `PORT` included. */
   readonly environment: Readonly<Record<string, string>>
+  /** Name → value in clear. The instance finds a file of each, by its path in `DARUMA_SECRET_<NAME>`, and no other user of this host does. */
+  readonly secretFiles: Readonly<Record<string, string>>
   readonly limits: Limits
   readonly volumes: readonly VolumeMount[]
   /** The upper bound of bytes that the slot's log keeps; enforced also while no daemon runs. */

@@ -98,6 +98,7 @@ export class ContainerBed {
       environment: { DARUMA_SLOT: more.slot ?? web, DARUMA_EPOCH: `${epoch}` },
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
+      secretFiles: {},
       maxLogBytes: 1 << 24,
       note: `{"epoch":${epoch}}`,
       ...more,

@@ -89,6 +89,7 @@ export class RuntimeBed {
       environment: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
+      secretFiles: {},
       maxLogBytes: 1 << 24,
       note: `{"epoch":${epoch}}`,
       ...more,

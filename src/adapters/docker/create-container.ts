@@ -7,6 +7,7 @@ import { parseSlotId } from '../../core/model/id.ts'
 import type { Images } from '../../ports/images.ts'
 import type { ProcessIdentity, StartRefusal } from '../../ports/runtime.ts'
 import { inspectContainer, removeContainer } from './container-life.ts'
+import type { SecretFiles } from '../../host/secret-files.ts'
 import type { Engine } from './engine.ts'
 import { isNameTaken, isStatus, reasonOf } from './errors.ts'
 import type { OwnContainer } from './own-containers.ts'
@@ -20,6 +21,7 @@ export interface CreateTools {
   readonly stateDirectory: string
   /** What `host.docker.internal` is. */
   readonly hostAddress: string
+  readonly secretFiles: SecretFiles
   readonly reach: (checkpoint: string) => Promise<void>
 }
 
@@ -59,9 +61,18 @@ async function createOnce(tools: CreateTools, order: ContainerStart, image: stri
     hostAddress,
     image,
     logBytes: order.maxLogBytes,
+    secretFolder: await makeSecretFolder(tools, order),
     engine: { name: engine.info?.name ?? 'docker', hasInit: engine.info?.hasInit ?? false },
   })
   return await engine.ask('create', (client, signal) => client.createContainer(create, signal), engine.limits.workMs)
+}
+
+async function makeSecretFolder({ secretFiles }: CreateTools, order: ContainerStart): Promise<string | null> {
+  if (Object.keys(order.secretFiles).length === 0) return null
+  const { user } = order.runs
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user === 'root' ? '0' : (user ?? '')) ?? []
+  const owner = uid === undefined ? null : { uid: Number(uid), gid: Number(gid ?? uid) }
+  return secretFiles.make(order, order.secretFiles, owner)
 }
 
 /** Containers under the slot's labels, whatever their names are now: older epochs are removed. Null when none is left. */

@@ -26,7 +26,12 @@ export interface HostConfig {
   readonly NetworkMode: string
   readonly PortBindings?: Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>>
   readonly ExtraHosts?: readonly string[]
-  readonly Mounts: readonly { readonly Type: 'bind'; readonly Source: string; readonly Target: string }[]
+  readonly Mounts: readonly {
+    readonly Type: 'bind'
+    readonly Source: string
+    readonly Target: string
+    readonly ReadOnly?: true
+  }[]
   readonly LogConfig: { readonly Type: string; readonly Config: Readonly<Record<string, string>> }
   readonly Init: boolean
   readonly CapDrop?: readonly string[]

@@ -24,6 +24,7 @@ import {
   writeEpochFiles,
 } from '../../host/slot-files.ts'
 import { readLog } from '../../host/logs/read-log.ts'
+import { SecretFiles } from '../../host/secret-files.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Images } from '../../ports/images.ts'
@@ -91,6 +92,7 @@ class DockerRuntime implements Runtime {
   readonly #lives = new Map<string, ContainerLife>()
   readonly #starts = new Gate(maxParallelStarts)
   readonly #events: EventStream
+  readonly #secretFiles: SecretFiles
   readonly #network: Network
   /** Since when nothing of this state has been in the engine; null while something is. */
   #emptySinceMs: number | null = null
@@ -109,6 +111,7 @@ class DockerRuntime implements Runtime {
       onReconnect: () => this.#lookAtAll(),
     })
     const { stateId, log } = options
+    this.#secretFiles = new SecretFiles(stateId, 'containers')
     this.#network = new Network({ engine, stateId, log, reach: (checkpoint) => this.#reach(checkpoint) })
     engine.listen((fault) => {
       options.onEngine(fault)
@@ -125,6 +128,9 @@ class DockerRuntime implements Runtime {
       stateId: this.#options.stateId,
       makeLife: (instance, containerId) => this.#makeLife(instance, containerId, true),
     })
+    // Of an engine that does not answer it is not known who still needs his.
+    if (this.#engine.info !== null && this.#engine.fault === null)
+      this.#secretFiles.sweep([...this.#lives.values()].map((life) => life.instance))
     void this.#events.run()
     this.#poll ??= setInterval(() => void this.#pollOnce(), this.#engine.limits.pollMs)
     this.#poll.unref()
@@ -174,6 +180,7 @@ class DockerRuntime implements Runtime {
       container: this.#engine.info?.identity ?? '',
     })
     prepareVolumes(this.#options.stateDirectory, order)
+    undo.push(() => this.#secretFiles.remove(order))
     await this.#reach('container.note-written')
     // Asked while the disk is waited for: whatever stands under the slot's labels by now is older.
     const listing = listOwnContainers(this.#engine, this.#options.stateId, { slot: order.slot })
@@ -186,6 +193,7 @@ class DockerRuntime implements Runtime {
       stateId: this.#options.stateId,
       stateDirectory: this.#options.stateDirectory,
       hostAddress: this.#network.hostAddress,
+      secretFiles: this.#secretFiles,
       reach: (checkpoint: string) => this.#reach(checkpoint),
     }
     const inTheWay = await clearOlder(tools, order, others)
@@ -289,6 +297,7 @@ class DockerRuntime implements Runtime {
     this.#events.close()
     if (this.#lives.size === 0) await this.#network.removeUnused()
     await Promise.all([...this.#lives.values()].map((life) => life.detach()))
+    if (this.#lives.size === 0) await this.#secretFiles.close()
     this.#lives.clear()
     this.#emit = () => {}
     this.#engine.close()
@@ -309,6 +318,7 @@ class DockerRuntime implements Runtime {
       reach: (checkpoint) => this.#reach(checkpoint),
       cleanUp: () => {
         this.#lives.delete(key)
+        this.#secretFiles.remove(instance)
         const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
       },

@@ -3,6 +3,7 @@
 import { parseSlotId, type SlotId } from '../../core/model/id.ts'
 import type { Container, ImageSource } from '../../core/model/service.ts'
 import { isWaitingShell } from '../../core/model/shell-command.ts'
+import { secretVariables } from '../../host/secret-files.ts'
 import { type ContainerOrder, type StartOrder, containerVolumes } from '../../ports/runtime.ts'
 import type { ContainerCreate, HostConfig } from './engine-api.ts'
 import { networkName } from './network.ts'
@@ -28,8 +29,13 @@ export interface CreateInput {
   readonly image: string
   readonly hostAddress: string
   readonly logBytes: number
+  /** On this host; null where it is given none. */
+  readonly secretFolder: string | null
   readonly engine: { readonly name: 'docker' | 'podman'; readonly hasInit: boolean }
 }
+
+/** Where Compose has them, too. */
+const containerSecrets = '/run/secrets'
 
 export function renderCreate(input: CreateInput): ContainerCreate {
   const { order, stateId, engine } = input
@@ -42,7 +48,11 @@ export function renderCreate(input: CreateInput): ContainerCreate {
     ...(runs.command === null ? {} : { Cmd: [...runs.command] }),
     ...(runs.directory === null ? {} : { WorkingDir: runs.directory }),
     ...(runs.user === null ? {} : { User: runs.user }),
-    Env: Object.entries({ ...order.environment, ...initEnvironment(order, engine) }).map(([name, value]) => `${name}=${value}`),
+    Env: Object.entries({
+      ...order.environment,
+      ...secretVariables(containerSecrets, order.secretFiles),
+      ...initEnvironment(order, engine),
+    }).map(([name, value]) => `${name}=${value}`),
     Labels: {
       [labels.state]: stateId,
       [labels.slot]: order.slot,
@@ -65,11 +75,16 @@ export function renderCreate(input: CreateInput): ContainerCreate {
       NetworkMode: network === 'bridge' ? networkName(stateId) : network,
       ...(inside === null ? {} : { PortBindings: { [`${inside}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: `${hostPort}` }] } }),
       ...(network === 'bridge' ? { ExtraHosts: [`host.docker.internal:${input.hostAddress}`] } : {}),
-      Mounts: order.volumes.map(({ name, target }) => ({
-        Type: 'bind',
-        Source: `${input.stateDirectory}/volumes/${name}`,
-        Target: target ?? `${containerVolumes}/${name}`,
-      })),
+      Mounts: [
+        ...order.volumes.map(({ name, target }) => ({
+          Type: 'bind' as const,
+          Source: `${input.stateDirectory}/volumes/${name}`,
+          Target: target ?? `${containerVolumes}/${name}`,
+        })),
+        ...(input.secretFolder === null
+          ? []
+          : [{ Type: 'bind' as const, Source: input.secretFolder, Target: containerSecrets, ReadOnly: true as const }]),
+      ],
       LogConfig: renderLog(input),
       Init: engine.hasInit,
       ...renderConfinement(runs),

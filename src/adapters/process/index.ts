@@ -8,6 +8,7 @@ import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { SignalName } from '../../core/model/service.ts'
+import { SecretFiles } from '../../host/secret-files.ts'
 import { closeInheritedDescriptors } from '../../host/inherited-descriptors.ts'
 import { type InstalledScripts, keepInstalled } from '../../host/install-script.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
@@ -110,6 +111,7 @@ class ProcessRuntime implements Runtime {
   readonly #postponed = new Set<Life>()
   readonly #starts = new Gate(maxParallelStarts)
   readonly #outputs: Outputs
+  readonly #secretFiles: SecretFiles
   #emit: (event: RuntimeEvent) => void = () => {}
   #poll: NodeJS.Timeout | null = null
   #pollRound = 0
@@ -121,6 +123,7 @@ class ProcessRuntime implements Runtime {
     this.#site = site
     this.#scripts = scripts
     this.#outputs = new Outputs(options.stateDirectory)
+    this.#secretFiles = new SecretFiles(options.stateId, 'processes')
     this.#keepers = new ReadyKeepers({
       site,
       tools: () => chooseKeeperTools({ survey: site.survey, stateDirectory: site.stateDirectory, keeper: scripts.keeper() }),
@@ -133,7 +136,10 @@ class ProcessRuntime implements Runtime {
   async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
     this.#emit = onEvent
     this.#keepers.remove(this.#site.keepers?.read() ?? [])
+    // Before a keeper stands by: in its mount namespace is what was mounted when it was made.
+    if (this.#site.survey.namespaces) await this.#secretFiles.prepare()
     const found = discoverSlots(this.#site, (instance, enclosure) => this.#adopt(instance, enclosure))
+    this.#secretFiles.sweep([...this.#lives.values()].map(({ instance }) => instance))
     this.#poll = setInterval(() => this.#lookAtAll(), pollIntervalMs)
     this.#poll.unref()
     this.#keepers.open()
@@ -196,6 +202,8 @@ class ProcessRuntime implements Runtime {
     makeOutputPipe(directory, user)
     undo.push(() => removeOutputPipe(directory))
     const volumes = makeVolumes({ site: this.#site, volumes: order.volumes, user })
+    undo.push(() => this.#secretFiles.remove(order))
+    const given = { ...order, environment: { ...order.environment, ...(await this.#secretFiles.give(order, user)) } }
     await this.#reach('runtime.note-written')
 
     await this.#site.bind(keeper.number, order.slot, order.epoch)
@@ -204,7 +212,7 @@ class ProcessRuntime implements Runtime {
     if (joinFiles.length > 0) this.#hasten()
     await this.#reach('runtime.cgroups-made')
 
-    const { commandEnvironment, ...run } = planRun({ order, survey, epochDirectory: directory, user, volumes })
+    const { commandEnvironment, ...run } = planRun({ order: given, survey, epochDirectory: directory, user, volumes })
     const life = this.#watch({ slot: order.slot, epoch: order.epoch }, this.#site.enclosure(order.slot, order.epoch), {
       isOurs: true,
       keeper: identity,
@@ -289,6 +297,7 @@ class ProcessRuntime implements Runtime {
     this.#outputs.close()
     this.#emit = () => {}
     await this.#keepers.close()
+    await this.#secretFiles.close()
     for (const path of this.#leftovers) this.#removeLimits(path)
     this.#site.sweep()
   }
@@ -329,6 +338,7 @@ class ProcessRuntime implements Runtime {
         this.#lives.delete(keyOf(instance))
         this.#postponed.delete(life)
         this.#outputs.end(life.directory)
+        this.#secretFiles.remove(instance)
         if (birth.hasLimits) this.#removeLimits(path)
         const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))

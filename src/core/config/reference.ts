@@ -96,6 +96,11 @@ const secretText = [
   "| `secret('NAME')` | the environment variable `NAME` of `daruma up` |",
   "| `secret.file('./password')` | the content of the file, from the config's folder, without the line feed at its end |",
   "| `secret.command(['pass', 'show', 'db'])` | what the program writes to its standard output within 10 s, without the line feed at its end; no shell is involved |",
+  '',
+  "With `{ as: 'file' }` as a last argument (`secret('DB_PASSWORD', { as: 'file' })`) the program is given the value as a file that only its user can",
+  'read: on a file system in memory that is not swapped where the kernel can promise it, never on a disk, made at each start and removed with the instance.',
+  'Its path is in `DARUMA_SECRET_<NAME>` (`DARUMA_SECRET_DB_PASSWORD`), and the variable itself is not set. In a container it is `/run/secrets/<NAME>`, of mode',
+  '0400 where the user is `root` or a number, of mode 0444 where it is a name that only the image knows.',
 ]
 
 function section(id: TableName, title: string, text: string): readonly string[] {

@@ -23,10 +23,13 @@ const { errno } = system
 /** At a time from one pipe, so that a program that never stops writing keeps no other waiting. */
 const maxMoveBytes = 1 << 20
 /**
- * After each round with something in it: what is written meanwhile comes in one piece. 64 KiB, a pipe's usual capacity, in each of these
- * are 64 MB/s from one program; who writes more waits for its pipe.
+ * After each round with something in it: what is written meanwhile comes in one piece, and costs as much as a single line. The pause is
+ * short where a pipe was found half full: 64 KiB, its usual capacity, in each of these are some 50 MB/s from one program, and who writes
+ * more waits for its pipe.
  */
-const pauseMs = 1
+const pauseMs = 4
+const shortPauseMs = 1
+const muchBytes = 32 * 1024
 /** The same while a log cannot be written: what is left in its pipe would be told without a pause. */
 const stuckPauseMs = 20
 /** Of a log that cannot be written so much is left in the pipe; what is more is given up, before its program has to wait. */
@@ -48,8 +51,9 @@ export class Collector {
   readonly #logs = new Map<string, SegmentWriter>()
   /** Logs that cannot be written for now, with what was given up of them until a stamp can say so. */
   readonly #dropped = new Map<string, number>()
-  /** In this round something was left where it was. */
+  /** In this round something was left where it was; a pipe held much. */
   #isStuck = false
+  #hadMuch = false
   readonly #onTrouble: (message: string) => void
   #box: number
 
@@ -85,8 +89,9 @@ export class Collector {
       if (descriptor === this.#box) this.#readBox()
       else this.#take({ pipe: descriptor, isHungUp })
     }
-    if (events.length > 0) libc().sleep(this.#isStuck ? stuckPauseMs : pauseMs)
+    if (events.length > 0) libc().sleep(this.#isStuck ? stuckPauseMs : this.#hadMuch ? shortPauseMs : pauseMs)
     this.#isStuck = false
+    this.#hadMuch = false
   }
 
   /** Somebody may have removed the letter box: what is announced then comes nowhere. */
@@ -151,7 +156,9 @@ export class Collector {
     if (source === undefined) return
     for (let left = maxMoveBytes; left > 0;) {
       // Asked first: of a pipe with nothing in it no stamp is made, and no file.
-      if (libc().unreadBytes(pipe) === 0) return isHungUp ? this.#end(source) : undefined
+      const unread = libc().unreadBytes(pipe)
+      if (unread === 0) return isHungUp ? this.#end(source) : undefined
+      this.#hadMuch ||= unread >= muchBytes
       const moved = this.#move(source, left)
       if (moved === 0) return
       left -= moved

@@ -98,6 +98,10 @@ function checkOrigin(
   }
   if (registry === undefined) return
   const place: Place = { up: at, key: 'registry' }
+  if (registry.password?.as === 'file') {
+    const message = 'a password for the registry is used by the engine, and nobody is given a file of it'
+    problems.add('E_CONFIG_SECRET', { up: place, key: 'password' }, message, { allowed: "secret('REGISTRY_PASSWORD')" })
+  }
   if (image.from === 'archive') {
     problems.add('E_CONFIG_CONFLICT', place, 'an archive comes from no registry', { allowed: 'no registry' })
   } else if (isWhole && (registry.username === undefined || registry.password === undefined)) {

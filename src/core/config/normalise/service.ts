@@ -193,10 +193,10 @@ function normaliseSecrets(
 
 /** A program given by a relative path (`./get-secret`) stands beside the config, like a file. */
 function resolveSource(source: SecretSource, { directory }: ConfigContext): SecretSource {
-  if (source.from === 'file') return { from: 'file', path: resolvePath(directory, source.path) }
+  if (source.from === 'file') return { ...source, path: resolvePath(directory, source.path) }
   const program = source.from === 'command' ? source.command[0] : undefined
   if (source.from !== 'command' || program === undefined || !program.startsWith('.')) return source
-  return { from: 'command', command: [resolvePath(directory, program), ...source.command.slice(1)] }
+  return { ...source, command: [resolvePath(directory, program), ...source.command.slice(1)] }
 }
 
 function checkMemory(memoryBytes: number | undefined, context: ConfigContext, at: Place, problems: ProblemList): void {
