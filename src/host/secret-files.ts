@@ -46,12 +46,14 @@ export class SecretFiles {
     if (this.#isRoot) await this.#ensureRoot().catch(() => {})
   }
 
-  /** The files of a process that is about to start, by its variables. */
-  async give(order: StartOrder, user: SecretOwner | null): Promise<Readonly<Record<string, string>>> {
+  /** Makes the files of a process that is about to start; its order with their variables. */
+  async give<Order extends StartOrder>(order: Order, user: SecretOwner | null, undo: (() => void)[]): Promise<Order> {
     const { secretFiles } = order
-    if (Object.keys(secretFiles).length === 0) return {}
+    if (Object.keys(secretFiles).length === 0) return order
     const owner = user ?? { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
-    return secretVariables(await this.make(order, secretFiles, owner), secretFiles)
+    undo.push(() => this.remove(order))
+    const folder = await this.make(order, secretFiles, owner)
+    return { ...order, environment: { ...order.environment, ...secretVariables(folder, secretFiles) } }
   }
 
   /**

@@ -33,7 +33,7 @@ import { observeBootId, parseProcessStat } from './process-stat.ts'
 import { syncTogether } from './sync-together.ts'
 import { isMissing } from './errno.ts'
 import { libc } from './libc.ts'
-import { outputPipe } from './logs/output-pipe.ts'
+import { outputPipe, removeOutputPipe } from './logs/output-pipe.ts'
 import { listLogFiles, listSegments, segmentName } from './logs/segments.ts'
 import { explainExitCode, renderExit } from './exit-code.ts'
 
@@ -163,7 +163,9 @@ export function makeEpochDirectory(paths: SlotPaths, epoch: Epoch): boolean {
 }
 
 export function removeEpochDirectory(paths: SlotPaths, epoch: Epoch): void {
-  rmSync(epochDirectory(paths, epoch), { recursive: true, force: true })
+  const directory = epochDirectory(paths, epoch)
+  rmSync(directory, { recursive: true, force: true })
+  removeOutputPipe(directory)
 }
 
 /** Everything the keeper will write to gets its space here, before anything has been started. The note stands behind that space. */

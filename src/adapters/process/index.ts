@@ -58,7 +58,6 @@ import {
   removeSlotFiles,
   writeEpochFiles,
 } from '../../host/slot-files.ts'
-import { makeOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
 import { type KillMechanism, surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
 import { makeVolumes } from './volumes.ts'
@@ -136,7 +135,7 @@ class ProcessRuntime implements Runtime {
   async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
     this.#emit = onEvent
     this.#keepers.remove(this.#site.keepers?.read() ?? [])
-    // Before a keeper stands by: in its mount namespace is what was mounted when it was made.
+    // A keeper that stands by has in its mount namespace what was mounted before.
     if (this.#site.survey.namespaces) await this.#secretFiles.prepare()
     const found = discoverSlots(this.#site, (instance, enclosure) => this.#adopt(instance, enclosure))
     this.#secretFiles.sweep([...this.#lives.values()].map(({ instance }) => instance))
@@ -199,11 +198,9 @@ class ProcessRuntime implements Runtime {
       keeper: identity,
       note: order.note,
     })
-    makeOutputPipe(directory, user)
-    undo.push(() => removeOutputPipe(directory))
+    this.#outputs.open(order.slot, directory, user, undo)
     const volumes = makeVolumes({ site: this.#site, volumes: order.volumes, user })
-    undo.push(() => this.#secretFiles.remove(order))
-    const given = { ...order, environment: { ...order.environment, ...(await this.#secretFiles.give(order, user)) } }
+    const given = await this.#secretFiles.give(order, user, undo)
     await this.#reach('runtime.note-written')
 
     await this.#site.bind(keeper.number, order.slot, order.epoch)
@@ -219,9 +216,7 @@ class ProcessRuntime implements Runtime {
       environment: commandEnvironment,
       hasLimits: Object.values(order.limits).some((limit) => limit !== null),
     })
-    this.#outputs.hold(order.slot, directory)
     undo.push(() => {
-      this.#outputs.end(directory)
       life.detach()
       this.#lives.delete(keyOf(order))
     })

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { SlotId } from '../../core/model/id.ts'
 import { libc } from '../../host/libc.ts'
-import { announceOutput, openOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
+import { announceOutput, makeOutputPipe, openOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
 import { readLastWords, readLog } from '../../host/logs/read-log.ts'
 import type { SlotPaths } from '../../host/slot-files.ts'
 import type { InstanceRef, LogPage, LogStart } from '../../ports/runtime.ts'
@@ -34,7 +34,14 @@ export class Outputs {
     this.#state = stateDirectory
   }
 
-  /** From before its keeper exists, or from when it was found. Does nothing for one without a pipe (started by a former Daruma). */
+  /** Before anything of the instance can write. */
+  open(slot: SlotId, epochDirectory: string, owner: Parameters<typeof makeOutputPipe>[1], undo: (() => void)[]): void {
+    makeOutputPipe(epochDirectory, owner)
+    undo.push(() => this.end(epochDirectory))
+    this.hold(slot, epochDirectory)
+  }
+
+  /** From when it was found. Does nothing for one without a pipe (started by a former Daruma). */
   hold(slot: SlotId, epochDirectory: string): void {
     if (this.#holds.has(epochDirectory)) return
     const pipe = openOutputPipe(epochDirectory)
