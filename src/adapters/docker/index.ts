@@ -9,7 +9,6 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
-import { hasCode } from '../../host/errno.ts'
 import { Gate } from '../../host/gate.ts'
 import {
   commitEpoch,
@@ -45,7 +44,7 @@ import { ContainerLife, inspectContainer, removeContainer } from './container-li
 import { clearOlder, createContainer, describeForeign } from './create-container.ts'
 import { discoverContainers } from './discover.ts'
 import { Engine, type Limits, usualLimits } from './engine.ts'
-import { EngineSilent, reasonOf } from './errors.ts'
+import { reasonOf } from './errors.ts'
 import { EventStream } from './event-stream.ts'
 import { planExec } from './exec.ts'
 import { createImages } from './images.ts'
@@ -55,6 +54,7 @@ import { type EngineEvent, parseOwner } from './parse.ts'
 import { type ContainerStart, containerName } from './render.ts'
 import { prepareVolumes } from './volumes.ts'
 import { findLivingWitness, observeWitness } from './witness.ts'
+import { explainStartFailure } from './start-failure.ts'
 
 export interface DockerOptions {
   readonly stateDirectory: string
@@ -279,8 +279,6 @@ class DockerRuntime implements Runtime {
     return readLog(this.#paths(slot).directory, from, maxBytes)
   }
 
-  /** The slot's directory is shared with processes, whose runtime keeps its bound. */
-
   /** Only what an engine keeps of it; files are forgotten by whoever shares them. */
   async forget(slot: SlotId): Promise<void> {
     if (await this.isOccupied(slot))
@@ -397,12 +395,3 @@ class DockerRuntime implements Runtime {
 }
 
 const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`
-
-function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
-  if (error instanceof EngineSilent) return { kind: 'engine-away', message: error.message }
-  const message = error instanceof DarumaError ? describe(error) : `${order.slot}: ${reasonOf(error)}`
-  const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') || /no space left on device/.test(message)
-  return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }
-}
-
-const describe = ({ message, code, hint }: DarumaError): string => `${message} (${code})${hint === null ? '' : `: ${hint}`}`

@@ -1,0 +1,15 @@
+/** Why a start did not happen, in the port's words. */
+
+import { hasCode } from '../../host/errno.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { StartOrder, StartRefusal } from '../../ports/runtime.ts'
+import { EngineSilent, reasonOf } from './errors.ts'
+
+export function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
+  if (error instanceof EngineSilent) return { kind: 'engine-away', message: error.message }
+  const message = error instanceof DarumaError ? describe(error) : `${order.slot}: ${reasonOf(error)}`
+  const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') || /no space left on device/.test(message)
+  return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }
+}
+
+const describe = ({ message, code, hint }: DarumaError): string => `${message} (${code})${hint === null ? '' : `: ${hint}`}`
