@@ -66,8 +66,8 @@ export const oneDaemonMutations: readonly Mutation[] = [
     name: 'device-is-no-part-of-the-identity',
     rule: 'a copy of the whole file system is a copy',
     file: 'src/adapters/state-directory/identity.ts',
-    find: `  if (recorded.device === undefined || recorded.device === here.device) return { kind: 'own' }`,
-    replace: `  if (recorded.device !== null) return { kind: 'own' }`,
+    find: `const isOwnDevice = recorded.device === undefined || recorded.device === here.device`,
+    replace: `const isOwnDevice = recorded.device !== ''`,
     caughtBy: {
       file: 'src/adapters/state-directory/identity.test.ts',
       test: 'a directory on another mounted device is a copy, and one whose device is mounted nowhere was mounted anew',
@@ -101,8 +101,8 @@ export const oneDaemonMutations: readonly Mutation[] = [
     name: 'state-id-is-read-out-of-any-path',
     rule: 'the state id comes from exact witnesses',
     file: 'src/adapters/state-directory/lost-identity.ts',
-    find: `findInhabitants().find(({ home }) => home === here.path)`,
-    replace: `findInhabitants().map((each) => ({ ...each, stateId: /daruma.([0-9a-f]+)./.exec(each.home)?.[1] ?? '' }))[0]`,
+    find: `if (home === here.path) return stateId`,
+    replace: `if (home !== stateId) return /daruma.([0-9a-f]+)./.exec(home)?.[1] ?? null`,
     caughtBy: {
       file: stateDirectory.tests,
       test: 'a directory that was removed and made anew has the state id of what still runs in it, however its path is spelled',
@@ -197,9 +197,12 @@ export const oneDaemonMutations: readonly Mutation[] = [
     name: 'copied-directory-is-accepted',
     rule: 'a daemon refuses a copy of somebody else’s directory',
     file: 'src/adapters/state-directory/identity.ts',
-    find: `  if (!isOwnInode || original !== null) return { kind: 'copy', original }`,
-    replace: `  if (!isOwnInode && original === null) return { kind: 'copy', original }`,
-    caughtBy: { file: stateDirectory.tests, test: 'a copy is refused and left as it is while the original is there' },
+    find: `recorded.machineId === here.machineId && recorded.inode`,
+    replace: `recorded.inode !== '' || recorded.inode`,
+    caughtBy: {
+      file: stateDirectory.tests,
+      test: 'a copy whose original is gone is taken over only when that is asked, and that is remembered',
+    },
   },
   {
     name: 'take-over-beside-the-original',

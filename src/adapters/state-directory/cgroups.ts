@@ -4,9 +4,11 @@
  */
 
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 import { readLink, readNames, readText } from '../../host/read-quietly.ts'
+import { parseSlotName } from '../../host/slot-files.ts'
+import { hasFlock } from './lock-holder.ts'
 
 /** Below the mounts in which instances are kept together: v2, and v1's freezer (decision 3). */
 export function stateCgroups(stateId: string): readonly string[] {
@@ -22,39 +24,33 @@ export interface Inhabitant {
   readonly isDeleted: boolean
 }
 
-/** Everybody in any state's cgroups, or in those of one, whose slot directory can be told. */
-export function findInhabitants(stateId?: string): readonly Inhabitant[] {
-  return enclosureMounts().flatMap((mount) => {
+/** Everybody in any state's cgroups, or in those of one, who holds a slot's lock. One after the other: of thousands the first may do. */
+export function* findInhabitants(stateId?: string): Generator<Inhabitant, void, undefined> {
+  for (const mount of enclosureMounts()) {
     const root = join(mount, 'daruma')
-    const ids = stateId === undefined ? childrenOf(root) : [stateId]
-    return ids.flatMap((id) => slotCgroups(join(root, id)).flatMap(({ cgroup, slot }) => findInSlot(cgroup, id, slot)))
-  })
-}
-
-/** A keeper's cgroup has a label, an empty cgroup named by slot and epoch; keepers of format 1 had a cgroup below their slot's. */
-function slotCgroups(state: string): readonly { readonly cgroup: string; readonly slot: string }[] {
-  const keepers = join(state, 'keepers')
-  const labelled = childrenOf(keepers).flatMap((number) =>
-    childrenOf(join(keepers, number)).map((label) => ({ cgroup: join(keepers, number), slot: label.replace(/\.\d+$/, '') })),
-  )
-  return [...labelled, ...childrenOf(state).map((slot) => ({ cgroup: join(state, slot), slot }))]
+    for (const id of stateId === undefined ? childrenOf(root) : [stateId]) {
+      for (const pid of membersBelow(join(root, id))) {
+        const found = findHome(id, pid)
+        if (found !== null) yield found
+      }
+    }
+  }
 }
 
 /** Whether anything at all is in the state's cgroups. */
 export const isInhabited = (stateId: string): boolean => stateCgroups(stateId).some((cgroup) => membersBelow(cgroup).length > 0)
 
-function findInSlot(cgroup: string, stateId: string, slot: string): readonly Inhabitant[] {
-  return membersBelow(cgroup).flatMap((pid) => {
-    for (const fd of readNames(`/proc/${pid}/fd`)) {
-      const link = readLink(`/proc/${pid}/fd/${fd}`)
-      const isDeleted = link.endsWith(deleted)
-      const path = isDeleted ? link.slice(0, -deleted.length) : link
-      // Exactly: a project may stand below a folder `daruma/cafe/slots/`.
-      if (path.startsWith('/') && path.endsWith(`/slots/${slot}`))
-        return [{ stateId, pid, home: path.slice(0, -`/slots/${slot}`.length), isDeleted }]
-    }
-    return []
-  })
+/** Exactly: a program may have opened a folder that is called like a slot's, but it has no lock on it. */
+function findHome(stateId: string, pid: number): Inhabitant | null {
+  for (const fd of readNames(`/proc/${pid}/fd`)) {
+    const link = readLink(`/proc/${pid}/fd/${fd}`)
+    const isDeleted = link.endsWith(deleted)
+    const path = isDeleted ? link.slice(0, -deleted.length) : link
+    const slots = dirname(path)
+    const isSlot = path.startsWith('/') && basename(slots) === 'slots' && parseSlotName(basename(path)) !== null
+    if (isSlot && hasFlock(pid, fd)) return { stateId, pid, home: dirname(slots), isDeleted }
+  }
+  return null
 }
 
 /** What the kernel appends to the name of what was removed (proc(5)). */

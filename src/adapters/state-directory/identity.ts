@@ -81,26 +81,32 @@ export type Verdict =
 
 export function judge(recorded: Identity, here: Place): Verdict {
   const isOwnInode = recorded.machineId === here.machineId && recorded.inode === here.inode && recorded.birth === here.birth
+  const isOwnDevice = recorded.device === undefined || recorded.device === here.device
+  // Disks are numbered anew by each boot.
+  const isRenumbered = recorded.bootId !== here.bootId && recorded.path === here.path
+  if (isOwnInode && (isOwnDevice || isRenumbered) && findAtItsPlace(recorded, here) === null) return { kind: 'own' }
   const original = findOriginal(recorded.stateId, recorded, here)
   if (!isOwnInode || original !== null) return { kind: 'copy', original }
-  if (recorded.device === undefined || recorded.device === here.device) return { kind: 'own' }
-  // Disks are numbered anew by each boot.
-  if (recorded.bootId !== here.bootId && recorded.path === here.path) return { kind: 'own' }
-  const mayHaveOriginal = (recorded.bootId === here.bootId && isMounted(recorded.device)) || isInhabited(recorded.stateId)
-  return mayHaveOriginal ? { kind: 'copy', original: null } : { kind: 'mounted-anew' }
+  const isMountedElsewhere = recorded.bootId === here.bootId && recorded.device !== undefined && isMounted(recorded.device)
+  return isMountedElsewhere || isInhabited(recorded.stateId) ? { kind: 'copy', original: null } : { kind: 'mounted-anew' }
 }
 
 /** Where the directory is that these words were written for, if it is not the one here: at its place, or where those who run in it have it open. */
 export function findOriginal(stateId: string, recorded: Omit<Identity, 'format' | 'stateId'>, here: Place): string | null {
   if (recorded.machineId !== here.machineId) return null
-  const there = observePlaceQuietly(recorded.path)
-  const isThere = there !== null && there.inode === recorded.inode && there.birth === recorded.birth
-  if (isThere && !isSameDirectory(there, here)) return recorded.path
+  const there = findAtItsPlace(recorded, here)
+  if (there !== null) return there
   for (const { home, isDeleted } of findInhabitants(stateId)) {
     const place = isDeleted ? null : observePlaceQuietly(home)
     if (place !== null && !isSameDirectory(place, here)) return home
   }
   return null
+}
+
+function findAtItsPlace(recorded: Pick<Identity, 'path' | 'inode' | 'birth'>, here: Place): string | null {
+  const there = recorded.path === here.path ? null : observePlaceQuietly(recorded.path)
+  const isIt = there !== null && there.inode === recorded.inode && there.birth === recorded.birth && !isSameDirectory(there, here)
+  return isIt ? recorded.path : null
 }
 
 export function copied(

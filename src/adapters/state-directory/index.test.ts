@@ -59,9 +59,9 @@ async function openElsewhere(
 async function inhabit(state: string, stateId: string, slot: string): Promise<void> {
   const directory = join(state, 'slots', slot)
   mkdirSync(directory, { recursive: true })
-  const cgroup = join(stateCgroups(stateId)[0] ?? '', slot, '1048577')
+  const cgroup = join(stateCgroups(stateId)[0] ?? '', 'keepers', '7')
   mkdirSync(cgroup, { recursive: true })
-  const script = 'exec 9<"$1"; echo $$ >"$2/cgroup.procs"; echo in; read -r line'
+  const script = 'exec 9<"$1"; flock -n 9; echo $$ >"$2/cgroup.procs"; echo in; read -r line'
   const child = spawn('/bin/sh', ['-c', script, 'sh', directory, cgroup], { stdio: ['pipe', 'pipe', 'inherit'] })
   inhabitants.push(async () => {
     const exit = once(child, 'exit')
@@ -116,6 +116,7 @@ test('a copy whose original is gone is taken over only when that is asked, and t
   const [original, copy, second] = [join(root, 'original'), join(root, 'copy'), join(root, 'second')]
   const { stateId } = await open(original)
   for (const each of [copy, second]) cpSync(original, each, { recursive: true })
+  await forgetOwner(original)
   rmSync(original, { recursive: true })
   await assert.rejects(open(copy), { code: 'E_STATE_COPIED' })
   const taken = await open(second, true)

@@ -53,7 +53,8 @@ function findLockedState(pid: number): string | null {
   return null
 }
 
-function hasFlock(pid: number, fd: string): boolean {
+/** Whether this descriptor, or another of the same open file, has the lock: an inherited one tells too. */
+export function hasFlock(pid: number, fd: string): boolean {
   try {
     return /^lock:.*\bFLOCK\b/m.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'))
   } catch {

@@ -25,8 +25,7 @@ export async function findLostState(here: Place, askContainers: AskContainers): 
     refuseMoved(former.stateId, here)
     return former.stateId
   }
-  const inhabitant = findInhabitants().find(({ home }) => home === here.path)
-  if (inhabitant !== undefined) return inhabitant.stateId
+  for (const { home, stateId } of findInhabitants()) if (home === here.path) return stateId
   // Root's daemons leave a record with their start: where there is none, there was none in this boot.
   if (keepsOwners() && !hasSlots(here.path)) return null
   try {
