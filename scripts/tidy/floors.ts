@@ -32,7 +32,10 @@ export const floors: Readonly<Record<string, Floor>> = {
   provision: { mayImport: ['core', 'ports'], packages: pureNode },
   server: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
   daemon: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
-  cli: { mayImport: [...library, 'host', 'provision'], packages: ['node:', 'commander', 'yaml'] },
+  // Writes a config as a person would have, whatever it was found in; Compose files are the largest of these, and stand alone.
+  proposal: { mayImport: ['core', 'ports'], packages: [] },
+  compose: { mayImport: ['core', 'ports', 'proposal'], packages: ['node:', 'yaml'] },
+  cli: { mayImport: [...library, 'host', 'provision', 'proposal', 'compose'], packages: ['node:', 'commander'] },
   main: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:', 'commander'] },
   sim: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
   // The core runs in a browser as anywhere: what both the page and the terminal say of a thing is said there once.

@@ -12,6 +12,11 @@ export interface Violation {
 
 export const longestFileLines: number = 400
 
+/** More files than this in one folder are no longer taken in at a glance. Tests stand beside what they test and do not count. */
+export const mostFilesOfFolder: number = 16
+/** More files than this with one word in front are a folder of that name. */
+const mostOfOnePrefix = 11
+
 export function tidy(sources: readonly Source[]): readonly Violation[] {
   const known = new Set(sources.map((source) => source.path))
   return [
@@ -19,6 +24,7 @@ export function tidy(sources: readonly Source[]): readonly Violation[] {
       [...fileProblems(source), ...importProblems(source, known)].map((message) => ({ path: source.path, message })),
     ),
     ...cycles(sources),
+    ...fullFolders(sources),
   ]
 }
 
@@ -60,13 +66,15 @@ function importProblems(source: Source, known: ReadonlySet<string>): readonly st
 
 const isTest = (path: string): boolean => /\.(?:test|contract)\.ts$/.test(path) || path.startsWith('test/')
 
-/** Each cycle once, named from its alphabetically first file. Types count too: files that need each other are one file. What is loaded
- * lazily does not. */
+/**
+ * Each cycle once, named from its alphabetically first file. Types count too: files that need each other are one file. So does what is
+ * loaded lazily: a table that names what needs the table hands itself over.
+ */
 function cycles(sources: readonly Source[]): readonly Violation[] {
   const targets = new Map(
     sources.map((source) => [
       source.path,
-      source.imports.flatMap(({ specifier, isLazy }) => (isLazy ? [] : (resolveImport(source.path, specifier) ?? []))),
+      source.imports.flatMap(({ specifier }) => resolveImport(source.path, specifier) ?? []),
     ]),
   )
   const found = new Map<string, Violation>()
@@ -91,4 +99,32 @@ function cycles(sources: readonly Source[]): readonly Violation[] {
     const message = `is in a cycle: ${[...turned, turned[0]].join(' → ')}`
     found.set(message, { path: turned[0] ?? '', message })
   }
+}
+
+/** Folders that were full when the rule came, with what they had: they may only get emptier. */
+const overfull: Readonly<Record<string, number>> = {
+  'src/daemon': 80,
+  'src/cli': 44,
+  'src/cli/commands': 30,
+  'src/host': 26,
+  'src/ports': 28,
+  'src/dashboard': 36,
+  'src/adapters/process': 40,
+  'src/adapters/docker': 40,
+  'src/adapters/embedded-balancer': 40,
+}
+
+function fullFolders(sources: readonly Source[]): readonly Violation[] {
+  const files = sources.filter(({ path }) => path.startsWith('src/') && !isTest(path))
+  const folders = Map.groupBy(files, ({ path }) => path.slice(0, path.lastIndexOf('/')))
+  return [...folders].flatMap(([path, inside]) => {
+    const limit = overfull[path] ?? mostFilesOfFolder
+    const tooMany = inside.length > limit ? [`has ${inside.length} files; more than ${limit} want rooms`] : []
+    const prefixes = Map.groupBy(inside, (source) => source.path.slice(path.length + 1).split(/[-.]/)[0] ?? '')
+    const alike = [...prefixes].filter(([, { length: count }]) => count > mostOfOnePrefix)
+    return [
+      ...tooMany,
+      ...alike.map(([word, { length: count }]) => `has ${count} files called ${word}-…: a folder of that name`),
+    ].map((message) => ({ path, message }))
+  })
 }

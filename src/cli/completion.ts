@@ -5,14 +5,13 @@
 
 import { Option } from 'commander'
 
-import { flagsOf } from './program.ts'
 import type { CommandSpec, FlagSpec } from './command-spec.ts'
-import { commands } from './tree.ts'
+import { flagsOf } from './global-flags.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
 export type Shell = (typeof shells)[number]
 
-export function renderCompletion(shell: Shell): string {
+export function renderCompletion(shell: Shell, commands: readonly CommandSpec[]): string {
   const entries = flatten(commands, [])
   switch (shell) {
     case 'bash':

@@ -10,7 +10,8 @@ import type { CommandSpec, FlagSpec } from './command-spec.ts'
 import type { Context } from './context.ts'
 import { Invocation } from './invocation.ts'
 import { renderError } from './render/failure.ts'
-import { commands, commonExits, globalFlags } from './tree.ts'
+import { flagsOf, globalFlags } from './global-flags.ts'
+import { commands, commonExits } from './tree.ts'
 
 /**
  * Runs one command line; every error is printed and becomes an exit code. Resolves when everything that was said has been taken by
@@ -137,17 +138,6 @@ function buildCommand(program: Command, spec: CommandSpec, inherited: readonly C
   }
   if (spec.examples.length > 0) command.addHelpText('after', () => helpAfter(spec))
   return command
-}
-
-/** The command's own flags, and the global ones in what its own leave over. */
-export function flagsOf(spec: CommandSpec): readonly FlagSpec[] {
-  const own = spec.flags ?? []
-  const taken = new Set(own.flatMap((flag) => new Option(flag.syntax).short ?? []))
-  const rest = globalFlags.map((flag) => {
-    const short = new Option(flag.syntax).short
-    return short !== undefined && taken.has(short) ? { ...flag, syntax: flag.syntax.replace(`${short}, `, '') } : flag
-  })
-  return [...own, ...rest]
 }
 
 function addFlags(command: Command, flags: readonly FlagSpec[]): void {

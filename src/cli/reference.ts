@@ -1,7 +1,8 @@
 /** `docs/reference/commands.md`, from the command tree. A test fails when the file is not what this gives. */
 
 import type { CommandSpec, ExitSpec, FlagSpec } from './command-spec.ts'
-import { commands, commonExits, globalFlags } from './tree.ts'
+import { globalFlags } from './global-flags.ts'
+import { commands, commonExits } from './tree.ts'
 
 export function renderReference(): string {
   const shown = commands.filter((spec) => spec.isHidden !== true)

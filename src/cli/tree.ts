@@ -8,22 +8,6 @@ import type { ArgumentSpec, CommandSpec, ExitSpec, FlagSpec } from './command-sp
 import { daemonCommands } from './daemon-commands.ts'
 import { jobCommands } from './job-commands.ts'
 
-/** Understood by every command, before its name or after it. Where `logs` and `events` use -f themselves, only the long form is left. */
-export const globalFlags: readonly FlagSpec[] = [
-  { syntax: '-f, --file <file>', summary: 'the config; otherwise daruma.config.ts here or in a folder above', completes: 'file' },
-  { syntax: '-e, --stage <stage>', summary: 'the stage that the config is evaluated for' },
-  {
-    syntax: '--only <service>',
-    summary: 'only this service; may be repeated, or a list with commas',
-    completes: 'service',
-    isList: true,
-  },
-  { syntax: '--json', summary: 'for machines: JSON, or one JSON object a line; the forms are stable' },
-  { syntax: '-y, --yes', summary: 'do not ask' },
-  { syntax: '-v, --verbose', summary: 'say more: the causes of an error' },
-  { syntax: '--state <dir>', summary: 'the state directory (also: DARUMA_STATE)', completes: 'directory' },
-]
-
 export const commonExits: readonly ExitSpec[] = [
   { code: '0', meaning: 'done, or nothing was to do' },
   { code: '1', meaning: 'refused, failed, or rolled back; the reason is printed' },
@@ -300,7 +284,7 @@ export const commands: readonly CommandSpec[] = [
       { command: 'daruma completion zsh > "${fpath[1]}/_daruma"', meaning: 'zsh' },
       { command: 'daruma completion fish > ~/.config/fish/completions/daruma.fish', meaning: 'fish' },
     ],
-    load: async () => (await import('./commands/completion.ts')).completion,
+    load: async () => (await import('./commands/completion.ts')).completionOf(commands),
   },
   {
     name: 'version',

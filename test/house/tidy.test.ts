@@ -117,7 +117,35 @@ test('files that need each other are reported once, also when only types go roun
   const ring = 'src/core/plan/a.ts → src/core/plan/b.ts → src/core/plan/c.ts → src/core/plan/a.ts'
   assert.deepEqual(verdict, [`src/core/plan/a.ts is in a cycle: ${ring}`])
   const lazy = { 'src/cli/tree.ts': `const up = () => import('./up.ts')\n`, 'src/cli/up.ts': `import './tree.ts'\n` }
-  assert.deepEqual(judge(lazy), [])
+  assert.deepEqual(judge(lazy), ['src/cli/tree.ts is in a cycle: src/cli/tree.ts → src/cli/up.ts → src/cli/tree.ts'])
+})
+
+test('a folder of too many files, or of too many with one word in front, is refused', () => {
+  const many = (count: number, name: (index: number) => string): Readonly<Record<string, string>> =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`src/core/plan/${name(index)}.ts`, anything]))
+  const words = 'abcdefghijklmnopqrstuvwxyz'
+  assert.deepEqual(judge({ ...many(16, (index) => words[index]!), ...many(20, (index) => `${words[index]}.test`) }), [])
+  assert.deepEqual(judge(many(17, (index) => words[index]!)), ['src/core/plan has 17 files; more than 16 want rooms'])
+  assert.deepEqual(judge(many(12, (index) => `plan-${words[index]}`)), [
+    'src/core/plan has 12 files called plan-…: a folder of that name',
+  ])
+})
+
+test('the ground of the core stands in its order', () => {
+  const verdict = judge({
+    'src/core/values/a.ts': `import { b } from '../keys/b.ts'\n`,
+    'src/core/keys/b.ts': `import type { c } from '../config/c.ts'\n`,
+    'src/core/keys/d.ts': `import { a } from '../values/e.ts'\n`,
+    'src/core/values/e.ts': anything,
+    'src/core/config/c.ts': anything,
+    'src/core/model/f.ts': `import { b } from '../keys/d.ts'\nimport { g } from '../plan/g.ts'\n`,
+    'src/core/plan/g.ts': anything,
+  })
+  assert.deepEqual(verdict, [
+    'src/core/values/a.ts imports src/core/keys/b.ts: core/values stands below core/keys',
+    'src/core/keys/b.ts imports src/core/config/c.ts: core/keys stands below core/config',
+    'src/core/model/f.ts imports src/core/plan/g.ts: core/model stands below core/plan',
+  ])
 })
 
 test('names, headers, default exports, length and broken syntax are each refused', () => {

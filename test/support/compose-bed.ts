@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { findCompose } from '../../src/cli/compose/find.ts'
-import { importFiles, type Imported } from '../../src/cli/compose/import.ts'
+import { findCompose } from '../../src/compose/find.ts'
+import { importFiles, type Imported } from '../../src/compose/import.ts'
 import { renderProblems } from '../../src/core/config/render-problems.ts'
 
 export function folder(t: TestContext): string {

@@ -3,6 +3,7 @@
 import { DarumaError } from '../../ports/error.ts'
 import { Client } from '../client.ts'
 import { renderCompletion, shells } from '../completion.ts'
+import type { CommandSpec, Run } from '../command-spec.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
 import { findKnownState } from '../state.ts'
@@ -10,13 +11,18 @@ import { findKnownState } from '../state.ts'
 /** A key press must not hang: no names are better than late ones. */
 const limitMs = 300
 
-export async function completion(context: Context, invocation: Invocation): Promise<number> {
+/** The tree is handed in by itself: a command that imported it would be in a circle with it. */
+export function completionOf(commands: readonly CommandSpec[]): Run {
+  return async (context, invocation) => complete(context, invocation, commands)
+}
+
+async function complete(context: Context, invocation: Invocation, commands: readonly CommandSpec[]): Promise<number> {
   const shell = shells.find((candidate) => candidate === invocation.words[0])
   if (shell === undefined)
     throw new DarumaError('E_USAGE', `There is no completion for "${invocation.words[0]}".`, {
       hint: `There is one for ${shells.join(', ')}.`,
     })
-  context.terminal.print(renderCompletion(shell).trimEnd())
+  context.terminal.print(renderCompletion(shell, commands).trimEnd())
   return 0
 }
 

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import type { Found, FoundService } from '../proposal/found.ts'
+import type { Found, FoundService } from '../../proposal/found.ts'
 import { readPackage } from './package-scripts.ts'
 import { readProcfile } from './procfile.ts'
 
@@ -52,10 +52,10 @@ async function readComposeHere(
   environment: Environment,
   notes: string[],
 ): Promise<{ readonly name: string; readonly services: readonly FoundService[] } | null> {
-  const { findCompose } = await import('../compose/find.ts')
+  const { findCompose } = await import('../../compose/find.ts')
   const files = await findCompose(directory)
   if (files.length === 0) return null
-  const { readCompose } = await import('../compose/read.ts')
+  const { readCompose } = await import('../../compose/read.ts')
   const reading = await readCompose({ files, cwd: directory, environment, profiles: [] })
   if (!reading.ok) {
     for (const { file, line, message } of reading.problems.slice(0, 5)) {

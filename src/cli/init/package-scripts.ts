@@ -3,7 +3,7 @@
  * not for us.
  */
 
-import type { FoundService } from '../proposal/found.ts'
+import type { FoundService } from '../../proposal/found.ts'
 import { kindOf } from './procfile.ts'
 
 export interface FoundPackage {

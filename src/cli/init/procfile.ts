@@ -1,6 +1,6 @@
 /** A Procfile (Heroku, Foreman): `name: command` a line. `release` runs before the others, once, and ends. */
 
-import type { FoundService } from '../proposal/found.ts'
+import type { FoundService } from '../../proposal/found.ts'
 
 export function readProcfile(text: string): readonly FoundService[] {
   const services: FoundService[] = []

@@ -1,8 +1,8 @@
 /** From what was found to the text of a first config, with comments that a person goes through. */
 
-import type { Found } from '../proposal/found.ts'
-import { literal, onOneLine, propertyName } from '../proposal/literal.ts'
-import { type Proposed, type Refused, settle } from '../proposal/settle.ts'
+import type { Found } from '../../proposal/found.ts'
+import { literal, onOneLine, propertyName } from '../../proposal/literal.ts'
+import { type Proposed, type Refused, settle } from '../../proposal/settle.ts'
 
 /** `directory`: where the config will stand. */
 export function proposeConfig(found: Found, directory: string = '/'): string {

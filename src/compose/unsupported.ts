@@ -2,11 +2,11 @@
 
 import { asName } from '../proposal/settle.ts'
 import { carriedDeployKeys, carriedKeys, deployAdvice, device, serviceAdvice, topAdvice } from './advice.ts'
-import { fromImage } from './carry-container.ts'
-import type { Ledger } from './ledger.ts'
-import { asMapping } from './merge.ts'
-import type { ServiceDraft } from './service.ts'
-import { get, isNothing, type Mapping, textOf, type Tree } from './tree.ts'
+import { fromImage } from './service/container.ts'
+import type { Ledger } from './tree/ledger.ts'
+import { asMapping } from './tree/merge.ts'
+import type { ServiceDraft } from './service/service.ts'
+import { get, isNothing, type Mapping, textOf, type Tree } from './tree/tree.ts'
 
 export function noteRest(draft: ServiceDraft): void {
   for (const [key, { value, at }] of draft.source.entries) {

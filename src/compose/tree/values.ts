@@ -3,9 +3,10 @@
  * variables stays `Code`, so that it can be written as an expression.
  */
 
-import { Code } from '../proposal/code.ts'
+import { Code } from '../../proposal/code.ts'
 import type { Ledger } from './ledger.ts'
-import type { List, Mapping, Part, Scalar, Tree } from './tree.ts'
+import type { List, Mapping, Scalar, Tree } from './tree.ts'
+import type { Part } from '../../proposal/variable.ts'
 import { plain, textOf } from './tree.ts'
 import { formatDuration } from '../../core/values/quantity.ts'
 import { show } from '../../core/values/show.ts'

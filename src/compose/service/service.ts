@@ -1,9 +1,9 @@
 /** One service on its way from Compose to a config: what it gathers, and how it says what it could not take along. */
 
-import type { Ledger } from './ledger.ts'
+import type { Ledger } from '../tree/ledger.ts'
 import type { Secrets } from './secret-names.ts'
-import { type Entry, get, type Mapping, type Place, type Tree } from './tree.ts'
-import { below, type Spot } from './values.ts'
+import { type Entry, get, type Mapping, type Place, type Tree } from '../tree/tree.ts'
+import { below, type Spot } from '../tree/values.ts'
 
 /** What the services need to know of each other and of the project. */
 export interface ProjectContext {

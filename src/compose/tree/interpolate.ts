@@ -4,7 +4,8 @@
  */
 
 import type { Ledger } from './ledger.ts'
-import type { Part, Scalar, Tree, Variable } from './tree.ts'
+import type { Scalar, Tree } from './tree.ts'
+import type { Part, Variable } from '../../proposal/variable.ts'
 
 /** The value of a variable: the shell's, else that of `.env`; undefined for none. */
 export type Variables = (name: string) => string | undefined

@@ -4,12 +4,12 @@
  */
 
 import { basename, dirname, relative, resolve } from 'node:path'
-import type { LocatedProblem } from '../../core/config/render-problems.ts'
+import type { LocatedProblem } from '../core/config/render-problems.ts'
 import { literal, onOneLine } from '../proposal/literal.ts'
 import { renderConfig } from '../proposal/render-config.ts'
 import { type Proposed, settle } from '../proposal/settle.ts'
-import type { Note } from './ledger.ts'
-import type { Place } from './tree.ts'
+import type { Note } from './tree/ledger.ts'
+import type { Place } from './tree/tree.ts'
 import { readCompose, type ReadOptions } from './read.ts'
 
 export interface ImportOptions extends ReadOptions {

@@ -3,11 +3,11 @@
  * Only what a route can say is read (`Host`, `PathPrefix`); any other rule, and what a middleware does on the way, is told of.
  */
 
-import { Code, evaluated } from '../proposal/code.ts'
-import { asMapping } from './merge.ts'
+import { Code, evaluated } from '../../proposal/code.ts'
+import { asMapping } from '../tree/merge.ts'
 import type { ServiceDraft } from './service.ts'
-import { type Entry, get, type Mapping, textOf, type Tree } from './tree.ts'
-import { masked } from './values.ts'
+import { type Entry, get, type Mapping, textOf, type Tree } from '../tree/tree.ts'
+import { masked } from '../tree/values.ts'
 
 type Labels = readonly (readonly [key: string, entry: Entry])[]
 

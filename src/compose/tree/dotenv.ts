@@ -5,7 +5,8 @@
 
 import { readParts, valueOf, type Variables } from './interpolate.ts'
 import type { Ledger } from './ledger.ts'
-import type { Part, Place } from './tree.ts'
+import type { Place } from './tree.ts'
+import type { Part } from '../../proposal/variable.ts'
 
 export interface Assignment {
   readonly name: string

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
-import { folder, imported, importFrom, place } from '../../../test/support/compose-bed.ts'
-import { loadConfig } from '../../adapters/config-file/index.ts'
+import { folder, imported, importFrom, place } from '../../test/support/compose-bed.ts'
+import { loadConfig } from '../adapters/config-file/index.ts'
 import { importFiles, type Imported } from './import.ts'
 
 const root = join(import.meta.dirname, '../../..')

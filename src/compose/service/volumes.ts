@@ -4,11 +4,11 @@
  */
 
 import { dirname } from 'node:path'
-import { asName } from '../proposal/settle.ts'
-import { fromImage } from './carry-container.ts'
+import { asName } from '../../proposal/settle.ts'
+import { fromImage } from './container.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Place, textOf, type Tree } from './tree.ts'
-import { below, readList, refuse, refuseValue } from './values.ts'
+import { get, type Place, textOf, type Tree } from '../tree/tree.ts'
+import { below, readList, refuse, refuseValue } from '../tree/values.ts'
 
 interface Mount {
   readonly at: Place

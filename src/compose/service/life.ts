@@ -5,12 +5,21 @@
 
 import { formatSize } from '../../core/values/quantity.ts'
 import { nearest } from '../../core/values/nearest.ts'
-import { Code } from '../proposal/code.ts'
-import { mappingAt } from './carry-container.ts'
-import { asMapping } from './merge.ts'
+import { Code } from '../../proposal/code.ts'
+import { mappingAt } from './container.ts'
+import { asMapping } from '../tree/merge.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Mapping, textOf, type Tree } from './tree.ts'
-import { below, durationText, readDurationMs, readMapping, readNumber, readSizeBytes, refuseValue, type Spot } from './values.ts'
+import { get, type Mapping, textOf, type Tree } from '../tree/tree.ts'
+import {
+  below,
+  durationText,
+  readDurationMs,
+  readMapping,
+  readNumber,
+  readSizeBytes,
+  refuseValue,
+  type Spot,
+} from '../tree/values.ts'
 
 export function carryLife(draft: ServiceDraft): void {
   carryKind(draft)

@@ -4,10 +4,10 @@
  */
 
 import { formatSize } from '../../core/values/quantity.ts'
-import { Code } from '../proposal/code.ts'
+import { Code } from '../../proposal/code.ts'
 import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Mapping, type Place, textOf, type Tree } from './tree.ts'
+import { get, type Mapping, type Place, textOf, type Tree } from '../tree/tree.ts'
 import {
   below,
   readBoolean,
@@ -20,7 +20,7 @@ import {
   readWords,
   refuseValue,
   type Spot,
-} from './values.ts'
+} from '../tree/values.ts'
 
 export function carryContainer(draft: ServiceDraft): void {
   carryImage(draft)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { folder, importFrom, place } from '../../../test/support/compose-bed.ts'
-import { renderProblems } from '../../core/config/render-problems.ts'
+import { folder, importFrom, place } from '../../test/support/compose-bed.ts'
+import { renderProblems } from '../core/config/render-problems.ts'
 
 /** Each Compose file and the whole message that it gets. */
 const bad: Readonly<Record<string, { readonly files: Readonly<Record<string, string>>; readonly says: string }>> = {

@@ -3,15 +3,16 @@
  * asked for by name when `daruma up` runs.
  */
 
-import { Code } from '../proposal/code.ts'
-import { parseDotenv } from './dotenv.ts'
-import { valueOf } from './interpolate.ts'
-import { asMapping } from './merge.ts'
+import { Code } from '../../proposal/code.ts'
+import { parseDotenv } from '../tree/dotenv.ts'
+import { valueOf } from '../tree/interpolate.ts'
+import { asMapping } from '../tree/merge.ts'
 import { noteNames, wordsTold } from './names-of-others.ts'
 import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Part, type Place, type Scalar, textOf, type Tree } from './tree.ts'
-import { below, readBoolean, readMapping, refuse } from './values.ts'
+import type { Part } from '../../proposal/variable.ts'
+import { get, type Place, type Scalar, textOf, type Tree } from '../tree/tree.ts'
+import { below, readBoolean, readMapping, refuse } from '../tree/values.ts'
 
 interface Setting {
   readonly value: string | null

@@ -3,7 +3,7 @@
  * expression, a shared value as its name.
  */
 
-import type { Part, Variable } from '../compose/tree.ts'
+import type { Part, Variable } from './variable.ts'
 import { Code } from './code.ts'
 
 /** The name of a constant that stands above. */

@@ -3,8 +3,8 @@
  * load would be worse than none. Each thing that goes is named.
  */
 
-import { normaliseConfig } from '../../core/config/normalise.ts'
-import type { Problem } from '../../core/values/problem.ts'
+import { normaliseConfig } from '../core/config/normalise.ts'
+import type { Problem } from '../core/values/problem.ts'
 import { evaluated } from './code.ts'
 import type { Found } from './found.ts'
 

@@ -4,10 +4,10 @@
  * somebody has to say another.
  */
 
-import { evaluated } from '../proposal/code.ts'
-import { asName } from '../proposal/settle.ts'
+import { evaluated } from '../../proposal/code.ts'
+import { asName } from '../../proposal/settle.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Mapping, type Place, textOf } from './tree.ts'
+import { get, type Mapping, type Place, textOf } from '../tree/tree.ts'
 
 /** What Compose would answer to besides the name of the service. */
 export function otherNames(service: Mapping): readonly string[] {

@@ -3,7 +3,7 @@
  * that the config's own reader can judge it before anything is written.
  */
 
-import type { Part, Variable } from '../compose/tree.ts'
+import type { Part, Variable } from './variable.ts'
 
 export class Code {
   readonly parts: readonly Part[]

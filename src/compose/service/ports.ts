@@ -4,10 +4,10 @@
  * inside, Compose's have as many as they like.
  */
 
-import { Code } from '../proposal/code.ts'
+import { Code } from '../../proposal/code.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Place, type Scalar, textOf, type Tree } from './tree.ts'
-import { below, masked, readList, refuse, refuseValue, type Spot } from './values.ts'
+import { get, type Place, type Scalar, textOf, type Tree } from '../tree/tree.ts'
+import { below, masked, readList, refuse, refuseValue, type Spot } from '../tree/values.ts'
 
 interface Published {
   readonly at: Place

@@ -3,11 +3,12 @@
  * no process for each look. Docker's defaults differ from ours, so they are written out where the file relies on them.
  */
 
-import { Code } from '../proposal/code.ts'
-import { withoutSecret } from './carry-container.ts'
+import { Code } from '../../proposal/code.ts'
+import { withoutSecret } from './container.ts'
 import { looksSecret } from './secret-names.ts'
 import type { ServiceDraft } from './service.ts'
-import { get, type Mapping, type Part, textOf, type Tree } from './tree.ts'
+import type { Part } from '../../proposal/variable.ts'
+import { get, type Mapping, textOf, type Tree } from '../tree/tree.ts'
 import {
   below,
   readBoolean,
@@ -19,7 +20,7 @@ import {
   readWords,
   refuseValue,
   type Spot,
-} from './values.ts'
+} from '../tree/values.ts'
 
 /** Docker's (moby, `daemon/health.go`). */
 const dockerDefaults = { intervalMs: 30_000, timeoutMs: 30_000, retries: 3 }

@@ -1,8 +1,8 @@
 /** `depends_on` that goes round: each service would wait for the next for ever. The first circle is shown, at the line that closes it. */
 
-import type { Ledger } from './ledger.ts'
-import { asMapping } from './merge.ts'
-import { get, type Mapping, type Place } from './tree.ts'
+import type { Ledger } from './tree/ledger.ts'
+import { asMapping } from './tree/merge.ts'
+import { get, type Mapping, type Place } from './tree/tree.ts'
 
 export function checkCycles(services: ReadonlyMap<string, Mapping>, ledger: Ledger): void {
   const done = new Set<string>()
