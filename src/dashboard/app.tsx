@@ -2,17 +2,17 @@
 
 import type { JSX } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { Bar } from './bar.tsx'
-import { EventsView } from './events-view.tsx'
-import { Help } from './help.tsx'
+import { Bar } from './parts/bar.tsx'
+import { EventsView } from './views/events.tsx'
+import { Help } from './parts/help.tsx'
 import { useKeys } from './keys.ts'
-import { OverviewView } from './overview-view.tsx'
-import { addressOf, readPlace, type Place } from './place.ts'
-import { RevisionView } from './revision-view.tsx'
-import { RevisionsView } from './revisions-view.tsx'
-import { ServiceView } from './service-view.tsx'
-import { Notice } from './notice.tsx'
-import { useLive, useLiveSource } from './use-live.ts'
+import { OverviewView } from './views/overview.tsx'
+import { addressOf, readPlace, type Place } from './state/place.ts'
+import { RevisionView } from './views/revision.tsx'
+import { RevisionsView } from './views/revisions.tsx'
+import { ServiceView } from './views/service.tsx'
+import { Notice } from './parts/notice.tsx'
+import { useLive, useLiveSource } from './state/use-live.ts'
 
 export function App(): JSX.Element {
   const live = useLiveSource()

@@ -2,9 +2,9 @@
 
 import { render } from 'preact'
 import { App } from './app.tsx'
-import { takeToken } from './daemon-client.ts'
-import { Live } from './live.ts'
-import { LiveContext } from './use-live.ts'
+import { takeToken } from './state/daemon-client.ts'
+import { Live } from './state/live.ts'
+import { LiveContext } from './state/use-live.ts'
 
 takeToken()
 const live = new Live()

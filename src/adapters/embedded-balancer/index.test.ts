@@ -1,4 +1,4 @@
-import { testBalancerContract } from '../../ports/balancer.contract.ts'
+import { testBalancerContract } from '../../../test/contracts/balancer.contract.ts'
 import { createEmbeddedBalancer } from './index.ts'
 
 testBalancerContract('The embedded balancer', (stateDirectory) =>

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { testBalancerContract } from '../../ports/balancer.contract.ts'
+import { testBalancerContract } from '../../../test/contracts/balancer.contract.ts'
 import { createHaproxyBalancer } from './index.ts'
 
 const haproxy = '/usr/sbin/haproxy'

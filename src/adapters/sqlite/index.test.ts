@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { testStoreContract } from '../../ports/store.contract.ts'
+import { testStoreContract } from '../../../test/contracts/store.contract.ts'
 import { openSqliteStore } from './index.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'daruma-store-'))

@@ -1,0 +1,220 @@
+/**
+ * What the page knows, kept fresh: a look at the daemon every two seconds, the story as a stream, and whether any of it can still be
+ * believed. While nobody sees the tab nothing is measured for it: a hidden page only says now and then that it is still there.
+ */
+
+import type { OperationLine, OverviewAnswer, RecordedEvent, SeriesAnswer } from '../../protocol/api.ts'
+import { askDaemon, followDaemon, Trouble } from './daemon-client.ts'
+import { SeriesStore } from './series-store.ts'
+
+const lookEveryMs = 2000
+const retryMs = 1000
+/** After an event: the operation that it belongs to has more of them. */
+const settleMs = 120
+const eventsKept = 1000
+/** Well below the time after which the daemon closes a page that nobody uses: an open tab is a use, also behind others. */
+const keepOpenMs = 5 * 60_000
+
+export type Connection =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'live' }
+  /** What is shown was true at `sinceMs`. */
+  | { readonly kind: 'lost'; readonly sinceMs: number }
+  | { readonly kind: 'denied'; readonly message: string }
+
+export interface Snapshot {
+  readonly connection: Connection
+  readonly overview: OverviewAnswer | null
+  readonly events: readonly RecordedEvent[]
+  /** The last sentence about the operation under way. */
+  readonly progress: string | null
+  /** What has changed in the connection, for a moment. */
+  readonly notice: string | null
+  /** This machine's time by the daemon's clock, as of the last look. */
+  readonly nowMs: number
+}
+
+export class Live {
+  readonly #listeners = new Set<() => void>()
+  readonly #all = new SeriesStore()
+  #ofService: { readonly name: string; readonly store: SeriesStore } | null = null
+  #snapshot: Snapshot = {
+    connection: { kind: 'connecting' },
+    overview: null,
+    events: [],
+    progress: null,
+    notice: null,
+    nowMs: Date.now(),
+  }
+  #work = new AbortController()
+  #wake: () => void = () => {}
+  #lastLookMs = 0
+  #noticeTimer: ReturnType<typeof setTimeout> | undefined
+  #frame = 0
+
+  get snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  /** Of all services, or of the one that is looked at and its instances. */
+  series(service: string | null): SeriesStore {
+    return service !== null && this.#ofService?.name === service ? this.#ofService.store : this.#all
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  begin(): void {
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.#work.abort()
+      else if (this.#work.signal.aborted) this.#run()
+    })
+    setInterval(() => {
+      if (document.hidden) askDaemon('/v1/version', AbortSignal.timeout(retryMs)).catch(() => undefined)
+    }, keepOpenMs)
+    this.#run()
+  }
+
+  /** Another token has come. */
+  again(): void {
+    this.#work.abort()
+    this.#set({ connection: { kind: 'connecting' } })
+    this.#run()
+  }
+
+  /** The plots of this service are wanted next; null for those of all. */
+  focus(service: string | null): void {
+    if ((this.#ofService?.name ?? null) === service) return
+    this.#ofService = service === null ? null : { name: service, store: new SeriesStore() }
+    this.#wake()
+  }
+
+  #run(): void {
+    this.#work = new AbortController()
+    const { signal } = this.#work
+    void this.#lookOn(signal)
+    void this.#followStory(signal)
+  }
+
+  async #lookOn(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#snapshot.connection.kind !== 'denied') {
+      await this.#look(signal)
+      await this.#rest(this.#snapshot.connection.kind === 'live' ? lookEveryMs : retryMs, signal)
+    }
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    try {
+      const [overview] = await Promise.all([askDaemon<OverviewAnswer>('/v1/overview', signal), this.#readSeries(signal)])
+      this.#lastLookMs = Date.now()
+      const before = this.#snapshot
+      const isBack = before.connection.kind === 'lost'
+      const isNew = before.overview !== null && before.overview.daemon.startedAt !== overview.daemon.startedAt
+      if (isNew) this.#tell(`Connected again. The daemon began anew (pid ${overview.daemon.pid}); the services ran on.`)
+      else if (isBack) this.#tell('Connected again.')
+      if (overview.operation?.id !== before.overview?.operation?.id) this.#followOperation(overview.operation?.id ?? null, signal)
+      this.#set({ connection: { kind: 'live' }, overview, nowMs: Date.parse(overview.at) })
+    } catch (error) {
+      this.#fail(error, signal)
+    }
+  }
+
+  async #readSeries(signal: AbortSignal): Promise<void> {
+    const focused = this.#ofService
+    const store = focused?.store ?? this.#all
+    const query = (): string => `?since=${store.since}${focused === null ? '' : `&service=${encodeURIComponent(focused.name)}`}`
+    const isTaken = store.add(await askDaemon<SeriesAnswer>(`/v1/series${query()}`, signal))
+    if (!isTaken) store.add(await askDaemon<SeriesAnswer>(`/v1/series${query()}`, signal))
+  }
+
+  async #followStory(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#snapshot.connection.kind !== 'denied') {
+      try {
+        const since = this.#snapshot.events.at(-1)?.number ?? 0
+        const path = `/v1/events?since=${since}&limit=${eventsKept / 2}&follow=1`
+        for await (const event of followDaemon<RecordedEvent>(path, signal)) this.#hear(event)
+      } catch (error) {
+        this.#fail(error, signal)
+      }
+      await pause(retryMs, signal)
+    }
+  }
+
+  #hear(event: RecordedEvent): void {
+    const known = this.#snapshot.events
+    if (event.number <= (known.at(-1)?.number ?? 0)) return
+    this.#snapshot = { ...this.#snapshot, events: [...known, event].slice(-eventsKept) }
+    this.#draw()
+    // What happened shows in the numbers at once, and not up to two seconds later.
+    setTimeout(() => this.#wake(), settleMs)
+  }
+
+  #followOperation(id: string | null, signal: AbortSignal): void {
+    this.#set({ progress: null })
+    if (id === null) return
+    const follow = async (): Promise<void> => {
+      for await (const line of followDaemon<OperationLine>(`/v1/operations/${encodeURIComponent(id)}/stream`, signal)) {
+        if (line.kind === 'progress') this.#set({ progress: `${line.service}: ${line.message}` })
+        if (line.kind === 'failure') this.#set({ progress: `${line.failure.service}: ${line.failure.message}` })
+      }
+    }
+    // Its end is in the next overview, whatever became of the stream.
+    follow().catch(() => undefined)
+  }
+
+  #fail(error: unknown, signal: AbortSignal): void {
+    if (signal.aborted) return
+    if (error instanceof Trouble && error.kind === 'denied') {
+      this.#set({ connection: { kind: 'denied', message: error.message } })
+      return
+    }
+    const { connection, overview } = this.#snapshot
+    if (connection.kind === 'live' || (connection.kind === 'connecting' && overview === null))
+      this.#set({ connection: { kind: 'lost', sinceMs: this.#lastLookMs === 0 ? Date.now() : this.#lastLookMs } })
+    else this.#draw()
+  }
+
+  #tell(notice: string): void {
+    clearTimeout(this.#noticeTimer)
+    this.#set({ notice })
+    this.#noticeTimer = setTimeout(() => this.#set({ notice: null }), 8000)
+  }
+
+  #rest(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      signal.addEventListener('abort', done)
+      this.#wake = done
+    })
+  }
+
+  #set(change: Partial<Snapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...change }
+    this.#draw()
+  }
+
+  /** Once a frame: a burst of a thousand events is one drawing. */
+  #draw(): void {
+    cancelAnimationFrame(this.#frame)
+    this.#frame = requestAnimationFrame(() => {
+      for (const listener of this.#listeners) listener()
+    })
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
