@@ -26,7 +26,7 @@ export const floors: Readonly<Record<string, Floor>> = {
   adapters: {
     mayImport: ['core', 'sdk', 'ports', 'host'],
     typesOf: ['protocol'],
-    packages: ['node:', 'acme-client', 'croner', 'oxc-parser', 'undici', 'yaml', '(computed)'],
+    packages: ['node:', 'acme-client', 'croner', 'ignore', 'oxc-parser', 'undici', 'yaml', '(computed)'],
   },
   host: { mayImport: ['core'], typesOf: ['ports'], packages: ['node:'] },
   provision: { mayImport: ['core', 'ports'], packages: pureNode },
@@ -55,6 +55,7 @@ export const coreParts: readonly string[] = [
   'rollout',
   'clockwork',
   'balance',
+  'release',
 ]
 
 /** Why the file at `path` has no place in the house, or null. Paths are relative to the root, with `/`. */

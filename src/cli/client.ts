@@ -5,9 +5,11 @@
  */
 
 import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 
 import { request } from '../host/node-http.ts'
 import type {
+  ContentAnswer,
   DoctorAnswer,
   ErrorAnswer,
   ExecAnswer,
@@ -26,6 +28,8 @@ import type {
   PromoteAnswer,
   PromoteRequest,
   RecordedEvent,
+  ReleaseBegun,
+  ReleasesAnswer,
   RevisionSummary,
   RevisionView,
   RunsAnswer,
@@ -40,6 +44,8 @@ import { DarumaError } from '../ports/error.ts'
 const quickLimitMs = 10_000
 /** Planning and accepting 10,000 services. */
 const slowLimitMs = 60_000
+/** A disk that is slow and has much to write. */
+const sealLimitMs = 600_000
 /** An answer of one message; 10,000 instances take about 5 MB. */
 const answerLimitBytes = 256 * 1024 * 1024
 
@@ -136,6 +142,32 @@ export class Client {
     return this.#call('GET', '/v1/doctor', undefined, slowLimitMs)
   }
 
+  async unknownReleases(digests: readonly string[]): Promise<readonly string[]> {
+    const { unknown } = await this.#call<ReleasesAnswer>('POST', '/v1/releases/unknown', { digests }, quickLimitMs)
+    return unknown
+  }
+
+  beginRelease(manifest: string): Promise<ReleaseBegun> {
+    return this.#upload('/v1/releases', [Buffer.from(manifest)])
+  }
+
+  /** As the route says: a line and then the bytes of each content. Takes as long as the disk needs. */
+  sendContents(contents: AsyncIterable<Uint8Array>): Promise<object> {
+    return this.#upload('/v1/contents', contents)
+  }
+
+  sealRelease(digest: string): Promise<object> {
+    return this.#call('POST', `/v1/releases/${digest}/seal`, {}, sealLimitMs)
+  }
+
+  async releaseManifest(digest: string): Promise<string> {
+    return readText(await this.#open('GET', `/v1/releases/${digest}`, undefined, AbortSignal.timeout(slowLimitMs)))
+  }
+
+  content(sha256: string): Promise<ContentAnswer> {
+    return this.#call('GET', `/v1/contents/${sha256}`, undefined, quickLimitMs)
+  }
+
   async metrics(): Promise<string> {
     const response = await this.#open('GET', '/v1/metrics', undefined, AbortSignal.timeout(quickLimitMs))
     return readText(response)
@@ -163,6 +195,18 @@ export class Client {
     }
   }
 
+  async #upload<Answer>(path: string, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Answer> {
+    const response = await send(
+      this.state,
+      'POST',
+      path,
+      Readable.from(body, { objectMode: false }),
+      new AbortController().signal,
+    )
+    if ((response.statusCode ?? 500) >= 400) throw await readRefusal(response, `POST ${path}`)
+    return (await readJson(response)) as Answer
+  }
+
   async *#stream<Line>(path: string, signal: AbortSignal): AsyncGenerator<Line> {
     let response: IncomingMessage | undefined
     try {
@@ -186,7 +230,8 @@ export class Client {
 }
 
 function send(state: string, method: string, path: string, body: unknown, signal: AbortSignal): Promise<IncomingMessage> {
-  const text = body === undefined ? undefined : JSON.stringify(body)
+  const stream = body instanceof Readable ? body : null
+  const text = body === undefined || stream !== null ? undefined : JSON.stringify(body)
   const headers = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
   return new Promise((resolve, reject) => {
     let address
@@ -206,7 +251,15 @@ function send(state: string, method: string, path: string, body: unknown, signal
       reject(signal.aborted || isConnected ? explainLoss(signal, error) : explainConnection(state, error)),
     )
     outgoing.once('close', release)
-    outgoing.end(text)
+    if (stream === null) outgoing.end(text)
+    else {
+      // What the stream fails by is what the caller should see; the socket is closed with it.
+      stream.once('error', (error) => {
+        reject(error)
+        outgoing.destroy()
+      })
+      stream.pipe(outgoing)
+    }
   })
 }
 

@@ -8,6 +8,7 @@ import type { Project } from '../core/model/service.ts'
 import { foreseeStateFolder } from '../host/state-folder.ts'
 import { DarumaError } from '../ports/error.ts'
 import { engineAway } from '../ports/images.ts'
+import type { ReadRelease } from '../ports/source.ts'
 import { stateNotWritable } from '../ports/state-directory.ts'
 import type { Client } from './client.ts'
 import { connect } from './connect.ts'
@@ -18,6 +19,7 @@ import { planFirst } from './first-plan.ts'
 import { describeOperation } from './render/status.ts'
 import { evaluateConfig, stateOfProject, type StateDirectory } from './state.ts'
 import { waitUntilIdle } from './operation.ts'
+import { announceReleases } from './releases/deliver.ts'
 
 export interface PlannedChange {
   readonly file: string
@@ -29,6 +31,8 @@ export interface PlannedChange {
   /** What `--only` names; null for all. */
   readonly only: readonly string[] | null
   readonly secrets: SecretValues
+  /** What the config's sources were read as. */
+  readonly releases: readonly ReadRelease[]
 }
 
 /** With `onIdle`, not while somebody is at work. */
@@ -49,8 +53,9 @@ export async function makePlan(
   }
   const named = invocation.list('only')
   const only = named.length === 0 ? null : named
+  if (client !== null) await announceReleases(client, config.releases)
   const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false, only })
-  return { file: config.file, state, client, desired: project, answer, only, secrets }
+  return { file: config.file, state, client, desired: project, answer, only, secrets, releases: config.releases }
 }
 
 /** What the daemon would say, before one is started for it. */

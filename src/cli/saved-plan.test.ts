@@ -17,7 +17,7 @@ test('a plan that an earlier version saved is read in the words of this one', (t
   assert.ok(answer.ok)
   const [web] = answer.project.services
   const { runs, routes: _routes, update, ...rest } = web!
-  const { kind: _kind, ...program } = runs
+  const program = { command: runs.command, directory: runs.directory, user: runs.user }
   const { order, deadlineMs, minReadyMs } = update
   const older = { name: 'shop', stage: null, services: [{ ...rest, ...program, update: { order, deadlineMs, minReadyMs } }] }
   const path = join(directory, 'saved.json')

@@ -11,6 +11,7 @@ import { join, relative, resolve } from 'node:path'
 import type { Project } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import { loadPatiently } from './config-timeout.ts'
+import type { ReadRelease } from '../ports/source.ts'
 import type { Context } from './context.ts'
 import type { Invocation } from './invocation.ts'
 
@@ -46,6 +47,7 @@ export async function findKnownState(context: Context, invocation: Invocation): 
 export interface Config {
   readonly file: string
   readonly project: Project
+  readonly releases: readonly ReadRelease[]
 }
 
 /**
@@ -63,7 +65,7 @@ export async function evaluateConfig(
   if (loaded.ok) {
     const { terminal } = context
     for (const warning of loaded.warnings) terminal.note(`${terminal.notePalette.yellow('note:')} ${warning}`)
-    return { file: loaded.file, project: loaded.project }
+    return { file: loaded.file, project: loaded.project, releases: loaded.releases ?? [] }
   }
   const { renderProblems } = await import('../core/config/render-problems.ts')
   const displayPath = (path: string): string => {

@@ -6,6 +6,7 @@
 import type { LocatedProblem } from '../core/config/render-problems.ts'
 import type { Problem } from '../core/values/problem.ts'
 import type { Project } from '../core/model/service.ts'
+import type { ReadRelease, SourceAnswer, SourceRequest } from '../ports/source.ts'
 import type { DoctorAnswer, SecretValues } from '../protocol/api.ts'
 
 export interface Tools {
@@ -13,6 +14,8 @@ export interface Tools {
   findConfig(options: { readonly file: string | null; readonly cwd: string }): Promise<string | null>
   /** Evaluates the config. Refusals are values, located in the file. */
   loadConfig(options: LoadConfigOptions): Promise<LoadedConfig>
+  /** Reads a folder into a release, as `loadConfig` does. */
+  readSource(request: SourceRequest): Promise<SourceAnswer>
   /** Reads every secret from its source. Problems name the secret, never a value. */
   resolveSecrets(project: Project, environment: Readonly<Record<string, string | undefined>>): Promise<ResolvedSecrets>
   /** Starts a detached, supervised daemon; resolves when it was spawned, not when it answers. */
@@ -41,7 +44,14 @@ export interface LoadConfigOptions {
 }
 
 export type LoadedConfig =
-  | { readonly ok: true; readonly file: string; readonly project: Project; readonly warnings: readonly string[] }
+  | {
+      readonly ok: true
+      readonly file: string
+      readonly project: Project
+      readonly warnings: readonly string[]
+      /** What was read of the folders that services have as their source. */
+      readonly releases?: readonly ReadRelease[]
+    }
   | { readonly ok: false; readonly file: string | null; readonly problems: readonly LocatedProblem[] }
 
 export type ResolvedSecrets =

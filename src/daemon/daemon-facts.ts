@@ -11,6 +11,7 @@ import type { Images } from '../ports/images.ts'
 import type { Log } from '../ports/log.ts'
 import type { Net } from '../ports/net.ts'
 import type { Random } from '../ports/random.ts'
+import type { Releases } from '../ports/releases.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
@@ -25,6 +26,7 @@ export interface DaemonPorts {
   readonly storeFault: DarumaError | null
   readonly runtime: Runtime
   readonly images: Images
+  readonly releases: Releases
   readonly net: Net
   readonly commands: CommandRunner
   /** Null where no service can have a route, as in tests of the rest. */

@@ -24,9 +24,11 @@ export interface EnvironmentInput {
 
 export function composeEnvironment(input: EnvironmentInput): Readonly<Record<string, string>> {
   const { spec, slot, epoch, port, volumes } = input
+  const { runs } = spec.service
+  const release = runs.kind === 'process' ? (runs.source?.digest ?? null) : null
   return {
     // What an image says of its own PATH and HOME stays: this host's would be wrong inside.
-    ...(spec.service.runs.kind === 'process' ? hostEnvironment(input) : {}),
+    ...(spec.service.runs.kind === 'process' ? hostEnvironment({ ...input, user: spec.service.runs.user }) : {}),
     ...spec.service.environment,
     ...input.secrets,
     ...(port === null ? {} : { PORT: String(port) }),
@@ -37,12 +39,16 @@ export function composeEnvironment(input: EnvironmentInput): Readonly<Record<str
     DARUMA_EPOCH: String(epoch),
     DARUMA_HOST: input.host,
     DARUMA_REVISION: String(spec.revision),
+    ...(release === null ? {} : { DARUMA_RELEASE: release.slice(0, 12) }),
     ...(input.stage === null ? {} : { DARUMA_STAGE: input.stage }),
   }
 }
 
-function hostEnvironment({ spec, nodeDirectory, home }: EnvironmentInput): Readonly<Record<string, string>> {
-  const { user } = spec.service.runs
+/** What every process of a user finds, whatever it is for. */
+export function hostEnvironment(
+  how: Pick<EnvironmentInput, 'nodeDirectory' | 'home'> & { readonly user: string | null },
+): Readonly<Record<string, string>> {
+  const { user, nodeDirectory, home } = how
   return {
     PATH: `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:${nodeDirectory}`,
     LANG: 'C.UTF-8',

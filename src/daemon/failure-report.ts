@@ -3,6 +3,7 @@
 import type { ServiceName, SlotId } from '../core/model/id.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { Failure } from '../protocol/api.ts'
+import { buildSlot } from './releases/build-slot.ts'
 import type { World } from './world.ts'
 
 const lines = 10
@@ -14,10 +15,12 @@ export async function reportFailure(
 ): Promise<Failure> {
   const { world, runtime, redact } = tools
   const shell = what.slot === null ? undefined : world.shells.get(what.slot as SlotId)
-  const log = shell === undefined ? [] : (await readLines(runtime, shell.id)).filter((line) => line !== '')
+  const log = what.slot === null ? [] : (await readLines(runtime, what.slot as SlotId)).filter((line) => line !== '')
   const probe = shell?.lastProbe ?? null
   return {
-    ...what,
+    service: what.service,
+    // What is built is no instance: a person knows the service.
+    slot: what.slot === buildSlot ? null : what.slot,
     message: redact(what.message),
     probe: probe === null ? null : redact(probe),
     log: log.slice(-lines).map((line) => redact(line)),

@@ -66,7 +66,11 @@ export class History {
       for (const { name } of project?.services ?? []) services.add(name)
       for (const digest of project === undefined ? [] : digestsOf(project)) digests.add(digest)
     }
-    const writes: Write[] = dropped.flatMap((number) => [remove(keys.revision(number)), remove(keys.fate(number))])
+    const writes: Write[] = dropped.flatMap((number) => [
+      remove(keys.revision(number)),
+      remove(keys.fate(number)),
+      remove(keys.releases(number)),
+    ])
     await store.transact({ then: [...writes, ...secrets.forget(digests)] })
     await reconciler.forgetUnnamed(services)
     clockwork.forgetUnnamed(services)

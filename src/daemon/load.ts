@@ -24,6 +24,7 @@ import type { Reconciler } from './reconciler.ts'
 import { keys, layoutVersion, listRecords, put, readRecord } from './records.ts'
 import type { RevisionRecord, SlotRecord } from './records.ts'
 import type { SlotShell } from './slot-shell.ts'
+import { buildSlot } from './releases/build-slot.ts'
 import type { World } from './world.ts'
 
 /** What a start leaves beside its instance, for a daemon whose database does not know of it. */
@@ -97,7 +98,7 @@ export async function adopt(
   const bySlot = new Map(records.map((record) => [record.slot, record]))
   for (const slot of new Set([...bySlot.keys(), ...latest.keys()])) {
     // The clockwork's own; it asks the run ledger.
-    if (isRunSlot(slot)) continue
+    if (isRunSlot(slot) || slot === buildSlot) continue
     await adoptSlot(tools, reconciler, slot, bySlot.get(slot) ?? null, latest.get(slot) ?? null)
   }
 }

@@ -11,7 +11,6 @@ import type { BalancerObservation } from '../ports/balancer.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { Images } from '../ports/images.ts'
 import type { Operation as Write, Store } from '../ports/store.ts'
 import type { Failure, OperationLine, OperationView } from '../protocol/api.ts'
 import { Judge } from './judge.ts'
@@ -22,7 +21,8 @@ import { Trials, trialLookMs } from './trials.ts'
 import type { Intent } from './intent.ts'
 import { describeOperation, overridesOf, requesterOf, titleOf, viewOf } from './operation-words.ts'
 import { persist } from './persist.ts'
-import { prepareImages, servicesOfImages } from './prepare-images.ts'
+import type { Preparation } from './releases/prepare-revision.ts'
+import { requestsOf } from './releases/project-releases.ts'
 import { maxLines, say, type Watched } from './watched-operation.ts'
 import type { World } from './world.ts'
 
@@ -30,8 +30,7 @@ export interface OperationsOptions {
   readonly world: World
   readonly store: Store
   readonly reconciler: () => Reconciler
-  readonly images: Images
-  readonly passwordFor: (service: Service) => string | null
+  readonly preparation: Preparation
   readonly clock: Clock
   readonly checkpoint: Checkpoint
   readonly newId: () => string
@@ -171,7 +170,8 @@ export class Operations {
   async #accept(intent: Intent): Promise<{ readonly id: string; readonly revision: number }> {
     const { store, checkpoint, clock, newId } = this.#options
     const target = intent.revision?.number ?? this.#world.applied
-    const isPrepared = intent.revision === null || servicesOfImages(intent.revision, intent.involved).length === 0
+    const { revision, involved } = intent
+    const isPrepared = revision === null || !(await this.#options.preparation.isPending(revision, involved))
     const record: OperationRecord = {
       id: newId(),
       kind: intent.kind,
@@ -180,7 +180,7 @@ export class Operations {
       state: isPrepared ? 'running' : 'preparing',
       base: this.#world.applied,
       target,
-      involved: intent.involved,
+      involved,
       started: intent.start,
       raised: Object.fromEntries(intent.raise.map((name) => [name, this.#world.generationOf(name) + 1])),
     }
@@ -190,8 +190,11 @@ export class Operations {
       ...(isPrepared ? overridesOf(record) : []),
       ...intent.stop.map((name) => put(keys.stopped(name), true)),
     ]
-    if (intent.revision !== null)
-      writes.push(put(keys.revision(target), intent.revision), put(keys.fate(target), { state: 'pending' }))
+    if (revision !== null) {
+      writes.push(put(keys.revision(target), revision), put(keys.fate(target), { state: 'pending' }))
+      const releases = requestsOf(revision.project)
+      if (releases.length > 0) writes.push(put(keys.releases(target), releases))
+    }
     if (checkpoint !== null) await checkpoint('daemon.operation-decided')
     // The compare is the lease: an operation that is already recorded (by whomever) is not overwritten.
     const { succeeded } = await store.transact({ compare: [{ key: keys.operation, modified: 0 }], then: writes })
@@ -224,15 +227,11 @@ export class Operations {
    * carries the operation on then knows whether it may have moved anything. Never rejects.
    */
   async #prepare(watched: Watched, revision: RevisionRecord): Promise<void> {
-    const { images, checkpoint } = this.#options
+    const { preparation, checkpoint } = this.#options
     const { record } = watched
-    const failure = await prepareImages({
-      images,
-      services: servicesOfImages(revision, record.involved),
-      project: revision.project.name,
-      passwordFor: this.#options.passwordFor,
-      say: (service, message) => say(watched, { kind: 'progress', service, slot: null, message, ready: 0, wanted: 0 }),
-    })
+    const failure = await preparation.prepare(revision, record.involved, (service, message) =>
+      say(watched, { kind: 'progress', service, slot: null, message, ready: 0, wanted: 0 }),
+    )
     if (this.#isClosed) return
     if (checkpoint !== null) await checkpoint('daemon.images-prepared')
     if (failure !== null) return this.#persist(() => this.#refuse(watched, failure))
@@ -247,9 +246,9 @@ export class Operations {
   /** Nothing was touched, so nothing is taken back. */
   async #refuse(
     watched: Watched,
-    { service, message }: { readonly service: ServiceName; readonly message: string },
+    { service, slot, message }: { readonly service: ServiceName; readonly slot: string | null; readonly message: string },
   ): Promise<void> {
-    const failure = await this.#options.report(service, null, message)
+    const failure = await this.#options.report(service, slot, message)
     await this.#options.store.transact({ then: [put(keys.fate(watched.record.target), { state: 'failed' })] })
     await this.#end(watched, { state: 'failed', cause: failure.message, failure })
   }

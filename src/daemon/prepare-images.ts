@@ -34,13 +34,13 @@ export async function prepareImages(
       const password = options.passwordFor(service)
       await images.ensure({ project, service: name, container: runs, password }, (message) => say(name, message))
     } catch (error) {
-      return { service: name, message: explain(error) }
+      return { service: name, message: explainFailure(error) }
     }
   }
   return null
 }
 
-function explain(error: unknown): string {
+export function explainFailure(error: unknown): string {
   if (!(error instanceof DarumaError)) return error instanceof Error ? error.message : String(error)
   return `${error.message} [${error.code}]${error.hint === null ? '' : `. ${error.hint}`}`
 }

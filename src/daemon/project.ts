@@ -8,8 +8,9 @@ import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Story } from '../core/model/event.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { isRunSlot } from '../core/model/id.ts'
+import type { Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { RuntimeEvent } from '../ports/runtime.ts'
+import type { ProcessOrder, RuntimeEvent } from '../ports/runtime.ts'
 import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
 import { Clockwork } from './clockwork.ts'
 import type { DaemonFacts, DaemonPorts } from './daemon-facts.ts'
@@ -25,6 +26,10 @@ import type { PortAllotment } from './port-allotment.ts'
 import { Reconciler } from './reconciler.ts'
 import { answerPlan, intentOf } from './requests.ts'
 import type { RequestTools } from './requests.ts'
+import { buildSlot } from './releases/build-slot.ts'
+import { Builder } from './releases/builder.ts'
+import { makePreparation } from './releases/prepare-revision.ts'
+import { ProjectReleases } from './releases/project-releases.ts'
 import { Revisions } from './revisions.ts'
 import { SecretStore } from './secrets.ts'
 import { toObstacle } from './slot-shell.ts'
@@ -62,6 +67,8 @@ export class Project {
   readonly #reconciler: Reconciler
   readonly #status: StatusReader
   readonly #revisions: Revisions
+  readonly #builder: Builder
+  readonly releases: ProjectReleases
   #early: RuntimeEvent[] | null = []
 
   constructor(ports: DaemonPorts, facts: DaemonFacts, surroundings: Surroundings) {
@@ -74,6 +81,8 @@ export class Project {
     this.events.follow((event) => this.#times.note(event))
     this.#revisions = new Revisions(store)
     this.#secrets = new SecretStore(store, random)
+    this.#builder = new Builder({ ...ports, facts })
+    this.releases = new ProjectReleases({ releases: ports.releases, builder: this.#builder, store, world })
     this.#gaps = new Gaps({ world, clock, onGap: (gap) => this.#tellGap(gap) })
     world.traffic = traffic
     this.#pauses = new Pauses(clock, () => this.#reconciler.nudge())
@@ -87,7 +96,10 @@ export class Project {
         }),
       acquirePort: (slot: SlotId, spec: InstanceSpec) => this.#acquirePort(slot, spec),
       portOf: (slot: SlotId) => allotment.portOf(slot),
-      order: (start: WantedStart) => makeOrder({ world, directory, secrets: this.#secrets, facts }, start),
+      order: (start: WantedStart) => {
+        const treeFor = (service: Service): Promise<Pick<ProcessOrder, 'tree'>> => this.releases.treeFor(service)
+        return makeOrder({ world, directory, secrets: this.#secrets, treeFor, facts }, start)
+      },
     }
     const flushStory = (): Promise<void> => this.events.flush()
     this.#reconciler = new Reconciler({
@@ -122,8 +134,11 @@ export class Project {
       store,
       clock,
       checkpoint: ports.checkpoint,
-      images: ports.images,
-      passwordFor: (service) => this.#secrets.registryPasswordFor(service),
+      preparation: makePreparation({
+        images: ports.images,
+        releases: this.releases,
+        passwordFor: (service) => this.#secrets.registryPasswordFor(service),
+      }),
       reconciler: () => this.#reconciler,
       newId: () => random.hex(6),
       tell: (kind, message, cause) => this.tell(kind, message, cause),
@@ -133,7 +148,11 @@ export class Project {
       isTableInForce: () => traffic.isInForce(),
       observe: () => traffic.observe(),
       loadRevision: (number) => this.#revisions.load(number),
-      onEnd: () => this.history.prune().catch((error: unknown) => ports.log.write('warn', `history: ${String(error)}`)),
+      onEnd: async () => {
+        const warn = (error: unknown): void => ports.log.write('warn', `history: ${String(error)}`)
+        await this.history.prune().catch(warn)
+        void this.releases.collect().catch(warn)
+      },
     })
     world.isOnTrial = (name) => this.operations.trials.isOnTrial(name)
     world.isPausing = (view) => this.#pauses.isPausing(view)
@@ -165,6 +184,7 @@ export class Project {
     const records = await settleTakeOver(tools, await loadWanted(tools))
     const discovery = await this.#ports.runtime.discover((event) => this.#take(event))
     await onFound()
+    await this.#builder.load(discovery)
     await adopt(tools, this.#reconciler, records, discovery)
     await this.clockwork.load(discovery)
     await this.operations.resume()
@@ -181,6 +201,7 @@ export class Project {
   /** Ends the project's own work; instances run on. */
   async close(): Promise<void> {
     this.operations.close()
+    this.#builder.close()
     this.#pauses.close()
     await this.clockwork.close()
     await this.#reconciler.close()
@@ -289,6 +310,7 @@ export class Project {
       engineFault: () => this.#ports.images.findFault(),
       balancerFor: (project) => this.#surroundings.traffic.kindFor(project),
       loadRevision: (number) => this.#revisions.load(number),
+      releases: this.releases,
     }
   }
 
@@ -297,6 +319,7 @@ export class Project {
       this.#early.push(event)
       return
     }
+    if (event.slot === buildSlot) return this.#builder.take(event)
     const shell = this.world.shells.get(event.slot)
     if (shell === undefined) return
     const { epoch } = event

@@ -29,6 +29,7 @@ export const keys = {
   certificate: (domain: string): string => `certificate/${domain}`,
   revision: (number: number): string => `revision/${padded(number)}`,
   fate: (number: number): string => `fate/${padded(number)}`,
+  releases: (number: number): string => `releases/${padded(number)}`,
   slot: (slot: SlotId): string => `slot/${slot}`,
   job: (service: ServiceName): string => `job/${service}`,
   generation: (service: ServiceName): string => `generation/${service}`,

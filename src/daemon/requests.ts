@@ -10,6 +10,7 @@ import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
 import { planChanges } from '../core/plan/plan-changes.ts'
 import { summarise } from '../core/plan/summarise.ts'
 import type { LearnedTimes } from '../core/plan/learned-times.ts'
+import type { Manifests } from '../core/plan/difference.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { Recorded } from '../core/plan/recorded.ts'
 import type { Project, Service } from '../core/model/service.ts'
@@ -21,6 +22,7 @@ import { engineAway } from '../ports/images.ts'
 import type { OperationRequest, PlanAnswer, PlanRequest, Requester } from '../protocol/api.ts'
 import type { Intent } from './intent.ts'
 import type { RevisionRecord } from './records.ts'
+import type { ProjectReleases } from './releases/project-releases.ts'
 import type { SecretStore } from './secrets.ts'
 import type { World } from './world.ts'
 
@@ -38,6 +40,9 @@ export interface RequestTools {
   /** Which balancer the project's routes would have. Throws `E_BALANCER_MISSING` where it asks for one that is not here. */
   readonly balancerFor: (project: Project) => { readonly balancer?: BalancerKind }
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
+  readonly releases: ProjectReleases
+  /** Of the releases that the request changes, those that are known. */
+  readonly manifests?: Manifests
 }
 
 /** Most services one project may have: each look of the daemon reads all of them. */
@@ -59,7 +64,8 @@ export async function answerPlan(tools: RequestTools, request: PlanRequest): Pro
   const { project } = tools.secrets.seal(request.project, request.secrets)
   refuseImpossibleLimits(tools, project)
   await refuseWithoutEngine(tools, project)
-  return { project, plan: planFor(tools, project, request) }
+  const manifests = await tools.releases.manifestsFor(project)
+  return { project, plan: planFor({ ...tools, manifests }, project, request) }
 }
 
 /** Known beforehand: a start that is refused would be found out only when the old instance has been stopped for it. */
@@ -86,7 +92,8 @@ export async function intentOf(tools: RequestTools, request: OperationRequest): 
   switch (request.kind) {
     case 'apply':
       await refuseWithoutEngine(tools, request.project)
-      return applyIntent(tools, request)
+      await tools.releases.requireAll(request.project)
+      return applyIntent({ ...tools, manifests: await tools.releases.manifestsFor(request.project) }, request)
     case 'rollback':
       return rollbackIntent(tools, request)
     case 'scale':
@@ -146,7 +153,8 @@ async function rollbackIntent(
       hint: 'daruma history lists those that are kept.',
     })
   }
-  return revisionIntent(tools, request, {
+  const manifests = await tools.releases.manifestsFor(old.project)
+  return revisionIntent({ ...tools, manifests }, request, {
     project: old.project,
     cause: `rollback to ${request.revision}`,
     skipsJobs: true,
@@ -311,6 +319,7 @@ function planFor(tools: RequestTools, project: Project, how: Pick<PlanRequest, '
     isRollback: how.isRollback,
     only: how.only,
     ...tools.balancerFor(project),
+    ...(tools.manifests === undefined ? {} : { manifests: tools.manifests }),
   })
   if ('plan' in outcome) return outcome.plan
   const [first] = outcome.problems

@@ -5,6 +5,7 @@ import { formatSize } from '../core/values/quantity.ts'
 import type { Answer, Call, Route } from '../ports/api.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Releases } from '../ports/releases.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { apiVersion } from '../protocol/api.ts'
 import type {
@@ -26,12 +27,14 @@ import type { Looker } from './looker.ts'
 import { type SlotEntry, sendLogs, sendNewLogs } from './merged-logs.ts'
 import type { PageDoor } from './page-door.ts'
 import type { FateRecord, RevisionRecord } from './records.ts'
+import { releaseRoutes } from './releases/routes.ts'
 import { summaryOf } from './requests.ts'
 import type { SlotShell } from './slot-shell.ts'
 
 export interface RouteTools {
   readonly daemon: Daemon
   readonly runtime: Runtime
+  readonly releases: Releases
   readonly clock: Clock
   readonly about: Omit<VersionAnswer, 'api'>
   readonly examine: () => Promise<DoctorAnswer>
@@ -81,6 +84,7 @@ function table(tools: RouteTools): readonly Route[] {
     },
     { method: 'GET', path: '/v1/jobs/*/runs/*/stream', handle: (call) => followRun(tools, call) },
     { method: 'POST', path: '/v1/exec', handle: ({ body }) => planExec(tools, body) },
+    ...releaseRoutes(tools.releases),
     { method: 'GET', path: '/v1/doctor', handle: async () => json(await tools.examine()) },
     { method: 'GET', path: '/v1/overview', handle: async () => json(await tools.looker.overview()) },
     { method: 'GET', path: '/v1/series', handle: (call) => readSeries(tools, call) },

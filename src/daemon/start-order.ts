@@ -4,7 +4,7 @@ import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { launchWords } from '../core/model/shell-command.ts'
-import { containerVolumes, type StartOrder } from '../ports/runtime.ts'
+import { containerVolumes, type ProcessOrder, type StartOrder } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import { composeEnvironment } from './environment.ts'
 import type { StartNote } from './load.ts'
@@ -15,6 +15,7 @@ export interface OrderTools {
   readonly world: World
   readonly directory: StateDirectory
   readonly secrets: SecretStore
+  readonly treeFor: (service: Service) => Promise<Pick<ProcessOrder, 'tree'>>
   readonly facts: {
     readonly host: string
     readonly home: (user: string | null) => string
@@ -46,7 +47,7 @@ export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<
   return {
     slot,
     epoch,
-    runs: renderRuns(tools, service, port),
+    runs: await renderRuns(tools, service, port),
     environment: composeEnvironment({
       spec,
       slot,
@@ -81,9 +82,16 @@ function splitSecrets(
   }
 }
 
-function renderRuns({ world, secrets }: OrderTools, service: Service, port: number | null): StartOrder['runs'] {
+async function renderRuns(
+  { world, secrets, treeFor }: OrderTools,
+  service: Service,
+  port: number | null,
+): Promise<StartOrder['runs']> {
   const { runs, stop } = service
-  if (runs.kind === 'process') return { ...runs, command: launchWords(runs.command, stop.signal) }
+  if (runs.kind === 'process') {
+    const { source: _source, ...rest } = runs
+    return { ...rest, command: launchWords(runs.command, stop.signal), ...(await treeFor(service)) }
+  }
   return {
     ...runs,
     command: runs.command === null ? null : launchWords(runs.command, stop.signal),

@@ -66,7 +66,7 @@ daruma_occupy() {
   #@ point: locked
 }
 
-# The second message: number, epoch (16 digits), directory, number of volumes, [source target]..., command... The message has also defined
+# The second message: number, epoch (16 digits), directory, number of mounts, [source target, or source ro:target]..., command... The message has also defined
 # daruma_environment, which exports the command's variables.
 daruma_run() {
   [ "$1" = "$daruma_number" ] || exit 0
@@ -87,8 +87,13 @@ daruma_run() {
     exec 8<&-
     #@ point: started
     while [ "$daruma_volumes" -gt 0 ]; do
-      command -p mkdir -p -- "$2" && "$daruma_mount" --bind -- "$1" "$2" || {
-        echo "daruma: the volume $1 cannot be mounted on $2"
+      # What is not to be written is mounted so: a release, by root too.
+      daruma_target=${2#ro:}
+      command -p mkdir -p -- "$daruma_target" && case $2 in
+        ro:*) "$daruma_mount" --bind -o ro -- "$1" "$daruma_target" ;;
+        *) "$daruma_mount" --bind -- "$1" "$daruma_target" ;;
+      esac || {
+        echo "daruma: the volume $1 cannot be mounted on $daruma_target"
         exit 127
       }
       shift 2

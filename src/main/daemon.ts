@@ -14,6 +14,7 @@ import { stderrLog } from '../adapters/node/log.ts'
 import { nodeRandom } from '../adapters/node/random.ts'
 import { createNet } from '../adapters/net/index.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
+import { createReleases } from '../adapters/releases/index.ts'
 import { openSqliteStore } from '../adapters/sqlite/index.ts'
 import { openStateDirectory } from '../adapters/state-directory/index.ts'
 import { lookUpUser } from '../adapters/state-directory/user.ts'
@@ -87,6 +88,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     checkpoint,
     log,
   })
+  const releases = createReleases({ directory: directory.pathOf('releases'), lookUpUser })
   const containers = assembleContainers({
     stateDirectory: directory.path,
     stateId: directory.stateId,
@@ -107,6 +109,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       storeFault,
       runtime,
       images: containers.images,
+      releases,
       net: createNet({ version }),
       commands: nodeCommandRunner,
       balancers: createBalancers({ stateDirectory: directory.path }),
@@ -149,6 +152,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   const routes = makeRoutes({
     daemon,
     runtime,
+    releases,
     clock: nodeClock,
     about: { version, pid: process.pid, state: directory.path, runs },
     examine: () => examineDaemon({ directory, runtime, daemon, images: containers.images }),
@@ -170,6 +174,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     process.once(signal, () => void daemon.stop({ kind: isAsked ? 'asked' : 'broken', message: `${signal} from outside` }))
   const { kind } = await daemon.end
   await page.close()
+  await releases.close()
   server.close()
   return kind === 'asked' ? endedOnRequest : broken
 }

@@ -5,4 +5,7 @@ import { keepCompiledCode } from './compile-cache.ts'
 // Threads do not inherit it.
 keepCompiledCode()
 const { serveLoad } = await import('../adapters/config-file/serve-load.ts')
-await serveLoad(async () => (await import('../adapters/croner/index.ts')).cronerCron)
+await serveLoad({
+  loadCron: async () => (await import('../adapters/croner/index.ts')).cronerCron,
+  readSource: async (request) => (await import('./read-source.ts')).readSource(request),
+})

@@ -16,6 +16,7 @@ export const tools: Tools = {
   findConfig: async (options) => (await (await import('../adapters/config-file/find.ts')).findConfig(options)).file,
   loadConfig: async (options) =>
     (await import('../adapters/config-file/guarded.ts')).loadGuarded({ ...options, entry: loadConfigEntry }),
+  readSource: async (request) => (await import('./read-source.ts')).readSource(request),
   resolveSecrets: async (project, environment) =>
     (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),

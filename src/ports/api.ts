@@ -4,6 +4,8 @@ export interface Call {
   readonly parameters: readonly string[]
   readonly query: URLSearchParams
   readonly body: unknown
+  /** Of a route that takes bytes: its body as it comes. */
+  readonly stream: AsyncIterable<Uint8Array>
 }
 
 /** `lines` is a stream of NDJSON: call `send` for each, resolve when it is over; the signal fires when the client has gone. */
@@ -19,5 +21,7 @@ export interface Route {
   readonly method: 'GET' | 'POST'
   /** Segments; `*` takes any one. */
   readonly path: string
+  /** What a POST carries; JSON where nothing is said. */
+  readonly takes?: 'bytes'
   readonly handle: (call: Call) => Answer | Promise<Answer>
 }

@@ -19,7 +19,7 @@ export interface InstanceRef {
 
 /** Everything an instance needs; secrets are in `environment` and `secretFiles` in clear and must be neither logged nor put on a command line. */
 export interface StartOrder extends InstanceRef {
-  readonly runs: Process | ContainerOrder
+  readonly runs: ProcessOrder | ContainerOrder
   /** The whole environment, `DARUMA_*` and `PORT` included. */
   readonly environment: Readonly<Record<string, string>>
   /** Name → value in clear. The instance finds a file of each, by its path in `DARUMA_SECRET_<NAME>`, and no other user of this host does. */
@@ -30,6 +30,14 @@ export interface StartOrder extends InstanceRef {
   readonly maxLogBytes: number
   /** Kept beside the instance, so that a daemon with an older database can still tell what runs. Opaque to the runtime; JSON. */
   readonly note: string
+}
+
+export interface ProcessOrder extends Omit<Process, 'source'> {
+  /**
+   * Where the files of its release are: the root of `directory`, and not to be written but by a build. The instance may see them at
+   * another path, which is the same for every release. Absent: it runs with the files of this host.
+   */
+  readonly tree?: { readonly path: string; readonly isWritable: boolean }
 }
 
 /** A container, with what only a start on this host knows. */

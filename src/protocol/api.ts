@@ -21,6 +21,12 @@
  * | POST /v1/jobs/NAME/run | {} → {@link RunView}: a run by hand, or `E_JOB_UNKNOWN`, `E_JOB_STOPPED`, `E_JOB_NOT_REPEATABLE`, `E_RUN_UNDER_WAY`, `E_RUN_QUEUE_FULL` |
  * | GET /v1/jobs/NAME/runs/TICK/stream | → NDJSON of {@link RunView} whenever it has changed, ends with the run, or `E_RUN_UNKNOWN` |
  * | POST /v1/exec | {@link ExecRequest} → {@link ExecAnswer} |
+ * | POST /v1/releases/unknown | {@link ReleasesRequest} → {@link ReleasesAnswer}: which of these are not here |
+ * | POST /v1/releases | a manifest, as text → {@link ReleaseBegun}, or 507 `E_RELEASE_NO_SPACE` |
+ * | POST /v1/contents | for each content a line `SHA-256 SIZE` and its bytes → {}, or `E_RELEASE_CONTENT` |
+ * | POST /v1/releases/DIGEST/seal | {} → {}, or `E_RELEASE_INCOMPLETE` |
+ * | GET /v1/releases/DIGEST | → the manifest, as text, or 404 `E_RELEASE_UNKNOWN` |
+ * | GET /v1/contents/SHA256 | → {@link ContentAnswer}, or 404 `E_RELEASE_UNKNOWN` |
  * | GET /v1/doctor | → {@link DoctorAnswer} |
  * | GET /v1/overview | → {@link OverviewAnswer}: status, and what the page shows beside it |
  * | GET /v1/series?since=N&service=S | → {@link SeriesAnswer}: of all services, or of those named (`service` may repeat) with their instances |
@@ -82,6 +88,27 @@ export interface PlanAnswer {
   readonly plan: Plan
   /** The project with the digests of its secrets filled in: what a saved plan holds. */
   readonly project: Project
+}
+
+/** By digest. */
+export interface ReleasesRequest {
+  readonly digests: readonly string[]
+}
+
+export interface ReleasesAnswer {
+  readonly unknown: readonly string[]
+}
+
+export interface ReleaseBegun {
+  readonly digest: string
+  /** SHA-256 of the contents that are not here. */
+  readonly missing: readonly string[]
+}
+
+/** The beginning of a file of a release; null where it is no text. */
+export interface ContentAnswer {
+  readonly text: string | null
+  readonly isCut: boolean
 }
 
 /** Who asks, as told by the command itself: shown to a second one that has to wait. */

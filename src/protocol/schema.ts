@@ -14,7 +14,16 @@ import {
   unionBy,
 } from '../core/values/shape.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { ExecRequest, OperationRequest, PageRequest, PlanRequest, PromoteRequest, Requester, SecretValues } from './api.ts'
+import type {
+  ExecRequest,
+  OperationRequest,
+  PageRequest,
+  PlanRequest,
+  PromoteRequest,
+  ReleasesRequest,
+  Requester,
+  SecretValues,
+} from './api.ts'
 
 /** Gives the value back typed, or throws `E_REQUEST_INVALID`; `path` is what the whole is called in the message. */
 export type Parser<Type> = (value: unknown, path: string) => Type
@@ -71,6 +80,8 @@ export const planRequest: Parser<PlanRequest> = parserOf(
 )
 
 export const promoteRequest: Parser<PromoteRequest> = parserOf(objectOf<PromoteRequest>({ services: listOf(anyText) }))
+
+export const releasesRequest: Parser<ReleasesRequest> = parserOf(objectOf<ReleasesRequest>({ digests: listOf(anyText) }))
 
 export const execRequest: Parser<ExecRequest> = parserOf(objectOf<ExecRequest>({ target: anyText, command: listOf(anyText) }))
 

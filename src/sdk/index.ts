@@ -6,6 +6,7 @@
 import type { Config, ConfigFunction } from './config.ts'
 
 export type { Acme, Balancer, BalancerLimits } from './balancer.ts'
+export type { Command } from './command.ts'
 export type { Config, ConfigFunction, Context } from './config.ts'
 export type { Image, Registry } from './container.ts'
 export type { ProxyProtocol, Route, TlsFiles } from './route.ts'
@@ -13,7 +14,8 @@ export type { Schedule } from './schedule.ts'
 export type { Secret } from './secret.ts'
 export { secret } from './secret.ts'
 export type { Duration, Size } from './quantity.ts'
-export type { Canary, Command, Environment, Health, Probe, Restart, Service, Stop, Update } from './service.ts'
+export type { Build, Source } from './source.ts'
+export type { Canary, Environment, Health, Probe, Restart, Service, Stop, Update } from './service.ts'
 
 /**
  * Declares a project: an object, or a function of the stage that returns one.

@@ -3,14 +3,13 @@
  * what types cannot see is refused when the config is loaded. The sentences are those of `docs/reference/config.md`.
  */
 
+import type { Command } from './command.ts'
 import type { Capability, Image, Registry } from './container.ts'
 import type { Duration, Size } from './quantity.ts'
 import type { Route } from './route.ts'
 import type { Schedule } from './schedule.ts'
 import type { Secret } from './secret.ts'
-
-/** A string is run by `/bin/sh -c`, an array directly. */
-export type Command = string | readonly string[]
+import type { Source } from './source.ts'
 
 export type Environment = Readonly<Record<string, string | number | boolean | Secret | undefined>>
 
@@ -92,6 +91,11 @@ export interface Process {
    * own.
    */
   readonly command: Command
+  /**
+   * The folder whose files are the release of the service: they are read when `up` runs, kept as they were, and a change of them is a
+   * change like any other. A path alone, or an object. Default: none: the command runs with the files of this machine as they are.
+   */
+  readonly source?: string | Source | undefined
   readonly image?: never
   readonly pull?: never
   readonly registry?: never
@@ -109,6 +113,7 @@ export interface Container {
   readonly image: Image
   /** In the place of the arguments of the image's entry point. */
   readonly command?: Command | undefined
+  readonly source?: never
   /** When the image is pulled: if it is not here, with each change of the service, or never. Default: `'missing'`. */
   readonly pull?: 'missing' | 'always' | 'never' | undefined
   /** Who we are to a private registry. Default: none: pulled without a name. */
@@ -135,8 +140,8 @@ export type Service = Work & Kind & Settings
 
 export interface Settings {
   /**
-   * The working directory of the command. With an image, an absolute path inside it. Default: the folder of the config; with an
-   * image, the image's own.
+   * The working directory of the command. With a source, a folder inside of it; with an image, an absolute path inside it. Default:
+   * the folder of the config; with a source, the root of the release; with an image, the image's own.
    */
   readonly directory?: string | undefined
   /** The environment variables of the command; a value may be `secret('NAME')`. Default: `{}`. */

@@ -22,6 +22,7 @@ import { SimulatedKernel } from './kernel.ts'
 import { SeededRandom } from './random.ts'
 import { createSimulatedRuntime } from './runtime.ts'
 import { createMemoryStore } from './store.ts'
+import { noReleases } from './releases.ts'
 
 const by: Requester = { pid: 1, user: 'tester', command: 'test', file: null }
 
@@ -191,6 +192,8 @@ export class SimulatedMachine {
         store: this.#mortalStore(pass),
         storeFault: this.storeFault,
         runtime: createSimulatedRuntime(this.kernel, pass),
+        // No project here has a source.
+        releases: noReleases,
         images: {
           ensure: async ({ container }, say) => {
             await pass()
@@ -306,7 +309,7 @@ export function aService(name: string, command: string, over: Partial<Service> =
   return {
     name: asServiceName(name),
     scale: { kind: 'singleton' },
-    runs: { kind: 'process', command: command.split(' '), directory: '/', user: null },
+    runs: { kind: 'process', command: command.split(' '), source: null, directory: '/', user: null },
     environment: {},
     secrets: {},
     port: { kind: 'none' },

@@ -100,6 +100,7 @@ const absent = (name: string) => (): never => {
 const absentTools: Tools = {
   findConfig: async () => null,
   loadConfig: absent('loadConfig'),
+  readSource: absent('readSource'),
   resolveSecrets: absent('resolveSecrets'),
   launchDaemon: absent('launchDaemon'),
   runDaemon: absent('runDaemon'),

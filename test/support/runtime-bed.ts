@@ -14,9 +14,8 @@ import { fileURLToPath } from 'node:url'
 
 import { createProcessRuntime, type ProcessRuntimeOptions } from '../../src/adapters/process/index.ts'
 import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
-import type { Process } from '../../src/core/model/service.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
-import type { Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
+import type { Discovery, InstanceRef, ProcessOrder, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
 import { removeTraces } from '../clean-up.ts'
 import { readSlotLogText } from './slot-log.ts'
 
@@ -28,7 +27,7 @@ export const web: SlotId = slotId(asServiceName('web'), 0)
 export const instance = (epoch: number, slot: SlotId = web): InstanceRef => ({ slot, epoch: asEpoch(epoch) })
 
 /** A start order as a test says it: what differs from a plain process in `/`. */
-export type OrderOver = Partial<Omit<StartOrder, 'runs'>> & Partial<Pick<Process, 'directory' | 'user'>>
+export type OrderOver = Partial<Omit<StartOrder, 'runs'>> & Partial<Pick<ProcessOrder, 'directory' | 'user' | 'tree'>>
 
 type Force = NonNullable<ProcessRuntimeOptions['force']>
 
@@ -82,10 +81,10 @@ export class RuntimeBed {
     this.discovery = await this.runtime.discover((event) => this.events.push(event))
   }
 
-  order(epoch: number, command: readonly string[], { directory = '/', user = null, ...more }: OrderOver = {}): StartOrder {
+  order(epoch: number, command: readonly string[], { directory = '/', user = null, tree, ...more }: OrderOver = {}): StartOrder {
     return {
       ...instance(epoch),
-      runs: { kind: 'process', command, directory, user },
+      runs: { kind: 'process', command, directory, user, ...(tree === undefined ? {} : { tree }) },
       environment: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],

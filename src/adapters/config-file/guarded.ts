@@ -9,7 +9,7 @@ import { SHARE_ENV, Worker } from 'node:worker_threads'
 import { findConfig } from './find.ts'
 import type { LoadedConfig, LoadOptions } from './index.ts'
 
-export interface GuardedOptions extends Omit<LoadOptions, 'loadCron' | 'onEvaluated'> {
+export interface GuardedOptions extends Omit<LoadOptions, 'loadCron' | 'onEvaluated' | 'readSource'> {
   readonly entry: URL
   /** From the start of the thread to the end of the config's own code. */
   readonly limitMs: number

@@ -11,6 +11,7 @@ import { takeSnapshot } from '../../core/values/snapshot.ts'
 import type { Problem } from '../../core/values/problem.ts'
 import type { Project } from '../../core/model/service.ts'
 import type { Cron } from '../../ports/cron.ts'
+import type { ReadRelease, SourceAnswer, SourceRequest } from '../../ports/source.ts'
 import { evaluate } from './evaluate.ts'
 import { sourceLine } from './explain-failure.ts'
 import { findConfig } from './find.ts'
@@ -27,6 +28,8 @@ export type LoadedConfig =
       readonly project: Project
       /** What is right today and will not be for long: a certificate that ends soon. */
       readonly warnings: readonly string[]
+      /** What was read of sources; empty where files were left. */
+      readonly releases: readonly ReadRelease[]
     }
   | { readonly ok: false; readonly file: string | null; readonly problems: readonly LocatedProblem[] }
 
@@ -41,6 +44,8 @@ export interface LoadOptions {
   readonly limitMs?: number
   /** Called when the config's own code is over. */
   readonly onEvaluated?: () => void
+  /** Reads a source into a release; absent: projects with a source are refused. */
+  readonly readSource?: (request: SourceRequest) => Promise<SourceAnswer>
   /** Loads the cron library, for a config with a schedule; null: expressions are not judged. */
   readonly loadCron: (() => Promise<Cron>) | null
 }
@@ -67,11 +72,17 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   if (!normalised.ok) return { ok: false, file, problems: await placeProblems(normalised.problems, file) }
   const { project } = normalised
   const hasFiles = typeof project.balancer.acme?.caFile === 'string' || project.services.some(namesFiles)
-  if (!hasFiles || options.files === 'leave') return { ok: true, file, project, warnings: [] }
+  if (!hasFiles || options.files === 'leave') return { ok: true, file, project, warnings: [], releases: [] }
   const { readFiles } = await import('./read-files.ts')
-  const read = await readFiles(project, { written: value, nowMs: Date.now() })
+  const { readSource } = options
+  const read = await readFiles(project, {
+    written: value,
+    nowMs: Date.now(),
+    file,
+    ...(readSource === undefined ? {} : { readSource }),
+  })
   return read.ok
-    ? { ok: true, file, project: read.project, warnings: read.warnings }
+    ? { ok: true, file, project: read.project, warnings: read.warnings, releases: read.releases }
     : { ok: false, file, problems: await placeProblems(read.problems, file) }
 }
 

@@ -3,5 +3,6 @@
 import type { Service } from '../../core/model/service.ts'
 
 export function namesFiles({ runs, routes }: Service): boolean {
+  if (runs.kind === 'process' && runs.source !== null) return true
   return (runs.kind === 'container' && runs.image.from !== 'registry') || routes.some(({ tls }) => tls.kind === 'files')
 }

@@ -4,22 +4,31 @@
  */
 
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Problem } from '../../core/values/problem.ts'
 import { canonicalJson } from '../../core/model/service.ts'
-import type { ImageSource, Project, Route, Service } from '../../core/model/service.ts'
+import type { ImageSource, Project, Route, Service, SourceFolder } from '../../core/model/service.ts'
 import { BuildContextFault, digestBuildContext, listBuildContext } from '../../host/build-context.ts'
+import type { ReadRelease, SourceAnswer, SourceRequest } from '../../ports/source.ts'
 import type { CertificateFault, CertificatePair } from './certificate.ts'
 import { namesFiles } from './names-files.ts'
 
 export type ReadFiles =
-  | { readonly ok: true; readonly project: Project; readonly warnings: readonly string[] }
+  | {
+      readonly ok: true
+      readonly project: Project
+      readonly warnings: readonly string[]
+      readonly releases: readonly ReadRelease[]
+    }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 export interface ReadFilesOptions {
   /** The config as plain data: it tells whether a service's route is one or several. */
   readonly written: unknown
   readonly nowMs: number
+  /** The config itself. */
+  readonly file: string
+  readonly readSource?: (request: SourceRequest) => Promise<SourceAnswer>
 }
 
 export async function readFiles(project: Project, options: ReadFilesOptions): Promise<ReadFiles> {
@@ -28,7 +37,8 @@ export async function readFiles(project: Project, options: ReadFilesOptions): Pr
   for (const service of project.services) services.push(namesFiles(service) ? await reader.read(service) : service)
   await reader.readAuthority(project.balancer.acme?.caFile ?? null)
   const { problems, warnings } = reader
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, project: { ...project, services }, warnings: [...warnings] }
+  if (problems.length > 0) return { ok: false, problems }
+  return { ok: true, project: { ...project, services }, warnings: [...warnings], releases: reader.releases() }
 }
 
 class FileReader {
@@ -38,6 +48,7 @@ class FileReader {
   /** Services often share a certificate, or an image. */
   readonly #certificates = new Map<string, CertificatePair | CertificateFault>()
   readonly #images = new Map<string, { readonly digest: string } | { readonly fault: string }>()
+  readonly #sources = new Map<string, SourceAnswer>()
 
   constructor(options: ReadFilesOptions) {
     this.#options = options
@@ -47,8 +58,33 @@ class FileReader {
     const routes: Route[] = []
     for (const [index, route] of service.routes.entries()) routes.push(await this.#readRoute(service, route, index))
     const { runs } = service
-    if (runs.kind === 'process') return { ...service, routes }
+    if (runs.kind === 'process') {
+      const source = runs.source === null ? null : await this.#readSource(service, runs.source)
+      return { ...service, routes, runs: { ...runs, source } }
+    }
     return { ...service, routes, runs: { ...runs, image: await this.#readImage(service, runs.image) } }
+  }
+
+  /** Each once, however many services share it. */
+  releases(): readonly ReadRelease[] {
+    const answers = [...this.#sources.values()]
+    return [
+      ...new Map(answers.flatMap((answer) => ('release' in answer ? [[answer.release.digest, answer.release]] : []))).values(),
+    ]
+  }
+
+  async #readSource(service: Service, source: SourceFolder): Promise<SourceFolder> {
+    const { file, readSource } = this.#options
+    if (readSource === undefined) return source
+    const folder = resolve(dirname(file), source.path)
+    const key = canonicalJson([folder, source.ignore])
+    const answer =
+      this.#sources.get(key) ?? (await readSource({ folder, ignore: source.ignore, root: dirname(file), except: [file] }))
+    this.#sources.set(key, answer)
+    if ('release' in answer) return { ...source, digest: answer.release.digest }
+    const path = ['services', service.name, 'source']
+    for (const { code, message, allowed } of answer.faults) this.problems.push({ code, path, message, allowed, suggestion: null })
+    return source
   }
 
   /** The authority of an ACME server of one's own. */

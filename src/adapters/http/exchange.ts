@@ -4,12 +4,14 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Answer, Route } from '../../ports/api.ts'
+import type { Answer, Call, Route } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { ErrorAnswer } from '../../protocol/api.ts'
 
 /** A config of 10,000 services is about 12 MB; anything much larger is no config. */
 const maxBodyBytes = 64 * 2 ** 20
+/** A body of JSON is there at once; of one of bytes, which may be many gigabytes, each next part. */
+const bodyLimitMs = 60_000
 
 export interface Exchange {
   readonly routes: readonly Route[]
@@ -21,11 +23,33 @@ export async function answerCall(exchange: Exchange, request: IncomingMessage, r
   try {
     const url = new URL(request.url ?? '/', 'http://daemon')
     const found = match(exchange.routes, request.method ?? 'GET', url.pathname)
-    const body = request.method === 'POST' ? await readBody(request) : null
-    await send(response, await found.route.handle({ parameters: found.parameters, query: url.searchParams, body }), exchange)
+    const takesBytes = found.route.takes === 'bytes'
+    if (takesBytes) request.socket.setTimeout(bodyLimitMs, () => request.destroy())
+    const body = request.method === 'POST' && !takesBytes ? await readBody(request) : null
+    const call: Call = {
+      parameters: found.parameters,
+      query: url.searchParams,
+      body,
+      stream: request.iterator({ destroyOnReturn: false }),
+    }
+    const answer = await answerAfterBody(request, () => found.route.handle(call))
+    await send(response, answer, exchange)
   } catch (error) {
     if (response.headersSent) response.destroy()
     else sendError(response, error)
+  }
+}
+
+/** Whoever still sends reads no answer: what is left of a refused body is read and thrown away first. */
+async function answerAfterBody(request: IncomingMessage, handle: () => Answer | Promise<Answer>): Promise<Answer> {
+  try {
+    return await handle()
+  } catch (error) {
+    if (!request.readableEnded && !request.destroyed) {
+      request.resume()
+      await new Promise<void>((resolve) => request.once('close', resolve))
+    }
+    throw error
   }
 }
 
@@ -70,6 +94,8 @@ function decodeSegment(text: string): string {
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = []
   let bytes = 0
+  const late = setTimeout(() => request.destroy(), bodyLimitMs)
+  request.once('close', () => clearTimeout(late))
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
     if (bytes > maxBodyBytes) throw new DarumaError('E_REQUEST_TOO_LARGE', `The request is larger than ${maxBodyBytes} bytes.`)
@@ -92,6 +118,8 @@ const statuses: Readonly<Record<string, number>> = {
   E_OPERATION_BUSY: 409,
   E_PLAN_STALE: 409,
   E_STORE_FULL: 507,
+  E_RELEASE_NO_SPACE: 507,
+  E_RELEASE_UNKNOWN: 404,
   E_PAGE_TOKEN: 401,
   E_PAGE_METHOD: 405,
   E_PAGE_HOST: 421,

@@ -79,7 +79,8 @@ async function listen(options: SocketOptions, servers: Set<Server>): Promise<num
       options.log.write('error', `api: ${String(error)}`),
     )
   })
-  server.requestTimeout = 60_000
+  // A body that is streamed may take as long as it likes, as long as it comes: `exchange.ts` has the limits.
+  server.requestTimeout = 0
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.address, resolve)

@@ -60,6 +60,7 @@ import {
 } from '../../host/slot-files.ts'
 import { type KillMechanism, surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
+import { placeTree, type PlacedTree } from './place-tree.ts'
 import { makeVolumes } from './volumes.ts'
 
 export interface ProcessRuntimeOptions {
@@ -157,7 +158,7 @@ class ProcessRuntime implements Runtime {
     return this.#starts.run(async () => {
       const undo: (() => void)[] = []
       try {
-        const refusal = await this.#start({ ...order, runs }, undo)
+        const refusal = await this.#start({ ...order, ...placeTree(this.#site, runs) }, undo)
         if (refusal !== null) runAll(undo)
         return refusal
       } catch (error) {
@@ -167,7 +168,7 @@ class ProcessRuntime implements Runtime {
     })
   }
 
-  async #start(order: ProcessStart, undo: (() => void)[]): Promise<StartRefusal | null> {
+  async #start(order: ProcessStart & PlacedTree, undo: (() => void)[]): Promise<StartRefusal | null> {
     const { survey } = this.#site
     const fault = findFault(order, survey)
     if (fault !== null) return { kind: 'failed', message: fault }
@@ -199,7 +200,7 @@ class ProcessRuntime implements Runtime {
       note: order.note,
     })
     this.#outputs.open(order.slot, directory, user, undo)
-    const volumes = makeVolumes({ site: this.#site, volumes: order.volumes, user })
+    const volumes = [...order.mounts, ...makeVolumes({ site: this.#site, volumes: order.volumes, user })]
     const given = await this.#secretFiles.give(order, user, undo)
     await this.#reach('runtime.note-written')
 

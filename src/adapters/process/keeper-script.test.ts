@@ -31,7 +31,7 @@ const makeFolder = (t: TestContext): string => {
 }
 
 const runOf = (environment: Readonly<Record<string, string>>, command: readonly string[]): string =>
-  renderRun(7, { epoch: '5', directory: '/', mounts: [{ source: 'a', target: 'b' }], environment, command })
+  renderRun(7, { epoch: '5', directory: '/', mounts: [{ source: 'a', target: 'b', isReadOnly: false }], environment, command })
 
 for (const [shell = '', ...flags] of shells) {
   test(`${shell}: words and variables arrive as they were, whatever characters they hold`, (t) => {

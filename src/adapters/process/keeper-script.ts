@@ -56,7 +56,7 @@ export interface KeeperRun {
   /** 16 digits. */
   readonly epoch: string
   readonly directory: string
-  readonly mounts: readonly { readonly source: string; readonly target: string }[]
+  readonly mounts: readonly { readonly source: string; readonly target: string; readonly isReadOnly: boolean }[]
   readonly environment: Readonly<Record<string, string>>
   readonly command: readonly string[]
 }
@@ -65,7 +65,7 @@ export interface KeeperRun {
 export function renderRun(number: number, run: KeeperRun): string {
   const variables = Object.entries(run.environment).map(([name, value]) => `${name}=${quote(value)}`)
   const body = variables.length === 0 ? ':' : `export ${variables.join(' ')}`
-  const mounts = run.mounts.flatMap(({ source, target }) => [source, target])
+  const mounts = run.mounts.flatMap(({ source, target, isReadOnly }) => [source, isReadOnly ? `ro:${target}` : target])
   const words = [`${number}`, run.epoch, run.directory, `${run.mounts.length}`, ...mounts, ...run.command]
   return `{ daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}; }\n`
 }

@@ -6,15 +6,14 @@
 
 import { execFileSync } from 'node:child_process'
 
-import type { Process } from '../../core/model/service.ts'
-import type { StartOrder } from '../../ports/runtime.ts'
+import type { ProcessOrder, StartOrder } from '../../ports/runtime.ts'
 import { type KeeperRun, shellsOwn } from './keeper-script.ts'
 import { markVariable } from './process-group.ts'
 import { renderNumber } from '../../host/slot-files.ts'
 import { readText } from '../../host/read-quietly.ts'
 import type { Survey } from './survey.ts'
 
-export type ProcessStart = StartOrder & { readonly runs: Process }
+export type ProcessStart = StartOrder & { readonly runs: ProcessOrder }
 
 export interface UserIdentity {
   readonly uid: number
@@ -27,6 +26,8 @@ export interface VolumeDirectory {
   readonly source: string
   /** Null: the instance finds it by its path alone. */
   readonly target: string | null
+  /** Whether it cannot be written through the mount, not even by root. */
+  readonly isReadOnly?: boolean
 }
 
 export function planRun(options: {
@@ -47,7 +48,9 @@ export function planRun(options: {
   return {
     epoch: renderNumber(order.epoch).trimEnd(),
     directory: order.runs.directory,
-    mounts: options.volumes.flatMap(({ source, target }) => (target === null ? [] : [{ source, target }])),
+    mounts: options.volumes.flatMap(({ source, target, isReadOnly = false }) =>
+      target === null ? [] : [{ source, target, isReadOnly }],
+    ),
     environment,
     command: asUser({ survey, user: options.user, loader, command: order.runs.command }),
     commandEnvironment: { ...order.environment, ...environment },

@@ -40,6 +40,15 @@ export class Site {
     return join('/run/daruma', this.#stateId)
   }
 
+  /**
+   * Where an instance sees its release, in its own mount namespace: the same for all, so that what a build writes down of its paths
+   * holds for the next one.
+   */
+  get releaseDirectory(): string {
+    // No volume has such a name.
+    return join(this.openDirectory, '@release')
+  }
+
   /** Below the mount of whichever hierarchy. */
   cgroupPath(slot: SlotId, epoch: Epoch): string {
     const number = this.keepers?.numberOf(slot, epoch) ?? null

@@ -177,6 +177,32 @@ test(
 const directoriesIn = (path: string): string[] =>
   readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
 
+for (const user of [null, 'nobody']) {
+  const who = user === null ? 'not even by root' : 'and another user reads it although the state directory is closed to him'
+  test(`a release cannot be written by what runs from it, ${who}`, { skip: needsRoot }, async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const tree = bed.path('tree')
+    mkdirSync(join(tree, 'in'), { recursive: true })
+    writeFileSync(join(tree, 'in', 'file'), 'content\n', { mode: 0o666 })
+    const script = 'pwd; cat file; echo x >file; echo x >new; cd ..; echo x >new; ls'
+    await bed.run(1, ['/bin/sh', '-c', script], { tree: { path: tree, isWritable: false }, directory: 'in', user })
+    await bed.event('gone', 1)
+    const lines = bed.logText().split('\n')
+    assert.deepEqual(lines.slice(0, 2), [`/run/daruma/${bed.stateId}/@release/in`, 'content'])
+    assert.equal(lines.filter((line) => /Read-only file system/.test(line)).length, 3, bed.logText())
+    assert.equal(readFileSync(join(tree, 'in', 'file'), 'utf8'), 'content\n')
+  })
+}
+
+test('a build may write, at the path at which its release will be seen', { skip: needsRoot }, async (t) => {
+  const bed = await RuntimeBed.open(t)
+  const tree = bed.path('tree')
+  mkdirSync(tree)
+  await bed.run(1, ['/bin/sh', '-c', 'pwd >made'], { tree: { path: tree, isWritable: true }, directory: '' })
+  await bed.event('gone', 1)
+  assert.equal(readFileSync(join(tree, 'made'), 'utf8'), `/run/daruma/${bed.stateId}/@release\n`)
+})
+
 test('a volume that cannot be mounted ends the start, and says so', { skip: needsRoot }, async (t) => {
   const bed = await RuntimeBed.open(t)
   writeFileSync(bed.path('file'), '')

@@ -17,6 +17,7 @@ import { readSecrets } from '../desired.ts'
 import type { Invocation } from '../invocation.ts'
 import { finishUnchanged, request, waitUntilIdle, watchOperation } from '../operation.ts'
 import { makePlan, type PlannedChange, requireIdle } from '../planned-change.ts'
+import { deliverReleases, readSaved } from '../releases/deliver.ts'
 import { requester } from '../requester.ts'
 import { assertFresh, readPlan } from '../saved-plan.ts'
 import { stateOfProject } from '../state.ts'
@@ -47,7 +48,9 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
     const hasAsked = !invocation.has('yes')
     if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
     const client = change.client ?? (await connectStarted(context, change.state))
-    const accepted = await tryApply(context, invocation, client, change, { hasAsked, isLast: round === maxRounds })
+    const isLast = round === maxRounds
+    if (!(await tryDeliver(context, client, change, isLast))) continue
+    const accepted = await tryApply(context, invocation, client, change, { hasAsked, isLast })
     if (accepted === null) continue
     const code = await watchOperation(context, invocation, client, accepted)
     if (code !== 0 && !invocation.json) noteTriedAgain(context, change.answer.plan)
@@ -71,6 +74,19 @@ function noteTriedAgain({ terminal }: Context, { steps }: Plan): void {
 function endUnchanged(context: Context, invocation: Invocation, change: PlannedChange): Result {
   const code = invocation.json ? finishUnchanged(context, invocation, change.answer.plan.base) : 0
   return { code, client: change.client }
+}
+
+/** False when the plan has to be made anew: files have changed since it was. */
+async function tryDeliver(context: Context, client: Client, change: PlannedChange, isLast: boolean): Promise<boolean> {
+  try {
+    await deliverReleases(context, client, change.answer.project, change.releases)
+    return true
+  } catch (error) {
+    const isChanged = error instanceof DarumaError && (error.code === 'E_SOURCE_CHANGING' || error.code === 'E_RELEASE_CONTENT')
+    if (!isChanged || isLast) throw error
+    context.terminal.note('Files of the source have changed meanwhile. The plan is now:')
+    return false
+  }
 }
 
 /** Null when the plan has to be made anew: the world moved while the person was reading, or while this command waited its turn. */
@@ -119,11 +135,13 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   const secrets = await readSecrets(context, saved.project)
   const client = await connectStarted(context, state)
   await requireIdle(context, invocation, client)
+  const releases = await readSaved(context, client, saved)
   const answer = await client.plan({ project: saved.project, secrets, isRollback: false, only: saved.only })
   assertFresh(saved, answer)
-  const change = { file: saved.file, state, client, desired: saved.project, answer, only: saved.only, secrets }
+  const change = { file: saved.file, state, client, desired: saved.project, answer, only: saved.only, secrets, releases }
   printPlan(context, invocation, change)
   if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
+  await deliverReleases(context, client, answer.project, releases)
   const accepted = await request(context, invocation, client, () =>
     client.operate({
       kind: 'apply',

@@ -25,7 +25,7 @@ export function balancerService(kind: 'haproxy' | 'embedded', program: BalancerC
   return {
     name: balancerName,
     scale: { kind: 'singleton' },
-    runs: { kind: 'process', command: program.command, directory: program.directory, user: null },
+    runs: { kind: 'process', command: program.command, source: null, directory: program.directory, user: null },
     environment: { ...program.environment, [kindVariable]: kind },
     secrets: {},
     port: { kind: 'none' },

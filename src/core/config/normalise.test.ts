@@ -37,7 +37,7 @@ function refusals(services: Record<string, unknown>, inContext: ConfigContext = 
 const webDefaults: Service = {
   name: 'web' as Service['name'],
   scale: { kind: 'replicas', count: 1 },
-  runs: { kind: 'process', command: ['/bin/sh', '-c', 'node server.js'], directory: '/srv/shop', user: null },
+  runs: { kind: 'process', command: ['/bin/sh', '-c', 'node server.js'], source: null, directory: '/srv/shop', user: null },
   environment: {},
   secrets: {},
   port: { kind: 'auto' },
@@ -91,7 +91,7 @@ test('every key at its fullest reaches the normal form', () => {
   assert.deepEqual(serviceOf(written), {
     ...webDefaults,
     scale: { kind: 'replicas', count: 3 },
-    runs: { kind: 'process', command: ['node', 'server.js'], directory: '/srv/web/x', user: 'www-data' },
+    runs: { kind: 'process', command: ['node', 'server.js'], source: null, directory: '/srv/web/x', user: 'www-data' },
     environment: { LEVEL: 'info', COUNT: '3', DEBUG: 'false' },
     secrets: {
       TOKEN: { source: { from: 'environment', name: 'APP_TOKEN' }, digest: null },
@@ -235,7 +235,7 @@ test('an unknown key names the nearest known one, or the word that another tool 
       'E_CONFIG_UNKNOWN_KEY services.web.healthcheck: healthcheck is not a known key | null | health',
       'E_CONFIG_UNKNOWN_KEY services.web.ports: ports is not a known key | null | port',
       'E_CONFIG_UNKNOWN_KEY services.web.instances: instances is not a known key | null | replicas',
-      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, directory, user, environment, secrets, port, route, volumes, health, cpu, memory, pids, after, stop, restart, update, logs, guarantee, protect | null',
+      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, source, directory, user, environment, secrets, port, route, volumes, health, cpu, memory, pids, after, stop, restart, update, logs, guarantee, protect | null',
       'E_CONFIG_UNKNOWN_KEY services.web.stop_grace_period: stop_grace_period is not a known key | null | stop.gracePeriod',
     ],
   )

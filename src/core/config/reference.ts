@@ -49,6 +49,8 @@ export function renderConfigReference(): string {
     ...section('update', 'update', ''),
     ...section('canary', 'canary', canaryText),
     ...section('logs', 'logs', ''),
+    ...section('source', 'source', sourceText),
+    ...section('build', 'build', 'A command alone, or an object:'),
     ...section('image', 'image', 'A reference in a registry, or an object with exactly one of `archive` and `build`:'),
     ...section('registry', 'registry', ''),
     ...section('schedule', 'schedule', scheduleText),
@@ -67,6 +69,11 @@ const serviceText =
   'At most one of `replicas`, `singleton`, `job`, `schedule`; a `command`, an `image`, or both. `pull`, `registry`, `containerPort`, `readOnly`, `capabilities` and `network` ' +
   'are for services with an image. Names of services, volumes and stages have 1 to 40 of `a-z`, `0-9` and `-`, begin with a letter and do not end in `-`. ' +
   'Not supported by this version yet, and refused by name: `everyHost`.'
+
+const sourceText =
+  'A path alone, or an object. A file is its path, its content and whether it may be executed: owner, group, times and the rest of the mode are no part of a release, ' +
+  'so the same files give the same one wherever they are read, and by whom. Links are kept as they are and do not lead out of the folder; empty folders are kept. ' +
+  'Sockets, pipes, devices, setuid files and names that are not UTF-8 are refused by name.'
 
 const canaryText =
   'For replicas with a route by HTTP that are replaced start-first. The new revision gets its share of the requests; when it fails, by a probe or by its answers, the old one gets everything back.'

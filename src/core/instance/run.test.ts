@@ -19,7 +19,7 @@ const schedule = {
 const service = {
   name: asServiceName('report'),
   scale: { kind: 'schedule', schedule },
-  runs: { kind: 'process', command: ['true'], directory: '/', user: null },
+  runs: { kind: 'process', command: ['true'], source: null, directory: '/', user: null },
   environment: {},
   secrets: {},
   port: { kind: 'none' },

@@ -25,6 +25,7 @@ import { limits, logs } from './service/limits.ts'
 import { restart } from './service/restart.ts'
 import { proxyProtocol, routeSettings } from './service/route.ts'
 import { schedule } from './service/schedule.ts'
+import { build, source } from './source.ts'
 import { stop } from './service/stop.ts'
 import { canary, update } from './service/update.ts'
 import { type TableName, tables } from './tables.ts'
@@ -108,6 +109,8 @@ const around: Readonly<Record<TableName, (written: Written) => Written>> = {
   image: (image) => ofImage({ image }),
   registry: (registry) => ofImage({ registry }),
   schedule: (written) => web({ schedule: written }),
+  source: (written) => web({ source: written }),
+  build: (written) => web({ source: { path: './web', build: written } }),
   route: (route) => web({ route }),
   tls: (tls) => web({ route: { domain: 'a.example.com', tls } }),
   'proxy-protocol': (written) => web({ route: { port: 8080, proxyProtocol: written } }),
@@ -141,6 +144,8 @@ const beside: Readonly<Record<string, Written>> = {
   'image.file': { build: './web' },
   'registry.*': { username: 'me', password: { from: 'environment', name: 'A' } },
   'schedule.*': { cron: '@daily' },
+  'source.*': { path: './app' },
+  'build.*': { command: 'make' },
   'route.*': { domain: 'x.example.com' },
   'route.port': {},
   'route.protocol': { port: 9090 },
@@ -226,6 +231,8 @@ const groups: readonly Group<never, never>[] = [
   limits,
   logs,
   schedule,
+  source,
+  build,
   probeNumbers,
   containerSettings,
   routeSettings,

@@ -10,6 +10,7 @@ import { logs } from './service/limits.ts'
 import { restart } from './service/restart.ts'
 import { proxyProtocol, routeKeys, tlsKeys } from './service/route.ts'
 import { schedule } from './service/schedule.ts'
+import { build, source } from './source.ts'
 import { stop } from './service/stop.ts'
 import { canary, update } from './service/update.ts'
 
@@ -27,6 +28,8 @@ export const tables: Readonly<Record<TableName, AnyKeys>> = {
   image: imageKeys,
   registry: registryKeys,
   schedule: schedule.keys,
+  source: source.keys,
+  build: build.keys,
   route: routeKeys,
   tls: tlsKeys,
   'proxy-protocol': proxyProtocol.keys,
@@ -49,6 +52,8 @@ export type TableName =
   | 'image'
   | 'registry'
   | 'schedule'
+  | 'source'
+  | 'build'
   | 'route'
   | 'tls'
   | 'proxy-protocol'

@@ -68,7 +68,7 @@ test('the same config planned on a record of the first version has no steps', ()
 
 test('what a record lacks is filled in with what was true without it; what it has stays', () => {
   const { command, directory, user, ...rest } = old as RecordedService & Process
-  const process = { kind: 'process', command, directory, user }
+  const process = { kind: 'process', command, directory, user, source: null }
   assert.deepEqual(completeProject(oldProject), {
     name: 'shop',
     stage: null,

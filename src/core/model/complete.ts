@@ -48,7 +48,7 @@ function withRuns(recorded: Exclude<RecordedService, Pick<Service, 'runs'>>): Ex
   const { command, directory, user, container = null, ...service } = recorded
   return {
     ...service,
-    runs: container === null ? { kind: 'process', command, directory, user } : formerContainer(container, recorded),
+    runs: container === null ? { kind: 'process', command, source: null, directory, user } : formerContainer(container, recorded),
   }
 }
 

@@ -7,6 +7,7 @@ import type { Container } from '../keys/service/runs.ts'
 import { type Service, serviceSettings } from '../keys/service.ts'
 import { containerSettings } from '../keys/service/container.ts'
 import { limits } from '../keys/service/limits.ts'
+import type { SourceFolder } from '../keys/source.ts'
 
 export type { BalancerSettings } from '../keys/balancer.ts'
 export type { Project } from '../keys/project.ts'
@@ -21,6 +22,7 @@ export type { Route, Tls } from '../keys/service/route.ts'
 export type { Container, Process, Runs } from '../keys/service/runs.ts'
 export type { Scale } from '../keys/service/scale.ts'
 export type { Schedule } from '../keys/service/schedule.ts'
+export type { Build, SourceFolder } from '../keys/source.ts'
 export type { SecretReference, SecretSource } from '../keys/service/secret.ts'
 export type { SignalName } from '../keys/service/stop.ts'
 export type { Canary, UpdatePolicy } from '../keys/service/update.ts'
@@ -47,6 +49,7 @@ export function processIdentity(service: Service, generation: number): string {
     service.scale.kind === 'job' ? 'job' : 'service',
     runs.command ?? [],
     ...(runs.kind === 'container' ? [containerIdentity(runs)] : []),
+    ...(runs.kind === 'process' && runs.source !== null ? [releaseOf(runs.source)] : []),
     runs.directory ?? '',
     service.environment,
     secrets,
@@ -63,6 +66,11 @@ export function processIdentity(service: Service, generation: number): string {
 function containerIdentity(container: Container): Readonly<Record<string, unknown>> {
   const { containerPort, ...settings } = containerSettings.identity(container)
   return { image: container.image, port: containerPort, ...settings }
+}
+
+/** What is delivered: where it was read from, and how, is no part of it. */
+function releaseOf({ digest, build }: SourceFolder): Readonly<Record<string, unknown>> {
+  return { digest, build: build?.command ?? null }
 }
 
 /** Keys that came after the first version, where they are set: nothing else has a place at the end. */

@@ -2,18 +2,24 @@
 
 import { registryPassword, secretsOf } from '../model/secrets-of.ts'
 import type { Service } from '../model/service.ts'
+import { compareManifests, describeChanges } from '../release/changes.ts'
+import type { Manifest } from '../release/manifest.ts'
+import { releaseField } from '../keys/source.ts'
 import { isSame } from './is-same.ts'
 import type { Reason } from './plan.ts'
 import { serviceParts, showPart } from '../keys/service.ts'
 
+/** Releases by digest, as far as they are at hand: with both, a change of code is told by the names of its files. */
+export type Manifests = ReadonlyMap<string, Manifest>
+
 /** Empty when the two are the same; in the order of the parts of a service. */
-export function explainDifference(before: Service, after: Service): readonly Reason[] {
+export function explainDifference(before: Service, after: Service, manifests: Manifests = new Map()): readonly Reason[] {
   return serviceParts.flatMap((part) => {
     if (isSame(before[part], after[part])) return []
     const reasons = [
-      ...differencesOf(showPart(before, part), showPart(after, part)).filter(
-        ({ field }) => !comesWithImage(before, after, field),
-      ),
+      ...differencesOf(showPart(before, part), showPart(after, part))
+        .filter(({ field }) => !comesWithImage(before, after, field))
+        .map((reason) => (reason.field === releaseField ? explainRelease(before, after, manifests) : reason)),
       ...(part === 'secrets' || part === 'runs' ? changedSecrets(before, after, part) : []),
     ]
     return reasons.length > 0 ? reasons : [{ field: part, from: null, to: null, note: 'in another order' }]
@@ -26,9 +32,15 @@ function differencesOf(from: ReadonlyMap<string, string>, to: ReadonlyMap<string
   return own.map((field) => differenceOf(field, from.get(field) ?? null, to.get(field) ?? null))
 }
 
-/** A probe or schedule that came or went is one reason; its interval and the rest came or went with it. A domain's dots are its own. */
+function explainRelease(before: Service, after: Service, manifests: Manifests): Reason {
+  const [from, to] = [before, after].map(({ runs }) => manifests.get(runs.kind === 'process' ? (runs.source?.digest ?? '') : ''))
+  const text = from === undefined || to === undefined ? 'files changed' : describeChanges(compareManifests(from, to))
+  return { field: 'source', from: null, to: null, note: text }
+}
+
+/** A probe, schedule or source that came or went is one reason; what belongs to it came or went with it. A domain's dots are its own. */
 function parentOf(field: string): string {
-  return /^(?:health|schedule)\./.test(field) ? field.slice(0, field.lastIndexOf('.')) : ''
+  return /^(?:health|schedule|source)\./.test(field) ? field.slice(0, field.lastIndexOf('.')) : ''
 }
 
 /** So is an image, for whatever only a container has. */

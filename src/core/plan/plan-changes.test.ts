@@ -16,6 +16,7 @@ import type { SlotId } from '../model/id.ts'
 import { processIdentity } from '../model/service.ts'
 import type { Project, SecretReference, Service } from '../model/service.ts'
 import type { InstanceStatus, SlotState } from '../model/status.ts'
+import { makeManifest, type ManifestEntry } from '../release/manifest.ts'
 import type { Plan, Reason, StepKind } from './plan.ts'
 import { planChanges } from './plan-changes.ts'
 import type { PlanInput } from './plan-changes.ts'
@@ -129,6 +130,58 @@ describe('a plan', () => {
       const [small, large] = [1000, 10_000].map((count) => quickestPlan(count, isChanged)) as [number, number]
       // Ten times as many take some ten times as long on any machine, however busy; quadratic would be a hundred times.
       assert.ok(large < 40 * small, `${Math.round(small)} and ${Math.round(large)} ms`)
+    }
+  })
+})
+
+describe('a change of code', () => {
+  const file = (path: string, letter: string): ManifestEntry => ({
+    kind: 'file',
+    path,
+    isExecutable: false,
+    size: 1,
+    sha256: letter.repeat(64),
+  })
+  const manifests = new Map([
+    ['one', makeManifest([file('server.js', 'a'), file('lib/a.js', 'a'), file('old.js', 'a'), file('same.js', 'a')])],
+    ['two', makeManifest([file('server.js', 'b'), file('lib/a.js', 'b'), file('new.js', 'a'), file('same.js', 'a')])],
+  ])
+  const withRelease = (digest: string, path: string = 'web'): Project =>
+    projectOf([
+      {
+        ...oneService(),
+        runs: { kind: 'process', command: ['x'], source: { path, ignore: [], build: null, digest }, directory: '', user: null },
+      },
+    ])
+
+  it('names its files where both releases are known', () => {
+    const given = { ...input({ recorded: withRelease('one'), desired: withRelease('two') }), manifests }
+    const [step] = planOf(given).steps
+    assert.equal(step?.kind, 'replace')
+    assert.deepEqual(step?.reasons.map(reasonText), ['source: 4 files changed: lib/a.js, new.js (new), +2'])
+    assert.deepEqual(planOf({ ...given, manifests: new Map() }).steps[0]?.reasons.map(reasonText), ['source: files changed'])
+  })
+
+  it('is none where the same files were read from elsewhere', () => {
+    const { steps } = planOf(input({ recorded: withRelease('one'), desired: withRelease('one', '../copy') }))
+    assert.deepEqual(
+      steps.map(({ kind, transition, reasons }) => ({ kind, transition, reasons: reasons.map(reasonText) })),
+      [{ kind: 'update', transition: 'no restart', reasons: ['source: "web" → "../copy"'] }],
+    )
+  })
+
+  it('has a reason wherever in a source the difference is', () => {
+    const limits = { cpuCores: 1, memoryBytes: 2 ** 28, pids: 100 }
+    const build = { command: ['npm', 'ci'], timeoutMs: 600_000, ...limits }
+    const source = { path: 'web', ignore: ['*.log'], build, digest: 'content-1' }
+    const service: Service = { ...oneService(), runs: { kind: 'process', command: ['x'], source, directory: 'in', user: null } }
+    for (const path of leavesOf(service).filter(([part]) => part === 'runs')) {
+      if (path[1] === 'kind') continue
+      const [step] = planOf(input({ recorded: projectOf([service]), desired: projectOf([changed(service, path)]) })).steps
+      assert.ok(
+        step?.reasons.every(({ note: text }) => text !== 'in another order'),
+        path.join('.'),
+      )
     }
   })
 })

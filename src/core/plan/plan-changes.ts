@@ -11,6 +11,7 @@ import type { Project, Service } from '../model/service.ts'
 import type { InstanceStatus } from '../model/status.ts'
 import { orderByDependency } from './dependency-order.ts'
 import { explainDifference, note } from './difference.ts'
+import type { Manifests } from './difference.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { noTimes, type LearnedTimes } from './learned-times.ts'
 import type { Plan, Reason, Step } from './plan.ts'
@@ -34,6 +35,8 @@ export interface PlanInput {
   readonly timesOf?: (name: ServiceName) => LearnedTimes
   /** Which program the balancer is, or will be; nothing where nobody can tell. */
   readonly balancer?: 'haproxy' | 'embedded'
+  /** Of the releases that change, those that are known. */
+  readonly manifests?: Manifests
 }
 
 export type PlanOutcome = { readonly plan: Plan } | { readonly problems: readonly Problem[] }
@@ -78,9 +81,11 @@ interface World {
   readonly alive: ReadonlySet<ServiceName>
   /** Slots that will not get up by themselves soon. */
   readonly fallen: ReadonlyMap<ServiceName, readonly InstanceStatus[]>
+  readonly manifests: Manifests
 }
 
-function worldOf({ desired, recorded, observed, isRollback, only, timesOf = () => noTimes }: PlanInput): World {
+function worldOf(input: PlanInput): World {
+  const { desired, recorded, observed, isRollback, only, timesOf = () => noTimes, manifests = new Map() } = input
   const recordedServices = recorded?.project.services ?? []
   const fallen = new Map<ServiceName, InstanceStatus[]>()
   for (const status of observed) {
@@ -105,6 +110,7 @@ function worldOf({ desired, recorded, observed, isRollback, only, timesOf = () =
     completedJobs: recorded?.completedJobs ?? {},
     alive: new Set(observed.filter((status) => status.state === 'running').map((status) => status.service)),
     fallen,
+    manifests,
   }
 }
 
@@ -138,7 +144,7 @@ function planService(service: Service, world: World): Step | null {
   const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
   if (before === null) return { ...step, kind: 'create', reasons: [note('new')] }
 
-  const differences = explainDifference(before, service)
+  const differences = explainDifference(before, service, world.manifests)
   const idle = whyIdle(service, world)
   if (differences.length === 0 && idle.length === 0) return null
   const reasons = [...differences, ...idle]
@@ -169,7 +175,7 @@ function planService(service: Service, world: World): Step | null {
 /** A job runs when it is new or would do something else than before, or when it failed; never twice as the same, never on a rollback. */
 function planJob(service: Service, before: Service | null, world: World): Step | null {
   const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
-  const differences = before === null ? [note('new')] : explainDifference(before, service)
+  const differences = before === null ? [note('new')] : explainDifference(before, service, world.manifests)
   const isNew = before === null || needsNewProcess(before, service, world)
   const idle = whyIdle(service, world)
   if (differences.length === 0 && (idle.length === 0 || world.isRollback)) return null
@@ -191,7 +197,7 @@ function planJob(service: Service, before: Service | null, world: World): Step |
 function planSchedule(service: Service, before: Service | null, world: World): Step | null {
   const step = { service: service.name, what: describeScale(service), transition: null, warning: null }
   if (before === null) return { ...step, kind: 'create', reasons: [note('new')] }
-  const differences = explainDifference(before, service)
+  const differences = explainDifference(before, service, world.manifests)
   const isBack = world.stoppedByHand.has(service.name) && world.revives(service.name)
   const stopped = isBack ? [note('was stopped by hand, runs again at its hours')] : []
   const reasons = [...differences, ...stopped]

@@ -5,6 +5,7 @@ import { containerSettings, type WrittenImage } from '../../keys/service/contain
 import type { ConfigContext } from '../config-context.ts'
 import type { Place, ProblemList } from '../../values/problem-list.ts'
 import { resolvePath } from './resolve-path.ts'
+import { directoryInside, normaliseSource } from './source.ts'
 import type { WrittenService } from '../../keys/service.ts'
 import { quote } from '../../values/show.ts'
 
@@ -36,8 +37,17 @@ export function normaliseRuns(
       })
     }
     const { command = [], user = null } = written
-    const directory = written.directory === undefined ? context.directory : resolvePath(context.directory, written.directory)
-    return { kind: 'process', command, directory, user }
+    const source = normaliseSource(written.source, context.isWhole, at, problems)
+    const directory =
+      source === null
+        ? resolvePath(context.directory, written.directory ?? '.')
+        : directoryInside(written.directory, at, problems)
+    return { kind: 'process', command, source, directory, user }
+  }
+  if (written.source !== undefined) {
+    problems.add('E_CONFIG_CONFLICT', { up: at, key: 'source' }, 'an image has files of its own', {
+      allowed: 'source with a command, or an image (image: { build: … } makes one of a folder)',
+    })
   }
   checkOrigin(written, { image: written.image, isWhole: context.isWhole }, at, problems)
   const { containerPort: port = null, network = 'bridge', registry } = written

@@ -14,13 +14,16 @@ import {
   registryShape,
   showImage,
 } from './container.ts'
+import { readSource, recordedSource, type SourceFolder, sourceShape, type WrittenSource } from '../source.ts'
 
 /** A program of this host. */
 export interface Process {
   readonly kind: 'process'
   /** An argument array; a string in the config has become `['/bin/sh', '-c', text]`. */
   readonly command: readonly string[]
-  /** Absolute. */
+  /** Null: the files are those of this host, as they are. */
+  readonly source: SourceFolder | null
+  /** Absolute; with a source, inside the release, and empty for its root. */
   readonly directory: string
   /** Null: the user that runs Daruma. */
   readonly user: string | null
@@ -43,6 +46,7 @@ export type Runs = Process | Container
 
 export interface WrittenRuns {
   readonly command?: readonly string[]
+  readonly source?: WrittenSource
   readonly directory?: string
   readonly user?: string
 }
@@ -55,10 +59,18 @@ export const runsKeys: WrittenKeys<WrittenRuns> = {
       "What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too. With an image it takes the place of the arguments of the image's entry point.",
     example: "['node', 'server.js']",
   },
+  source: {
+    type: readSource,
+    defaultWords: 'none: the command runs with the files of this machine as they are',
+    prose:
+      'The folder whose files are the release of the service: they are read when `up` runs, kept as they were, and a change of them is a change like any other. A path alone, or an object.',
+    example: "'./web'",
+  },
   directory: {
     type: text('a path, absolute or from the folder of the config', { longest: 4096, pattern: /^[^~]/ }),
-    defaultWords: "the folder of the config; with an image, the image's own",
-    prose: 'The working directory of the command. With an image, an absolute path inside it.',
+    defaultWords: "the folder of the config; with a source, the root of the release; with an image, the image's own",
+    prose:
+      'The working directory of the command. With a source, a folder inside of it; with an image, an absolute path inside it.',
     example: "'./web'",
   },
   user: {
@@ -75,6 +87,7 @@ export const runsKeys: WrittenKeys<WrittenRuns> = {
 const process: Shape<Process> = objectOf<Process>({
   kind: exactly('process'),
   command: listOf(anyText),
+  source: sourceShape,
   directory: anyText,
   user: orNull(anyText),
 })
@@ -94,11 +107,18 @@ export const runs: Part<Runs> = {
   fields: (value, prefix) =>
     [
       ['command', value.command === null ? null : showCommand(value.command)] as const,
-      ...(value.kind === 'container' ? containerFields(value) : []),
-      ['directory', value.directory === null ? null : showText(value.directory)] as const,
+      ...(value.kind === 'container' ? containerFields(value) : recordedSource.fields(value.source, '')),
+      ['directory', value.directory === null || value.directory === '' ? null : showText(value.directory)] as const,
       ['user', value.user === null ? null : showText(value.user)] as const,
     ].map(([field, shown]): Field => [`${prefix}${field}`, shown]),
-  complete: (recorded) => (recorded.kind === 'process' ? recorded : (containerSettings.complete(recorded) as Container)),
+  complete: (recorded) =>
+    recorded.kind === 'process' ? completeProcess(recorded) : (containerSettings.complete(recorded) as Container),
+}
+
+/** Before there were releases, a process ran with the files of its host. */
+function completeProcess(recorded: Omit<Process, 'source'> & Partial<Pick<Process, 'source'>>): Process {
+  const whole = recordedSource.complete(recorded.source ?? null)
+  return recorded.source === whole ? (recorded as Process) : { ...recorded, source: whole }
 }
 
 function containerFields(value: Container): readonly Field[] {

@@ -1,0 +1,2 @@
+/** A string is run by `/bin/sh -c`, an array directly. */
+export type Command = string | readonly string[]
