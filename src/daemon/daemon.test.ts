@@ -153,6 +153,7 @@ test('without its damaged database a daemon starts again what a reboot has cut o
 })
 
 test('daemons that die around an end tell it once', async () => {
+  let count = 0
   for (let seed = 1; seed <= 25; seed += 1) {
     const machine = new SimulatedMachine(seed)
     await up(machine, [aService('worker', 'serve')])
@@ -167,8 +168,10 @@ test('daemons that die around an end tell it once', async () => {
     const told = (await machine.daemon?.project.events.read(0, 5000)) ?? []
     const ends = told.filter(({ kind }) => kind === 'exited').map(({ epoch }) => epoch)
     assert.equal(new Set(ends).size, ends.length, `seed ${seed}: ${ends.join(' ')}`)
-    assert.ok(ends.length > 0)
+    count += ends.length
   }
+  // Of a single seed all may fall into the times when no daemon lives.
+  assert.ok(count > 25, `only ${count} ends were told`)
 })
 
 test('work that ends while a change is written down has ended for every later daemon', async () => {
