@@ -60,8 +60,7 @@ import {
 } from '../../host/slot-files.ts'
 import { type KillMechanism, surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
-import { placeTree, type PlacedTree } from './place-tree.ts'
-import { makeVolumes } from './volumes.ts'
+import { makeVolumes, placeTree, type PlacedTree } from './volumes.ts'
 
 export interface ProcessRuntimeOptions {
   readonly stateDirectory: string

@@ -84,6 +84,7 @@ export class Builder {
         },
         environment: await this.#environment(service),
         limits: { cpuCores: build.cpuCores, memoryBytes: build.memoryBytes, pids: build.pids },
+        secretFiles: {},
         volumes: user === null ? [] : [{ name: homeOf(user), target: null }],
         maxLogBytes,
         note: '{}',
