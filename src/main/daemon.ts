@@ -9,7 +9,7 @@ import { homedir, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeClock } from '../adapters/node/clock.ts'
-import { nodeCommandRunner } from '../adapters/node/command.ts'
+import { createCommandRunner } from '../adapters/node/command.ts'
 import { stderrLog } from '../adapters/node/log.ts'
 import { nodeRandom } from '../adapters/node/random.ts'
 import { createNet } from '../adapters/net/index.ts'
@@ -111,7 +111,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       images: containers.images,
       releases,
       net: createNet({ version }),
-      commands: nodeCommandRunner,
+      commands: createCommandRunner(),
       balancers: createBalancers({ stateDirectory: directory.path }),
       certificates: lazyCertificateKeeper({ stateDirectory: directory.path, node: process.execPath }),
       clock: nodeClock,

@@ -114,6 +114,11 @@ export interface ExecPlan {
   /** Run this, with this environment, to be inside the instance (its namespaces, cgroup, directory, user). */
   readonly command: readonly string[]
   readonly environment: Readonly<Record<string, string>>
+  /**
+   * `NAME=value` in the environment of what runs inside, where that is no child of the command: by it, whoever gives the command up can
+   * find and end what it began.
+   */
+  readonly marker?: string
 }
 
 /** A line that an instance wrote, or a part of a very long one. */

@@ -1,5 +1,6 @@
 /** How to run something inside a container: through the engine's own client, which a machine with the engine has. */
 
+import { randomBytes } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 
@@ -22,9 +23,12 @@ export function planExec(options: {
   const podman = findProgram('podman')
   const host = `unix://${info.socket}`
   const environment = { PATH: programPath }
+  // The client's end is not the end of what it asked the engine to run.
+  const marker = `DARUMA_EXEC=${randomBytes(12).toString('hex')}`
+  const inside = ['--env', marker, containerId, ...command]
   if (docker !== null && (info.name === 'docker' || podman === null))
-    return { command: ['/bin/sh', '-c', enter, docker, '--host', host, containerId, ...command], environment }
-  if (podman !== null) return { command: ['/bin/sh', '-c', enter, podman, '--url', host, containerId, ...command], environment }
+    return { command: ['/bin/sh', '-c', enter, docker, '--host', host, ...inside], environment, marker }
+  if (podman !== null) return { command: ['/bin/sh', '-c', enter, podman, '--url', host, ...inside], environment, marker }
   throw new DarumaError(
     'E_ENGINE_CLIENT',
     `${slot} is a container, and neither docker nor podman is installed to run something in it`,

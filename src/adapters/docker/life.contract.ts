@@ -10,6 +10,7 @@ import { readNumber, usualLogBytes } from '../../host/slot-files.ts'
 import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
 import type { EngineKind, TestEngine, Testing } from '../../../test/engine/engine-kind.ts'
 import { environmentOf, until } from '../../../test/processes.ts'
+import { createCommandRunner } from '../node/command.ts'
 
 export function lifeContract({ name, start }: EngineKind, test: Testing): void {
   let engine!: TestEngine
@@ -348,6 +349,27 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     const { execFileSync } = await import('node:child_process')
     assert.equal(execFileSync(program, words, { encoding: 'utf8', env: plan.environment }), 'in web/0\n')
     await assert.rejects(bed.runtime.exec(instance(9), ['true']), { code: 'E_RUNTIME_NOT_RUNNING' })
+  })
+
+  test('a command inside that is given up at its time-out leaves nothing behind there', async (t) => {
+    const bed = await ContainerBed.open(t, engine)
+    await bed.run(1, ['sleep', '1000'])
+    const inside = (): readonly string[] =>
+      engine
+        .docker('top', bed.name(), '-eo', 'pid,args')
+        .split('\n')
+        .filter((line) => /sleep 77/.test(line))
+    const runner = createCommandRunner()
+    for (let time = 0; time < 2; time += 1) {
+      await until('it is begun and given up', 60_000, async () => {
+        const plan = await bed.runtime.exec(instance(1), ['sh', '-c', 'echo begun; sleep 777; true'])
+        const { code, output } = await runner.run(plan, engine.isSlow ? 8000 : 2000)
+        assert.equal(code, null)
+        return /no end within \d+ ms; begun/.test(output)
+      })
+      await until('nothing of it is left', 20_000, () => inside().length === 0)
+    }
+    assert.deepEqual(bed.list(), [`${bed.name()} 1 running`])
   })
 
   for (const point of [
