@@ -148,3 +148,14 @@ test('with a damaged database what runs is adopted and kept up, changes are refu
       [],
     )
   }))
+
+test(
+  'a service of another user reaches its volume, whoever made the folders on the way there',
+  { skip: process.geteuid?.() === 0 ? false : 'needs root' },
+  () =>
+    onMachine(async ({ machine }) => {
+      const command = 'echo kept >"$DARUMA_VOLUME_DATA/file" && exec sleep 1000000'
+      await machine.up({ writer: { command, user: 'nobody', volumes: ['data'], singleton: true } })
+      assert.equal(readFileSync(join(machine.state, 'volumes/data/file'), 'utf8'), 'kept\n')
+    }),
+)

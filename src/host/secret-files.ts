@@ -125,7 +125,9 @@ export class SecretFiles {
 
   async #mountRoot(): Promise<string> {
     const [root = ''] = this.#candidates()
+    // Volumes of other users are seen below it too, and a daemon's umask would keep them out.
     mkdirSync(join(root, '..'), { recursive: true, mode: 0o711 })
+    chmodSync(join(root, '..'), 0o711)
     mkdirSync(root, { recursive: true, mode: 0o711 })
     if (isMountPoint(root)) return root
     const options = `nosuid,nodev,noexec,mode=0711,size=${mountSize}`

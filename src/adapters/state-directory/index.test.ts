@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -163,6 +163,20 @@ for (const takeOver of [false, true]) {
     },
   )
 }
+
+test('the place of the records in /run leaves others through to their volumes, whatever the umask', needsCgroups, async (t) => {
+  const path = join(makeRoot(t), 'state')
+  const program = `process.umask(0o077)
+    const { openStateDirectory } = await import(${JSON.stringify(join(import.meta.dirname, 'index.ts'))})
+    await openStateDirectory({ path: ${JSON.stringify(path)}, takeOver: false, askContainers: async () => null })
+    process.exit(0)`
+  const script = 'mount -t tmpfs tmpfs /run && "$@" && stat --format %a /run/daruma'
+  const words = ['--mount', '--propagation', 'private', '/bin/sh', '-c', script, 'sh', process.execPath]
+  const { stdout, stderr } = spawnSync('unshare', [...words, '--input-type=module-typescript', '-e', program], {
+    encoding: 'utf8',
+  })
+  assert.equal(stdout, '755\n', stderr)
+})
 
 test('a removed /run leaves the lock on the cgroup', needsCgroups, async (t) => {
   const [one, other] = await makeDouble(makeRoot(t))

@@ -4,14 +4,15 @@
  * is not known to the kernel by a state id.
  */
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { observeBootId } from '../../host/process-stat.ts'
 import { readNames } from '../../host/read-quietly.ts'
 import type { Place } from './place.ts'
 
-const statesDirectory = '/run/daruma/states'
+const sharedDirectory = '/run/daruma'
+const statesDirectory = join(sharedDirectory, 'states')
 
 export const ownerDirectory = (stateId: string): string => join(statesDirectory, stateId)
 
@@ -43,10 +44,13 @@ export function writeOwner(stateId: string, owner: Place): void {
   }
 }
 
-/** Whether records are kept here: then no record means that there was no owner. */
+/** Whether records are kept here, for which it makes the place: then no record means that there was no owner. */
 export function keepsOwners(): boolean {
   if (process.geteuid?.() !== 0) return false
   try {
+    // Volumes of other users are seen below it, and a daemon's umask would keep them out.
+    mkdirSync(sharedDirectory, { recursive: true })
+    chmodSync(sharedDirectory, 0o755)
     mkdirSync(statesDirectory, { recursive: true, mode: 0o711 })
     return true
   } catch {

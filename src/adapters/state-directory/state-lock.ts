@@ -16,7 +16,7 @@ import { DarumaError } from '../../ports/error.ts'
 import { stateCgroups } from './cgroups.ts'
 import { lockDirectory } from './flock.ts'
 import { type Holder, findLockHolder, findSocketHolder } from './lock-holder.ts'
-import { ownerDirectory } from './owner-record.ts'
+import { keepsOwners, ownerDirectory } from './owner-record.ts'
 
 export type StateLock =
   | { readonly kind: 'ours'; readonly release: () => void }
@@ -43,6 +43,7 @@ async function tryToLock(stateId: string): Promise<StateLock> {
     for (const descriptor of descriptors.splice(0)) closeSync(descriptor)
   }
   try {
+    keepsOwners()
     for (const path of [ownerDirectory(stateId), ...stateCgroups(stateId)]) {
       const lock = lockOne(path)
       if (lock === 'held') {
