@@ -66,6 +66,12 @@ export async function idle(): Promise<readonly Row[]> {
       100,
       beside(({ memory }) => memory.resident),
     ),
+    ...compare(
+      'daemon with what reads the logs, and supervisor, proportional',
+      'MB',
+      100,
+      beside(({ everything }) => everything.proportional),
+    ),
     tellOne('daemon, anonymous', own.memory.anonymous, 'MB', null),
     tellOne('a Node that does nothing, resident', floor.resident, 'MB', null),
     tellOne('a Node that does nothing, anonymous', floor.anonymous, 'MB', null),
@@ -80,7 +86,7 @@ export async function idle(): Promise<readonly Row[]> {
       beside(({ cpuPercent }) => cpuPercent),
     ),
     ...compare('daemon, CPU with an http probe a second each', '%', 2, [{ who: 'daruma', value: withProbes.cpuPercent }]),
-    ...compare('with its supervisor and collector, CPU', '%', null, [{ who: 'daruma', value: own.companionsCpuPercent }]),
+    ...compare('with its supervisor and what reads the logs, CPU', '%', 0.5, [{ who: 'daruma', value: own.companionsCpuPercent }]),
     ...compare('keeper of one instance, proportional', 'MB', 2, [{ who: 'daruma', value: own.keepers.proportional / count }]),
     ...compare('keeper of one instance, resident', 'MB', null, [{ who: 'daruma', value: own.keepers.resident / count }]),
   ]
@@ -88,6 +94,8 @@ export async function idle(): Promise<readonly Row[]> {
 
 interface Observation {
   readonly memory: Memory
+  /** With all that runs besides the programs and their keepers. */
+  readonly everything: Memory
   readonly cpuPercent: number
   readonly companionsCpuPercent: number
   readonly keepers: Memory
@@ -108,6 +116,7 @@ async function observe(
     const after = [cpuSecondsOf(watched), cpuSecondsOf(companions)] as const
     return {
       memory: memoryOf(watched),
+      everything: memoryOf(companions),
       cpuPercent: ((after[0] - before[0]) / windowSeconds) * 100,
       companionsCpuPercent: ((after[1] - before[1]) / windowSeconds) * 100,
       keepers: memoryOf(keepers()),

@@ -3,7 +3,7 @@
  * (hence the one dynamic import): whoever has one is told what to do instead of being shown a syntax error.
  */
 
-const wanted = { major: 24, minor: 12 }
+const wanted = { major: 26, minor: 1 }
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major > wanted.major || (major === wanted.major && minor >= wanted.minor)) {
