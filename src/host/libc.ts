@@ -1,6 +1,6 @@
 /**
  * The few calls of the C library that Node has no word for: named pipes, and moving bytes from a pipe into a file inside the kernel
- * (decision 20). Each takes plain numbers and buffers that live as long as the call. Needs `node:ffi`, which Node has had since 26.1.
+ * (decision 24). Each takes plain numbers and buffers that live as long as the call. Needs `node:ffi`, which Node has had since 26.1.
  */
 
 import type * as ffiModule from 'node:ffi'
