@@ -42,7 +42,7 @@ const limits = { askMs: 1500, workMs: 4000, retryMs: 100, pollMs: 500, idleMs: 1
 
 export class ContainerBed {
   readonly state: string
-  readonly stateId: string = randomBytes(8).toString('hex')
+  readonly stateId: string
   readonly events: RuntimeEvent[] = []
   readonly faults: (string | null)[] = []
   readonly warnings: string[] = []
@@ -50,14 +50,15 @@ export class ContainerBed {
   containers!: Containers
   discovery!: Discovery
 
-  private constructor(engine: TestEngine) {
+  private constructor(engine: TestEngine, stateId: string) {
     this.engine = engine
+    this.stateId = stateId
     this.state = join(makeWorkshop(), 'state')
     mkdirSync(this.state)
   }
 
   static async open(t: TestContext, engine: TestEngine, options: Partial<DockerOptions> = {}): Promise<ContainerBed> {
-    const bed = new ContainerBed(engine)
+    const bed = new ContainerBed(engine, options.stateId ?? randomBytes(8).toString('hex'))
     t.after(() => bed.#destroy())
     await bed.reopen(options)
     return bed

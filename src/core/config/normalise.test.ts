@@ -666,3 +666,18 @@ test('no value whatsoever makes the normaliser throw, and every refusal has a co
     { numRuns: 1000 },
   )
 })
+
+test('a secret may be given as a file, and as nothing else', () => {
+  const as = (form: unknown): unknown => ({ from: 'environment', name: 'A', as: form })
+  const project = projectOf({
+    name: 'shop',
+    services: { web: { command: 'x', environment: { A: as('file') }, secrets: { B: as(undefined) } } },
+  })
+  assert.deepEqual(project.services[0]?.secrets, {
+    A: { source: { from: 'environment', name: 'A', as: 'file' }, digest: null },
+    B: { source: { from: 'environment', name: 'A' }, digest: null },
+  })
+  const found = normaliseConfig({ name: 'shop', services: { web: { command: 'x', environment: { A: as('pipe') } } } }, context)
+  assert.equal(found.ok, false)
+  assert.match(JSON.stringify(found), /as: 'pipe' is not a form of a secret/)
+})
