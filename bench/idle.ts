@@ -86,7 +86,9 @@ export async function idle(): Promise<readonly Row[]> {
       beside(({ cpuPercent }) => cpuPercent),
     ),
     ...compare('daemon, CPU with an http probe a second each', '%', 2, [{ who: 'daruma', value: withProbes.cpuPercent }]),
-    ...compare('with its supervisor and what reads the logs, CPU', '%', 0.5, [{ who: 'daruma', value: own.companionsCpuPercent }]),
+    ...compare('with its supervisor and what reads the logs, CPU', '%', 0.5, [
+      { who: 'daruma', value: own.companionsCpuPercent },
+    ]),
     ...compare('keeper of one instance, proportional', 'MB', 2, [{ who: 'daruma', value: own.keepers.proportional / count }]),
     ...compare('keeper of one instance, resident', 'MB', null, [{ who: 'daruma', value: own.keepers.resident / count }]),
   ]
