@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { libc } from '../src/host/libc.ts'
+import { libc } from '../src/system/libc.ts'
 import { listSegments } from '../src/host/logs/segments.ts'
 import { Machine } from '../test/daemon-harness.ts'
 import { makeWorkshop } from '../test/clean-up.ts'

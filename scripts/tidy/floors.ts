@@ -24,20 +24,27 @@ export const floors: Readonly<Record<string, Floor>> = {
   ports: { mayImport: ['core'], packages: ['node:assert'] },
   // The sdk and a computed import are for the loader of the user's config, the API's types for its HTTP server.
   adapters: {
-    mayImport: ['core', 'sdk', 'ports', 'host'],
+    mayImport: ['core', 'sdk', 'ports', 'host', 'system', 'image-build'],
     typesOf: ['protocol'],
     packages: ['node:', 'acme-client', 'croner', 'ignore', 'oxc-parser', 'undici', 'yaml', '(computed)'],
   },
-  host: { mayImport: ['core'], typesOf: ['ports'], packages: ['node:'] },
+  host: { mayImport: ['core', 'system'], typesOf: ['ports'], packages: ['node:'] },
+  // What Node and the kernel lack a plain word for. It decides nothing and remembers nothing.
+  system: { mayImport: ['core'], typesOf: ['ports'], packages: ['node:'] },
+  // The files that an image is built from: read by the loader of a config and by what builds.
+  'image-build': { mayImport: ['core', 'system'], packages: ['node:'] },
   provision: { mayImport: ['core', 'ports'], packages: pureNode },
-  server: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
-  daemon: { mayImport: [...library, 'host', 'provision'], packages: pureNode },
+  server: { mayImport: [...library, 'host', 'system', 'provision'], packages: pureNode },
+  daemon: { mayImport: [...library, 'host', 'system', 'provision'], packages: pureNode },
   // Writes a config as a person would have, whatever it was found in; Compose files are the largest of these, and stand alone.
   proposal: { mayImport: ['core', 'ports'], packages: [] },
   compose: { mayImport: ['core', 'ports', 'proposal'], packages: ['node:', 'yaml'] },
-  cli: { mayImport: [...library, 'host', 'provision', 'proposal', 'compose'], packages: ['node:', 'commander'] },
-  main: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:', 'commander'] },
-  sim: { mayImport: [...library, 'adapters', 'host', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
+  cli: { mayImport: [...library, 'host', 'system', 'provision', 'proposal', 'compose'], packages: ['node:', 'commander'] },
+  main: {
+    mayImport: [...library, 'adapters', 'host', 'system', 'provision', 'server', 'daemon', 'cli'],
+    packages: ['node:', 'commander'],
+  },
+  sim: { mayImport: [...library, 'adapters', 'host', 'system', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
   // The core runs in a browser as anywhere: what both the page and the terminal say of a thing is said there once.
   dashboard: { mayImport: ['core'], typesOf: ['protocol'], packages: ['preact', 'uplot'] },
 }

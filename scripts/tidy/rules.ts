@@ -106,7 +106,6 @@ const overfull: Readonly<Record<string, number>> = {
   'src/daemon': 80,
   'src/cli': 44,
   'src/cli/commands': 30,
-  'src/host': 26,
   'src/ports': 28,
   'src/adapters/process': 40,
   'src/adapters/docker': 40,

@@ -7,7 +7,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
-import { request } from '../host/node-http.ts'
+import { request } from '../system/node-http.ts'
 import type {
   ContentAnswer,
   DoctorAnswer,

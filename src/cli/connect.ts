@@ -15,7 +15,7 @@ import type { Context } from './context.ts'
 import type { Invocation } from './invocation.ts'
 import { resolveState, type StateDirectory } from './state.ts'
 import { unitOf } from './systemd-unit.ts'
-import { readText } from '../host/read-quietly.ts'
+import { readText } from '../system/read-quietly.ts'
 
 /** A daemon that must recover 1,000 instances answers within some seconds; one that was started in vain says why in its log. */
 const startLimitMs = 30_000

@@ -5,7 +5,7 @@
 
 import type { PlanAnswer, SecretValues } from '../protocol/api.ts'
 import type { Project } from '../core/model/service.ts'
-import { foreseeStateFolder } from '../host/state-folder.ts'
+import { foreseeStateFolder } from '../system/state-folder.ts'
 import { DarumaError } from '../ports/error.ts'
 import { engineAway } from '../ports/images.ts'
 import type { ReadRelease } from '../ports/source.ts'

@@ -6,8 +6,8 @@
 
 import { basename, join } from 'node:path'
 
-import { daemonFlags } from '../host/daemon-flags.ts'
-import { readText } from '../host/read-quietly.ts'
+import { daemonFlags } from '../system/daemon-flags.ts'
+import { readText } from '../system/read-quietly.ts'
 import { type Origin, readOrigin } from './state.ts'
 
 export interface UnitOptions {

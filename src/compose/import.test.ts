@@ -9,7 +9,7 @@ import { folder, imported, importFrom, place } from '../../test/support/compose-
 import { loadConfig } from '../adapters/config-file/index.ts'
 import { importFiles, type Imported } from './import.ts'
 
-const root = join(import.meta.dirname, '../../..')
+const root = join(import.meta.dirname, '../..')
 const testdata = join(import.meta.dirname, 'testdata')
 /** Compose files in the shapes of the common ones; each stands in a folder with what it refers to. */
 const samples = readdirSync(testdata)

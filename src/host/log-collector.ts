@@ -10,10 +10,10 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { libc } from './libc.ts'
+import { libc } from '../system/libc.ts'
 import { Collector } from './logs/collector.ts'
-import { bootMs, isAlive, parseProcessStat } from './process-stat.ts'
-import { readText } from './read-quietly.ts'
+import { bootMs, isAlive, parseProcessStat } from '../system/process-stat.ts'
+import { readText } from '../system/read-quietly.ts'
 
 const [state = '', node = '', entry = '', supervisor = '', flock = ''] = process.argv.slice(2)
 const host = join(state, 'host')

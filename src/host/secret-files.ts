@@ -10,8 +10,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import type { InstanceRef, StartOrder } from '../ports/runtime.ts'
-import { isMissing } from './errno.ts'
-import { readText } from './read-quietly.ts'
+import { isMissing } from '../system/errno.ts'
+import { readText } from '../system/read-quietly.ts'
 import { slotName } from './slot-files.ts'
 
 const run = promisify(execFile)

@@ -29,13 +29,13 @@ import { promisify } from 'node:util'
 
 import { type Epoch, type SlotId, asEpoch, asServiceName, isRunSlot, runSlotId, slotId } from '../core/model/id.ts'
 import type { Exit } from '../core/model/status.ts'
-import { observeBootId, parseProcessStat } from './process-stat.ts'
-import { syncTogether } from './sync-together.ts'
-import { isMissing } from './errno.ts'
-import { libc } from './libc.ts'
+import { observeBootId, parseProcessStat } from '../system/process-stat.ts'
+import { syncTogether } from '../system/sync-together.ts'
+import { isMissing } from '../system/errno.ts'
+import { libc } from '../system/libc.ts'
 import { outputPipe, removeOutputPipe } from './logs/output-pipe.ts'
 import { listLogFiles, listSegments, segmentName } from './logs/segments.ts'
-import { explainExitCode, renderExit } from './exit-code.ts'
+import { explainExitCode, renderExit } from '../system/exit-code.ts'
 
 /** Enough for the longest line that a keeper writes: /proc/PID/stat has 52 numbers of at most 20 digits. */
 export const reservedBytes: number = 1536

@@ -16,7 +16,7 @@ import { once } from 'node:events'
 import { request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { makeCertificate, selfSigned } from '../../src/host/self-signed.ts'
+import { makeCertificate, selfSigned } from '../../src/system/self-signed.ts'
 
 type JsonWebKey = JsonWebKeyInput['key']
 

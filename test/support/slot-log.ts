@@ -6,7 +6,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { libc } from '../../src/host/libc.ts'
+import { libc } from '../../src/system/libc.ts'
 import { Collector } from '../../src/host/logs/collector.ts'
 import { listSegments } from '../../src/host/logs/segments.ts'
 

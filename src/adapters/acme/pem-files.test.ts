@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { selfSigned } from '../../host/self-signed.ts'
+import { selfSigned } from '../../system/self-signed.ts'
 import { inspectPem } from './pem-files.ts'
 
 test('a certificate is for the names in it that are host names, and for nothing that would mean more in a file of names', () => {

@@ -7,7 +7,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 
-import { request } from '../../host/node-http.ts'
+import { request } from '../../system/node-http.ts'
 import type { ContainerCreate, ListedContainer, NetworkCreate, NetworkFound, RawImage } from './engine-api.ts'
 import { EngineRefusal } from './errors.ts'
 import type { RawInspect } from './parse.ts'

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Exit } from '../../core/model/status.ts'
-import { isAlive, observeProcess } from '../../host/process-stat.ts'
+import { isAlive, observeProcess } from '../../system/process-stat.ts'
 import { type Beginning, epochDirectory, readExit, type SlotPaths, writeBeginning, writeExit } from '../../host/slot-files.ts'
 import type { Log } from '../../ports/log.ts'
 import type { InstanceRef, RuntimeEvent, Usage } from '../../ports/runtime.ts'

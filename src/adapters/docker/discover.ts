@@ -9,8 +9,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
-import { hasCode } from '../../host/errno.ts'
-import { ageOf } from '../../host/process-stat.ts'
+import { hasCode } from '../../system/errno.ts'
+import { ageOf } from '../../system/process-stat.ts'
 import {
   type Beginning,
   epochDirectory,

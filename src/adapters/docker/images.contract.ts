@@ -5,7 +5,7 @@ import { after, before } from 'node:test'
 
 import { asServiceName } from '../../core/model/id.ts'
 import type { Container, ImageSource } from '../../core/model/service.ts'
-import { digestBuildContext, listBuildContext } from '../../host/build-context.ts'
+import { digestBuildContext, listBuildContext } from '../../image-build/build-context.ts'
 import { aContainer, ContainerBed } from '../../../test/engine/container-bed.ts'
 import { imageName } from './render.ts'
 import { FakeRegistry } from '../../../test/engine/fake-registry.ts'

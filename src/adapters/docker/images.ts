@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
 import type { ImageSource } from '../../core/model/service.ts'
-import { digestBuildContext, listBuildContext } from '../../host/build-context.ts'
+import { digestBuildContext, listBuildContext } from '../../image-build/build-context.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { type EngineFacts, type ImageRequest, type Images, engineAway } from '../../ports/images.ts'
 import type { EngineClient } from './client.ts'

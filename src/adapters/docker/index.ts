@@ -9,7 +9,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
-import { Gate } from '../../host/gate.ts'
+import { Gate } from '../../system/gate.ts'
 import {
   commitEpoch,
   ensureSlot,

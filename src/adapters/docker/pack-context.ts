@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 
-import type { ContextEntry } from '../../host/build-context.ts'
+import type { ContextEntry } from '../../image-build/build-context.ts'
 
 export function packContext(context: string, entries: readonly ContextEntry[]): Readable {
   return Readable.from(pack(context, entries), { objectMode: false })

@@ -2,7 +2,7 @@
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Exit } from '../../core/model/status.ts'
-import { explainExitCode } from '../../host/exit-code.ts'
+import { explainExitCode } from '../../system/exit-code.ts'
 
 export const labels = {
   state: 'daruma.state',

@@ -1,6 +1,6 @@
 /** Why a start did not happen, in the port's words. */
 
-import { hasCode } from '../../host/errno.ts'
+import { hasCode } from '../../system/errno.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { StartOrder, StartRefusal } from '../../ports/runtime.ts'
 import { EngineSilent, reasonOf } from './errors.ts'

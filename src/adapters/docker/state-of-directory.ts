@@ -8,7 +8,7 @@ import { join } from 'node:path'
 
 import type { SlotId } from '../../core/model/id.ts'
 import { asEpoch } from '../../core/model/id.ts'
-import { hasCode } from '../../host/errno.ts'
+import { hasCode } from '../../system/errno.ts'
 import { epochDirectory, readEpochNote, slotPaths } from '../../host/slot-files.ts'
 import { EngineClient } from './client.ts'
 import { labels } from './parse.ts'

@@ -4,7 +4,7 @@
  * process lives. Where none could be observed (no /proc, another PID namespace) the engine is all there is.
  */
 
-import { isAlive, observeBootId } from '../../host/process-stat.ts'
+import { isAlive, observeBootId } from '../../system/process-stat.ts'
 import { epochDirectory, newestStarted, readBeginning, readEpochNote, type SlotPaths } from '../../host/slot-files.ts'
 
 export interface Witness {

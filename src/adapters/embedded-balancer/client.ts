@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Listener } from '../../core/balance/table.ts'
-import { STATUS_CODES } from '../../host/node-http.ts'
+import { STATUS_CODES } from '../../system/node-http.ts'
 import type { Origin } from './head.ts'
 import { Intake, type Reading } from './intake.ts'
 import type { Endpoints } from './proxy-protocol.ts'

@@ -1,6 +1,6 @@
 /** What the world may say no to, as the port names it. */
 
-import { portHolder } from '../../host/port-holder.ts'
+import { portHolder } from '../../system/port-holder.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { TakenPort } from './front.ts'
 

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import { createServer, type Server, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Listener, RoutingTable } from '../../core/balance/table.ts'
-import { createServer as createHttpServer } from '../../host/node-http.ts'
+import { createServer as createHttpServer } from '../../system/node-http.ts'
 import type { Certificates } from './certificates.ts'
 import { ClientConnection } from './client.ts'
 import { mostHeaders } from './destination.ts'

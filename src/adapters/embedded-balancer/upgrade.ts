@@ -5,7 +5,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { request as send, STATUS_CODES } from '../../host/node-http.ts'
+import { request as send, STATUS_CODES } from '../../system/node-http.ts'
 import { rawAnswer, type ClientConnection } from './client.ts'
 import { findDestination, type Destination } from './destination.ts'
 import { answerHeaders } from './head.ts'

@@ -4,8 +4,8 @@
  */
 
 import type { Listener } from '../../core/balance/table.ts'
-import { holdersOf, nameOf, readListening } from '../../host/port-holder.ts'
-import { readLink, readText } from '../../host/read-quietly.ts'
+import { holdersOf, nameOf, readListening } from '../../system/port-holder.ts'
+import { readLink, readText } from '../../system/read-quietly.ts'
 import type { TakenPort } from './errors.ts'
 
 /** The listeners that cannot be had: held by processes for which `isOurs` is false, or below what this user may bind. */

@@ -7,7 +7,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createServer } from '../../host/node-http.ts'
+import { createServer } from '../../system/node-http.ts'
 import type { Route } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Log } from '../../ports/log.ts'

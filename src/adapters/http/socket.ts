@@ -6,7 +6,7 @@
 import { chmodSync, existsSync, statSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { dirname } from 'node:path'
-import { createServer } from '../../host/node-http.ts'
+import { createServer } from '../../system/node-http.ts'
 import type { Route } from '../../ports/api.ts'
 import type { Log } from '../../ports/log.ts'
 import { answerCall } from './exchange.ts'

@@ -3,7 +3,7 @@
  * comes alone, of which two thirds are the connection; a quarter of that when many are asked in the same turn.
  */
 
-import { portHolder } from '../../host/port-holder.ts'
+import { portHolder } from '../../system/port-holder.ts'
 import type { Net } from '../../ports/net.ts'
 import { probeHttp } from './http-probe.ts'
 import { isPortFree } from './port-free.ts'

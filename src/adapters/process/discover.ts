@@ -9,7 +9,7 @@
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
-import { ageOf, isAlive, observeBootId } from '../../host/process-stat.ts'
+import { ageOf, isAlive, observeBootId } from '../../system/process-stat.ts'
 import { settleExit } from './life.ts'
 import type { Site } from './site.ts'
 import { unreachableEnclosure } from './unreachable.ts'

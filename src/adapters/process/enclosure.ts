@@ -7,7 +7,7 @@
 import { readFileSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { hasCode, isMissing } from '../../host/errno.ts'
+import { hasCode, isMissing } from '../../system/errno.ts'
 
 export interface Enclosure {
   /** The files into which a keeper writes its process id; empty for a process group. */

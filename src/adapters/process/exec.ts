@@ -6,7 +6,7 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { observeProcess } from '../../host/process-stat.ts'
+import { observeProcess } from '../../system/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { ExecPlan } from '../../ports/runtime.ts'
 import { asUser, findUser, splitEnvironment } from './launch.ts'

@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { hasCode, isMissing } from '../../host/errno.ts'
+import { hasCode, isMissing } from '../../system/errno.ts'
 import { type Enclosure, type Freezer, cgroupMembers, killEach, removeCgroup } from './enclosure.ts'
 
 export function freezerEnclosure(directory: string): Enclosure {

@@ -7,7 +7,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { readdir, readlink } from 'node:fs/promises'
 
 import type { ProcessIdentity } from '../../ports/runtime.ts'
-import { describeProcess } from '../../host/process-stat.ts'
+import { describeProcess } from '../../system/process-stat.ts'
 import { listProcesses } from './process-group.ts'
 
 export async function observeHolders(options: {

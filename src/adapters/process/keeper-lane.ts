@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net'
 
-import { parseProcessStat } from '../../host/process-stat.ts'
+import { parseProcessStat } from '../../system/process-stat.ts'
 
 /** A keeper as the host's kernel knows it. */
 export interface KeeperIdentity {

@@ -6,7 +6,7 @@
  * limits without CAP_SYS_RESOURCE, the session keyring (no common tool joins a new one).
  */
 
-import { readText } from '../../host/read-quietly.ts'
+import { readText } from '../../system/read-quietly.ts'
 import { quote } from './quote.ts'
 
 export interface Rlimit {

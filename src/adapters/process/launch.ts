@@ -10,7 +10,7 @@ import type { ProcessOrder, StartOrder } from '../../ports/runtime.ts'
 import { type KeeperRun, shellsOwn } from './keeper-script.ts'
 import { markVariable } from './process-group.ts'
 import { renderNumber } from '../../host/slot-files.ts'
-import { readText } from '../../host/read-quietly.ts'
+import { readText } from '../../system/read-quietly.ts'
 import type { Survey } from './survey.ts'
 
 export type ProcessStart = StartOrder & { readonly runs: ProcessOrder }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 
-import { observeProcess } from '../../host/process-stat.ts'
+import { observeProcess } from '../../system/process-stat.ts'
 import { RuntimeBed, instance, isRunning, kill, until, web, needsRoot } from '../../../test/support/runtime-bed.ts'
 import { settleExit } from './life.ts'
 

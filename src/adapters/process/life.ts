@@ -8,7 +8,7 @@ import { type FSWatcher, existsSync, watch } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Exit } from '../../core/model/status.ts'
-import { commandWords, isAlive } from '../../host/process-stat.ts'
+import { commandWords, isAlive } from '../../system/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
 import type { KeeperIdentity } from './keeper-lane.ts'

@@ -7,8 +7,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import type { Limits } from '../../core/model/service.ts'
-import { isMissing } from '../../host/errno.ts'
-import { readText } from '../../host/read-quietly.ts'
+import { isMissing } from '../../system/errno.ts'
+import { readText } from '../../system/read-quietly.ts'
 import { removeCgroup } from './enclosure.ts'
 import type { CgroupMounts } from './mounts.ts'
 

@@ -8,7 +8,7 @@ import { relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { SlotId } from '../../core/model/id.ts'
-import { libc } from '../../host/libc.ts'
+import { libc } from '../../system/libc.ts'
 import { announceOutput, makeOutputPipe, openOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
 import { readLastWords, readLog } from '../../host/logs/read-log.ts'
 import type { SlotPaths } from '../../host/slot-files.ts'

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { parseProcessStat } from '../../host/process-stat.ts'
-import { explainExitCode } from '../../host/exit-code.ts'
+import { parseProcessStat } from '../../system/process-stat.ts'
+import { explainExitCode } from '../../system/exit-code.ts'
 import { splitEnvironment } from './launch.ts'
 import { renderLimits } from './limits.ts'
 import { parseCgroupMounts } from './mounts.ts'

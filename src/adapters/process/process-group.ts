@@ -7,9 +7,9 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { isAlive, observeBootId, observeProcess, parseProcessStat } from '../../host/process-stat.ts'
+import { isAlive, observeBootId, observeProcess, parseProcessStat } from '../../system/process-stat.ts'
 import { readEpochNote, readKeeper } from '../../host/slot-files.ts'
-import { hasCode, isMissing } from '../../host/errno.ts'
+import { hasCode, isMissing } from '../../system/errno.ts'
 import { type Enclosure, killEach } from './enclosure.ts'
 import type { KeeperIdentity } from './keeper-lane.ts'
 

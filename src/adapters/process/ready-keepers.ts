@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { isAlive } from '../../host/process-stat.ts'
+import { isAlive } from '../../system/process-stat.ts'
 import type { KeeperIdentity, KeeperLane } from './keeper-lane.ts'
 import { renderGreeting } from './keeper-script.ts'
 import type { KeeperTools } from './keeper-tools.ts'

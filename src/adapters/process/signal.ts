@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { SignalName } from '../../core/model/service.ts'
 import { isWaitingShell } from '../../core/model/shell-command.ts'
-import { commandWords, observeProcess } from '../../host/process-stat.ts'
+import { commandWords, observeProcess } from '../../system/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
-import { hasCode } from '../../host/errno.ts'
+import { hasCode } from '../../system/errno.ts'
 import { type Enclosure, type Freezer } from './enclosure.ts'
 
 /** Freezing takes well under a millisecond; a process that cannot be frozen in this time is in an uninterruptible call. */

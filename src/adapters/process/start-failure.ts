@@ -1,7 +1,7 @@
 /** Why a start did not happen, in the port's words: what went wrong here, and what its keeper said when it left. */
 
 import { asEpoch } from '../../core/model/id.ts'
-import { hasCode } from '../../host/errno.ts'
+import { hasCode } from '../../system/errno.ts'
 import { type SlotPaths, readNumber } from '../../host/slot-files.ts'
 import type { ProcessIdentity, StartOrder, StartRefusal } from '../../ports/runtime.ts'
 

@@ -6,8 +6,8 @@
 
 import { statSync } from 'node:fs'
 
-import { isAlive } from '../../host/process-stat.ts'
-import { readText } from '../../host/read-quietly.ts'
+import { isAlive } from '../../system/process-stat.ts'
+import { readText } from '../../system/read-quietly.ts'
 import { type Enclosure, killEach } from './enclosure.ts'
 
 export function unreachableEnclosure(command: { readonly pid: number; readonly startTicks: number }, lock: string): Enclosure {

@@ -5,8 +5,8 @@
 
 import { dirname, join } from 'node:path'
 
-import { observeProcess } from '../../host/process-stat.ts'
-import { readText } from '../../host/read-quietly.ts'
+import { observeProcess } from '../../system/process-stat.ts'
+import { readText } from '../../system/read-quietly.ts'
 import type { Usage } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
 

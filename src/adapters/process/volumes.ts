@@ -8,7 +8,7 @@ import { chownSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { VolumeMount } from '../../core/model/service.ts'
-import { hasCode } from '../../host/errno.ts'
+import { hasCode } from '../../system/errno.ts'
 import type { ProcessOrder } from '../../ports/runtime.ts'
 import type { UserIdentity, VolumeDirectory } from './launch.ts'
 import type { Site } from './site.ts'

@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
-import { readLink, readNames, readText } from '../../host/read-quietly.ts'
+import { readLink, readNames, readText } from '../../system/read-quietly.ts'
 import { parseSlotName } from '../../host/slot-files.ts'
 import { hasFlock } from './lock-holder.ts'
 

@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 
-import { hasCode } from '../../host/errno.ts'
+import { hasCode } from '../../system/errno.ts'
 import { DarumaError } from '../../ports/error.ts'
 
 /** flock(1) does not wait; one that takes this long is stopped or starved, and is killed. */

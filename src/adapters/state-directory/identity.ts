@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 
-import { isMissing } from '../../host/errno.ts'
+import { isMissing } from '../../system/errno.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { findInhabitants, isInhabited } from './cgroups.ts'
 import { type Place, isMounted, isSameDirectory, observePlaceQuietly } from './place.ts'

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { readLink, readNames, readText } from '../../host/read-quietly.ts'
+import { readLink, readNames, readText } from '../../system/read-quietly.ts'
 
 export interface Holder {
   readonly pid: number

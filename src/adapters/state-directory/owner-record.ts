@@ -7,8 +7,8 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { observeBootId } from '../../host/process-stat.ts'
-import { readNames } from '../../host/read-quietly.ts'
+import { observeBootId } from '../../system/process-stat.ts'
+import { readNames } from '../../system/read-quietly.ts'
 import type { Place } from './place.ts'
 
 const sharedDirectory = '/run/daruma'

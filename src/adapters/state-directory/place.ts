@@ -6,8 +6,8 @@
 
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 
-import { observeBootId } from '../../host/process-stat.ts'
-import { readText } from '../../host/read-quietly.ts'
+import { observeBootId } from '../../system/process-stat.ts'
+import { readText } from '../../system/read-quietly.ts'
 
 export interface Place {
   readonly machineId: string

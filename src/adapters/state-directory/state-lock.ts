@@ -11,7 +11,7 @@ import { type Server, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { hasCode } from '../../host/errno.ts'
+import { hasCode } from '../../system/errno.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { stateCgroups } from './cgroups.ts'
 import { lockDirectory } from './flock.ts'

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
-import { makeStateFolder } from '../../host/state-folder.ts'
+import { makeStateFolder } from '../../system/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { stateNotWritable } from '../../ports/state-directory.ts'
 import { Client } from '../client.ts'

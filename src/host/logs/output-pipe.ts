@@ -8,8 +8,8 @@
 import { chmodSync, chownSync, closeSync, constants, existsSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { hasCode, isMissing } from '../errno.ts'
-import { libc } from '../libc.ts'
+import { hasCode, isMissing } from '../../system/errno.ts'
+import { libc } from '../../system/libc.ts'
 
 /** Not inside: that directory is watched, and each write would be told. */
 export const outputPipe = (epochDirectory: string): string => `${epochDirectory}.out`

@@ -6,7 +6,7 @@
 
 import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs'
 
-import { observeBootId } from '../process-stat.ts'
+import { observeBootId } from '../../system/process-stat.ts'
 import {
   type Segment,
   type Stamp,

@@ -6,7 +6,7 @@
 
 import { closeSync, fstatSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs'
 
-import { isMissing } from '../errno.ts'
+import { isMissing } from '../../system/errno.ts'
 
 export interface Segment {
   readonly path: string

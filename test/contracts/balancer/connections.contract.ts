@@ -27,7 +27,7 @@ import {
 } from '../../support/balancer-bed.ts'
 import { until } from '../../processes.ts'
 import { asServiceName } from '../../../src/core/model/id.ts'
-import { selfSigned } from '../../../src/host/self-signed.ts'
+import { selfSigned } from '../../../src/system/self-signed.ts'
 import type { Certificate, Rule } from '../../../src/core/balance/table.ts'
 import { get, hasCode } from './ask.contract.ts'
 

@@ -23,7 +23,7 @@ import {
   type TcpUpstream,
 } from '../../support/balancer-bed.ts'
 import { until } from '../../processes.ts'
-import { selfSigned } from '../../../src/host/self-signed.ts'
+import { selfSigned } from '../../../src/system/self-signed.ts'
 import { asServiceName } from '../../../src/core/model/id.ts'
 import { get } from './ask.contract.ts'
 

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { daemonFlags } from './daemon-flags.ts'
 
 test('the supervisor starts a daemon with the same options as systemd does', () => {
-  const script = readFileSync(join(import.meta.dirname, 'supervisor.sh'), 'utf8')
+  const script = readFileSync(join(import.meta.dirname, '../host/supervisor.sh'), 'utf8')
   assert.ok(script.includes(`"$daruma_node" ${daemonFlags.join(' ')} "$daruma_entry" daemon run`))
 })
 
