@@ -1,6 +1,6 @@
 /**
  * The story, kept in order and bounded. An event is told at once to those who follow and written in the next group; a disk that is full
- * keeps it in memory until there is space. Nothing waits for it: a start must not be late because its telling is.
+ * keeps it in memory until there is space. Whoever tells says what it likes: what is kept and passed on holds no secret. Nothing waits for it: a start must not be late because its telling is.
  */
 
 import type { EventKind, RecordedEvent, Story } from '../core/model/event.ts'
@@ -8,6 +8,7 @@ import type { RevisionNumber } from '../core/model/id.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Store } from '../ports/store.ts'
 import { keys, listRecords, put, remove } from './records.ts'
+import type { OutgoingEvent, Redact } from './redacted.ts'
 
 /** Enough for weeks of ordinary life; about 2 MB in the database. */
 const maxKept = 5000
@@ -20,16 +21,23 @@ export class EventLog {
   readonly #store: Store
   readonly #clock: Clock
   readonly #revision: () => RevisionNumber
+  readonly #redact: Redact
   readonly #followers = new Set<(event: RecordedEvent) => void>()
   #recent: RecordedEvent[] = []
-  #unwritten: RecordedEvent[] = []
+  #unwritten: OutgoingEvent[] = []
   #writing: Promise<void> | null = null
   #next = 1
   #oldest = 1
   /** Ends that earlier daemons told. One that died before it had written down that it took in an end leaves that to the next. */
   readonly #told = new Set<string>()
 
-  constructor(options: { readonly store: Store; readonly clock: Clock; readonly revision: () => RevisionNumber }) {
+  constructor(options: {
+    readonly store: Store
+    readonly clock: Clock
+    readonly revision: () => RevisionNumber
+    readonly redact: Redact
+  }) {
+    this.#redact = options.redact
     this.#store = options.store
     this.#clock = options.clock
     this.#revision = options.revision
@@ -48,7 +56,14 @@ export class EventLog {
 
   tell(story: Story): void {
     if (this.#told.has(nameOfEnding(story) ?? '')) return
-    const event: RecordedEvent = { number: this.#next, at: this.#clock.wallTime(), revision: this.#revision(), ...story }
+    const event: OutgoingEvent = {
+      number: this.#next,
+      at: this.#clock.wallTime(),
+      revision: this.#revision(),
+      ...story,
+      message: this.#redact(story.message),
+      cause: story.cause === null ? null : this.#redact(story.cause),
+    }
     this.#next += 1
     this.#recent.push(event)
     if (this.#recent.length > maxRecent * 2) this.#recent = this.#recent.slice(-maxRecent)

@@ -2,17 +2,17 @@
 
 import type { ServiceName, SlotId } from '../core/model/id.ts'
 import type { Runtime } from '../ports/runtime.ts'
-import type { Failure } from '../protocol/api.ts'
 import { buildSlot } from './releases/build-slot.ts'
+import type { OutgoingFailure, Redact } from './redacted.ts'
 import type { World } from './world.ts'
 
 const lines = 10
 const maxBytes = 64 * 1024
 
 export async function reportFailure(
-  tools: { readonly world: World; readonly runtime: Runtime; readonly redact: (text: string) => string },
+  tools: { readonly world: World; readonly runtime: Runtime; readonly redact: Redact },
   what: { readonly service: ServiceName; readonly slot: string | null; readonly message: string },
-): Promise<Failure> {
+): Promise<OutgoingFailure> {
   const { world, runtime, redact } = tools
   const shell = what.slot === null ? undefined : world.shells.get(what.slot as SlotId)
   const log = what.slot === null ? [] : (await readLines(runtime, what.slot as SlotId)).filter((line) => line !== '')

@@ -49,6 +49,7 @@ test('an operation that is recorded is not overwritten, whoever recorded it, and
     newId: () => 'second',
     tell: () => {},
     report: () => assert.fail('nothing has failed'),
+    redact: () => assert.fail('nothing is said'),
     troubleOf: () => null,
     isTableInForce: () => true,
     observe: async () => null,

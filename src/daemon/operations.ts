@@ -12,11 +12,11 @@ import type { Clock, Timer } from '../ports/clock.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Operation as Write, Store } from '../ports/store.ts'
-import type { Failure, OperationLine, OperationView } from '../protocol/api.ts'
+import type { OperationLine, OperationView } from '../protocol/api.ts'
 import { Judge } from './judge.ts'
 import type { Reconciler } from './reconciler.ts'
-import { keys, put, readRecord, remove } from './records.ts'
-import type { OperationRecord, RevisionRecord, TrialRecord } from './records.ts'
+import { keys, put, readRecord, remove, type OperationRecord, type RevisionRecord, type TrialRecord } from './records.ts'
+import type { OutgoingFailure, Redact } from './redacted.ts'
 import { Trials, trialLookMs } from './trials.ts'
 import type { Intent } from './intent.ts'
 import { describeOperation, overridesOf, requesterOf, titleOf, viewOf } from './operation-words.ts'
@@ -39,7 +39,8 @@ export interface OperationsOptions {
     message: string,
     cause: string | null,
   ) => void
-  readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<Failure>
+  readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<OutgoingFailure>
+  readonly redact: Redact
   /** Why a service cannot be reached, where waiting does not help: a port of a route is taken. */
   readonly troubleOf: (service: Service) => string | null
   /** What the balancer counts; null while none answers. */
@@ -52,6 +53,7 @@ export interface OperationsOptions {
 }
 
 const maxEnded = 20
+const nothing = { ready: 0, wanted: 0 } as const
 
 export class Operations {
   readonly #options: OperationsOptions
@@ -75,7 +77,7 @@ export class Operations {
       current: () => this.#current?.record ?? null,
       record: (name, trial) => this.#recordTrial(name, trial),
       say: (name, message) => {
-        if (this.#current !== null) this.#sayProgress(this.#current, name, message, { ready: 0, wanted: 0 })
+        if (this.#current !== null) this.#sayProgress(this.#current, name, message, nothing)
       },
       nudge: () => options.reconciler().nudge(),
       // A look that is under way may be past what is asked for now.
@@ -134,7 +136,7 @@ export class Operations {
     if (watched === null) return
     const { service } = parseSlotId(slot)
     this.#gapMs.set(service, Math.max(gapMs, this.#gapMs.get(service) ?? 0))
-    say(watched, { kind: 'progress', service, slot, message: `gap ${gapMs} ms`, ready: 0, wanted: 0 })
+    say(watched, { kind: 'progress', service, slot, message: this.#options.redact(`gap ${gapMs} ms`), ...nothing })
   }
 
   isKnown(id: string): boolean {
@@ -230,7 +232,7 @@ export class Operations {
     const { preparation, checkpoint } = this.#options
     const { record } = watched
     const failure = await preparation.prepare(revision, record.involved, (service, message) =>
-      say(watched, { kind: 'progress', service, slot: null, message, ready: 0, wanted: 0 }),
+      say(watched, { kind: 'progress', service, slot: null, message: this.#options.redact(message), ...nothing }),
     )
     if (this.#isClosed) return
     if (checkpoint !== null) await checkpoint('daemon.images-prepared')
@@ -316,8 +318,8 @@ export class Operations {
     if (this.#said.get(name) === message) return
     if (verdict === null && this.#said.get(name) === undefined && watched.lines.length > maxLines) return
     this.#said.set(name, message)
-    const { ready, wanted } = verdict ?? { ready: 0, wanted: 0 }
-    say(watched, { kind: 'progress', service: name, slot: null, message, ready, wanted })
+    const { ready, wanted } = verdict ?? nothing
+    say(watched, { kind: 'progress', service: name, slot: null, message: this.#options.redact(message), ready, wanted })
   }
 
   async #fail(
@@ -357,7 +359,7 @@ export class Operations {
 
   async #end(
     watched: Watched,
-    how: { readonly state: 'succeeded' | 'failed'; readonly cause: string | null; readonly failure: Failure | null },
+    how: { readonly state: 'succeeded' | 'failed'; readonly cause: string | null; readonly failure: OutgoingFailure | null },
   ): Promise<void> {
     const { record } = watched
     const { store, clock, checkpoint } = this.#options

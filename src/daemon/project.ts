@@ -24,6 +24,7 @@ import { Operations } from './operations.ts'
 import { Pauses } from './pauses.ts'
 import type { PortAllotment } from './port-allotment.ts'
 import { Reconciler } from './reconciler.ts'
+import type { Redacted } from './redacted.ts'
 import { answerPlan, intentOf } from './requests.ts'
 import type { RequestTools } from './requests.ts'
 import { buildSlot } from './releases/build-slot.ts'
@@ -77,10 +78,12 @@ export class Project {
     const { store, clock, random, directory } = ports
     const { allotment, traffic } = surroundings
     const { world } = this
-    this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied })
+    const secrets = new SecretStore(store, random)
+    this.#secrets = secrets
+    const redact = (text: string): Redacted => secrets.redact(text)
+    this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied, redact })
     this.events.follow((event) => this.#times.note(event))
     this.#revisions = new Revisions(store)
-    this.#secrets = new SecretStore(store, random)
     this.#builder = new Builder({ ...ports, facts })
     this.releases = new ProjectReleases({ releases: ports.releases, builder: this.#builder, store, world })
     this.#gaps = new Gaps({ world, clock, onGap: (gap) => this.#tellGap(gap) })
@@ -88,12 +91,7 @@ export class Project {
     this.#pauses = new Pauses(clock, () => this.#reconciler.nudge())
     const tools = {
       ...ports,
-      tell: (story: Story) =>
-        this.events.tell({
-          ...story,
-          message: this.#secrets.redact(story.message),
-          cause: story.cause === null ? null : this.#secrets.redact(story.cause),
-        }),
+      tell: (story: Story) => this.events.tell(story),
       acquirePort: (slot: SlotId, spec: InstanceSpec) => this.#acquirePort(slot, spec),
       portOf: (slot: SlotId) => allotment.portOf(slot),
       order: (start: WantedStart) => {
@@ -142,8 +140,8 @@ export class Project {
       reconciler: () => this.#reconciler,
       newId: () => random.hex(6),
       tell: (kind, message, cause) => this.tell(kind, message, cause),
-      report: (service, slot, message) =>
-        reportFailure({ world, runtime: ports.runtime, redact: (text) => this.redact(text) }, { service, slot, message }),
+      report: (service, slot, message) => reportFailure({ world, runtime: ports.runtime, redact }, { service, slot, message }),
+      redact,
       troubleOf: (service) => traffic.troubleOf(service),
       isTableInForce: () => traffic.isInForce(),
       observe: () => traffic.observe(),
@@ -288,7 +286,7 @@ export class Project {
     )
   }
 
-  redact(text: string): string {
+  redact(text: string): Redacted {
     return this.#secrets.redact(text)
   }
 

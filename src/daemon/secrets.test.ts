@@ -32,6 +32,15 @@ test('a value of several lines is hidden in a log that comes line by line', asyn
   assert.equal(secrets.redact('key: -----END KEY-----'), 'key: [redacted]')
 })
 
+test('the beginning of a value is hidden where a text was cut within it', async () => {
+  const secrets = await knowing({ PASSWORD: 'open sesame street' })
+  assert.equal(secrets.redact('exit code 1 "denied: open sesa"'), 'exit code 1 "denied: [redacted]"')
+  assert.equal(secrets.redact('denied: open s…'), 'denied: [redacted]…')
+  assert.equal(secrets.redact('open sesame street, open sesame str'), '[redacted], [redacted]')
+  assert.equal(secrets.redact('the door is open'), 'the door is open')
+  assert.equal(secrets.redact('open doors, open windows'), 'open doors, open windows')
+})
+
 test('a value is hidden where it was quoted as JSON', async () => {
   const secrets = await knowing({ PASSWORD: 'a"b\\c\nd' })
   assert.equal(secrets.redact(`answered ${JSON.stringify('got a"b\\c\nd')}`), 'answered "got [redacted]"')

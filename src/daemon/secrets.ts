@@ -12,6 +12,7 @@ import type { Random } from '../ports/random.ts'
 import type { Operation, Store } from '../ports/store.ts'
 import type { SecretValues } from '../protocol/api.ts'
 import { keys, put, remove } from './records.ts'
+import type { Redacted } from './redacted.ts'
 
 /** Shorter values are left alone when text is redacted: hiding each `1` or `on` would destroy it and protect nothing. */
 const minRedactedLength = 5
@@ -92,11 +93,15 @@ export class SecretStore {
     return value
   }
 
-  /** Replaces every known value by `[redacted]`, also where it was quoted as JSON, and each line of one that has several. */
-  redact(text: string): string {
+  /**
+   * Replaces every known value by `[redacted]`, also where it was quoted as JSON, and each line of one that has several; and the
+   * beginning of a value where a text was cut within it.
+   */
+  redact(text: string): Redacted {
     let redacted = text
     for (const spelling of this.#spellings()) redacted = redacted.replaceAll(spelling, '[redacted]')
-    return redacted
+    for (const spelling of this.#spellings()) redacted = hideCut(redacted, spelling)
+    return redacted as Redacted
   }
 
   /** Operations that forget values whose digest is not in `used`. */
@@ -135,6 +140,16 @@ function spellingsOf(value: string): readonly string[] {
   const lines = value.split(/\r?\n/).map((line) => line.trim())
   const spellings = [value, JSON.stringify(value).slice(1, -1), ...(lines.length > 1 ? lines : [])]
   return spellings.filter((spelling) => spelling.length >= minRedactedLength)
+}
+
+/** What is shortened ends in the middle of whatever stood there, in quotes or before an ellipsis. */
+function hideCut(text: string, spelling: string): string {
+  const start = text.lastIndexOf(spelling.slice(0, minRedactedLength))
+  if (start < 0) return text
+  const rest = text.slice(start)
+  const cut = rest.replace(/["'…\s]*$/, '')
+  if (cut.length < minRedactedLength || !spelling.startsWith(cut)) return text
+  return `${text.slice(0, start)}[redacted]${rest.slice(cut.length)}`
 }
 
 function missingSecret(service: Service, name: string): DarumaError {
