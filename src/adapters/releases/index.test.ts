@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   appendFileSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -156,6 +158,32 @@ describe('a release', () => {
     assert.ok(blocks * 512 < 1024 * 1024, `${blocks} blocks`)
     assert.equal(sha(readFileSync(join(root, 'sparse'))), sha(content))
   })
+
+  it(
+    'that meets a full disk on its way is refused, and comes whole when there is space again',
+    { skip: process.geteuid?.() === 0 ? false : 'needs root' },
+    async (t) => {
+      const bed = openBed(t)
+      const disk = join(bed.path, 'releases')
+      mkdirSync(disk)
+      assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=120m', 'daruma-test', disk]).status, 0)
+      try {
+        const content = 'not zero '.repeat(3_000_000)
+        const { digest } = await bed.releases.begin(manifestOf({ small: 'small', large: content }))
+        const filler = join(disk, 'filler')
+        assert.equal(spawnSync('fallocate', ['-l', '110M', filler]).status, 0)
+        await assert.rejects(bed.releases.receive(framesOf(['small', content], 1024 * 1024)), { code: 'E_RELEASE_NO_SPACE' })
+        assert.deepEqual(readdirSync(join(disk, 'incoming')), [`${digest}.manifest`])
+        rmSync(filler)
+        assert.deepEqual((await bed.releases.begin(manifestOf({ small: 'small', large: content }))).missing, [sha(content)])
+        await bed.releases.receive(framesOf([content], 1024 * 1024))
+        await bed.releases.seal(digest)
+      } finally {
+        await bed.releases.close()
+        spawnSync('umount', ['-l', disk])
+      }
+    },
+  )
 
   it('that would lead out of its tree is refused', async (t) => {
     const bed = openBed(t)
