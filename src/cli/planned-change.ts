@@ -5,6 +5,7 @@
 
 import type { PlanAnswer, SecretValues } from '../protocol/api.ts'
 import type { Project } from '../core/model/service.ts'
+import { sortObstacles, startedBy, type Obstacles } from '../core/plan/obstacles.ts'
 import { foreseeStateFolder } from '../system/state-folder.ts'
 import { DarumaError } from '../ports/error.ts'
 import { engineAway } from '../ports/images.ts'
@@ -16,6 +17,7 @@ import type { Context } from './context.ts'
 import { desiredProject } from './desired.ts'
 import type { Invocation } from './invocation.ts'
 import { planFirst } from './first-plan.ts'
+import { plural } from './render/quantity.ts'
 import { describeOperation } from './render/status.ts'
 import { evaluateConfig, stateOfProject, type StateDirectory } from './state.ts'
 import { waitUntilIdle } from './operation.ts'
@@ -33,6 +35,8 @@ export interface PlannedChange {
   readonly secrets: SecretValues
   /** What the config's sources were read as. */
   readonly releases: readonly ReadRelease[]
+  /** What will keep services from starting. */
+  readonly obstacles: Obstacles
 }
 
 /** With `onIdle`, not while somebody is at work. */
@@ -55,7 +59,29 @@ export async function makePlan(
   const only = named.length === 0 ? null : named
   if (client !== null) await announceReleases(client, config.releases)
   const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false, only })
-  return { file: config.file, state, client, desired: project, answer, only, secrets, releases: config.releases }
+  const obstacles = await findObstacles(context, client, answer)
+  return { file: config.file, state, client, desired: project, answer, only, secrets, releases: config.releases, obstacles }
+}
+
+/** Of all services that the plan starts, at once. */
+export async function findObstacles(context: Context, client: Client | null, { plan, project }: PlanAnswer): Promise<Obstacles> {
+  const services = startedBy(plan, project)
+  if (services.length === 0) return { certain: [], open: [] }
+  const wantsPorts = services.some(({ port, routes }) => port.kind === 'fixed' || routes.length > 0)
+  const instances = client === null || !wantsPorts ? [] : (await client.status()).instances
+  const ownPids = instances.flatMap(({ pid }) => pid ?? [])
+  return sortObstacles(await context.tools.preflight({ services, project, ownPids }), plan, project)
+}
+
+/** Throws `E_PLAN_OBSTACLES` naming all of them. */
+export function refuseObstacles({ certain }: Obstacles): void {
+  if (certain.length === 0) return
+  const width = certain.reduce((widest, { service }) => Math.max(widest, service.length), 0)
+  const lines = certain.map(({ service, message }) => `  ${service.padEnd(width)}  ${message}`)
+  const count = new Set(certain.map(({ service }) => service)).size
+  throw new DarumaError('E_PLAN_OBSTACLES', `${plural(count, 'service')} cannot start as things are:\n${lines.join('\n')}`, {
+    hint: 'Nothing was changed. Fix what is named, or leave services out with --only.',
+  })
 }
 
 /** What the daemon would say, before one is started for it. */

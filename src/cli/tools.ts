@@ -5,8 +5,9 @@
 
 import type { LocatedProblem } from '../core/config/render-problems.ts'
 import type { Problem } from '../core/values/problem.ts'
-import type { Project } from '../core/model/service.ts'
+import type { Project, Service } from '../core/model/service.ts'
 import type { ReadRelease, SourceAnswer, SourceRequest } from '../ports/source.ts'
+import type { Obstacle } from '../core/plan/obstacles.ts'
 import type { DoctorAnswer, SecretValues } from '../protocol/api.ts'
 
 export interface Tools {
@@ -24,11 +25,21 @@ export interface Tools {
   runDaemon(options: { readonly state: string; readonly takeOver: boolean }): Promise<number>
   /** Why no container can be started on this machine, as a sentence; null when an engine answers. */
   findEngineFault(): Promise<string | null>
+  /** What will keep services from starting, looked at without starting anything. */
+  preflight(options: PreflightOptions): Promise<readonly Obstacle[]>
   /** What this machine can promise, looked at without a daemon. */
   inspectMachine(state: string): Promise<DoctorAnswer>
   /** Shows an address in the user's browser; resolves to whether there is something that can. */
   openBrowser(url: string): Promise<boolean>
   readonly systemd: SystemdTools
+}
+
+export interface PreflightOptions {
+  /** Those that are to be started anew. */
+  readonly services: readonly Service[]
+  readonly project: Project
+  /** Of our own instances: a port that they hold is no obstacle. */
+  readonly ownPids: readonly number[]
 }
 
 export interface LoadConfigOptions {

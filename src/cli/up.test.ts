@@ -19,16 +19,18 @@ import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationLine, OperationRequest } from '../protocol/api.ts'
 import { runCommandLine } from './program.ts'
+import type { Tools } from './tools.ts'
 
 const project: Project = { name: 'shop', stage: null, balancer, services: [] }
 const step = { kind: 'create', service: 'web', what: '2 replicas', reasons: [], transition: null, warning: null } as never
 const plan: Plan = { base: 3 as never, fingerprint: 'f3', steps: [step], unchanged: 0 }
 const file = '/srv/shop/daruma.config.ts'
 
-function contextFor(terminal: Screen = createScreen()): Rehearsal {
+function contextFor(terminal: Screen = createScreen(), tools: Partial<Tools> = {}): Rehearsal {
   return createContext({
     terminal,
     tools: {
+      ...tools,
       findConfig: async () => file,
       loadConfig: async () => ({ ok: true, file, project, warnings: [] }),
       resolveSecrets: async () => ({ ok: true, values: {}, warnings: [] }),
@@ -52,6 +54,31 @@ test('without a terminal and without -y nothing is applied, and the hint says wh
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '--state', state.path]), 1)
   assert.match(context.terminal.noted(), /needs a yes[\s\S]*-y/)
+  assert.deepEqual(bodies(daemon), [])
+})
+
+test('what cannot start is named before anybody is asked, all of it, and nothing is changed', async () => {
+  using state = usedState()
+  const web = { name: 'web', scale: { kind: 'singleton' }, after: [], port: { kind: 'fixed', port: 80 }, routes: [] } as never
+  await using daemon = await fakeDaemon(state.path, {
+    ...quiet,
+    'POST /v1/plan': { json: { plan, project: { ...project, services: [web] } } },
+    'GET /v1/status': { json: { instances: [{ pid: 7 }, { pid: null }] } },
+  })
+  const context = contextFor(createScreen({ answer: 'y' }), {
+    preflight: async ({ services, ownPids }) => {
+      assert.deepEqual([services.map(({ name }) => name), ownPids], [['web'], [7]])
+      return [
+        { service: 'web' as never, kind: 'user', message: 'there is no user nobdy' },
+        { service: 'web' as never, kind: 'port', message: 'port 80 is held by nginx (pid 812)' },
+      ]
+    },
+  })
+  assert.equal(await runCommandLine(context, ['up', '--state', state.path]), 1)
+  assert.match(
+    context.terminal.noted(),
+    /^error: 1 service cannot start as things are: \[E_PLAN_OBSTACLES\]\n {2}web {2}there is no user nobdy\n {2}web {2}port 80 is held by nginx \(pid 812\)\n→ /,
+  )
   assert.deepEqual(bodies(daemon), [])
 })
 
@@ -273,6 +300,10 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
       {
         name: 'web',
         runs: { kind: 'process', command: ['serve'] },
+        scale: { kind: 'singleton' },
+        port: { kind: 'none' },
+        routes: [],
+        update: { drainMs: 0 },
         secrets: { DB: { source: { from: 'environment', name: 'DB' }, digest: 'd1' } },
         after: [],
       },
@@ -313,7 +344,8 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
   assert.equal(await runCommandLine(context(), ['plan', '--exit-code', '--out', out, '--state', state.path]), 2)
   assert.equal(statSync(out).mode & 0o777, 0o600)
   assert.ok(!readFileSync(out, 'utf8').includes('hunter22'))
-  assert.equal(await runCommandLine(context(), ['up', '--plan', out]), 0)
+  const applying = context()
+  assert.equal(await runCommandLine(applying, ['up', '--plan', out]), 0, applying.terminal.noted())
   assert.deepEqual(bodies(daemon), [
     {
       kind: 'apply',

@@ -5,6 +5,7 @@
 
 import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
+import { servicePath } from '../core/model/service-path.ts'
 
 export interface EnvironmentInput {
   readonly spec: InstanceSpec
@@ -50,7 +51,7 @@ export function hostEnvironment(
 ): Readonly<Record<string, string>> {
   const { user, nodeDirectory, home } = how
   return {
-    PATH: `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:${nodeDirectory}`,
+    PATH: servicePath(nodeDirectory),
     LANG: 'C.UTF-8',
     HOME: home,
     ...(user === null ? {} : { USER: user, LOGNAME: user }),

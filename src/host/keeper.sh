@@ -105,6 +105,15 @@ daruma_run() {
       exit 127
     }
     unset OLDPWD
+    # One sentence of ours instead of the shell's, which names this file and a line of it. (dash's `command -v` finds whatever has a slash.)
+    case $1 in
+      */*) [ -f "$1" ] && [ -x "$1" ] ;;
+      *) command -v -- "$1" >/dev/null 2>&1 ;;
+    esac || {
+      [ -e "$1" ] && daruma_why='cannot be executed' || daruma_why='is not found'
+      echo "daruma: the program $1 $daruma_why, in the directory $daruma_directory"
+      exit 127
+    }
     exec "$@"
   )
   daruma_code=$?

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { Tools } from '../cli/tools.ts'
@@ -22,6 +23,8 @@ export const tools: Tools = {
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),
   runDaemon: async (options) => (await import('./daemon.ts')).runDaemon(options),
   findEngineFault: async () => (await import('../adapters/docker/sockets.ts')).findEngineFault(process.env),
+  preflight: async (options) =>
+    (await import('../adapters/preflight/index.ts')).preflight({ ...options, nodeDirectory: dirname(process.execPath) }),
   inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),
   openBrowser,
   systemd: {

@@ -106,6 +106,7 @@ const absentTools: Tools = {
   runDaemon: absent('runDaemon'),
   inspectMachine: absent('inspectMachine'),
   findEngineFault: async () => null,
+  preflight: async () => [],
   openBrowser: absent('openBrowser'),
   systemd: { isRunning: () => false, control: absent('systemctl'), unitDirectory: '/nowhere' },
 }

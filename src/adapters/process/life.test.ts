@@ -40,7 +40,8 @@ test('a missing command and a missing directory end with 127 and say so in the l
   const bed = await RuntimeBed.open(t)
   await bed.run(1, ['no-such-program', 'x'])
   assert.deepEqual((await bed.event('gone', 1)).exit, { kind: 'code', code: 127 })
-  assert.match(bed.logText(), /no-such-program: not found/)
+  assert.match(bed.logText(), /^daruma: the program no-such-program is not found, in the directory .*\n$/m)
+  assert.doesNotMatch(bed.logText(), /keeper-/)
 
   await bed.run(2, ['true'], { directory: '/no/such/directory' })
   assert.deepEqual((await bed.event('gone', 2)).exit, { kind: 'code', code: 127 })

@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import type { Plan } from '../../core/plan/plan.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
-import { makePlan, type PlannedChange } from '../planned-change.ts'
+import { makePlan, type PlannedChange, refuseObstacles } from '../planned-change.ts'
 import { planView, renderPlan, renderUnasked } from '../render/plan.ts'
 import { writePlan } from '../saved-plan.ts'
 import { directoryName } from '../state.ts'
@@ -13,6 +13,8 @@ import { directoryName } from '../state.ts'
 export async function plan(context: Context, invocation: Invocation): Promise<number> {
   const change = await makePlan(context, invocation, { onIdle: false })
   printPlan(context, invocation, change)
+  if (!invocation.json) refuseObstacles(change.obstacles)
+  else if (change.obstacles.certain.length > 0) return 1
   const out = invocation.text('out')
   if (out !== null) {
     const path = resolve(context.cwd, out)
@@ -26,10 +28,12 @@ export async function plan(context: Context, invocation: Invocation): Promise<nu
 export function printPlan(context: Context, invocation: Invocation, change: PlannedChange): void {
   const { terminal } = context
   const { project, plan: made } = change.answer
-  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, made)))
+  const { certain, open } = change.obstacles
+  if (invocation.json) terminal.print(JSON.stringify({ ...planDocument(project, made), obstacles: [...certain, ...open] }))
   else {
     terminal.print(renderPlan(made, directoryName(project), planView(terminal)).join('\n'))
     for (const line of renderUnasked(change.desired, made)) terminal.note(line)
+    for (const { service, message, job } of open) terminal.note(`${service}: ${message}, unless the job ${job} makes it.`)
   }
 }
 

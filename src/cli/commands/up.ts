@@ -16,7 +16,7 @@ import type { Context } from '../context.ts'
 import { readSecrets } from '../desired.ts'
 import type { Invocation } from '../invocation.ts'
 import { finishUnchanged, request, waitUntilIdle, watchOperation } from '../operation.ts'
-import { makePlan, type PlannedChange, requireIdle } from '../planned-change.ts'
+import { findObstacles, makePlan, type PlannedChange, refuseObstacles, requireIdle } from '../planned-change.ts'
 import { deliverReleases, readSaved } from '../releases/deliver.ts'
 import { requester } from '../requester.ts'
 import { assertFresh, readPlan } from '../saved-plan.ts'
@@ -45,6 +45,7 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
     const change = await makePlan(context, invocation, { onIdle: true })
     printPlan(context, invocation, change)
     if (change.answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
+    refuseObstacles(change.obstacles)
     const hasAsked = !invocation.has('yes')
     if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
     const client = change.client ?? (await connectStarted(context, change.state))
@@ -138,9 +139,21 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   const releases = await readSaved(context, client, saved)
   const answer = await client.plan({ project: saved.project, secrets, isRollback: false, only: saved.only })
   assertFresh(saved, answer)
-  const change = { file: saved.file, state, client, desired: saved.project, answer, only: saved.only, secrets, releases }
+  const obstacles = await findObstacles(context, client, answer)
+  const change = {
+    file: saved.file,
+    state,
+    client,
+    desired: saved.project,
+    answer,
+    only: saved.only,
+    secrets,
+    releases,
+    obstacles,
+  }
   printPlan(context, invocation, change)
   if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
+  refuseObstacles(obstacles)
   await deliverReleases(context, client, answer.project, releases)
   const accepted = await request(context, invocation, client, () =>
     client.operate({

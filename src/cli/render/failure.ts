@@ -45,7 +45,9 @@ export function renderError(error: unknown, palette: Palette, isVerbose: boolean
 function layOut(error: DarumaError, palette: Palette): string[] {
   if (error.code === 'E_CONFIG') return [error.message]
   const code = error.code === 'E_COMPOSE' || error.code === 'E_SECRET' ? '' : ` ${palette.dim(`[${error.code}]`)}`
-  return [`${palette.red('error:')} ${error.message}${code}`]
+  // A message of several lines is a list: the code belongs to its head.
+  const [head = '', ...list] = error.message.split('\n')
+  return [`${palette.red('error:')} ${head}${code}`, ...list]
 }
 
 function renderCauses(cause: unknown, palette: Palette): string[] {

@@ -1,0 +1,49 @@
+/**
+ * What can be known before anything is started: whether a service's folder, user, program and port are there. Read only, and of all
+ * services at once: whoever has four faults is told four.
+ */
+
+import type { Obstacle } from '../../core/plan/obstacles.ts'
+import type { Project, Service } from '../../core/model/service.ts'
+import { explainDirectory } from './directory.ts'
+import { portsOf, readPorts, type PortTable } from './ports.ts'
+import { explainProgram } from './program.ts'
+import { explainUser } from './user.ts'
+
+export interface PreflightOptions {
+  /** Those that are to be started anew. */
+  readonly services: readonly Service[]
+  readonly project: Project
+  /** Where the daemon's Node is: the end of every service's PATH. */
+  readonly nodeDirectory: string
+  /** Of our own instances: what they, or their children, hold is no obstacle. */
+  readonly ownPids: readonly number[]
+}
+
+export async function preflight(options: PreflightOptions): Promise<readonly Obstacle[]> {
+  const table = readPorts(options.ownPids)
+  const obstacles: Obstacle[] = []
+  for (const service of options.services) obstacles.push(...(await examine(service, table, options)))
+  return obstacles
+}
+
+async function examine(service: Service, table: PortTable, options: PreflightOptions): Promise<readonly Obstacle[]> {
+  const { name, runs } = service
+  const faults: (readonly [Obstacle['kind'], string | null])[] = []
+  if (runs.kind === 'process') {
+    // What stands in a volume is seen by the service alone, and what stands in a release is still to be built.
+    const isSeen = (path: string): boolean =>
+      !(runs.source !== null && isWithin(path, runs.directory)) &&
+      !service.volumes.some(({ target }) => target !== null && isWithin(path, target))
+    const directory = isSeen(runs.directory) ? await explainDirectory(runs.directory) : null
+    faults.push(['directory', directory])
+    if (runs.user !== null) faults.push(['user', await explainUser(runs.user)])
+    if (directory === null)
+      faults.push(['program', await explainProgram({ service, runs, nodeDirectory: options.nodeDirectory, isSeen })])
+  }
+  for (const wanted of portsOf(service, options.project)) faults.push(['port', table.explain(wanted)])
+  return faults.flatMap(([kind, message]) => (message === null ? [] : [{ service: name, kind, message }]))
+}
+
+const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
