@@ -115,7 +115,7 @@ test('output that is not a terminal has no escape characters, whatever the servi
   using state = usedState()
   await using _daemon = await fakeDaemon(state.path, {
     'GET /v1/status': { json: { ...status, services: [{ ...status.services[0], stoppedByHand: true }] } },
-    'GET /v1/logs?lines=100': { lines: [{ service: 'web', slot: 'web/0', line: '\u001B[31mred\u001B[2J\u0007' }] },
+    'GET /v1/logs': { lines: [{ service: 'web', slot: 'web/0', line: '\u001B[31mred\u001B[2J\u0007' }] },
     'GET /v1/events?limit=50': {
       lines: [
         {

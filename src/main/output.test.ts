@@ -110,7 +110,7 @@ test('a reader that leaves ends a command quietly, also one that would follow fo
   using state = usedState()
   await using _daemon = await fakeDaemon(state.path, {
     ...answers,
-    'GET /v1/logs?lines=100&follow=1': (_request, response) => {
+    'GET /v1/logs?follow=1': (_request, response) => {
       const timer = setInterval(() => response.write(`${JSON.stringify(logLine(1))}\n`), 5)
       response.once('close', () => clearInterval(timer))
     },
