@@ -178,7 +178,7 @@ test('a run goes on by its own config when its schedule is changed, and is ended
 })
 
 test('a schedule that becomes a service, and a service that becomes a schedule, never run beside what they were', async () => {
-  const stop = { signal: 'SIGTERM', gracePeriodMs: 5000 } as const
+  const stop = { signal: 'SIGTERM', gracePeriodMs: 5000, to: 'leader' } as const
   const volumes = [{ name: 'data', target: null }]
   const machine = await up(11, { ...scheduled('deaf v1'), stop, volumes })
   await runUntilBegun(machine, 1)

@@ -185,7 +185,9 @@ test('work that ends while a change is written down has ended for every later da
     assert.ok(worker)
     machine.clock.after(seed % 8, () => machine.kernel.kill(worker))
     // Only a policy: the process stays, and its slot's record is written anew.
-    await machine.apply([aService('worker', 'serve', { ...once, stop: { signal: 'SIGTERM', gracePeriodMs: 2000 } })])
+    await machine.apply([
+      aService('worker', 'serve', { ...once, stop: { signal: 'SIGTERM', gracePeriodMs: 2000, to: 'leader' } }),
+    ])
     await machine.run(5000)
     machine.killDaemon()
     await machine.begin()

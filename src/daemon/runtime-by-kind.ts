@@ -73,8 +73,8 @@ export class RuntimeByKind implements Runtime {
     }
   }
 
-  signal(instance: InstanceRef, signal: Parameters<Runtime['signal']>[1]): Promise<void> {
-    return this.#runtimeOf(instance).signal(instance, signal)
+  signal(...[instance, signal, to]: Parameters<Runtime['signal']>): Promise<void> {
+    return this.#runtimeOf(instance).signal(instance, signal, to)
   }
 
   kill(instance: InstanceRef, limitMs: number): Promise<void> {

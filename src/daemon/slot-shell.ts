@@ -102,7 +102,7 @@ export class SlotShell {
       case 'start':
         return this.#hold(this.#start(action.epoch, action.spec))
       case 'signal':
-        return this.#hold(this.#tools.runtime.signal({ slot: this.id, epoch: action.epoch }, action.signal))
+        return this.#hold(this.#tools.runtime.signal({ slot: this.id, epoch: action.epoch }, action.signal, action.to))
       case 'kill':
         return this.#hold(this.#kill(action.epoch))
       case 'probe':

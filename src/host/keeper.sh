@@ -116,26 +116,26 @@ daruma_run() {
     }
     exec "$@"
   )
-  daruma_code=$?
+  daruma_code=$? daruma_left=
   #@ point: ended
-  printf 'code %d\n' "$daruma_code" 1<>"$daruma_home/exit"
+  # Waiting for any child reaps the orphans that have ended already.
+  [ "$daruma_namespace" != yes ] || daruma_is_alone || (:) || :
+  [ "$daruma_namespace" != yes ] || daruma_is_alone || daruma_left=yes
+  # In one write: a daemon that reads it ends what is left, unless it has asked for the end.
+  if [ "$daruma_left$daruma_asked$daruma_code" = yes0 ]; then
+    echo 'daruma: the command ended with 0 and left processes running, which end with it. A program that puts itself in the background has an option to stay in the foreground; use that.'
+    printf 'code 0\nleft\n' 1<>"$daruma_home/exit"
+  else
+    printf 'code %d\n' "$daruma_code" 1<>"$daruma_home/exit"
+  fi
   #@ point: recorded
-  [ "$daruma_namespace" != yes ] || daruma_is_alone || daruma_outlast
+  [ -z "$daruma_left" ] || [ -z "$daruma_asked" ] || daruma_outlast
   # With the end of process 1 the kernel ends whatever is left in its namespace.
   exit 0
 }
 
-# The command has ended, and others in the namespace have not.
+# The end was asked for, the command has ended, and others in the namespace have not.
 daruma_outlast() {
-  # Waiting for any child reaps the orphans that have ended already.
-  (:)
-  daruma_is_alone && return
-  if [ -z "$daruma_asked" ]; then
-    printf 'code %d\nleft\n' "$daruma_code" 1<>"$daruma_home/exit"
-    [ "$daruma_code" -ne 0 ] ||
-      echo 'daruma: the command ended with 0 and left processes running, which end with it. A program that puts itself in the background has an option to stay in the foreground; use that.'
-    return
-  fi
   # In a namespace of its own -1 is everything in it but this shell (kill(2)).
   [ "$daruma_asked" = all ] || [ "$$" -ne 1 ] || kill -s "$daruma_asked" -- -1
   # For as long as it takes: when the grace period is over, everything is killed from outside.

@@ -226,10 +226,12 @@ export function readBeginning(directory: string): Beginning {
 
 /** How the command ended, or null while (or because) its keeper has not written it. */
 export function readExit(directory: string): Exit | null {
-  const line = readReserved(join(directory, 'exit')) ?? ''
+  const [line = '', second] = readReservedLines(join(directory, 'exit'))
   if (line === 'oom' || line === 'unknown') return { kind: line }
   const match = /^code (\d+)$/.exec(line)
-  return match === null ? null : explainExitCode(Number(match[1]))
+  if (match === null) return null
+  const exit = explainExitCode(Number(match[1]))
+  return exit.kind === 'code' && second === 'left' ? { ...exit, left: true } : exit
 }
 
 export function listEpochs(paths: SlotPaths): Epoch[] {
@@ -276,9 +278,12 @@ export function newestStarted(paths: SlotPaths): Epoch | null {
 
 /** The line that was written over the reserved space; null while there is none, or not all of it. */
 function readReserved(path: string): string | null {
+  return readReservedLines(path)[0] ?? null
+}
+
+function readReservedLines(path: string): readonly string[] {
   const text = readIfThere(path)
-  const end = text?.indexOf('\n') ?? -1
-  return text === null || end < 0 || text.startsWith(' ') ? null : text.slice(0, end)
+  return text === null || text.startsWith(' ') ? [] : text.split('\n').slice(0, -1)
 }
 
 function readIfThere(path: string): string | null {

@@ -9,7 +9,7 @@
  */
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import type { Container, Limits, Process, SignalName, VolumeMount } from '../core/model/service.ts'
+import type { Container, Limits, Process, SignalName, StopPolicy, VolumeMount } from '../core/model/service.ts'
 import type { Exit } from '../core/model/status.ts'
 
 export interface InstanceRef {
@@ -182,8 +182,12 @@ export interface Runtime extends AsyncDisposable {
    * follows as an event) or when it was refused before that. The caller must have seen the slot's earlier epochs gone.
    */
   start(order: StartOrder): Promise<StartRefusal | null>
-  /** Sends a signal to the command itself; does nothing when it is not running any more. Never reaches a foreign process. */
-  signal(instance: InstanceRef, signal: SignalName): Promise<void>
+  /**
+   * Asks the instance to end. `leader` (the default): the command itself gets the signal, and what is left when it has gone gets it then;
+   * `all`: every process gets it at once (of a container the first one). What is left lives on until {@link Runtime.kill}. Does nothing when
+   * the command is not running any more. Never reaches a foreign process.
+   */
+  signal(instance: InstanceRef, signal: SignalName, to?: StopPolicy['to']): Promise<void>
   /** Ends every process of the epoch and waits until none is left; rejects with `E_RUNTIME_UNKILLABLE` after `limitMs`. */
   kill(instance: InstanceRef, limitMs: number): Promise<void>
   /** Whether anything of the slot may still run or come, asked of the cheapest witness there is. What is over is closed for good. */

@@ -276,8 +276,12 @@ export interface ProbeNumbers {
 export interface Stop {
   /** The signal that asks the command to end. Default: `'SIGTERM'`. */
   readonly signal?: 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGKILL' | 'SIGWINCH' | undefined
-  /** How long the command may take to end before everything in its control group is killed. Default: `'10s'`. */
+  /** How long the whole instance may take to end, the command and everything that it has started, before all that is left is killed. Default: `'10s'`. */
   readonly gracePeriod?: Duration | undefined
+  /**
+   * What gets the signal at once. `'leader'`: the command itself; what is left when it has gone (the server behind `npm start`) gets it then, and has the rest of the grace period. `'all'`: every process of the instance, for a command that waits for the others and passes nothing on. Of a container always its first process. Default: `'leader'`.
+   */
+  readonly to?: 'leader' | 'all' | undefined
 }
 
 export interface Restart {

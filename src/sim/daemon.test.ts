@@ -95,7 +95,7 @@ test('an operation that waits for a service that nobody changes ends all the sam
 
 test('a service that is removed has its whole grace period, however long', async () => {
   const machine = calmMachine(4)
-  await up(machine, [aService('web', 'deaf', { stop: { signal: 'SIGTERM', gracePeriodMs: 200_000 } })])
+  await up(machine, [aService('web', 'deaf', { stop: { signal: 'SIGTERM', gracePeriodMs: 200_000, to: 'leader' } })])
   await up(machine, [])
   assert.deepEqual(stateOf(machine), [])
   assert.equal(machine.daemon?.status().revision, 2)
@@ -103,7 +103,7 @@ test('a service that is removed has its whole grace period, however long', async
 
 test('a singleton that comes back while it is still leaving waits in its own place', async () => {
   const machine = calmMachine(5)
-  const db = aService('db', 'deaf', { stop: { signal: 'SIGTERM', gracePeriodMs: 5000 } })
+  const db = aService('db', 'deaf', { stop: { signal: 'SIGTERM', gracePeriodMs: 5000, to: 'leader' } })
   await up(machine, [db, aService('web', 'serve v1')])
   // The way back begins long before the grace period is over.
   await up(machine, [aService('web', 'crash v2')])
@@ -115,7 +115,10 @@ test('a singleton that comes back while it is still leaving waits in its own pla
 
 test('a renamed service does not open its volume before the one with the old name has let go of it', async () => {
   const machine = calmMachine(6)
-  const over = { volumes: [{ name: 'data', target: null }], stop: { signal: 'SIGTERM', gracePeriodMs: 30_000 } } as const
+  const over = {
+    volumes: [{ name: 'data', target: null }],
+    stop: { signal: 'SIGTERM', gracePeriodMs: 30_000, to: 'leader' },
+  } as const
   await up(machine, [aService('db', 'deaf', over)])
   await up(machine, [aService('store', 'deaf', over)])
   assert.deepEqual(stateOf(machine), ['store/0 running'])

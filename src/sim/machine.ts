@@ -318,7 +318,7 @@ export function aService(name: string, command: string, over: Partial<Service> =
     health: { startup: null, readiness: null, liveness: null, startPeriodMs: 10_000 },
     limits: { cpuCores: null, memoryBytes: null, pids: null },
     after: [],
-    stop: { signal: 'SIGTERM', gracePeriodMs: 1000 },
+    stop: { signal: 'SIGTERM', gracePeriodMs: 1000, to: 'leader' },
     restart: {
       policy: isJob ? 'on-failure' : 'always',
       delayMs: 100,

@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
-import type { SignalName } from '../../core/model/service.ts'
+import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import { SecretFiles } from '../../host/secret-files.ts'
 import { closeInheritedDescriptors } from '../../system/inherited-descriptors.ts'
 import { type InstalledScripts, keepInstalled } from '../../host/install-script.ts'
@@ -37,7 +37,6 @@ import { observeHolders } from './holders.ts'
 import { Outputs } from './outputs.ts'
 import { findFault, findUser, planRun, type ProcessStart } from './launch.ts'
 import { Life, type LifeOptions } from './life.ts'
-import { sendFrozen } from './signal.ts'
 import { Site } from './site.ts'
 import { explainRefusal, explainStartFailure } from './start-failure.ts'
 import { renderOccupy, renderRun } from './keeper-script.ts'
@@ -231,10 +230,8 @@ class ProcessRuntime implements Runtime {
     return null
   }
 
-  async signal(instance: InstanceRef, signal: SignalName): Promise<void> {
-    const life = this.#lives.get(keyOf(instance))
-    if (life?.beginning.kind !== 'started') return
-    await sendFrozen({ enclosure: life.enclosure, target: life.beginning, signal })
+  async signal(instance: InstanceRef, signal: SignalName, to: StopPolicy['to'] = 'leader'): Promise<void> {
+    await this.#lives.get(keyOf(instance))?.ask(signal, to)
   }
 
   async kill(instance: InstanceRef, limitMs: number): Promise<void> {

@@ -7,11 +7,13 @@
 import { type FSWatcher, existsSync, watch } from 'node:fs'
 import { join } from 'node:path'
 
+import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../system/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
 import type { KeeperIdentity } from './keeper-lane.ts'
+import { sendFrozen } from './signal.ts'
 import { type Beginning, type SlotPaths, readBeginning, readExit } from '../../host/slot-files.ts'
 
 export interface LifeOptions {
@@ -43,6 +45,11 @@ export interface LifeOptions {
   readonly onTrouble: (message: string, error: unknown) => void
 }
 
+interface Asked {
+  readonly signal: SignalName
+  readonly to: StopPolicy['to']
+}
+
 export class Life {
   readonly instance: InstanceRef
   readonly enclosure: Enclosure
@@ -56,6 +63,8 @@ export class Life {
   #beginning: Beginning = { kind: 'none' }
   #phase: 'open' | 'closing' | 'over' = 'open'
   #isEnding = false
+  #asked: Asked | null = null
+  #hasToldRest = false
   /** Whether its keeper has been seen in the enclosure. */
   #hasJoined: boolean
   readonly #watchedSinceMs: number = performance.now()
@@ -103,6 +112,7 @@ export class Life {
         this.#hasJoined = true
         // With the command gone, whatever still lives here is left over.
         if (!this.#isEnding && !this.#isLate() && readExit(this.directory) === null && !this.#isAbandoned()) return
+        if (!this.#isEnding && this.#asked !== null) return this.#tellTheRest(this.#asked)
         this.enclosure.killAll()
         return this.#lookAgainSoon()
       }
@@ -110,6 +120,14 @@ export class Life {
     } catch (error) {
       this.#options.onTrouble('looking at an instance failed', error)
     }
+  }
+
+  /** From here on what the command leaves behind is not killed before {@link end}. */
+  async ask(signal: SignalName, to: StopPolicy['to']): Promise<void> {
+    if (this.#beginning.kind !== 'started' || this.#phase !== 'open') return
+    if (signal !== 'SIGKILL') this.#asked = { signal, to }
+    const { keeper } = this.#options
+    await sendFrozen({ enclosure: this.enclosure, target: this.#beginning, keeper, signal, to })
   }
 
   /** SIGKILL for everything; {@link over} tells when it is done. Repeats by itself. */
@@ -133,6 +151,17 @@ export class Life {
   detach(): void {
     this.#phase = 'over'
     this.#stopWatching()
+  }
+
+  /** A keeper with a namespace tells what its command has left behind; where it has gone instead, we do. */
+  #tellTheRest({ signal, to }: Asked): void {
+    const { keeper } = this.#options
+    if (this.#hasToldRest || to === 'all' || this.#beginning.kind !== 'started' || (keeper !== null && isAlive(keeper))) return
+    this.#hasToldRest = true
+    const rest = { enclosure: this.enclosure, target: this.#beginning, keeper: null, signal, to: 'all' } as const
+    sendFrozen(rest).catch((error: unknown) =>
+      this.#options.onTrouble('what a command left behind could not be told to end', error),
+    )
   }
 
   /** Its keeper is on its way: nothing of it has been seen, and it is not late. */

@@ -319,11 +319,15 @@ test('a keeper script that was removed or replaced is there again with the next 
     () => (chmodSync(keeper, 0o700), writeFileSync(keeper, text.replace('set -fu', 'exit 0'))),
     () => rmSync(folder, { recursive: true }),
   ]
-  for (const [index, each] of spoil.entries()) {
+  let epoch = 0
+  for (const each of spoil) {
     each()
-    await bed.run(index + 1, witness(index + 1), { directory: bed.state })
-    // Those that stand by are used first; each new one looks for it.
-    await until(() => existsSync(keeper) && readFileSync(keeper, 'utf8') === text, 'the script is there again')
-    await bed.runtime.kill(instance(index + 1), 10_000)
+    // Those that stand by have read it already and are used first; each new one looks for it.
+    for (let start = 0; start < 8; start += 1) {
+      epoch += 1
+      await bed.run(epoch, witness(epoch), { directory: bed.state })
+      await bed.runtime.kill(instance(epoch), 10_000)
+    }
+    assert.equal(existsSync(keeper) && readFileSync(keeper, 'utf8'), text)
   }
 })

@@ -46,6 +46,7 @@ test('no keeper is handed out twice, however many ask at once', async (t) => {
   const { keepers, troubles } = await openKeepers(t)
   const first = await keepers.take()
   const taken = [first]
+  await until(() => sisters(first.identity.pid).length >= 4, 'others stand by')
   for (let round = 0; round < 4; round += 1) {
     const some = await Promise.all(Array.from({ length: 6 }, () => keepers.take()))
     taken.push(...some)

@@ -40,10 +40,12 @@ function enclosureOf(pid: number, story: string[], isFrozen: () => boolean = () 
   }
 }
 
+const alone = { keeper: null, to: 'leader' } as const
+
 test('members are looked at and the signal is sent while nothing can end, and then all go on', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
-  await sendFrozen({ enclosure: enclosureOf(pid, story), target: { pid, startTicks }, signal: 'SIGTERM' })
+  await sendFrozen({ enclosure: enclosureOf(pid, story), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
   await exit
   assert.deepEqual(story.slice(0, 2), ['freeze', 'members'])
   assert.match(story.at(-1) ?? '', /^thaw/)
@@ -53,7 +55,7 @@ test('a freezer that has missed somebody is let go and asked again', async (t) =
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
   const isFrozen = (): boolean => story.filter((word) => word === 'freeze').length > 1
-  await sendFrozen({ enclosure: enclosureOf(pid, story, isFrozen), target: { pid, startTicks }, signal: 'SIGTERM' })
+  await sendFrozen({ enclosure: enclosureOf(pid, story, isFrozen), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
   assert.deepEqual(await exit, [null, 'SIGTERM'])
   assert.deepEqual(story.slice(0, 4), ['freeze', 'thaw', 'freeze', 'members'])
 })
@@ -61,7 +63,12 @@ test('a freezer that has missed somebody is let go and asked again', async (t) =
 test('what cannot be frozen gets no signal, and is let go', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
-  const send = sendFrozen({ enclosure: enclosureOf(pid, story, () => false), target: { pid, startTicks }, signal: 'SIGKILL' })
+  const send = sendFrozen({
+    enclosure: enclosureOf(pid, story, () => false),
+    target: { pid, startTicks },
+    ...alone,
+    signal: 'SIGKILL',
+  })
   await assert.rejects(send, { code: 'E_RUNTIME_UNFREEZABLE' })
   assert.equal(story.at(-1), 'thaw')
   kill(pid, 'SIGTERM')
@@ -71,7 +78,12 @@ test('what cannot be frozen gets no signal, and is let go', async (t) => {
 test('a process of the same epoch that was given the recorded number later gets no signal', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
-  await sendFrozen({ enclosure: enclosureOf(pid, story), target: { pid, startTicks: startTicks - 1 }, signal: 'SIGKILL' })
+  await sendFrozen({
+    enclosure: enclosureOf(pid, story),
+    target: { pid, startTicks: startTicks - 1 },
+    ...alone,
+    signal: 'SIGKILL',
+  })
   // Had the other one been sent, it would have been the first to arrive.
   kill(pid, 'SIGTERM')
   assert.deepEqual(await exit, [null, 'SIGTERM'])

@@ -1,31 +1,39 @@
 /**
- * Sends a signal to the command itself and to nothing else. A process id can be given to somebody else between looking and sending,
- * so the whole cgroup is frozen meanwhile: a frozen process cannot end, hence its number cannot be reused.
+ * Asks an instance to end, by a signal to its own processes and to nothing else. A process id can be given to somebody else between looking
+ * and sending, so the whole cgroup is frozen meanwhile: a frozen process cannot end, hence its number cannot be reused. Nor can that of the
+ * command while its parent, the keeper, is frozen and reaps nothing, even if the command has moved itself to another cgroup.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import type { SignalName } from '../../core/model/service.ts'
+import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import { isWaitingShell } from '../../core/model/shell-command.ts'
-import { commandWords, observeProcess } from '../../system/process-stat.ts'
+import { commandWords, isAlive, observeProcess } from '../../system/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { hasCode } from '../../system/errno.ts'
 import { type Enclosure, type Freezer } from './enclosure.ts'
+import type { KeeperIdentity } from './keeper-lane.ts'
 
 /** Freezing takes well under a millisecond; a process that cannot be frozen in this time is in an uninterruptible call. */
 const freezeLimitMs = 500
 const looksPerAttempt = 20
 
-/** Does nothing when the command has ended. Throws `E_RUNTIME_UNFREEZABLE`, having sent nothing: ending the epoch still works. */
-export async function sendFrozen(options: {
+export interface StopRequest {
   readonly enclosure: Enclosure
+  /** The command. */
   readonly target: { readonly pid: number; readonly startTicks: number }
+  /** Null where it is not known (format 1), or has gone: then it is told nothing. */
+  readonly keeper: KeeperIdentity | null
   readonly signal: SignalName
-}): Promise<void> {
-  const { enclosure, target, signal } = options
+  readonly to: StopPolicy['to']
+}
+
+/** Does nothing when the command has ended. Throws `E_RUNTIME_UNFREEZABLE`, having sent nothing: ending the epoch still works. */
+export async function sendFrozen(request: StopRequest): Promise<void> {
+  const { enclosure, target, signal } = request
   const freezer = enclosure.freezer
   // A process group cannot be frozen: there the check and the signal are merely next to each other, and `guarantees` says weaker.
-  if (freezer === null) return sendTo(enclosure, target, signal)
+  if (freezer === null) return sendTo(request)
   if (!enclosure.isPopulated()) return
   freezer.freeze()
   try {
@@ -39,7 +47,7 @@ export async function sendFrozen(options: {
         },
       )
     }
-    sendTo(enclosure, target, signal)
+    sendTo(request)
   } finally {
     freezer.thaw()
   }
@@ -60,18 +68,31 @@ async function isFrozenInTime(freezer: Freezer, enclosure: Enclosure): Promise<b
   return true
 }
 
-function sendTo(enclosure: Enclosure, target: { readonly pid: number; readonly startTicks: number }, signal: SignalName): void {
-  if (!enclosure.members().includes(target.pid)) return
-  const stat = observeProcess(target.pid)
-  if (stat === null || stat.startTicks !== target.startTicks) return
-  // A shell that waits hears the signal when what it runs has ended: that is told first.
-  if (isWaitingShell(commandWords(target.pid))) {
-    for (const pid of enclosure.members()) if (observeProcess(pid)?.parent === target.pid) sendOne(pid, signal)
-  }
-  sendOne(target.pid, signal)
+function sendTo({ enclosure, target, keeper, signal, to }: StopRequest): void {
+  const members = enclosure.members()
+  const command = findCommand(target, members)
+  // The keeper first: it must know that the end is asked for before the command is gone. SIGCONT: everything has been told (keeper.sh).
+  const isKeeperThere = keeper !== null && members.includes(keeper.pid) && isAlive(keeper)
+  const canBeTold = isKeeperThere && signal !== 'SIGKILL' && (command.length > 0 || to === 'all')
+  if (canBeTold) sendOne(keeper.pid, to === 'all' ? 'SIGCONT' : signal)
+  const companions = keeper === null ? [] : [keeper.pid, observeProcess(keeper.pid)?.parent ?? 0]
+  const everything = to === 'all' ? members.filter((pid) => !companions.includes(pid)) : []
+  for (const pid of new Set([...everything, ...command])) sendOne(pid, signal)
 }
 
-function sendOne(pid: number, signal: SignalName): void {
+/** The command, with what a shell that waits has to have told first; nothing when it has gone, or its number is another process's. */
+function findCommand(target: StopRequest['target'], members: readonly number[]): readonly number[] {
+  const stat = observeProcess(target.pid)
+  if (stat === null || stat.startTicks !== target.startTicks) return []
+  if (!members.includes(target.pid) && !members.includes(stat.parent)) return []
+  // A shell that waits hears the signal when what it runs has ended.
+  const children = isWaitingShell(commandWords(target.pid))
+    ? members.filter((pid) => observeProcess(pid)?.parent === target.pid)
+    : []
+  return [...children, target.pid]
+}
+
+function sendOne(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {

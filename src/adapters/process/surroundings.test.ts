@@ -331,7 +331,7 @@ const unprivileged = (state: string): string => `
   const runtime = await createProcessRuntime({ stateDirectory: ${JSON.stringify(state)}, stateId: 'ab', scripts: ${JSON.stringify(hostScripts)}, checkpoint: null, log: { write() {} } })
   const events = []
   await runtime.discover((event) => events.push(event))
-  const order = (epoch, command, user = null) => ({ slot: 'web/0', epoch, runs: { kind: 'process', command, directory: '/', user }, environment: { PATH: process.env.PATH }, limits: { cpuCores: null, memoryBytes: null, pids: null }, volumes: [], maxLogBytes: 1 << 24, note: '' })
+  const order = (epoch, command, user = null) => ({ slot: 'web/0', epoch, runs: { kind: 'process', command, directory: '/', user }, environment: { PATH: process.env.PATH }, secretFiles: {}, limits: { cpuCores: null, memoryBytes: null, pids: null }, volumes: [], maxLogBytes: 1 << 24, note: '' })
   const count = async (n) => { for (let i = 0; events.length < n && i < 2000; i++) await sleep(5) }
   await runtime.start(order(1, ['/bin/sh', '-c', 'exit 6']))
   await count(2)

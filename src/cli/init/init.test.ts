@@ -122,7 +122,7 @@ test('a Compose file is carried over as far as a config can say it; the rest is 
       startPeriodMs: 310_000,
       // Only root can limit memory, so nobody else is given a limit.
       memoryBytes: process.geteuid?.() === 0 ? 52_428_800 : null,
-      stop: { signal: 'SIGINT', gracePeriodMs: 20_000 },
+      stop: { signal: 'SIGINT', gracePeriodMs: 20_000, to: 'leader' },
     },
   )
   const text = readFileSync(join(directory, 'daruma.config.ts'), 'utf8')

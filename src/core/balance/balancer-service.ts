@@ -34,7 +34,7 @@ export function balancerService(kind: 'haproxy' | 'embedded', program: BalancerC
     health: { startup: null, readiness: null, liveness: null, startPeriodMs: 60_000 },
     limits: { cpuCores: null, memoryBytes: null, pids: null },
     after: [],
-    stop: { signal: 'SIGTERM', gracePeriodMs: 10_000 },
+    stop: { signal: 'SIGTERM', gracePeriodMs: 10_000, to: 'leader' },
     // While it is away nobody is served: it is tried again sooner than others are.
     restart: { policy: 'always', delayMs: 50, maxDelayMs: 2000, resetAfterMs: 10_000, budget: 5 },
     // Nothing is sent to it before it has confirmed a table, so that to be alive is enough to be ready.

@@ -24,7 +24,7 @@ function goalOf(identity: string, over: Partial<Service> = {}): Goal {
     scale: { kind: 'replicas', count: 1 },
     routes: [{} as Route],
     health: { startup: null, readiness: null, liveness: probe, startPeriodMs: 10_000 },
-    stop: { signal: 'SIGTERM', gracePeriodMs: graceMs },
+    stop: { signal: 'SIGTERM', gracePeriodMs: graceMs, to: 'leader' },
     restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 3 },
     update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 500, drainMs },
     ...over,

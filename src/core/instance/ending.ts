@@ -41,9 +41,9 @@ export function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: n
 
 /** The signal now, the kill after the grace period. */
 function askToStop(ending: Ending, nowMs: number, actions: SlotAction[]): Ending {
-  const signal = ending.spec?.service.stop.signal ?? 'SIGTERM'
+  const { signal, to } = ending.spec?.service.stop ?? ({ signal: 'SIGTERM', to: 'leader' } as const)
   tell(actions, 'stopping', ending.epoch, `asked to stop with ${signal}`, ending.cause)
-  actions.push({ kind: 'signal', epoch: ending.epoch, signal })
+  actions.push({ kind: 'signal', epoch: ending.epoch, signal, to })
   return { ...ending, drain: null, killAtMs: nowMs + ending.graceMs }
 }
 

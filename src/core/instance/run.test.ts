@@ -28,7 +28,7 @@ const service = {
   health: { startup: null, readiness: null, liveness: null, startPeriodMs: 1000 },
   limits: { cpuCores: null, memoryBytes: null, pids: null },
   after: [],
-  stop: { signal: 'SIGTERM', gracePeriodMs: 1000 },
+  stop: { signal: 'SIGTERM', gracePeriodMs: 1000, to: 'leader' },
   restart: { policy: 'no', delayMs: 100, maxDelayMs: 1000, resetAfterMs: 1000, budget: 5 },
   update: { order: 'stop-first', deadlineMs: 1000, minReadyMs: 100, ...updatePace },
   guarantee: 'strict',

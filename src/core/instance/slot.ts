@@ -4,7 +4,7 @@
  */
 
 import type { Epoch, RevisionNumber, SlotId } from '../model/id.ts'
-import type { Check, Service, SignalName } from '../model/service.ts'
+import type { Check, Service, SignalName, StopPolicy } from '../model/service.ts'
 import type { Exit } from '../model/status.ts'
 import type { Story } from '../model/event.ts'
 import type { HealthWatch, ProbeName } from './health.ts'
@@ -147,7 +147,7 @@ export type StartObstacle = Obstacle | { readonly kind: 'superseded'; readonly b
 
 export type SlotAction =
   | { readonly kind: 'start'; readonly epoch: Epoch; readonly spec: InstanceSpec }
-  | { readonly kind: 'signal'; readonly epoch: Epoch; readonly signal: SignalName }
+  | { readonly kind: 'signal'; readonly epoch: Epoch; readonly signal: SignalName; readonly to: StopPolicy['to'] }
   | { readonly kind: 'kill'; readonly epoch: Epoch }
   | {
       readonly kind: 'probe'

@@ -24,7 +24,7 @@ const service = (over: Partial<Service> = {}): Service =>
     scale: { kind: 'singleton' },
     routes: [],
     health: noProbes,
-    stop: { signal: 'SIGTERM', gracePeriodMs: 5000 },
+    stop: { signal: 'SIGTERM', gracePeriodMs: 5000, to: 'leader' },
     restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 3 },
     update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 500, drainMs: 30_000 },
     ...over,
@@ -154,7 +154,7 @@ test('a new identity stops the old instance, waits for its end, and only then st
   const bench = new Bench()
   const old = bench.start()
   const asked = bench.send({ kind: 'goal', goal: run(spec({}, 'b')) })
-  assert.deepEqual(asked, [{ kind: 'signal', epoch: old, signal: 'SIGTERM' }])
+  assert.deepEqual(asked, [{ kind: 'signal', epoch: old, signal: 'SIGTERM', to: 'leader' }])
   assert.deepEqual(bench.wait(4999), [])
   assert.deepEqual(bench.wait(1), [{ kind: 'kill', epoch: old }])
   const [start] = bench.gone({ kind: 'signal', signal: 'SIGKILL' })
@@ -164,25 +164,34 @@ test('a new identity stops the old instance, waits for its end, and only then st
 test('new policies reach a running instance without touching it', () => {
   const bench = new Bench()
   bench.start()
-  assert.deepEqual(bench.send({ kind: 'goal', goal: run(spec({ stop: { signal: 'SIGINT', gracePeriodMs: 1 } })) }), [])
-  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [{ kind: 'signal', epoch: bench.epoch, signal: 'SIGINT' }])
+  assert.deepEqual(
+    bench.send({ kind: 'goal', goal: run(spec({ stop: { signal: 'SIGINT', gracePeriodMs: 1, to: 'leader' } })) }),
+    [],
+  )
+  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [
+    { kind: 'signal', epoch: bench.epoch, signal: 'SIGINT', to: 'leader' },
+  ])
 })
 
 test('new policies reach an instance that is just being started', () => {
   const bench = new Bench()
   bench.send(openGate)
-  bench.send({ kind: 'goal', goal: run(spec({ stop: { signal: 'SIGINT', gracePeriodMs: 1 } })) })
+  bench.send({ kind: 'goal', goal: run(spec({ stop: { signal: 'SIGINT', gracePeriodMs: 1, to: 'leader' } })) })
   bench.start()
-  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [{ kind: 'signal', epoch: bench.epoch, signal: 'SIGINT' }])
+  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [
+    { kind: 'signal', epoch: bench.epoch, signal: 'SIGINT', to: 'leader' },
+  ])
 })
 
 test('what is adopted lives by the policies that hold now, not by those that it was started with', () => {
-  const fresh = { stop: { signal: 'SIGINT', gracePeriodMs: 1 }, health: probed } as const
+  const fresh = { stop: { signal: 'SIGINT', gracePeriodMs: 1, to: 'leader' }, health: probed } as const
   const bench = new Bench(run(spec(fresh)))
   bench.send({ kind: 'found', epoch: asEpoch(7), pid: 9, startedAt: '', spec: spec() })
   const at = bench.slot.occupancy
   assert.ok(at.kind === 'live' && !at.health.isUp, 'without the probes that it has now it counts as proven')
-  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [{ kind: 'signal', epoch: bench.epoch, signal: 'SIGINT' }])
+  assert.deepEqual(bench.send({ kind: 'goal', goal: rest }), [
+    { kind: 'signal', epoch: bench.epoch, signal: 'SIGINT', to: 'leader' },
+  ])
 })
 
 test('a slot that shall rest stays vacant after the end of its instance', () => {
@@ -335,7 +344,7 @@ test('liveness counts only after the first success, and its failure ends the ins
   answer(false)
   bench.wait(1000)
   const ended = answer(false)
-  assert.deepEqual(ended, [{ kind: 'signal', epoch, signal: 'SIGTERM' }])
+  assert.deepEqual(ended, [{ kind: 'signal', epoch, signal: 'SIGTERM', to: 'leader' }])
 })
 
 test('readiness and liveness that check the same thing are one request', () => {
@@ -350,7 +359,7 @@ test('readiness and liveness that check the same thing are one request', () => {
 test('an instance that never becomes healthy is ended after its start period', () => {
   const bench = new Bench(run(spec({ health: probed })))
   const epoch = bench.start()
-  assert.deepEqual(bench.wait(10_000), [{ kind: 'signal', epoch, signal: 'SIGTERM' }])
+  assert.deepEqual(bench.wait(10_000), [{ kind: 'signal', epoch, signal: 'SIGTERM', to: 'leader' }])
 })
 
 const anyEvent = (bench: Bench): fc.Arbitrary<SlotEvent> => {

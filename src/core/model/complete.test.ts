@@ -73,7 +73,9 @@ test('what a record lacks is filled in with what was true without it; what it ha
     name: 'shop',
     stage: null,
     balancer,
-    services: [{ ...rest, runs: process, routes: [], update: { ...old.update, ...updatePace } }],
+    services: [
+      { ...rest, runs: process, routes: [], stop: { ...old.stop, to: 'leader' }, update: { ...old.update, ...updatePace } },
+    ],
   })
   const whole = completeProject(oldProject)
   assert.equal(completeProject(whole), whole, 'a record of this version is not copied')

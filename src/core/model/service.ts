@@ -24,7 +24,7 @@ export type { Scale } from '../keys/service/scale.ts'
 export type { Schedule } from '../keys/service/schedule.ts'
 export type { Build, SourceFolder } from '../keys/source.ts'
 export type { SecretReference, SecretSource } from '../keys/service/secret.ts'
-export type { SignalName } from '../keys/service/stop.ts'
+export type { SignalName, StopPolicy } from '../keys/service/stop.ts'
 export type { Canary, UpdatePolicy } from '../keys/service/update.ts'
 export type { VolumeMount } from '../keys/service/volumes.ts'
 

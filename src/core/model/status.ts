@@ -21,7 +21,8 @@ export type HealthState = 'none' | 'starting' | 'healthy' | 'unhealthy'
 
 /** How an instance ended. `unknown` only where its keeper was killed with it: dead for certain, its code lost with it. */
 export type Exit =
-  | { readonly kind: 'code'; readonly code: number }
+  /** `left`: it left processes running, which were ended with it. */
+  | { readonly kind: 'code'; readonly code: number; readonly left?: true }
   | { readonly kind: 'signal'; readonly signal: string }
   | { readonly kind: 'oom' }
   | { readonly kind: 'unknown' }
@@ -92,7 +93,9 @@ export interface ServiceStatus {
 export function tellExit(exit: Exit): string {
   switch (exit.kind) {
     case 'code':
-      return `ended with ${explainExit(exit)}`
+      return exit.left === true && exit.code === 0
+        ? 'ended with exit code 0 and left processes running, which end with it: it seems to put itself in the background; have it stay in the foreground'
+        : `ended with ${explainExit(exit)}`
     case 'signal':
       return explainExit(exit)
     case 'oom':

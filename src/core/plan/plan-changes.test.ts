@@ -440,7 +440,7 @@ function oneService(): Service {
     },
     limits: { cpuCores: 1, memoryBytes: 2 ** 28, pids: 100 },
     after: [{ service: asServiceName('db'), condition: 'healthy' }],
-    stop: { signal: 'SIGTERM', gracePeriodMs: 10_000 },
+    stop: { signal: 'SIGTERM', gracePeriodMs: 10_000, to: 'leader' },
     restart: { policy: 'always', delayMs: 100, maxDelayMs: 30_000, resetAfterMs: 10_000, budget: 5 },
     update: {
       order: 'start-first',
