@@ -132,6 +132,9 @@ test('with a damaged database what runs is adopted and kept up, changes are refu
     const refused = await machine.run(['up', '--yes'])
     assert.equal(refused.code, 1, refused.stdout)
     assert.match(refused.stderr, /E_STORE_CORRUPT/)
+    const down = await machine.run(['down', '--yes'])
+    assert.match(down.stderr, /what was applied is not known[\s\S]*E_PLAN_REFUSED/)
+    assert.equal(down.code, 1)
     assert.match(refused.stderr, /backup/)
     assert.deepEqual(readFileSync(database), damaged, 'whoever wants to save something of it finds it as it was')
 

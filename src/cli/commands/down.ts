@@ -21,6 +21,13 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
   }
   const client = await connectUsed(context, invocation)
   const status = await client.status()
+  if (status.revision === 0 && status.instances.length > 0) {
+    const { condition } = status.daemon
+    const because = condition === null ? 'nothing is recorded of it' : condition
+    throw new DarumaError('E_PLAN_REFUSED', `Something runs, and what was applied is not known: ${because}.`, {
+      hint: '`daruma up` with its config records it anew, and then it can be taken down. Of a damaged database, put a backup in its place first or move it away.',
+    })
+  }
   if (status.project === null || status.services.length === 0) {
     terminal.note('Nothing is up.')
     return 0
