@@ -53,7 +53,7 @@ export interface DaemonFacts {
   readonly pid: number
   readonly version: string
   readonly host: string
-  readonly home: (user: string | null) => string
+  readonly home: (user: string | null) => string | Promise<string>
   readonly nodeDirectory: string
   readonly memoryBytes: () => number
   /** Whether a command brought this daemon up and may do so again: then it leaves when it has nothing to keep. */

@@ -16,31 +16,41 @@ export type PortAnswer =
 
 export class PortAllotment {
   readonly #net: Net
-  readonly #start: number
   readonly #bySlot = new Map<SlotId, number>()
+  /** How many slots have the port: two may, while one of them makes room. */
+  readonly #holders = new Map<number, number>()
+  /** Where the search goes on: what is behind it was taken a moment ago. */
+  #next: number
 
-  /** `seed` spreads the projects of one machine over the range, so that they rarely meet. */
+  /** `seed` spreads the daemons of one machine over the range, so that they rarely meet. */
   constructor(net: Net, seed: number) {
     this.#net = net
-    this.#start = seed % (autoPorts.last - autoPorts.first + 1)
+    this.#next = seed % rangeSize
   }
 
   portOf(slot: SlotId): number | null {
     return this.#bySlot.get(slot) ?? null
   }
 
+  /** Null releases what it had. */
   remember(slot: SlotId, port: number | null): void {
+    const present = this.#bySlot.get(slot)
+    if (present === port) return
+    if (present !== undefined) this.#count(present, -1)
     if (port === null) this.#bySlot.delete(slot)
-    else this.#bySlot.set(slot, port)
+    else {
+      this.#bySlot.set(slot, port)
+      this.#count(port, 1)
+    }
   }
 
   async acquire(slot: SlotId, request: PortRequest): Promise<PortAnswer> {
     switch (request.kind) {
       case 'none':
-        this.#bySlot.delete(slot)
+        this.remember(slot, null)
         return { kind: 'port', port: null }
       case 'fixed': {
-        this.#bySlot.set(slot, request.port)
+        this.remember(slot, request.port)
         const isFree = await this.#net.isPortFree(request.port)
         return isFree
           ? { kind: 'port', port: request.port }
@@ -58,15 +68,23 @@ export class PortAllotment {
     const present = this.#bySlot.get(slot)
     const isAuto = present !== undefined && present >= autoPorts.first && present <= autoPorts.last
     if (isAuto && (await this.#net.isPortFree(present))) return { kind: 'port', port: present }
-    const size = autoPorts.last - autoPorts.first + 1
-    for (let step = 0; step < size; step += 1) {
-      const port = autoPorts.first + ((this.#start + step) % size)
-      if ([...this.#bySlot.values()].includes(port)) continue
+    for (let step = 0; step < rangeSize; step += 1) {
+      const port = autoPorts.first + this.#next
+      this.#next = (this.#next + 1) % rangeSize
+      if (this.#holders.has(port)) continue
       // Reserved before the question, since other slots ask while the kernel answers.
-      this.#bySlot.set(slot, port)
+      this.remember(slot, port)
       if (await this.#net.isPortFree(port)) return { kind: 'port', port }
     }
-    this.#bySlot.delete(slot)
+    this.remember(slot, null)
     return { kind: 'taken', message: `no port from ${autoPorts.first} to ${autoPorts.last} is free` }
   }
+
+  #count(port: number, by: 1 | -1): void {
+    const count = (this.#holders.get(port) ?? 0) + by
+    if (count === 0) this.#holders.delete(port)
+    else this.#holders.set(port, count)
+  }
 }
+
+const rangeSize = autoPorts.last - autoPorts.first + 1

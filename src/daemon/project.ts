@@ -94,6 +94,7 @@ export class Project {
       tell: (story: Story) => this.events.tell(story),
       acquirePort: (slot: SlotId, spec: InstanceSpec) => this.#acquirePort(slot, spec),
       portOf: (slot: SlotId) => allotment.portOf(slot),
+      releasePort: (slot: SlotId) => allotment.remember(slot, null),
       order: (start: WantedStart) => {
         const treeFor = (service: Service): Promise<Pick<ProcessOrder, 'tree'>> => this.releases.treeFor(service)
         return makeOrder({ world, directory, secrets: this.#secrets, treeFor, facts }, start)

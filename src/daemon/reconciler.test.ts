@@ -55,6 +55,7 @@ function open(beforeWrite: () => Promise<void>): {
       tell: () => {},
       acquirePort: async () => ({ kind: 'port', port: null }),
       portOf: () => null,
+    releasePort: () => {},
       order: async ({ slot, epoch, spec: { service } }) => ({
         ...service,
         runs: { kind: 'process', command: [], directory: '/', user: null },

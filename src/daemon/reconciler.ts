@@ -136,9 +136,11 @@ export class Reconciler {
     const views = this.#world.views()
     this.#unproven = this.#world.unprovenServices()
     const changes = [...views.values()].flatMap((view) => this.#changesOf(view, views))
-    if (changes.length > 0 || this.#unsettled.size > 0 || this.#completed.size > 0) await this.#commit(changes)
+    const isNews = changes.length > 0 || this.#unsettled.size > 0 || this.#completed.size > 0
+    if (isNews) await this.#commit(changes)
     for (const { record, spec } of changes) this.#act(record, spec)
-    this.#setGates()
+    // While it was written down the world may have moved on.
+    this.#setGates(isNews ? this.#world.views() : views)
   }
 
   #changesOf(view: ServiceView, views: ServiceViews): readonly Change[] {
@@ -261,8 +263,7 @@ export class Reconciler {
     else shell.dispatch({ kind: 'goal', goal: { kind: 'run', spec, claim: current.claim } })
   }
 
-  #setGates(): void {
-    const views = this.#world.views()
+  #setGates(views: ServiceViews): void {
     for (const shell of this.#world.shells.values()) {
       const { goal, gate } = shell.slot
       if (goal.kind !== 'run' || this.#isTakenBack(goal.spec)) continue
@@ -354,6 +355,7 @@ export class Reconciler {
       this.#world.records.delete(shell.id)
       this.#world.jobsDone.delete(service)
       this.#world.generations.delete(service)
+      this.#tools.releasePort(shell.id)
       await this.#tools.runtime.forget(shell.id)
     }
   }

@@ -29,6 +29,8 @@ export interface SlotTools {
   readonly tell: (story: Story) => void
   readonly acquirePort: (slot: SlotId, spec: InstanceSpec) => Promise<PortAnswer>
   readonly portOf: (slot: SlotId) => number | null
+  /** For a slot that is forgotten. */
+  readonly releasePort: (slot: SlotId) => void
   /** Everything the runtime needs to start the spec; may throw an operating error (a secret, a volume). */
   readonly order: (start: { slot: SlotId; epoch: Epoch; spec: InstanceSpec; port: number | null }) => Promise<StartOrder>
   /** An epoch has been settled or an outcome reached: to be written down. */

@@ -18,7 +18,7 @@ export interface OrderTools {
   readonly treeFor: (service: Service) => Promise<Pick<ProcessOrder, 'tree'>>
   readonly facts: {
     readonly host: string
-    readonly home: (user: string | null) => string
+    readonly home: (user: string | null) => string | Promise<string>
     readonly nodeDirectory: string
   }
 }
@@ -57,7 +57,7 @@ export async function makeOrder(tools: OrderTools, start: WantedStart): Promise<
       project: world.project?.name ?? '',
       stage: world.project?.stage ?? null,
       host: facts.host,
-      home: facts.home(runs.user),
+      home: await facts.home(runs.user),
       nodeDirectory: facts.nodeDirectory,
       secrets: variables,
       volumes,

@@ -14,10 +14,10 @@ import { stderrLog } from '../adapters/node/log.ts'
 import { nodeRandom } from '../adapters/node/random.ts'
 import { createNet } from '../adapters/net/index.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
+import { findAccount } from '../system/account.ts'
 import { createReleases } from '../adapters/releases/index.ts'
 import { openSqliteStore } from '../adapters/sqlite/index.ts'
 import { openStateDirectory } from '../adapters/state-directory/index.ts'
-import { lookUpUser } from '../adapters/state-directory/user.ts'
 import { createCompanions, readSupervisor } from '../adapters/supervision/index.ts'
 import { serve } from '../adapters/http/socket.ts'
 import { Daemon } from '../daemon/daemon.ts'
@@ -88,7 +88,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     checkpoint,
     log,
   })
-  const releases = createReleases({ directory: directory.pathOf('releases'), lookUpUser })
+  const releases = createReleases({ directory: directory.pathOf('releases'), lookUpUser: findAccount })
   const containers = assembleContainers({
     stateDirectory: directory.path,
     stateId: directory.stateId,
@@ -126,7 +126,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       pid: process.pid,
       version,
       host: hostname(),
-      home: (user) => (user === null ? homedir() : (lookUpUser(user)?.home ?? '/')),
+      home: async (user) => (user === null ? homedir() : ((await findAccount(user))?.home ?? '/')),
       nodeDirectory: dirname(process.execPath),
       memoryBytes: () => process.memoryUsage.rss(),
       isOnDemand: runs === 'supervised',

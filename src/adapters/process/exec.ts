@@ -33,7 +33,7 @@ export async function planExec(options: {
   const note = readEpochNote(life.directory)
   const { plain, loader } = splitEnvironment(environ)
   const account = note?.user ?? null
-  const user = account === null ? null : findUser(account)
+  const user = account === null ? null : await findUser(account)
   return {
     command: [
       '/bin/sh',

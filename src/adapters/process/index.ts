@@ -171,7 +171,7 @@ class ProcessRuntime implements Runtime {
     const fault = findFault(order, survey)
     if (fault !== null) return { kind: 'failed', message: fault }
     const { runs } = order
-    const user = runs.user === null ? null : findUser(runs.user)
+    const user = runs.user === null ? null : await findUser(runs.user)
     if (runs.user !== null && user === null) return { kind: 'failed', message: `there is no user "${runs.user}"` }
 
     const paths = this.#site.paths(order.slot)

@@ -4,13 +4,11 @@
  * that a user's own library never runs as root.
  */
 
-import { execFileSync } from 'node:child_process'
-
 import type { ProcessOrder, StartOrder } from '../../ports/runtime.ts'
 import { type KeeperRun, shellsOwn } from './keeper-script.ts'
 import { markVariable } from './process-group.ts'
 import { renderNumber } from '../../host/slot-files.ts'
-import { readText } from '../../system/read-quietly.ts'
+import { findAccount } from '../../system/account.ts'
 import type { Survey } from './survey.ts'
 
 export type ProcessStart = StartOrder & { readonly runs: ProcessOrder }
@@ -160,25 +158,9 @@ export function findFault(order: ProcessStart, survey: Survey): string | null {
   return null
 }
 
-/** Throws nothing: null when there is no such user. Accounts outside /etc/passwd (LDAP and the like) are asked for by getent(1). */
-export function findUser(user: string): UserIdentity | null {
-  const line = findPasswdLine(readText('/etc/passwd'), user) ?? findPasswdLine(runQuietly('getent', ['passwd', user]), user)
-  if (line !== null) return { uid: Number(line[2]), gid: Number(line[3]), name: line[0] ?? null }
+/** Throws nothing: null when there is no such user. A number needs no name. */
+export async function findUser(user: string): Promise<UserIdentity | null> {
+  const account = await findAccount(user)
+  if (account !== null) return account
   return /^\d+$/.test(user) ? { uid: Number(user), gid: Number(user), name: null } : null
-}
-
-function findPasswdLine(text: string, user: string): readonly string[] | null {
-  for (const line of text.split('\n')) {
-    const fields = line.split(':')
-    if (fields.length >= 7 && (fields[0] === user || fields[2] === user)) return fields
-  }
-  return null
-}
-
-function runQuietly(file: string, words: readonly string[]): string {
-  try {
-    return execFileSync(file, words, { encoding: 'utf8', timeout: 2000, stdio: ['ignore', 'pipe', 'ignore'] })
-  } catch {
-    return ''
-  }
 }

@@ -36,7 +36,7 @@ interface Bed {
 function openBed(t: TestContext): Bed {
   const path = mkdtempSync(join(tmpdir(), 'daruma-releases-'))
   const open = (): Releases =>
-    createReleases({ directory: join(path, 'releases'), lookUpUser: () => ({ uid: 65_534, gid: 65_534 }) })
+    createReleases({ directory: join(path, 'releases'), lookUpUser: async () => ({ uid: 65_534, gid: 65_534 }) })
   const bed: Bed = {
     path,
     releases: open(),

@@ -21,7 +21,7 @@ export interface ReleasesOptions {
   /** `<state>/releases`. */
   readonly directory: string
   /** Null where there is no such user. */
-  readonly lookUpUser: (user: string) => Owner | null
+  readonly lookUpUser: (user: string) => Promise<Owner | null>
 }
 
 export function createReleases(options: ReleasesOptions): Releases {
@@ -54,7 +54,7 @@ export function createReleases(options: ReleasesOptions): Releases {
     },
     makeTree: (request) => hands.ask('makeTree', request),
     async prepareBuild(request, user) {
-      const owner = user === null ? null : options.lookUpUser(user)
+      const owner = user === null ? null : await options.lookUpUser(user)
       if (user !== null && owner === null) throw new DarumaError('E_RELEASE_BUILD', `There is no user "${user}" to build as.`)
       return hands.ask('prepareBuild', { request, owner })
     },

@@ -9,6 +9,7 @@ import { closeSync, constants, openSync } from 'node:fs'
 import { chown, mkdir, open, readFile, readdir, rename, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
+import { findAccount } from '../../system/account.ts'
 import { hasCode, isMissing } from '../../system/errno.ts'
 import { readText } from '../../system/read-quietly.ts'
 import { makeStateFolder } from '../../system/state-folder.ts'
@@ -22,7 +23,6 @@ import { type AskContainers, findLostState } from './lost-identity.ts'
 import { readOwner, writeOwner } from './owner-record.ts'
 import { type Place, isMounted, isSameDirectory, observePlace } from './place.ts'
 import { lockState } from './state-lock.ts'
-import { lookUpUser } from './user.ts'
 
 export interface OpenOptions {
   readonly path: string
@@ -203,7 +203,7 @@ async function writeWhole(file: string, text: string): Promise<void> {
 /** Idempotent in each half: a crash between making and giving away leaves an empty directory, which is given away now. */
 async function ensureVolume(directory: string, user: string | null): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o755 })
-  const owner = user === null ? null : lookUpUser(user)
+  const owner = user === null ? null : await findAccount(user)
   if (owner === null) return directory
   const { uid } = await stat(directory)
   if (uid !== owner.uid && (await readdir(directory)).length === 0) await chown(directory, owner.uid, owner.gid)

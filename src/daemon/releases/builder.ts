@@ -23,7 +23,7 @@ export interface BuilderOptions {
   readonly clock: Clock
   readonly directory: StateDirectory
   readonly log: Log
-  readonly facts: { readonly home: (user: string | null) => string; readonly nodeDirectory: string }
+  readonly facts: { readonly home: (user: string | null) => string | Promise<string>; readonly nodeDirectory: string }
 }
 
 /** A process in uninterruptible sleep may outlive its kill; the build has failed all the same. */
@@ -122,7 +122,7 @@ export class Builder {
     const { user } = service.runs
     const home = user === null ? {} : { [homeVariable]: await directory.ensureVolume(homeOf(user), user) }
     return {
-      ...hostEnvironment({ user, nodeDirectory: facts.nodeDirectory, home: facts.home(user) }),
+      ...hostEnvironment({ user, nodeDirectory: facts.nodeDirectory, home: await facts.home(user) }),
       ...home,
       CI: 'true',
       SOURCE_DATE_EPOCH: sourceDateEpoch,
