@@ -55,7 +55,7 @@ function open(beforeWrite: () => Promise<void>): {
       tell: () => {},
       acquirePort: async () => ({ kind: 'port', port: null }),
       portOf: () => null,
-    releasePort: () => {},
+      releasePort: () => {},
       order: async ({ slot, epoch, spec: { service } }) => ({
         ...service,
         runs: { kind: 'process', command: [], directory: '/', user: null },
