@@ -37,6 +37,8 @@ export async function buildDashboard(): Promise<number> {
         assetsInlineLimit: 0,
         modulePreload: { polyfill: false },
         reportCompressedSize: false,
+        // A slow machine is no fault of the bundle's, and nobody who installs it can do something about it.
+        rolldownOptions: { checks: { bundlerTimings: false } },
         license: { fileName: 'licences.md' },
       },
     })

@@ -1,8 +1,10 @@
 /** What commands say of a real project: each is read as a person or a script would. */
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { Machine } from './daemon-harness.ts'
+import { baseEnvironment, Machine } from './daemon-harness.ts'
 import { until } from './processes.ts'
 
 const sleeper = { command: 'exec sleep 1000', update: { minReady: '0s' } }
@@ -73,4 +75,31 @@ test('the gap in a plan is what starts and stops took, also for the next daemon'
   assert.equal((await machine.run(['restart', '-y', 's'])).code, 0)
   assert.equal((await machine.run(['daemon', 'restart'])).code, 0)
   assert.match((await machine.run(['plan'])).stdout, /gap about [\d.]+ s \(as measured: [\d.]+ s to stop, [\d.]+ s to start\)/)
+})
+
+test('small things: where a config runs, whole values for machines, what ends with 0, what runs on, back without a number', async () => {
+  await using machine = new Machine()
+  const long = (letter: string): string => letter.repeat(300)
+  await machine.up({ web: { ...sleeper, environment: { TEXT: long('a') } } })
+  const elsewhere = spawnSync(machine.launcher, ['status'], {
+    cwd: dirname(machine.config),
+    env: { ...baseEnvironment(), DARUMA_STATE: join(machine.workshop, 'nowhere') },
+    encoding: 'utf8',
+  })
+  assert.match(elsewhere.stderr, new RegExp(`This config runs with --state ${machine.state}: `))
+
+  machine.writeConfig({ web: { ...sleeper, environment: { TEXT: long('b') } } })
+  const { steps } = JSON.parse((await machine.run(['plan', '--json'])).stdout) as { steps: { reasons: { to: string }[] }[] }
+  assert.equal(steps[0]?.reasons[0]?.to, JSON.stringify(long('b')))
+  assert.match((await machine.run(['plan'])).stdout, /TEXT: "a{60,70}… → "b{60,70}…/)
+  await machine.up()
+  const back = await machine.run(['rollback', '-y'])
+  assert.match(back.stdout, /back to revision 1 \(the last that was good\)/)
+  assert.equal(back.code, 0)
+
+  machine.writeConfig({ web: sleeper, once: { command: 'true', restart: { delay: '10ms' } } })
+  assert.match((await machine.run(['up', '-y'])).stdout, /exit code 0 \(what is meant to end is a job: `job: true`/)
+  assert.match((await machine.run(['daemon', 'stop'])).stdout, /^The daemon has ended\. 1 instance runs on\. /)
+  assert.equal((await machine.run(['down', '-y'])).code, 0)
+  assert.match((await machine.run(['daemon', 'stop'])).stdout, /^The daemon has ended\. Nothing of it runs\. /)
 })

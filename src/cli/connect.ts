@@ -28,13 +28,22 @@ export async function connectUsed(context: Context, invocation: Invocation): Pro
   const state = await resolveState(context, invocation)
   const client = await connect(context, state, 'if-used')
   if (client !== null) return client
-  throw neverUsed(state)
+  throw neverUsed(state, await findElsewhere(context, invocation))
 }
 
-export function neverUsed(state: StateDirectory): DarumaError {
+export function neverUsed(state: StateDirectory, elsewhere: readonly string[] = []): DarumaError {
+  const [first] = elsewhere
   return new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, {
-    hint: '`daruma up` applies the config; `daruma plan` shows first what it would do.',
+    hint:
+      first === undefined
+        ? '`daruma up` applies the config; `daruma plan` shows first what it would do.'
+        : `This config runs with --state ${first}${elsewhere.length > 1 ? ` (and ${elsewhere.length - 1} more)` : ''}: say so here too, or set DARUMA_STATE.`,
   })
+}
+
+async function findElsewhere(context: Context, invocation: Invocation): Promise<readonly string[]> {
+  const file = await context.tools.findConfig({ file: invocation.text('file'), cwd: context.cwd })
+  return file === null ? [] : (await import('./other-states.ts')).statesOfConfig(file)
 }
 
 /** Starts the daemon where none runs. */

@@ -257,9 +257,14 @@ export const commands: readonly CommandSpec[] = [
     name: 'rollback',
     summary: 'return to an older revision, as a new one',
     detail: 'Jobs are not run again.',
-    arguments: [{ syntax: '<revision>', summary: 'its number, from `daruma history`' }],
+    arguments: [
+      { syntax: '[revision]', summary: 'its number, from `daruma history`; otherwise the last before this one that was healthy' },
+    ],
     flags: [wait],
-    examples: [{ command: 'daruma rollback 3', meaning: 'show what would change, ask, apply revision 3 again' }],
+    examples: [
+      { command: 'daruma rollback', meaning: 'back to the last revision that was good: it is named in the plan' },
+      { command: 'daruma rollback 3', meaning: 'show what would change, ask, apply revision 3 again' },
+    ],
     load: async () => (await import('./commands/rollback.ts')).rollback,
   },
   {

@@ -7,6 +7,7 @@ import { Client } from '../client.ts'
 import { askVersion, isUnderSystemd, startDaemon, waitForDaemon } from '../connect.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
+import { plural } from '../render/quantity.ts'
 import { resolveState } from '../state.ts'
 import { unitOf } from '../systemd-unit.ts'
 
@@ -35,13 +36,29 @@ export async function status(context: Context, invocation: Invocation): Promise<
 
 export async function stop(context: Context, invocation: Invocation): Promise<number> {
   const state = await resolveState(context, invocation)
+  const running = await countRunning(new Client(state.directory))
   const hasStopped = await stopDaemon(context, state.directory)
   context.terminal.print(
     hasStopped
-      ? 'The daemon has ended. The instances run on; the next command that needs it starts it again.'
+      ? `The daemon has ended. ${describeRunning(running)} The next command that needs it starts it again.`
       : `no daemon runs for ${state.directory}`,
   )
   return 0
+}
+
+/** Null where nobody answers. */
+async function countRunning(client: Client): Promise<number | null> {
+  try {
+    return (await client.status()).instances.filter(({ pid }) => pid !== null).length
+  } catch (error) {
+    if (error instanceof DarumaError) return null
+    throw error
+  }
+}
+
+function describeRunning(count: number | null): string {
+  if (count === null) return 'What it ran runs on.'
+  return count === 0 ? 'Nothing of it runs.' : `${plural(count, 'instance')} ${count === 1 ? 'runs' : 'run'} on.`
 }
 
 export async function restart(context: Context, invocation: Invocation): Promise<number> {

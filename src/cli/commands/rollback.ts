@@ -1,10 +1,12 @@
-/** `daruma rollback N`: an older revision again, as a new one. Shows what that changes, and asks. */
+/** `daruma rollback [N]`: an older revision again, as a new one; the last good one when none is named. Shows what that changes, and asks. */
 
+import type { RevisionSummary } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { confirm } from '../confirm.ts'
 import { connectUsed } from '../connect.ts'
 import type { Context } from '../context.ts'
 import { type Invocation, parseCount } from '../invocation.ts'
+import { lastGoodRevision } from '../last-good.ts'
 import { operate } from '../operation.ts'
 import { requireIdle } from '../planned-change.ts'
 import { planView, renderPlan } from '../render/plan.ts'
@@ -14,10 +16,11 @@ import { planDocument } from './plan.ts'
 
 export async function rollback(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
-  const number = parseCount(invocation.words[0] ?? '', 'the revision', 1)
+  const named = invocation.words[0] === undefined ? null : parseCount(invocation.words[0], 'the revision', 1)
   const client = await connectUsed(context, invocation)
   await requireIdle(context, invocation, client)
   const known = await client.revisions()
+  const number = named ?? requireLastGood(known).number
   if (!known.some((revision) => revision.number === number)) {
     const numbers = known.map((revision) => revision.number)
     throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${number}.`, {
@@ -27,11 +30,26 @@ export async function rollback(context: Context, invocation: Invocation): Promis
   const { project } = await client.revision(number)
   const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
-  else terminal.print(renderPlan(plan, `${directoryName(project)}, back to revision ${number}`, planView(terminal)).join('\n'))
+  else
+    terminal.print(
+      renderPlan(
+        plan,
+        `${directoryName(project)}, back to revision ${number}${named === null ? ' (the last that was good)' : ''}`,
+        planView(terminal),
+      ).join('\n'),
+    )
   if (plan.steps.length > 0 && !(await confirm(context, invocation, `Go back to revision ${number}?`))) return 1
   return operate(context, invocation, client, {
     kind: 'rollback',
     by: requester(context, `rollback ${number}`, null),
     revision: number,
+  })
+}
+
+function requireLastGood(known: readonly RevisionSummary[]): RevisionSummary {
+  const found = lastGoodRevision(known)
+  if (found !== null) return found
+  throw new DarumaError('E_REVISION_UNKNOWN', 'There is no revision before this one that was ever healthy.', {
+    hint: '`daruma history` lists them; `daruma rollback N` goes to any.',
   })
 }

@@ -1,5 +1,6 @@
 /** A plan as a person reads it: what goes first, each reason on a line of its own, what is at risk, one summary line. */
 
+import { shownDifference } from '../../core/plan/shown-difference.ts'
 import { summarise } from '../../core/plan/summarise.ts'
 import type { Plan, Reason, Step, StepKind } from '../../core/plan/plan.ts'
 import type { Project } from '../../core/model/service.ts'
@@ -74,7 +75,8 @@ function renderReason(reason: Reason, palette: Palette): string {
   const field = reason.field === '' ? '' : `${reason.field}: `
   const text = (value: string | null): string => (value === null ? palette.dim('unset') : sanitise(value, false))
   if (reason.note !== null) return `${field}${sanitise(reason.note, false)}`
-  return `${field}${text(reason.from)} ${palette.dim('→')} ${text(reason.to)}`
+  const { from, to } = shownDifference(reason)
+  return `${field}${text(from)} ${palette.dim('→')} ${text(to)}`
 }
 
 function paintOf(kind: StepKind, palette: Palette): Paint {

@@ -245,7 +245,7 @@ function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Sl
     return vacant
   }
   const ended = { ...was, spec: was.spec }
-  const cause = was.kind === 'ending' ? was.cause : explainExit(exit)
+  const cause = was.kind === 'ending' ? was.cause : explainEnd(exit, ended.spec)
   // Work that ends well ends as it was asked to: nobody has to look.
   const kind = was.kind !== 'ending' && comesToAnEnd(ended.spec.service) && isSuccess(exit) ? 'stopped' : 'exited'
   tell(actions, kind, was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
@@ -261,6 +261,12 @@ function restartsAfter(spec: InstanceSpec, exit: Exit, wasAtFault: boolean): boo
   if (policy === 'always') return true
   return policy === 'on-failure' && (wasAtFault || !isSuccess(exit))
 }
+
+/** A service that does its work and ends is started again for ever: the person meant a job, most likely. */
+const explainEnd = (exit: Exit, { service }: InstanceSpec): string =>
+  isSuccess(exit) && !comesToAnEnd(service) && service.restart.policy === 'always'
+    ? `${explainExit(exit)} (what is meant to end is a job: \`job: true\`, or restart: 'on-failure')`
+    : explainExit(exit)
 
 const isSuccess = (exit: Exit): boolean => exit.kind === 'code' && exit.code === 0
 

@@ -29,7 +29,7 @@ export function explainDifference(before: Service, after: Service, manifests: Ma
 function differencesOf(from: ReadonlyMap<string, string>, to: ReadonlyMap<string, string>): readonly Reason[] {
   const fields = [...new Set([...from.keys(), ...to.keys()])].filter((field) => from.get(field) !== to.get(field))
   const own = fields.filter((field) => from.has(parentOf(field)) === to.has(parentOf(field)))
-  return own.map((field) => differenceOf(field, from.get(field) ?? null, to.get(field) ?? null))
+  return own.map((field) => ({ field, from: from.get(field) ?? null, to: to.get(field) ?? null, note: null }))
 }
 
 function explainRelease(before: Service, after: Service, manifests: Manifests): Reason {
@@ -54,20 +54,6 @@ export function note(text: string): Reason {
   return { field: '', from: null, to: null, note: text }
 }
 
-/** Two long texts that begin alike are shown from shortly before the place where they part. */
-function differenceOf(field: string, from: string | null, to: string | null): Reason {
-  const start = from === null || to === null || shorten(from) !== shorten(to) ? 0 : Math.max(0, partingOf(from, to) - 20)
-  const show = (text: string | null): string | null =>
-    text === null ? null : shorten(start === 0 ? text : `…${text.slice(start).toWellFormed()}`)
-  return { field, from: show(from), to: show(to), note: null }
-}
-
-function partingOf(left: string, right: string): number {
-  let at = 0
-  while (left[at] === right[at]) at += 1
-  return at
-}
-
 function changedSecrets(before: Service, after: Service, part: 'secrets' | 'runs'): readonly Reason[] {
   const formers = secretsOf(before)
   return Object.entries(secretsOf(after)).flatMap(([name, { digest }]) => {
@@ -77,11 +63,4 @@ function changedSecrets(before: Service, after: Service, part: 'secrets' | 'runs
     const text = digest === null || former.digest === null ? 'value may have changed (not shown)' : 'value changed (not shown)'
     return [{ field: part === 'secrets' ? `secrets.${name}` : name, from: null, to: null, note: text }]
   })
-}
-
-const longestText = 72
-
-/** At most some 70 characters of a text. */
-export function shorten(text: string): string {
-  return text.length <= longestText ? text : `${text.slice(0, longestText - 1).toWellFormed()}…`
 }

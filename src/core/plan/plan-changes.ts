@@ -17,7 +17,7 @@ import { noTimes, type LearnedTimes } from './learned-times.ts'
 import type { Plan, Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
 import { planBalancer } from './plan-balancer.ts'
-import { shorten } from './difference.ts'
+import { shorten } from './shown-difference.ts'
 import { nameOfRoute } from '../keys/service/route.ts'
 import { describeRemoval, describeScale, describeTransition, fromTheNextRun, warnOfLoss } from './transition.ts'
 

@@ -12,7 +12,7 @@ export type StepKind = 'create' | 'update' | 'remove' | 'replace' | 'restart' | 
 export interface Reason {
   /** `environment.LOG_LEVEL`; empty when the reason is not about a field. */
   readonly field: string
-  /** Already shortened and redacted; null for "was not there" / "is not there any more". */
+  /** Whole and redacted ({@link shownDifference} is for people); null for "was not there" / "is not there any more". */
   readonly from: string | null
   readonly to: string | null
   /** Instead of from/to: "left the config", "not running: exit code 1". */

@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact'
 import type { JobView, RunsAnswer } from '../../protocol/api.ts'
-import { formatDuration, formatMoment } from '../state/format.ts'
+import { formatMoment, formatTook } from '../state/format.ts'
 import { Mark } from './mark.tsx'
 import { toneOfRun } from '../state/tone.ts'
 import { useAnswer } from '../state/use-answer.ts'
@@ -46,7 +46,7 @@ export function RunTable({ job }: { readonly job: JobView }): JSX.Element {
                   {run.startedAt === null ? '–' : formatMoment(run.startedAt)}
                 </td>
                 <td role="cell" class="number" data-label="Took">
-                  {run.durationMs === null ? '–' : formatDuration(run.durationMs)}
+                  {run.durationMs === null ? '–' : formatTook(run.durationMs)}
                 </td>
                 <td role="cell" class="number" data-label="Attempt">
                   {run.attempt}

@@ -35,6 +35,9 @@ export function formatDuration(ms: number): string {
   return pair(Math.floor(seconds / 3600), 24, 'd', 'h')
 }
 
+/** How long something took: a short run is not `0 s`. */
+export const formatTook = (ms: number): string => (ms < 10_000 ? formatLatency(ms) : formatDuration(ms))
+
 export const formatAge = (instant: string | null, nowMs: number): string =>
   instant === null ? '–' : formatDuration(nowMs - Date.parse(instant))
 

@@ -1,5 +1,6 @@
 /** One revision with its plan, told as `daruma plan` told it before it was applied. */
 
+import { shownDifference } from '../../core/plan/shown-difference.ts'
 import type { JSX } from 'preact'
 import type { Plan, RevisionView as Revision } from '../../protocol/api.ts'
 import { formatMoment, plural } from '../state/format.ts'
@@ -87,9 +88,9 @@ function PlanStep({ step }: { readonly step: Step }): JSX.Element {
               {reason.field !== '' && <span class="field">{reason.field}</span>}
               {reason.note ?? (
                 <>
-                  <span class="from">{reason.from ?? 'unset'}</span>
+                  <span class="from">{shownDifference(reason).from ?? 'unset'}</span>
                   <span class="quiet"> → </span>
-                  <span class="to">{reason.to ?? 'unset'}</span>
+                  <span class="to">{shownDifference(reason).to ?? 'unset'}</span>
                 </>
               )}
             </li>
