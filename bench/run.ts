@@ -47,6 +47,10 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
       load: async () => (await import('./noop.ts')).noop,
     },
+    source: {
+      what: 'releases of 10,000 files: `up` that finds them unchanged, and the first one beside rsync; whole process',
+      load: async () => (await import('./source.ts')).source,
+    },
     rollout: {
       what: 'open-loop load, 2,000 a second, 20 % POST, never sent twice, through 10 rolling updates of 3 replicas',
       load: async () => (await import('./rollout.ts')).rollout,

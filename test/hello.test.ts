@@ -1,23 +1,22 @@
 /** The example that the README begins with. */
 
 import assert from 'node:assert/strict'
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'node:test'
 import { root } from './daemon-harness.ts'
 import { onMachine } from './scene.ts'
 
-test('the hello example comes up, serves what its job rendered, counts once, and goes on counting after a kill', () =>
+test('the hello example comes up, serves what its build rendered, counts once, and goes on counting after a kill', () =>
   onMachine(async ({ machine }) => {
     const folder = dirname(machine.config)
     cpSync(join(root, 'examples/hello'), folder, { recursive: true })
-    rmSync(join(folder, 'public'), { recursive: true, force: true })
     const up = await machine.up()
     assert.match(up.stdout, /revision 1/)
     const { instances, services } = await machine.waitUntilSettled()
     assert.deepEqual(services.map(({ service, kind, desired }) => `${service} ${kind} ${desired}`).toSorted(), [
-      'build job 1',
+      'check job 1',
       'web replicas 3',
       'worker singleton 1',
     ])

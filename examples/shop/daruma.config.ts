@@ -8,8 +8,6 @@
  * Change something (the greeting below), `daruma up` again, and nobody notices. `kill -9` anything that `daruma events` names.
  */
 
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { define, secret } from 'daruma'
 
 // What everybody needs who speaks to the database. psql, pg_isready and pg_dump read the same variables as web.mjs and worker.mjs.
@@ -19,6 +17,9 @@ const database = {
   environment: { PGHOST: '127.0.0.1', PGPORT: port, PGUSER: 'postgres', PGDATABASE: 'postgres' },
   secrets: { PGPASSWORD: secret.command(['sh', 'password.sh']) },
 }
+
+// The files that a service runs from, as they are at `daruma up`: a change of one is a change of just the services that have it.
+const only = (...files: readonly string[]) => ({ path: '.', ignore: ['*', ...files.map((file) => `!${file}`)] })
 
 // PostgreSQL refuses to run as root, and only root can choose another user.
 const user = process.getuid?.() === 0 ? 'postgres' : undefined
@@ -32,6 +33,7 @@ export default define({
   services: {
     // One, and never two on the same data: neither during a change nor after a crash.
     database: {
+      source: only('database.sh'),
       command: ['sh', 'database.sh'],
       user,
       singleton: true,
@@ -47,35 +49,38 @@ export default define({
 
     // Runs when the database answers, and again when schema.sql has changed.
     migrate: {
+      source: only('schema.sql'),
       command: ['psql', '--quiet', '--set=ON_ERROR_STOP=1', '--file=schema.sql'],
       job: true,
       after: ['database'],
       ...database,
-      environment: { ...database.environment, PGOPTIONS: '--client-min-messages=warning', SCHEMA: digestOf('schema.sql') },
+      environment: { ...database.environment, PGOPTIONS: '--client-min-messages=warning' },
     },
 
     // On a change a new copy is ready before an old one gets no more requests, ends those it has, and leaves.
     web: {
+      source: only('web.mjs', 'postgres.mjs'),
       command: ['node', 'web.mjs'],
       replicas: 3,
       route: { port: 8088 },
       after: ['migrate'],
       health: { http: '/healthz' },
       ...database,
-      environment: { ...database.environment, GREETING: 'Seven falls, eight rises.', CODE: digestOf('web.mjs', 'postgres.mjs') },
+      environment: { ...database.environment, GREETING: 'Seven falls, eight rises.' },
     },
 
     // Packs what was ordered. There is one at a time, so an order is packed once.
     worker: {
+      source: only('worker.mjs', 'postgres.mjs'),
       command: ['node', 'worker.mjs'],
       singleton: true,
       after: ['migrate'],
       ...database,
-      environment: { ...database.environment, CODE: digestOf('worker.mjs', 'postgres.mjs') },
     },
 
     // At three in the morning, in Tokyo. `daruma job run backup` does it now; the dumps are in the state directory's volumes/backups.
     backup: {
+      source: only('backup.sh'),
       command: ['sh', 'backup.sh'],
       schedule: { cron: '0 3 * * *', timezone: 'Asia/Tokyo', timeout: '1h', retries: 2 },
       volumes: ['backups'],
@@ -83,10 +88,3 @@ export default define({
     },
   },
 })
-
-/** Daruma sees this file, not the files that a program reads: their digest makes a change of them a change of the service. */
-function digestOf(...files: readonly string[]): string {
-  const hash = createHash('sha256')
-  for (const file of files) hash.update(readFileSync(new URL(file, import.meta.url)))
-  return hash.digest('hex').slice(0, 12)
-}

@@ -3,7 +3,7 @@
  * scripts are only asked when there is neither. A file that cannot be read becomes a note, never an error.
  */
 
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Found, FoundService } from '../../proposal/found.ts'
@@ -34,14 +34,40 @@ export async function discover(directory: string, environment: Environment): Pro
         ? 'yarn'
         : 'npm'
   const npmPackage = await attempt('package.json', (text) => readPackage(text, manager))
-  const stated = withoutDoubles([...procfile, ...(compose?.services ?? [])])
+  const isLocked = npmPackage !== null && (await hasLock(directory, manager))
+  const install = isLocked ? installers[manager] : null
+  const ofFolder = (service: FoundService): FoundService => ({
+    ...service,
+    written: { source: sourceOf(install), ...service.written },
+  })
+  const stated = withoutDoubles([...procfile.map(ofFolder), ...(compose?.services ?? [])])
   return {
     name: compose?.name ?? npmPackage?.name ?? basename(resolve(directory)),
-    services: stated.length > 0 ? stated : (npmPackage?.services ?? []),
+    services: stated.length > 0 ? stated : (npmPackage?.services ?? []).map(ofFolder),
     notes,
     hostMemoryBytes: totalmem(),
     isRoot: process.geteuid?.() === 0,
   }
+}
+
+/** What brings the packages of a lock file, and nothing else. */
+const installers = {
+  npm: 'npm ci',
+  pnpm: 'pnpm install --frozen-lockfile',
+  yarn: 'yarn install --frozen-lockfile',
+} as const
+
+const locks = { npm: 'package-lock.json', pnpm: 'pnpm-lock.yaml', yarn: 'yarn.lock' } as const
+
+const hasLock = (directory: string, manager: keyof typeof locks): Promise<boolean> =>
+  access(join(directory, locks[manager])).then(
+    () => true,
+    () => false,
+  )
+
+/** The folder as it is at each `up`; packages are installed for each release, and not copied. */
+function sourceOf(install: string | null): unknown {
+  return install === null ? '.' : { path: '.', ignore: ['node_modules'], build: install }
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

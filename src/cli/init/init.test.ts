@@ -65,6 +65,24 @@ test('package.json scripts that stay become services, tools do not', async (t) =
   assert.match(readFileSync(join(directory, 'daruma.config.ts'), 'utf8'), /^ {2}name: 'my-shop',$/m)
 })
 
+test('what runs from the folder has it as its source, with its packages installed for each release', async (t) => {
+  const scripts = { start: 'node server.js' }
+  const files = { 'package.json': JSON.stringify({ name: 'shop', scripts }) }
+  const sourceIn = async (more: Readonly<Record<string, string>>): Promise<unknown> => {
+    const [service] = await loadStarter(folder(t, { ...files, ...more }))
+    const source = service?.runs.kind === 'process' ? service.runs.source : null
+    return [source?.path, source?.ignore, source?.build?.command.at(-1) ?? null]
+  }
+  assert.deepEqual(await sourceIn({}), ['.', [], null])
+  assert.deepEqual(await sourceIn({ 'package-lock.json': '{}' }), ['.', ['node_modules'], 'npm ci'])
+  assert.deepEqual(await sourceIn({ 'pnpm-lock.yaml': '' }), ['.', ['node_modules'], 'pnpm install --frozen-lockfile'])
+  assert.deepEqual(await sourceIn({ Procfile: 'web: node x.js', 'yarn.lock': '' }), [
+    '.',
+    ['node_modules'],
+    'yarn install --frozen-lockfile',
+  ])
+})
+
 const compose = `
 name: shop
 x-common: &common { restart: unless-stopped, environment: { LEVEL: info } }

@@ -34,6 +34,7 @@ const example = [
   '    // Replace this by what you run: a string is run by sh, an array directly.',
   '    hello: {',
   "      command: 'while :; do date; sleep 5; done',",
+  "      // source: './web',   its files, kept as they are at each up; { path: './web', build: 'npm ci' } makes them ready",
   `      ${kindHint}`,
   "      // image: 'docker.io/library/redis:7',   a container; its command is its own",
   "      // environment: { LOG_LEVEL: 'info' },",

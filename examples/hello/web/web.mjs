@@ -5,12 +5,14 @@ import { createServer } from 'node:http'
 
 const { PORT, DARUMA_SLOT: slot, DARUMA_EPOCH: epoch } = process.env
 
+// The files are those of the release that this copy was started from, whatever has become of the folder since.
+const page = readFileSync('public/index.html', 'utf8')
+
 const server = createServer((request, response) => {
   if (request.url === '/healthz') return response.end('ok\n')
   console.log(request.method, request.url)
   response.setHeader('content-type', 'text/html; charset=utf-8')
-  // Read anew for each request: the job may have rendered it again.
-  response.end(readFileSync('public/index.html', 'utf8').replace('{slot}', slot).replace('{epoch}', epoch))
+  response.end(page.replace('{slot}', slot).replace('{epoch}', epoch))
 })
 
 server.listen(PORT, '127.0.0.1', () => console.log(`http://127.0.0.1:${PORT}/`))
