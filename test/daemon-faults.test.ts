@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { baseEnvironment, type Machine, reporter, type Services } from './daemon-harness.ts'
 import { isAlive, until } from './processes.ts'
@@ -162,3 +163,31 @@ test(
       assert.equal(readFileSync(join(machine.state, 'volumes/data/file'), 'utf8'), 'kept\n')
     }),
 )
+
+test('a record that cannot be understood is a damaged database too, for every daemon until it is another file', () =>
+  onMachine(async ({ machine }) => {
+    await machine.up(worker)
+    const before = await machine.instance('worker/0')
+    await machine.run(['daemon', 'stop'])
+    await machine.waitForNobody('supervisor')
+    const database = join(machine.state, 'state.db')
+    const opened = new DatabaseSync(database)
+    // Well for SQLite, and no JSON.
+    opened.prepare(`UPDATE changes SET value = '{"broken' WHERE key LIKE 'revision/%'`).run()
+    opened.close()
+    for (let life = 0; life < 2; life += 1) {
+      const shown = await machine.run(['status'])
+      assert.match(shown.stdout, /damaged.*revision/, shown.stderr)
+      const { pid, epoch } = await machine.instance('worker/0')
+      assert.deepEqual([pid, epoch], [before.pid, before.epoch])
+      await machine.run(['daemon', 'stop'])
+      await machine.waitForNobody('supervisor')
+    }
+    rmSync(database)
+    await machine.up()
+    assert.equal((await machine.instance('worker/0')).pid, before.pid)
+    assert.deepEqual(
+      readdirSync(machine.state).filter((name) => /emergency|damaged/.test(name)),
+      [],
+    )
+  }))

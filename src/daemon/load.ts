@@ -21,7 +21,7 @@ import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { PortAllotment } from './port-allotment.ts'
 import type { Reconciler } from './reconciler.ts'
-import { keys, layoutVersion, listRecords, put, readRecord } from './records.ts'
+import { keys, layoutVersion, listRecords, parseRecord, put, readRecord } from './records.ts'
 import type { RevisionRecord, SlotRecord } from './records.ts'
 import type { SlotShell } from './slot-shell.ts'
 import { buildSlot } from './releases/build-slot.ts'
@@ -66,7 +66,7 @@ export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[
   world.applied = (await readRecord<RevisionNumber>(store, keys.applied)) ?? asRevisionNumber(0)
   world.target = world.applied === 0 ? null : await tools.loadRevision(world.applied)
   const { entries } = await store.list('revision/', { descending: true, limit: 1 })
-  world.lastRevision = entries[0] === undefined ? 0 : (JSON.parse(entries[0].value) as RevisionRecord).number
+  world.lastRevision = entries[0] === undefined ? 0 : parseRecord<RevisionRecord>(entries[0]).number
   for (const { key, record } of await listRecords<number>(store, 'generation/')) world.generations.set(nameIn(key), record)
   for (const { key } of await listRecords<boolean>(store, 'stopped/')) world.stoppedByHand.add(nameIn(key))
   for (const { key, record } of await listRecords<string>(store, 'job/')) world.jobsDone.set(nameIn(key), record)

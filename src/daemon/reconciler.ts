@@ -17,7 +17,7 @@ import type { Move } from '../core/rollout/rollout.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Operation, Store } from '../ports/store.ts'
-import { keys, put, remove } from './records.ts'
+import { keys, parseRecord, put, remove } from './records.ts'
 import type { SlotRecord } from './records.ts'
 import { SlotShell } from './slot-shell.ts'
 import type { SlotTools } from './slot-shell.ts'
@@ -217,7 +217,7 @@ export class Reconciler {
     const { records } = this.#world
     const decidedOn = new Map(changes.map(({ record: { slot } }) => [slot, records.get(slot)]))
     const claims = await this.#store.get(keys.claims)
-    let last = claims === null ? 0 : (JSON.parse(claims.value) as number)
+    let last = claims === null ? 0 : parseRecord<number>(claims)
     const claimed = changes.map(({ record: decided, spec }): Change => {
       const present = records.get(decided.slot)
       const isOutdated = present !== undefined && present !== decidedOn.get(decided.slot)

@@ -11,6 +11,7 @@ import type { RecordedProject } from '../core/model/complete.ts'
 import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationRequest, Requester, RevisionSummary } from '../protocol/api.ts'
+import { DarumaError } from '../ports/error.ts'
 import type { Store } from '../ports/store.ts'
 
 /** 2: services may be containers and schedules, which version 1 would run as something else. */
@@ -116,9 +117,21 @@ export interface TrafficRecord {
   readonly asked: readonly UpstreamId[]
 }
 
+/** Throws `E_STORE_CORRUPT`: it was JSON as it was written, and the database has not kept it. */
+export function parseRecord<Shape>({ key, value }: { readonly key: string; readonly value: string }): Shape {
+  try {
+    return JSON.parse(value) as Shape
+  } catch (cause) {
+    throw new DarumaError('E_STORE_CORRUPT', `state.db is damaged: its record "${key}" cannot be understood`, {
+      hint: 'Put a backup in its place, or move state.db and state.db-wal away: the next `up` then records everything anew, and what runs is adopted.',
+      cause,
+    })
+  }
+}
+
 export async function readRecord<Shape>(store: Store, key: string): Promise<Shape | null> {
   const entry = await store.get(key)
-  return entry === null ? null : (JSON.parse(entry.value) as Shape)
+  return entry === null ? null : parseRecord<Shape>(entry)
 }
 
 /** Every record under a prefix, in key order, with its key. */
@@ -127,7 +140,7 @@ export async function listRecords<Shape>(
   prefix: string,
 ): Promise<readonly { readonly key: string; readonly record: Shape }[]> {
   const { entries } = await store.list(prefix)
-  return entries.map((entry) => ({ key: entry.key, record: JSON.parse(entry.value) as Shape }))
+  return entries.map((entry) => ({ key: entry.key, record: parseRecord<Shape>(entry) }))
 }
 
 export const put = (key: string, record: unknown): { readonly kind: 'put'; readonly key: string; readonly value: string } => ({

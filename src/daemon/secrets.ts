@@ -11,7 +11,7 @@ import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
 import type { Operation, Store } from '../ports/store.ts'
 import type { SecretValues } from '../protocol/api.ts'
-import { keys, put, remove } from './records.ts'
+import { parseRecord, keys, put, remove } from './records.ts'
 import type { Redacted } from './redacted.ts'
 
 /** Shorter values are left alone when text is redacted: hiding each `1` or `on` would destroy it and protect nothing. */
@@ -36,9 +36,9 @@ export class SecretStore {
       const key = this.#random.hex(32)
       await this.#store.transact({ compare: [{ key: keys.secretKey, modified: 0 }], then: [put(keys.secretKey, key)] })
       this.#key = Buffer.from(key, 'hex')
-    } else this.#key = Buffer.from(JSON.parse(entry.value) as string, 'hex')
+    } else this.#key = Buffer.from(parseRecord<string>(entry), 'hex')
     const { entries } = await this.#store.list('secret/')
-    for (const { key, value } of entries) this.#values.set(key.slice('secret/'.length), JSON.parse(value) as string)
+    for (const entry of entries) this.#values.set(entry.key.slice('secret/'.length), parseRecord<string>(entry))
     this.#known = null
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +16,6 @@ import { createNet } from '../adapters/net/index.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
 import { findAccount } from '../system/account.ts'
 import { createReleases } from '../adapters/releases/index.ts'
-import { openSqliteStore } from '../adapters/sqlite/index.ts'
 import { openStateDirectory } from '../adapters/state-directory/index.ts'
 import { createCompanions, readSupervisor } from '../adapters/supervision/index.ts'
 import { serve } from '../adapters/http/socket.ts'
@@ -28,11 +27,11 @@ import { makeRoutes } from '../daemon/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { PageServer } from '../ports/page-server.ts'
-import type { Store } from '../ports/store.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { createBalancers } from './balancers.ts'
 import { lazyCertificateKeeper } from './certificates.ts'
 import { askContainers, assembleContainers } from './containers.ts'
+import { databaseFile, isDamaged, noteDamage, openStore } from './emergency-store.ts'
 import { examineDaemon } from './examine.ts'
 
 /** Ended on request: nobody should start another. */
@@ -62,6 +61,7 @@ export async function runDaemon(options: { readonly state: string; readonly take
     return await run(options)
   } catch (error) {
     if (!(error instanceof DarumaError)) throw error
+    if (isDamaged(error)) await noteDamage(options.state, error)
     process.stderr.write(`daruma: ${error.message} (${error.code})\n${error.hint === null ? '' : `${error.hint}\n`}`)
     return refusals.has(error.code) ? refused : broken
   }
@@ -76,10 +76,9 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   await directory
     .writeFile('daemon.json', `${JSON.stringify({ pid: process.pid, startTicks: ownStartTicks(), startedAt, version })}\n`)
     .catch(ignoreFullDisk)
-  const databaseFile = directory.pathOf('state.db')
-  const { store, storeFault } = await openStore(databaseFile, directory.pathOf('emergency.db'))
+  const { store, storeFault } = await openStore(directory.path)
   await using _store = store
-  const opened = await inodeOf(databaseFile)
+  const opened = await inodeOf(databaseFile(directory.path))
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
   const processes = await createProcessRuntime({
     stateDirectory: directory.path,
@@ -120,7 +119,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       log,
       checkpoint,
       companions,
-      isStoreReplaced: async () => (await inodeOf(databaseFile)) !== opened,
+      isStoreReplaced: async () => (await inodeOf(databaseFile(directory.path))) !== opened,
     },
     {
       pid: process.pid,
@@ -178,36 +177,6 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   server.close()
   return kind === 'asked' ? endedOnRequest : broken
 }
-
-/**
- * A damaged database must not keep down what can be kept up without it: then the daemon works with another one that knows nothing, and
- * leaves the damaged one as it is. With the next start after that has been repaired, the other one is forgotten.
- */
-async function openStore(
-  file: string,
-  emergencyFile: string,
-): Promise<{ readonly store: Store; readonly storeFault: DarumaError | null }> {
-  const forget = async (): Promise<void> => {
-    for (const suffix of ['', '-wal', '-wal.of', '-journal']) await rm(`${emergencyFile}${suffix}`, { force: true })
-  }
-  try {
-    const store = await openSqliteStore({ file })
-    await forget()
-    return { store, storeFault: null }
-  } catch (error) {
-    if (!isDamaged(error)) throw error
-    stderrLog.write('error', `${error.message} (${error.code}). What runs is kept and restarted, and nothing is changed.`)
-    const open = (): Promise<Store> => openSqliteStore({ file: emergencyFile })
-    const store = await open().catch(async (failure: unknown) => {
-      if (!isDamaged(failure)) throw failure
-      await forget()
-      return open()
-    })
-    return { store, storeFault: error }
-  }
-}
-
-const isDamaged = (error: unknown): error is DarumaError => error instanceof DarumaError && error.code === 'E_STORE_CORRUPT'
 
 /** Fault tests attach here; the variable is read nowhere else, and nothing in production sets it. */
 async function attachedCheckpoint(): Promise<Checkpoint> {

@@ -195,12 +195,24 @@ export const gettingUpMutations: readonly Mutation[] = [
   {
     name: 'damaged-database-keeps-everything-down',
     rule: 'what can be kept up without the database is kept up',
-    file: 'src/main/daemon.ts',
+    file: 'src/main/emergency-store.ts',
     find: `    if (!isDamaged(error)) throw error\n`,
-    replace: `    if (!isDamaged(error) || file !== '') throw error\n`,
+    replace: `    if (!isDamaged(error) || state !== '') throw error\n`,
     caughtBy: {
       file: 'test/daemon-faults.test.ts',
       test: 'with a damaged database what runs is adopted and kept up, changes are refused, and a backup brings everything back',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'damage-that-is-met-later-is-forgotten',
+    rule: 'what can be kept up without the database is kept up',
+    file: 'src/main/daemon.ts',
+    find: `    if (isDamaged(error)) await noteDamage(options.state, error)\n`,
+    replace: `    if (isDamaged(error) && options.state === '') await noteDamage(options.state, error)\n`,
+    caughtBy: {
+      file: 'test/daemon-faults.test.ts',
+      test: 'a record that cannot be understood is a damaged database too, for every daemon until it is another file',
     },
     isSlow: true,
   },
