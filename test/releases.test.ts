@@ -131,6 +131,21 @@ describe('a delivery', () => {
     assert.equal(readdirSync(join(machine.state, 'releases/trees', tree!)).length, 26)
   })
 
+  it('is made up for by the next `up` where somebody has removed the files, and what runs is not touched', async () => {
+    await using machine = new Machine()
+    write(machine, { 'app/main.mjs': talker, ...says('one') })
+    await machine.up({ web: service })
+    const before = await machine.instance('web/0')
+    rmSync(join(machine.state, 'releases'), { recursive: true })
+    assert.match((await machine.up()).stdout, /nothing to change/)
+    assert.equal((await machine.instance('web/0')).pid, before.pid)
+    await machine.kill('instance', 'web/0')
+    await machine.waitFor('it is back', ({ instances }) =>
+      instances.some(({ state, pid }) => state === 'running' && pid !== before.pid),
+    )
+    assert.deepEqual(await saidBy(machine), ['one', 'one'])
+  })
+
   it('that finds the disk full is refused, and harms nothing that runs', { skip: isRoot ? false : 'needs root' }, async () => {
     await using machine = new Machine()
     mkdirSync(machine.state, { recursive: true })

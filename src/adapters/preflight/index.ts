@@ -3,8 +3,10 @@
  * services at once: whoever has four faults is told four.
  */
 
+import { resolve } from 'node:path'
+
 import type { Obstacle } from '../../core/plan/obstacles.ts'
-import type { Project, Service } from '../../core/model/service.ts'
+import type { Project, Runs, Service } from '../../core/model/service.ts'
 import { explainDirectory } from './directory.ts'
 import { portsOf, readPorts, type PortTable } from './ports.ts'
 import { explainProgram } from './program.ts'
@@ -28,12 +30,13 @@ export async function preflight(options: PreflightOptions): Promise<readonly Obs
 }
 
 async function examine(service: Service, table: PortTable, options: PreflightOptions): Promise<readonly Obstacle[]> {
-  const { name, runs } = service
+  const { name } = service
+  const runs = placed(service.runs)
   const faults: (readonly [Obstacle['kind'], string | null])[] = []
   if (runs.kind === 'process') {
     // What stands in a volume is seen by the service alone, and what stands in a release is still to be built.
     const isSeen = (path: string): boolean =>
-      !(runs.source !== null && isWithin(path, runs.directory)) &&
+      !(runs.source !== null && isWithin(path, releaseRoot)) &&
       !service.volumes.some(({ target }) => target !== null && isWithin(path, target))
     const directory = isSeen(runs.directory) ? await explainDirectory(runs.directory) : null
     faults.push(['directory', directory])
@@ -44,6 +47,13 @@ async function examine(service: Service, table: PortTable, options: PreflightOpt
   for (const wanted of portsOf(service, options.project)) faults.push(['port', table.explain(wanted)])
   return faults.flatMap(([kind, message]) => (message === null ? [] : [{ service: name, kind, message }]))
 }
+
+/** No such folder is there: it stands for wherever a release will be seen. */
+const releaseRoot = '/@release'
+
+/** With an absolute directory, whatever it is relative to. */
+const placed = (runs: Runs): Runs =>
+  runs.kind === 'process' && runs.source !== null ? { ...runs, directory: resolve(releaseRoot, runs.directory) } : runs
 
 const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)

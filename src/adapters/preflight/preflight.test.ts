@@ -122,3 +122,23 @@ test('a port that an instance of ours holds, or a child of one, is no obstacle; 
   // A program mostly listens on loopback or on all of them.
   assert.deepEqual(await look({ web: { command: 'true', port } }, { directory }), [])
 })
+
+test('what stands in a release is not looked for on this host; what stands in its PATH is', async (t) => {
+  const directory = folder(t)
+  mkdirSync(join(directory, 'web'))
+  const source = './web'
+  assert.deepEqual(
+    await look(
+      {
+        a: { source, command: './run' },
+        b: { source, directory: 'server', command: ['./run'] },
+        c: { source, command: ['sh', 'x'] },
+        d: { source, command: ['no-such-program'] },
+      },
+      { directory },
+    ),
+    [
+      'd: the program no-such-program is not in its PATH (/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/node)',
+    ],
+  )
+})

@@ -38,6 +38,8 @@ export class ReleaseStore {
   }
 
   begin(text: string): Begun {
+    // Somebody may have removed it all under us; then it is brought anew.
+    makeLayout(this.layout)
     const parsed = parseManifest(text)
     if ('fault' in parsed) throw new DarumaError('E_RELEASE_MANIFEST', `The manifest ${parsed.fault}.`)
     const digest = createHash('sha256').update(text).digest('hex')
@@ -78,6 +80,7 @@ export class ReleaseStore {
   }
 
   makeTree(request: TreeRequest): string {
+    makeLayout(this.layout)
     const key = treeKey(request)
     const root = join(this.layout.trees, key)
     if (this.#isSealed(key)) return root

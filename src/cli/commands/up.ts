@@ -44,7 +44,11 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
   for (let round = 1; ; round += 1) {
     const change = await makePlan(context, invocation, { onIdle: true })
     printPlan(context, invocation, change)
-    if (change.answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
+    if (change.answer.plan.steps.length === 0) {
+      // Nothing, unless the host has lost files that what runs would need for its next start.
+      if (change.client !== null) await deliverReleases(context, change.client, change.answer.project, change.releases)
+      return endUnchanged(context, invocation, change)
+    }
     refuseObstacles(change.obstacles)
     const hasAsked = !invocation.has('yes')
     if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
