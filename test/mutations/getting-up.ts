@@ -196,8 +196,8 @@ export const gettingUpMutations: readonly Mutation[] = [
     name: 'damaged-database-keeps-everything-down',
     rule: 'what can be kept up without the database is kept up',
     file: 'src/main/emergency-store.ts',
-    find: `    if (!isDamaged(error)) throw error\n`,
-    replace: `    if (!isDamaged(error) || state !== '') throw error\n`,
+    find: `error.code === 'E_STORE_CORRUPT'\n`,
+    replace: `error.code === 'E_STORE_CLOSED'\n`,
     caughtBy: {
       file: 'test/daemon-faults.test.ts',
       test: 'with a damaged database what runs is adopted and kept up, changes are refused, and a backup brings everything back',
