@@ -2,7 +2,8 @@
  * `npm test`: every `*.test.ts` of `src/` and `test/` under node:test, closing with its counts. Two files at a time: the tests start
  * real processes and measure real time, and a crowd of them would test the machine's patience instead.
  *
- * `npm test -- WORD...` runs only the files whose path contains one of the words; `--no-install` leaves the machine as it is.
+ * `npm test -- WORD...` runs only the files whose path contains one of the words; `--no-install` leaves the machine as it is. `--unit` (as
+ * `npm run test:unit`) runs only those that start no process: nothing is installed or built for them, and they need not be root.
  *
  * Shared machines stall for seconds now and then, and some tests wait for the real world with a deadline. So files that failed, where
  * they are few, are tried once more, alone; what passes then is named as unsteady, which is a bug to be mended. What the witness saw
@@ -18,6 +19,7 @@ import { join, relative } from 'node:path'
 import { findLeftovers, openRunFolder, removeRun } from '../test/leftovers.ts'
 import { prepareTests } from './prepare-tests.ts'
 import { filesBelow, root } from './tree.ts'
+import { unitTests } from './unit-tests.ts'
 
 /** The slowest files, the mutations and the fault rounds, take some minutes on a busy machine; one that takes ten hangs. */
 const fileLimitMs = 600_000
@@ -29,13 +31,15 @@ const mostRetried = 4
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('-'))
 const all = ['src', 'test'].flatMap((folder) => filesBelow(folder, (name) => name.endsWith('.test.ts')))
-const chosen = all.filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+const isUnit = process.argv.includes('--unit')
+const chosen = (isUnit ? unitTests() : all).filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
 
 if (chosen.length === 0) {
   console.error(`no test file's path contains ${words.join(' or ')}; there are ${all.length}`)
   process.exitCode = 1
 } else {
-  if (!process.argv.includes('--no-install')) prepareTests()
+  if (isUnit) console.log(`unit tests: ${chosen.length} of ${all.length} files`)
+  else if (!process.argv.includes('--no-install')) prepareTests()
   process.exitCode = await runAll(chosen)
 }
 

@@ -5,6 +5,7 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { hangLimit } from './hang-limit.ts'
 
 export interface ProcessId {
   readonly pid: number
@@ -135,18 +136,40 @@ export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Polls until `look` answers with something that is not null or false. The description is what a failure prints. */
+/**
+ * Polls until `look` answers with something that is not null or false. The description is what a failure prints. `limitMs` is a limit for
+ * hangs, see `hang-limit.ts`.
+ */
 export async function until<Found>(
   description: string,
   limitMs: number,
   look: () => Found | null | false | undefined | Promise<Found | null | false | undefined>,
   everyMs: number = 20,
 ): Promise<Found> {
-  const end = performance.now() + limitMs
+  const end = performance.now() + hangLimit(limitMs)
   for (;;) {
     const found = await look()
     if (found !== null && found !== false && found !== undefined) return found
-    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${description}`)
+    if (performance.now() > end) throw new Error(`not within ${hangLimit(limitMs)} ms: ${description}`)
     await sleep(everyMs)
+  }
+}
+
+/**
+ * The environment of a process that has just become `command`. The kernel changes the name some time before the environment (execve(2)):
+ * whoever waits for the one alone may read nothing of the other.
+ */
+export async function environmentWhen(pid: number, command: string): Promise<Readonly<Record<string, string>>> {
+  return until(`${pid} is ${command}, with its environment`, 10_000, () => {
+    const environment = environmentOf(pid)
+    return commandName(pid) === command && Object.keys(environment).length > 0 ? environment : null
+  })
+}
+
+function commandName(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd()
+  } catch {
+    return ''
   }
 }

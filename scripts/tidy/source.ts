@@ -8,6 +8,8 @@ import { Visitor, parseSync } from 'oxc-parser'
 export interface Import {
   readonly specifier: string
   readonly isTypeOnly: boolean
+  /** `import()`: loaded when it is reached. */
+  readonly isLazy: boolean
 }
 
 export interface Source {
@@ -26,16 +28,17 @@ export function readSource(path: string, text: string): Source {
   const imports: Import[] = module.staticImports.map((statement) => ({
     specifier: statement.moduleRequest.value,
     isTypeOnly: statement.entries.length > 0 && statement.entries.every((entry) => entry.isType),
+    isLazy: false,
   }))
   for (const statement of module.staticExports)
     for (const entry of statement.entries)
-      if (entry.moduleRequest) imports.push({ specifier: entry.moduleRequest.value, isTypeOnly: entry.isType })
+      if (entry.moduleRequest) imports.push({ specifier: entry.moduleRequest.value, isTypeOnly: entry.isType, isLazy: false })
   new Visitor({
     ImportExpression: (node) => {
-      imports.push({ specifier: literal(node.source), isTypeOnly: false })
+      imports.push({ specifier: literal(node.source), isTypeOnly: false, isLazy: true })
     },
     TSImportType: (node) => {
-      imports.push({ specifier: literal(node.source), isTypeOnly: true })
+      imports.push({ specifier: literal(node.source), isTypeOnly: true, isLazy: false })
     },
   }).visit(program)
   return {

@@ -10,6 +10,7 @@ import type { Context } from '../../src/cli/context.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
 import type { Tools } from '../../src/cli/tools.ts'
 import { socketAddress } from '../../src/protocol/socket.ts'
+import { hangLimit } from '../hang-limit.ts'
 
 export interface TemporaryFolder extends Disposable {
   readonly path: string
@@ -177,9 +178,9 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
   response.end(JSON.stringify(body))
 }
 
-/** Polls, for at most ten seconds. */
+/** Polls; its limit is for hangs. */
 export async function until(isTrue: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + hangLimit(10_000)
   while (!isTrue()) {
     if (performance.now() > deadline) throw new Error(`never true: ${isTrue.toString()}`)
     await new Promise((resolve) => setImmediate(resolve))

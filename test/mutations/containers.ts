@@ -11,8 +11,8 @@ export const containerMutations: readonly Mutation[] = [
     name: 'container-without-epoch',
     rule: 'the epoch is committed before a container is made',
     file: 'src/adapters/docker/index.ts',
-    find: `    await commitEpoch(paths, order.epoch)\n`,
-    replace: '',
+    find: `[listing, commitEpoch(paths, order.epoch)]`,
+    replace: `[listing]`,
     caughtBy: {
       file: life,
       test: 'a container runs under its slot and epoch, its lines and its exit code are taken, and then it is gone',

@@ -298,8 +298,8 @@ export const oneDaemonMutations: readonly Mutation[] = [
     name: 'replaced-database-is-not-looked-for',
     rule: 'a daemon whose database was replaced ends, and the next one begins with the one that is there',
     file: 'src/main/daemon.ts',
-    find: `(await inodeOf(databaseFile)) !== opened`,
-    replace: `(await inodeOf(databaseFile)) === null`,
+    find: `(await inodeOf(databaseFile(directory.path))) !== opened`,
+    replace: `(await inodeOf(databaseFile(directory.path))) === null`,
     caughtBy: {
       file: 'test/one-daemon.test.ts',
       test: 'a database replaced by rename under a living daemon is noticed, and what runs is adopted with the same pid and epoch',

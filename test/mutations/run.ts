@@ -1,16 +1,27 @@
 /**
  * `npm run mutations`: breaks each promise in a copy of the sources and shows the test that notices. Ends with 1 when one is not
- * noticed. `npm run mutations -- WORD...` tries only those whose name contains a word; `--quick` leaves the slow ones out.
+ * noticed. `npm run mutations -- WORD...` tries only those whose name contains a word; `--quick` leaves the slow ones out; `--sample 12`
+ * tries twelve, others in each run, whose seed is printed: `--seed N` tries the same again.
  */
 
+import { parseArgs } from 'node:util'
+import { takeSample } from './sample.ts'
 import { mutations } from './table.ts'
 import { tryMutations, type Verdict } from './try-mutations.ts'
 
-const words = process.argv.slice(2).filter((word) => !word.startsWith('-'))
-const isQuick = process.argv.includes('--quick')
-const chosen = mutations
+const { values, positionals: words } = parseArgs({
+  options: { quick: { type: 'boolean' }, sample: { type: 'string' }, seed: { type: 'string' } },
+  allowPositionals: true,
+})
+const fitting = mutations
   .filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
-  .filter(({ isSlow }) => !isQuick || isSlow !== true)
+  .filter(({ isSlow }) => values.quick !== true || isSlow !== true)
+const seed = values.seed ?? String(Math.floor(Math.random() * 1e9))
+const chosen = values.sample === undefined ? fitting : takeSample(fitting, { count: Number(values.sample), seed })
+if (values.sample !== undefined)
+  console.log(
+    `${chosen.length} of ${fitting.length} mutations; the same again: npm run mutations -- --sample ${values.sample} --seed ${seed}`,
+  )
 
 // Without this the copies would stay behind, and the test that is running would run on.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))

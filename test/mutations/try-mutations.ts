@@ -18,6 +18,8 @@ export interface Verdict {
   readonly tookMs: number
 }
 
+const leastHangMs = 10_000
+
 /** Errors of a mutant that does not run, as opposed to one that runs wrongly. */
 const isNoProof: ReadonlySet<string> = new Set(['SyntaxError', 'ReferenceError', 'TypeError'])
 
@@ -26,8 +28,11 @@ export async function* tryMutations(mutations: readonly Mutation[]): AsyncGenera
   removeCopies()
   try {
     for (const group of Map.groupBy(mutations, ({ caughtBy }) => caughtBy.file).values()) {
+      const beganMs = performance.now()
       const healthy = await runUnchanged(group)
-      for (const mutation of group) yield await tryOne(mutation, healthy)
+      // What a mutant does not do in several times as long, on a machine as busy as this one is now, it never does.
+      const hangLimitMs = leastHangMs + 4 * (performance.now() - beganMs)
+      for (const mutation of group) yield await tryOne(mutation, healthy, hangLimitMs)
     }
   } finally {
     removeCopies()
@@ -39,12 +44,12 @@ async function runUnchanged(group: readonly Mutation[]): Promise<TestRun> {
   const [first] = group
   if (first === undefined) return { results: [], trouble: '' }
   const copy = makeCopy('unchanged', needsProduct(first))
-  const run = await runTests(copy, first.caughtBy.file, [...new Set(group.map(({ caughtBy }) => caughtBy.test))])
+  const run = await runTests(copy, first.caughtBy.file, [...new Set(group.map(({ caughtBy }) => caughtBy.test))], null)
   rmSync(copy, { recursive: true, force: true })
   return run
 }
 
-async function tryOne(mutation: Mutation, unchanged: TestRun): Promise<Verdict> {
+async function tryOne(mutation: Mutation, unchanged: TestRun, hangLimitMs: number): Promise<Verdict> {
   const beganMs = performance.now()
   const tell = (state: Verdict['state'], evidence: string): Verdict => ({
     mutation,
@@ -59,7 +64,7 @@ async function tryOne(mutation: Mutation, unchanged: TestRun): Promise<Verdict> 
   if (healthy.state === 'failed') return tell('broken', `its test fails without it: ${inOneLine(healthy)}`)
   try {
     const copy = makeMutant(mutation)
-    const run = await runTests(copy, file, [test])
+    const run = await runTests(copy, file, [test], hangLimitMs)
     rmSync(copy, { recursive: true, force: true })
     const failed = run.results.find(({ state }) => state === 'failed')
     if (failed?.failure?.kind === 'testCodeFailure' && !isNoProof.has(failed.failure.error))

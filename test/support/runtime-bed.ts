@@ -17,6 +17,7 @@ import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/mode
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
 import type { Discovery, InstanceRef, ProcessOrder, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
 import { removeTraces } from '../clean-up.ts'
+import { hangLimit } from '../hang-limit.ts'
 import { readSlotLogText } from './slot-log.ts'
 
 export const hostScripts: string = fileURLToPath(new URL('../../src/host', import.meta.url))
@@ -172,9 +173,10 @@ function membersOf(cgroups: readonly string[]): number[] {
 
 /** Fails, saying what was awaited, when the claim is not true in time. */
 export async function until(claim: () => boolean, what: string | (() => string), limitMs: number = 10_000): Promise<void> {
-  const deadline = performance.now() + limitMs
+  const deadline = performance.now() + hangLimit(limitMs)
   while (!claim()) {
-    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${typeof what === 'string' ? what : what()}`)
+    if (performance.now() > deadline)
+      throw new Error(`not within ${hangLimit(limitMs)} ms: ${typeof what === 'string' ? what : what()}`)
     await sleep(3)
   }
 }

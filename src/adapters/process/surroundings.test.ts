@@ -10,6 +10,7 @@ import { test, type TestContext } from 'node:test'
 import { cgroupsOf } from '../../../test/clean-up.ts'
 import { asServiceName, slotId } from '../../core/model/id.ts'
 import { RuntimeBed, hostScripts, instance, isRunning, needsRoot, until } from '../../../test/support/runtime-bed.ts'
+import { environmentWhen } from '../../../test/processes.ts'
 
 const noLimits = { cpuCores: null, memoryBytes: null, pids: null }
 const ownOomScore = '/proc/self/oom_score_adj'
@@ -72,13 +73,8 @@ for (const locale of [{}, { LC_ALL: '' }, { LC_ALL: 'C.UTF-8' }]) {
     await bed.run(1, ['sleep', '1000'], { environment })
     const { pid } = await bed.event('started', 1)
     // The pid is told a moment before the command takes its keeper's place.
-    await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', 'the command runs')
-    const words = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-    const expected = Object.entries(locale).map(([name, value]) => `${name}=${value}`)
-    assert.deepEqual(
-      words.filter((word) => word.startsWith('LC_ALL')),
-      expected,
-    )
+    const found = Object.entries(await environmentWhen(pid, 'sleep')).filter(([name]) => name.startsWith('LC_ALL'))
+    assert.deepEqual(Object.fromEntries(found), locale)
     const plan = await bed.runtime.exec(instance(1), ['true'])
     assert.equal(plan.environment['LC_ALL'], environment.LC_ALL)
   })
