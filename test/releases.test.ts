@@ -64,6 +64,11 @@ describe('a change of code', () => {
     )
 
     write(machine, says('broken'))
+    const { stdout: shown } = await machine.run(['plan', '--diff'])
+    assert.match(
+      shown,
+      /^--- lib\/text\.mjs\n\+\+\+ lib\/text\.mjs\n@@ .*\n-export const text = 'two'\n\+export const text = 'broken'$/m,
+    )
     const failed = await machine.run(['up', '--yes'])
     assert.equal(failed.code, 1, failed.stdout)
     assert.match(failed.stdout, /was rolled back/)

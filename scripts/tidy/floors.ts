@@ -39,7 +39,10 @@ export const floors: Readonly<Record<string, Floor>> = {
   // Writes a config as a person would have, whatever it was found in; Compose files are the largest of these, and stand alone.
   proposal: { mayImport: ['core', 'ports'], packages: [] },
   compose: { mayImport: ['core', 'ports', 'proposal'], packages: ['node:', 'yaml'] },
-  cli: { mayImport: [...library, 'host', 'system', 'provision', 'proposal', 'compose'], packages: ['node:', 'commander'] },
+  cli: {
+    mayImport: [...library, 'host', 'system', 'provision', 'proposal', 'compose'],
+    packages: ['node:', 'commander', 'diff'],
+  },
   main: {
     mayImport: [...library, 'adapters', 'host', 'system', 'provision', 'server', 'daemon', 'cli'],
     packages: ['node:', 'commander'],

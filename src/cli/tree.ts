@@ -18,6 +18,11 @@ const services: ArgumentSpec = {
   summary: 'services; all of them when none is named',
   completes: 'service',
 }
+const diff: FlagSpec = {
+  syntax: '--diff',
+  summary: 'show the text of what changed in the folders that are sources, up to 400 lines',
+}
+
 const wait: FlagSpec = { syntax: '--wait', summary: 'wait for an operation that is at work instead of being refused' }
 const follow: FlagSpec = { syntax: '-f, --follow', summary: 'go on with what comes, until Ctrl-C' }
 
@@ -70,6 +75,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'plan',
     summary: 'show what `up` would do, and why; changes nothing',
     flags: [
+      diff,
       { syntax: '--out <file>', summary: 'save the plan, for `up --plan` (mode 0600; holds no secret)', completes: 'file' },
       { syntax: '--exit-code', summary: 'exit 2 when there are changes' },
     ],
@@ -89,6 +95,7 @@ export const commands: readonly CommandSpec[] = [
     detail:
       'The daemon applies; this command only watches, so that Ctrl-C or a broken connection changes nothing. A revision that does not become healthy in time is rolled back as a whole, and the command exits 1.',
     flags: [
+      diff,
       { syntax: '--plan <file>', summary: 'apply this saved plan, only if the world has not moved since', completes: 'file' },
       { syntax: '--attach', summary: 'stay in front and follow the logs; Ctrl-C stops all services' },
       wait,

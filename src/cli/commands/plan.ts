@@ -13,6 +13,7 @@ import { directoryName } from '../state.ts'
 export async function plan(context: Context, invocation: Invocation): Promise<number> {
   const change = await makePlan(context, invocation, { onIdle: false })
   printPlan(context, invocation, change)
+  await printDiff(context, invocation, change)
   if (!invocation.json) refuseObstacles(change.obstacles)
   else if (change.obstacles.certain.length > 0) return 1
   const out = invocation.text('out')
@@ -35,6 +36,14 @@ export function printPlan(context: Context, invocation: Invocation, change: Plan
     for (const line of renderUnasked(change.desired, made)) terminal.note(line)
     for (const { service, message, job } of open) terminal.note(`${service}: ${message}, unless the job ${job} makes it.`)
   }
+}
+
+/** For a person who asks for it; a program has the names in the plan. */
+export async function printDiff(context: Context, invocation: Invocation, change: PlannedChange): Promise<void> {
+  if (!invocation.has('diff') || invocation.json) return
+  const { renderDiff } = await import('../releases/diff.ts')
+  const lines = await renderDiff(change, context.terminal.palette)
+  if (lines.length > 0) context.terminal.print(lines.join('\n'))
 }
 
 /** The stable form: the plan, and whose it is. */

@@ -22,7 +22,7 @@ import { requester } from '../requester.ts'
 import { assertFresh, readPlan } from '../saved-plan.ts'
 import { stateOfProject } from '../state.ts'
 import type { Client } from '../client.ts'
-import { printPlan } from './plan.ts'
+import { printDiff, printPlan } from './plan.ts'
 
 /** Each round is one change of the world between the plan and the yes; more than this is a fight, not a race. */
 const maxRounds = 20
@@ -44,6 +44,7 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
   for (let round = 1; ; round += 1) {
     const change = await makePlan(context, invocation, { onIdle: true })
     printPlan(context, invocation, change)
+    await printDiff(context, invocation, change)
     if (change.answer.plan.steps.length === 0) {
       // Nothing, unless the host has lost files that what runs would need for its next start.
       if (change.client !== null) await deliverReleases(context, change.client, change.answer.project, change.releases)
