@@ -320,6 +320,33 @@ test('after a wanted stop it stays while an instance may write, and then ends', 
   assert.equal(collector.exitCode, 0)
 })
 
+test('of more instances than files may be open, those that have to wait are read later', async (t) => {
+  const bed = new Bed(t)
+  const slots = Array.from({ length: 30 }, (_, index) => `web.${index}`)
+  const holds = slots.map((slot) => bed.open(slot, 1))
+  const words = [...collectorFlags, program, bed.state, '/bin/false', 'none', '/bin/false', '/usr/bin/flock']
+  const child = spawn('/bin/sh', ['-c', 'ulimit -n 48; exec "$0" "$@"', process.execPath, ...words], { stdio: 'ignore' })
+  t.after(() => kill(child.pid ?? 0))
+  await Promise.all(slots.map((slot) => once(bed.run(slot, 1, `echo ${slot}`), 'exit')))
+  const isThere = (slot: string): boolean => bed.text(slot) === `${slot}\n`
+  await until(() => slots.filter(isThere).length >= 5, 'the first are there')
+  assert.ok(slots.filter(isThere).length < slots.length, 'some have to wait')
+  const released = new Set<string>()
+  await until(
+    () => {
+      for (const [index, slot] of slots.entries()) {
+        if (released.has(slot) || !isThere(slot)) continue
+        released.add(slot)
+        closeSync(holds[index] ?? 0)
+      }
+      return released.size === slots.length
+    },
+    'all are there',
+    60_000,
+  )
+  assert.equal(isRunning(child.pid ?? 0), true)
+})
+
 test('a letter box that somebody has removed is made again, and nothing is missed', async (t) => {
   const bed = new Bed(t)
   await bed.runCollector()

@@ -45,7 +45,7 @@ function run(): void {
   while (isNeeded(collector)) {
     if (bootMs() >= tendAtMs) {
       tendAtMs = bootMs() + tendIntervalMs
-      collector.ensureBox()
+      collector.tend()
       boundDaemonLog()
       getSupervisorUp()
     }

@@ -51,6 +51,8 @@ export class Collector {
   readonly #logs = new Map<string, SegmentWriter>()
   /** Logs that cannot be written for now, with what was given up of them until a stamp can say so. */
   readonly #dropped = new Map<string, number>()
+  /** A pipe that is there could not be opened: too many files are open, say. */
+  #hasMissed = false
   /** In this round something was left where it was; a pipe held much. */
   #isStuck = false
   #hadMuch = false
@@ -94,10 +96,15 @@ export class Collector {
     this.#hadMuch = false
   }
 
-  /** Somebody may have removed the letter box: what is announced then comes nowhere. */
-  ensureBox(): void {
+  /** To be called now and then: opens what could not be opened, and another letter box where somebody has removed it. */
+  tend(): void {
+    if (this.#hasMissed) {
+      this.#hasMissed = false
+      this.openAll()
+    }
     const there = statSync(letterBox(this.#state), { throwIfNoEntry: false })
     const ours = fstatSync(this.#box)
+    // What is announced in one that was removed comes nowhere.
     if (there !== undefined && there.ino === ours.ino && there.dev === ours.dev) return
     closeSync(this.#box)
     this.#box = openLetterBox(this.#state)
@@ -140,13 +147,17 @@ export class Collector {
 
   #openPipe(slot: string, epoch: number): number | null {
     const path = outputPipe(join(this.#slots, slot, `${epoch}`))
+    let pipe: number | null = null
     try {
-      const pipe = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+      pipe = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
       // The end of a pipe is told only to whom has seen somebody write to it (pipe_poll, fs/pipe.c).
       closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK))
       return pipe
     } catch (error) {
-      if (!isMissing(error)) this.#onTrouble(`the output of ${slot}, epoch ${epoch}, cannot be read: ${String(error)}`)
+      if (pipe !== null) closeSync(pipe)
+      if (isMissing(error)) return null
+      this.#hasMissed = true
+      this.#onTrouble(`the output of ${slot}, epoch ${epoch}, cannot be read for now: ${String(error)}`)
       return null
     }
   }
