@@ -198,13 +198,9 @@ export class Machine implements AsyncDisposable {
     await until(`no ${role} is left`, 10_000, () => this.find(role, slot).length === 0)
   }
 
-  /**
-   * Kills everybody who would start a daemon, and the daemon, until nobody has started another: instances run on alone, or with the
-   * collector, which then believes that a person runs the daemon by hand.
-   */
-  async killDaemonForGood(but: 'collector' | null = null): Promise<void> {
-    const everybody = (['collector', 'supervisor', 'daemon'] as const).filter((role) => role !== but)
-    if (but === 'collector') writeFileSync(join(this.state, 'host', 'supervised-by'), 'foreground\n')
+  /** Kills everybody who would start a daemon, and the daemon, until nobody has started another: instances run on alone. */
+  async killDaemonForGood(): Promise<void> {
+    const everybody = ['collector', 'supervisor', 'daemon'] as const
     do {
       for (const role of everybody) await this.kill(role)
     } while (everybody.some((role) => this.find(role).length > 0))

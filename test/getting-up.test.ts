@@ -78,7 +78,7 @@ test('an exit code and log lines written while no daemon ran are not lost', () =
   onMachine(async ({ machine }) => {
     const flag = 'while [ ! -e flag ]; do sleep 0.05; done; for i in 1 2 3 4 5; do echo "line $i"; done; exit 41'
     await machine.up({ alone: { command: flag, singleton: true, restart: 'no' } })
-    await machine.killDaemonForGood('collector')
+    await machine.killDaemonForGood()
     const [command] = machine.find('instance', 'alone/0')
     raiseFlag(machine)
     await machine.waitForNobody('instance')

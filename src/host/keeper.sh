@@ -130,8 +130,38 @@ daruma_run() {
   fi
   #@ point: recorded
   [ -z "$daruma_left" ] || [ -z "$daruma_asked" ] || daruma_outlast
+  daruma_collector_lives || daruma_save_output
   # With the end of process 1 the kernel ends whatever is left in its namespace.
   exit 0
+}
+
+# The collector's process id with its start time, as in /proc/PID/stat. No program is started for the question.
+daruma_collector_lives() {
+  read -r daruma_line 2>/dev/null <"${daruma_slot%/slots/*}/host/collector.pid" || return 1
+  read -r daruma_now 2>/dev/null <"/proc/self/fd/8/${daruma_line%% *}/stat" || return 1
+  daruma_start_of "$daruma_line"
+  daruma_wanted=$daruma_ticks
+  daruma_start_of "$daruma_now"
+  [ -n "$daruma_ticks" ] && [ "$daruma_ticks" = "$daruma_wanted" ]
+}
+
+# Sets daruma_ticks: field 22; empty for a zombie, which nobody has waited for yet.
+daruma_start_of() {
+  set -- ${1##*) }
+  daruma_ticks=
+  [ $# -gt 19 ] || return 0
+  case $1 in Z | X) return 0 ;; esac
+  shift 19
+  daruma_ticks=$1
+}
+
+# With this shell the pipe may lose the last process that has it open, and with it what the command wrote last: it goes into a file,
+# which the next collector takes over. The last line says where it ends; sed reads no further, and is given up where a collector that has
+# just come was quicker.
+daruma_save_output() {
+  LC_ALL=C command -p timeout 5 sed -u '/^daruma: this was the output of keeper '"$daruma_number"'$/q' <"$daruma_home.out" >"$daruma_home.rest" &
+  printf '\ndaruma: this was the output of keeper %s\n' "$daruma_number"
+  wait "$!"
 }
 
 # The end was asked for, the command has ended, and others in the namespace have not.

@@ -197,6 +197,36 @@ test('what an instance wrote comes before what its successor writes, and each li
   )
 })
 
+test('what a keeper saved while nothing else was alive stands in its place, once', async (t) => {
+  const bed = new Bed(t)
+  bed.open('web.0', 1)
+  await once(bed.run('web.0', 1, 'echo old'), 'exit')
+  const end = '\ndaruma: this was the output of keeper 17\n'
+  writeFileSync(join(bed.directory('web.0'), '1.rest'), `saved\nno end${end}`)
+  writeFileSync(join(bed.directory('web.0'), '2.rest'), end)
+  // One that was killed between two of its steps.
+  writeFileSync(join(bed.directory('web.0'), '3.rest'), 'third\n')
+  bed.open('web.0', 4)
+  await once(bed.run('web.0', 4, 'echo new'), 'exit')
+  await bed.runCollector()
+  await until(() => bed.text('web.0').endsWith('new\n'), 'all is there')
+  assert.deepEqual(
+    readdirSync(bed.directory('web.0')).filter((name) => name.endsWith('.rest')),
+    [],
+  )
+  const { entries } = await readLog(bed.directory('web.0'), { lines: 9 }, 1 << 20)
+  assert.deepEqual(
+    entries.map(({ text, epoch }) => [text, epoch]),
+    [
+      ['saved', 1],
+      ['no end', 1],
+      ['third', 3],
+      ['old', 1],
+      ['new', 4],
+    ],
+  )
+})
+
 test('a program that writes as fast as it can never passes its bound', async (t) => {
   const bed = new Bed(t)
   const boundBytes = 1024 * kib

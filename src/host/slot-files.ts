@@ -33,7 +33,7 @@ import { observeBootId, parseProcessStat } from '../system/process-stat.ts'
 import { syncTogether } from '../system/sync-together.ts'
 import { isMissing } from '../system/errno.ts'
 import { libc } from '../system/libc.ts'
-import { outputPipe, removeOutputPipe } from './logs/output-pipe.ts'
+import { removeOutput } from './logs/output-pipe.ts'
 import { listLogFiles, listSegments, segmentName } from './logs/segments.ts'
 import { explainExitCode, renderExit } from '../system/exit-code.ts'
 
@@ -165,7 +165,7 @@ export function makeEpochDirectory(paths: SlotPaths, epoch: Epoch): boolean {
 export function removeEpochDirectory(paths: SlotPaths, epoch: Epoch): void {
   const directory = epochDirectory(paths, epoch)
   rmSync(directory, { recursive: true, force: true })
-  removeOutputPipe(directory)
+  removeOutput(directory)
 }
 
 /** Everything the keeper will write to gets its space here, before anything has been started. The note stands behind that space. */
@@ -266,7 +266,7 @@ export async function removeSlotFiles(paths: SlotPaths): Promise<void> {
 async function removeEpoch(paths: SlotPaths, epoch: Epoch): Promise<void> {
   const directory = epochDirectory(paths, epoch)
   await rm(directory, { recursive: true, force: true })
-  await rm(outputPipe(directory), { force: true })
+  removeOutput(directory)
 }
 
 /** The committed epoch's directory may be missing (a restored copy); one above it was made by a daemon that died before it started anything. */

@@ -19,6 +19,8 @@ export interface Libc {
   makePipe(path: string, mode: number): void
   /** ioctl(FIONREAD): bytes in a pipe that have not been read. */
   unreadBytes(descriptor: number): number
+  /** poll(2): no process has the pipe open for writing any more, and somebody had since this descriptor was opened. */
+  isHungUp(descriptor: number): boolean
   /**
    * splice(2), never waiting: how many bytes went from the pipe into the file at `offset`, in one step that no signal can tear. 0 when the
    * pipe is empty and no process has it open for writing. Below 0, an error's number: `-errno.EAGAIN` while the pipe is empty.
@@ -70,6 +72,7 @@ function openLibc(): Libc {
     epoll_create1: { arguments: ['i32'], return: 'i32' },
     epoll_ctl: { arguments: ['i32', 'i32', 'i32', 'buffer'], return: 'i32' },
     epoll_wait: { arguments: ['i32', 'buffer', 'i32', 'i32'], return: 'i32' },
+    poll: { arguments: ['buffer', 'u64', 'i32'], return: 'i32' },
     usleep: { arguments: ['u32'], return: 'i32' },
     flock: { arguments: ['i32', 'i32'], return: 'i32' },
     fallocate: { arguments: ['i32', 'i32', 'i64', 'i64'], return: 'i32' },
@@ -83,6 +86,8 @@ function openLibc(): Libc {
   }
   const number = Buffer.alloc(4)
   const position = Buffer.alloc(8)
+  /** `struct pollfd`; its flags are epoll's. */
+  const polled = Buffer.alloc(8)
   const events = Buffer.alloc(maxEvents * event.bytes)
   return {
     makePipe(path, mode) {
@@ -91,6 +96,11 @@ function openLibc(): Libc {
     unreadBytes(descriptor) {
       if (c.ioctl(descriptor, BigInt(fionread), number) !== 0) throw fail('ioctl')
       return number.readInt32LE(0)
+    },
+    isHungUp(descriptor) {
+      polled.writeInt32LE(descriptor, 0)
+      polled.writeInt32LE(epollIn, 4)
+      return c.poll(polled, 1n, 0) > 0 && (polled.readInt16LE(6) & epollErrorOrHangUp) !== 0
     },
     move(pipe, file, { offset, maxBytes }) {
       position.writeBigInt64LE(BigInt(offset), 0)

@@ -118,6 +118,15 @@ export const gettingUpMutations: readonly Mutation[] = [
     isSlow: true,
   },
   {
+    name: 'keeper-saves-nothing',
+    rule: 'what an instance wrote before its end is kept, also when daemon, supervisor and collector are all dead',
+    file: 'src/host/keeper.sh',
+    find: `  daruma_collector_lives || daruma_save_output`,
+    replace: ``,
+    caughtBy: { file: 'test/getting-up.test.ts', test: 'an exit code and log lines written while no daemon ran are not lost' },
+    isSlow: true,
+  },
+  {
     name: 'last-words-are-lost',
     rule: 'what an instance wrote before its end is kept until somebody has read it',
     file: 'src/adapters/process/outputs.ts',

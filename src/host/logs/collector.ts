@@ -16,6 +16,7 @@ import { type PipeSet, libc } from '../../system/libc.ts'
 import { bootMs } from '../../system/process-stat.ts'
 import { readNumber, usualLogBytes } from '../slot-files.ts'
 import { letterBox, openLetterBox, outputPipe } from './output-pipe.ts'
+import { adoptRest } from './saved-output.ts'
 import { type Room, SegmentWriter } from './segment-writer.ts'
 
 const { errno } = system
@@ -76,32 +77,58 @@ export class Collector {
 
   /** Every pipe there is. One that no process has open is over, and not kept. */
   openAll(): void {
-    for (const slot of list(this.#slots)) {
-      const epochs = list(join(this.#slots, slot)).flatMap((name) =>
-        /^\d{1,16}\.out$/.test(name) ? [Number.parseInt(name, 10)] : [],
+    this.#attempt('the slots', () => {
+      for (const slot of list(this.#slots)) this.#attempt(slot, () => this.#openSlot(slot))
+    })
+  }
+
+  #openSlot(slot: string): void {
+    const directory = join(this.#slots, slot)
+    const names = list(directory)
+    const epochsOf = (pattern: RegExp): readonly number[] =>
+      names.flatMap((name) => (pattern.test(name) ? [Number.parseInt(name, 10)] : [])).toSorted((a, b) => a - b)
+    // What keepers have saved of instances that ended while no collector was alive.
+    for (const epoch of epochsOf(/^\d{1,16}\.rest$/))
+      this.#attempt(slot, () =>
+        adoptRest(directory, epoch, this.#logs.get(slot) ?? new SegmentWriter(directory, boundOf(directory))),
       )
-      for (const epoch of epochs.toSorted((a, b) => a - b)) this.#open(slot, epoch)
+    for (const epoch of epochsOf(/^\d{1,16}\.out$/)) this.#attempt(slot, () => this.#open(slot, epoch))
+  }
+
+  /** What does not go now, because too many files are open, say, or a disk is full, is tried again. */
+  #attempt(what: string, act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      if (!this.#hasMissed) this.#onTrouble(`the output of ${what} cannot be taken in for now: ${String(error)}`)
+      this.#hasMissed = true
     }
   }
 
   /** Waits until something is there, or the time is over, and takes it. */
   round(timeoutMs: number): void {
     const events = libc().wait(this.#set, timeoutMs)
+    const openBefore = this.#sources.size
     for (const { descriptor, isHungUp } of events) {
       if (descriptor === this.#box) this.#readBox()
       else this.#take({ pipe: descriptor, isHungUp })
     }
+    // What has ended leaves room for what had to wait.
+    if (openBefore > this.#sources.size) this.#openMissed()
     if (events.length > 0) libc().sleep(this.#isStuck ? stuckPauseMs : this.#hadMuch ? shortPauseMs : pauseMs)
     this.#isStuck = false
     this.#hadMuch = false
   }
 
+  #openMissed(): void {
+    if (!this.#hasMissed) return
+    this.#hasMissed = false
+    this.openAll()
+  }
+
   /** To be called now and then: opens what could not be opened, and another letter box where somebody has removed it. */
   tend(): void {
-    if (this.#hasMissed) {
-      this.#hasMissed = false
-      this.openAll()
-    }
+    this.#openMissed()
     const there = statSync(letterBox(this.#state), { throwIfNoEntry: false })
     const ours = fstatSync(this.#box)
     // What is announced in one that was removed comes nowhere.
@@ -124,7 +151,8 @@ export class Collector {
     const text = readAll(this.#box)
     for (const line of text.split('\n')) {
       const [slot = '', epoch = '', ...rest] = line.split('/')
-      if (rest.length === 0 && /^\d{1,16}$/.test(epoch) && !slot.startsWith('.')) this.#open(slot, Number(epoch))
+      if (rest.length === 0 && /^\d{1,16}$/.test(epoch) && !slot.startsWith('.'))
+        this.#attempt(slot, () => this.#open(slot, Number(epoch)))
     }
   }
 
@@ -134,9 +162,9 @@ export class Collector {
     // What an instance wrote comes before what its successor writes: nobody writes to the earlier pipe any more.
     for (const { pipe } of earlier) this.#take({ pipe, isHungUp: false })
     const directory = join(this.#slots, slot)
+    const boundBytes = boundOf(directory)
     const pipe = this.#openPipe(slot, epoch)
     if (pipe === null) return
-    const boundBytes = readNumber(join(directory, 'log.bound')) ?? usualLogBytes
     const log = this.#logs.get(slot) ?? new SegmentWriter(directory, boundBytes)
     log.boundBytes = boundBytes
     this.#logs.set(slot, log)
@@ -151,14 +179,21 @@ export class Collector {
     try {
       pipe = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
       // The end of a pipe is told only to whom has seen somebody write to it (pipe_poll, fs/pipe.c).
-      closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK))
-      return pipe
+      const writing = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+      try {
+        // A pipe whose log could not be opened beside it would keep a place that the others need to come to an end.
+        closeSync(openSync('/dev/null', 'r'))
+      } finally {
+        closeSync(writing)
+      }
+      if (!libc().isHungUp(pipe) || libc().unreadBytes(pipe) > 0) return pipe
+      // Over and empty: its daemon will remove it.
+      closeSync(pipe)
+      return null
     } catch (error) {
       if (pipe !== null) closeSync(pipe)
       if (isMissing(error)) return null
-      this.#hasMissed = true
-      this.#onTrouble(`the output of ${slot}, epoch ${epoch}, cannot be read for now: ${String(error)}`)
-      return null
+      throw error
     }
   }
 
@@ -179,7 +214,7 @@ export class Collector {
   /** How much is gone from the pipe; 0 where there was nothing after all, or nothing could be done. */
   #move(source: Source, maxBytes: number): number {
     let trouble = ''
-    do {
+    for (;;) {
       try {
         const room = source.log.prepare(this.#stamp(source))
         // What was lost is told now.
@@ -195,10 +230,18 @@ export class Collector {
       } catch (error) {
         // Of a slot that was removed nothing is kept.
         if (isMissing(error)) return Math.max(0, libc().drop(source.pipe, this.#nowhere, maxBytes))
+        // Logs can be opened again at any time, pipes cannot.
+        if (isOutOfFiles(error)) {
+          for (const log of this.#logs.values()) log.close()
+          if (trouble !== '') break
+          trouble = String(error)
+          continue
+        }
         trouble = error instanceof Error ? error.message : String(error)
       }
       // A full disk: what is oldest in this log gives way to what is newest.
-    } while (source.log.removeOldest())
+      if (!source.log.removeOldest()) break
+    }
     return this.#giveUp(source, trouble)
   }
 
@@ -226,6 +269,10 @@ export class Collector {
     this.#dropped.delete(source.slot)
   }
 }
+
+const isOutOfFiles = (error: unknown): boolean => hasCode(error, 'EMFILE') || hasCode(error, 'ENFILE')
+
+const boundOf = (directory: string): number => readNumber(join(directory, 'log.bound')) ?? usualLogBytes
 
 /** By the kernel; where a file system cannot take bytes from a pipe, by way of this process, which must not be killed in between. */
 function moveOrCopy(pipe: number, room: Room, maxBytes: number): number {

@@ -17,6 +17,9 @@ export const outputPipe = (epochDirectory: string): string => `${epochDirectory}
 /** Owner reads and writes, everybody writes. */
 const pipeMode = 0o622
 
+/** What its keeper took out of it, where nothing else was alive to do so. */
+export const savedOutput = (epochDirectory: string): string => `${epochDirectory}.rest`
+
 export function makeOutputPipe(epochDirectory: string, owner: { readonly uid: number; readonly gid: number } | null): void {
   const path = outputPipe(epochDirectory)
   libc().makePipe(path, 0o600)
@@ -26,6 +29,12 @@ export function makeOutputPipe(epochDirectory: string, owner: { readonly uid: nu
 
 export function removeOutputPipe(epochDirectory: string): void {
   rmSync(outputPipe(epochDirectory), { force: true })
+}
+
+/** With what nobody has taken over. */
+export function removeOutput(epochDirectory: string): void {
+  removeOutputPipe(epochDirectory)
+  rmSync(savedOutput(epochDirectory), { force: true })
 }
 
 /** Both ends, never waiting; null where there is none: of a container, or of an instance that a former Daruma started. */

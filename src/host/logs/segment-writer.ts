@@ -95,6 +95,16 @@ export class SegmentWriter {
     return true
   }
 
+  /** Makes a file a segment of its own, behind all that is there: `become` gives it the name. */
+  adopt(stamp: Omit<Stamp, 'at'>, become: (segment: string) => void): void {
+    const current = this.#current ?? this.#open()
+    if (current.size > 0) this.#rotate(current)
+    this.#writeStamp(this.#current ?? current, { at: 0, ...stamp })
+    const { path } = this.#current ?? current
+    this.close()
+    become(path)
+  }
+
   /** Takes away what is beyond a position: it will be written again. */
   truncate(position: number): void {
     let current = this.#current ?? this.#open()
