@@ -9,6 +9,7 @@ import type { Story } from '../core/model/event.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { isRunSlot } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
+import type { InstanceStatus } from '../core/model/status.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { ProcessOrder, RuntimeEvent } from '../ports/runtime.ts'
 import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
@@ -16,6 +17,7 @@ import { Clockwork } from './clockwork.ts'
 import type { DaemonFacts, DaemonPorts } from './daemon-facts.ts'
 import { EventLog } from './event-log.ts'
 import { reportFailure } from './failure-report.ts'
+import { MemoryKills } from './memory-kills.ts'
 import { Gaps } from './gaps.ts'
 import { History } from './history.ts'
 import { adopt, loadWanted } from './load.ts'
@@ -64,6 +66,7 @@ export class Project {
   readonly #gaps: Gaps
   readonly #times = new Times()
   readonly #pauses: Pauses
+  readonly #memoryKills: MemoryKills
   readonly #secrets: SecretStore
   readonly #reconciler: Reconciler
   readonly #status: StatusReader
@@ -88,6 +91,7 @@ export class Project {
     this.releases = new ProjectReleases({ releases: ports.releases, builder: this.#builder, store, world })
     this.#gaps = new Gaps({ world, clock, onGap: (gap) => this.#tellGap(gap) })
     world.traffic = traffic
+    this.#memoryKills = new MemoryKills({ world, runtime: ports.runtime, tell: (story) => this.events.tell(story) })
     this.#pauses = new Pauses(clock, () => this.#reconciler.nudge())
     const tools = {
       ...ports,
@@ -221,6 +225,7 @@ export class Project {
     this.#reconciler.nudge()
     this.clockwork.nudge()
     void this.events.flush()
+    this.#memoryKills.look()
   }
 
   /** What the balancer has in force has changed. */
@@ -250,9 +255,14 @@ export class Project {
       services: this.#status.services(),
       instances: this.#status.instances(withUsage).map((instance) => ({
         ...instance,
-        reason: instance.reason === null ? null : this.#secrets.redact(instance.reason),
+        reason: this.#reasonOf(instance),
       })),
     }
+  }
+
+  #reasonOf({ slot, epoch, reason }: InstanceStatus): string | null {
+    const text = reason ?? this.#memoryKills.reasonOf(slot, epoch)
+    return text === null ? null : this.#secrets.redact(text)
   }
 
   async plan(request: PlanRequest): Promise<PlanAnswer> {

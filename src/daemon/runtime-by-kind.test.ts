@@ -62,6 +62,7 @@ function open(options: { readonly found?: readonly Occupant[]; readonly isNeeded
       isOccupied: async () => occupied.has(kind),
       holders: async () => (occupied.has(kind) ? [{ pid: 1, command: kind }] : []),
       usage: () => null,
+      memoryKills: () => null,
       exec: async () => ({ command: [kind], environment: {} }),
       readLog: async () => ({ entries: [], open: null, start: 0, next: kind.length, begin: 0, end: 0 }),
       forget: async () => note('forget'),

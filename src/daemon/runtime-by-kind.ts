@@ -91,6 +91,10 @@ export class RuntimeByKind implements Runtime {
     return (await Promise.all([this.#processes, ...loaded].map((runtime) => runtime.holders(slot)))).flat()
   }
 
+  memoryKills(instance: InstanceRef): number | null {
+    return this.#runtimeOf(instance).memoryKills(instance)
+  }
+
   usage(instance: InstanceRef): Usage | null {
     return this.#runtimeOf(instance).usage(instance)
   }

@@ -195,6 +195,8 @@ export interface Runtime extends AsyncDisposable {
   /** Who holds the slot's lock or sits in its cgroups now. */
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]>
   usage(instance: InstanceRef): Usage | null
+  /** How many of its processes the kernel has killed for want of memory; null where no cgroup counts them. */
+  memoryKills(instance: InstanceRef): number | null
   exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan>
   /** A page of the slot's log, of about `maxBytes`. A slot that never ran gives an empty one. */
   readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage>

@@ -74,6 +74,7 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
       return []
     },
     usage: () => null,
+    memoryKills: () => null,
     async exec() {
       return { command: ['true'], environment: {} }
     },

@@ -39,6 +39,13 @@ export function observeUsage(paths: CgroupPaths): Usage | null {
   return Number.isNaN(cpuSeconds) || Number.isNaN(memoryBytes) ? null : { cpuSeconds, memoryBytes }
 }
 
+/** By any kind of OOM killer, children of children included (memory.oom_control since Linux 4.13, memory.events). Null when it is gone. */
+export function observeMemoryKills(paths: CgroupPaths): number | null {
+  const counters = readOne(paths, 'memory', 'memory.oom_control') || read(join(mount, paths.get('') ?? '', 'memory.events'))
+  const found = /^oom_kill (\d+)/m.exec(counters)
+  return found === null ? null : Number(found[1])
+}
+
 function readOne(paths: CgroupPaths, controller: string, file: string): string {
   const path = paths.get(controller)
   return path === undefined ? '' : read(join(mount, controller, path, file))

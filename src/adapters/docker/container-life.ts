@@ -12,7 +12,7 @@ import { isAlive, observeProcess } from '../../system/process-stat.ts'
 import { type Beginning, epochDirectory, readExit, type SlotPaths, writeBeginning, writeExit } from '../../host/slot-files.ts'
 import type { Log } from '../../ports/log.ts'
 import type { InstanceRef, RuntimeEvent, Usage } from '../../ports/runtime.ts'
-import { type CgroupPaths, findProcessesOf, observeCgroups, observeUsage } from './cgroup.ts'
+import { type CgroupPaths, findProcessesOf, observeCgroups, observeMemoryKills, observeUsage } from './cgroup.ts'
 import { ContainerLog } from './container-log.ts'
 import type { Engine } from './engine.ts'
 import { EngineSilent, isStatus, reasonOf } from './errors.ts'
@@ -86,6 +86,10 @@ export class ContainerLife {
 
   get beginning(): Extract<Beginning, { kind: 'started' }> | null {
     return this.#beginning
+  }
+
+  get memoryKills(): number | null {
+    return this.#cgroups === null ? null : observeMemoryKills(this.#cgroups)
   }
 
   get usage(): Usage | null {

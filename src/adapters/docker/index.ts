@@ -265,6 +265,10 @@ class DockerRuntime implements Runtime {
     return holders
   }
 
+  memoryKills(instance: InstanceRef): number | null {
+    return this.#lives.get(keyOf(instance))?.memoryKills ?? null
+  }
+
   usage(instance: InstanceRef): Usage | null {
     return this.#lives.get(keyOf(instance))?.usage ?? null
   }

@@ -255,6 +255,10 @@ class ProcessRuntime implements Runtime {
     return observeHolders({ lock: this.#site.paths(slot).lock, members })
   }
 
+  memoryKills({ slot, epoch }: InstanceRef): number | null {
+    return this.#site.survey.limits.countOomKills(this.#site.cgroupPath(slot, epoch))
+  }
+
   usage(instance: InstanceRef): Usage | null {
     const life = this.#lives.get(keyOf(instance))
     return life === undefined ? null : observeUsage(life.enclosure)

@@ -17,6 +17,7 @@ const tones: Readonly<Record<EventKind, EventTone>> = {
   unready: 'uneasy',
   unhealthy: 'bad',
   exited: 'uneasy',
+  'memory-killed': 'bad',
   'backing-off': 'uneasy',
   'crash-looping': 'bad',
   draining: 'plain',

@@ -18,6 +18,8 @@ export type EventKind =
   | 'unready'
   | 'unhealthy'
   | 'exited'
+  /** A process of an instance that lives on was killed for want of memory. */
+  | 'memory-killed'
   | 'backing-off'
   | 'crash-looping'
   | 'draining'

@@ -43,7 +43,7 @@ export interface InstanceStatus {
   /** When the instance was last seen alive (and, where it has probes, healthy). ISO 8601 UTC. */
   readonly provenAt: string | null
   readonly revision: RevisionNumber
-  /** Why it is not running or not healthy; null when all is well. */
+  /** Why it is not running or not healthy, or what of it was killed for want of memory; null when all is well. */
   readonly reason: string | null
   readonly lastExit: Exit | null
   /** Cores used, averaged since the last look (at most some seconds ago); null when not known. */
