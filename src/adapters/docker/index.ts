@@ -41,17 +41,18 @@ import type {
   Usage,
 } from '../../ports/runtime.ts'
 import { ContainerLife, inspectContainer, removeContainer } from './container-life.ts'
-import { clearOlder, createContainer, describeForeign } from './create-container.ts'
+import { clearOlder, createContainer } from './create-container.ts'
 import { discoverContainers } from './discover.ts'
 import { Engine, type Limits, usualLimits } from './engine.ts'
 import { reasonOf } from './errors.ts'
 import { EventStream } from './event-stream.ts'
 import { planExec } from './exec.ts'
+import { observeHolders } from './holders.ts'
 import { createImages } from './images.ts'
 import { Network } from './network.ts'
 import { askForList, listOwnContainers } from './own-containers.ts'
-import { type EngineEvent, parseOwner } from './parse.ts'
-import { type ContainerStart, containerName } from './render.ts'
+import type { EngineEvent } from './parse.ts'
+import type { ContainerStart } from './render.ts'
 import { prepareVolumes } from './volumes.ts'
 import { findLivingWitness, observeWitness } from './witness.ts'
 import { explainStartFailure } from './start-failure.ts'
@@ -246,23 +247,9 @@ class DockerRuntime implements Runtime {
     return false
   }
 
-  async holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
+  holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
     const { stateId } = this.#options
-    const own = await listOwnContainers(this.#engine, stateId, { slot }).catch(() => [])
-    const names = [containerName(stateId, slot), ...own.map(({ id }) => id)]
-    const found = await Promise.all(names.map((name) => inspectContainer(this.#engine, name).catch(() => null)))
-    const unique = new Map(found.flatMap((container) => (container === null ? [] : [[container.id, container]])))
-    const holders = [...unique.values()].map((container) => {
-      const owner = parseOwner(container.labels, stateId)
-      if (owner?.slot !== slot) return describeForeign(container)
-      return { pid: container.pid, command: `container ${container.name} of epoch ${owner.epoch}` }
-    })
-    const witness = findLivingWitness(this.#paths(slot))
-    if (witness !== null && !holders.some(({ pid }) => pid === witness.pid))
-      holders.push({ pid: witness.pid, command: 'the first process of a container that the engine does not report now' })
-    if (holders.length === 0 && this.#livesIn(slot))
-      holders.push({ pid: 0, command: 'a container that the engine does not report now' })
-    return holders
+    return observeHolders(this.#engine, { stateId, slot, paths: this.#paths(slot), isLive: this.#livesIn(slot) })
   }
 
   memoryKills(instance: InstanceRef): number | null {

@@ -260,8 +260,7 @@ class ProcessRuntime implements Runtime {
   }
 
   usage(instance: InstanceRef): Usage | null {
-    const life = this.#lives.get(keyOf(instance))
-    return life === undefined ? null : observeUsage(life.enclosure)
+    return observeUsage(this.#lives.get(keyOf(instance))?.enclosure ?? null)
   }
 
   async exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan> {

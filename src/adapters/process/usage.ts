@@ -14,9 +14,10 @@ import type { Enclosure } from './enclosure.ts'
 const pageBytes = 4096
 const ticksPerSecond = 100
 
-export function observeUsage(enclosure: Enclosure): Usage | null {
-  const members = enclosure.members()
-  if (members.length === 0) return null
+/** Null where nothing runs. */
+export function observeUsage(enclosure: Enclosure | null): Usage | null {
+  const members = enclosure?.members() ?? []
+  if (enclosure === null || members.length === 0) return null
   let ownPages = 0
   let sharedPages = 0
   let cpuTicks = 0
