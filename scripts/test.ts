@@ -13,9 +13,9 @@
  * fail a run in which all else has passed.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { findLeftovers, openRunFolder, removeRun } from '../test/leftovers.ts'
 import { prepareTests } from './prepare-tests.ts'
 import { filesBelow, root } from './tree.ts'
@@ -34,7 +34,13 @@ const all = ['src', 'test'].flatMap((folder) => filesBelow(folder, (name) => nam
 const isUnit = process.argv.includes('--unit')
 const chosen = (isUnit ? unitTests() : all).filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
 
-if (chosen.length === 0) {
+const closed = closedFolder()
+if (closed !== null) {
+  console.error(
+    `test: ${closed} is closed to other users (mode 0700, as /root is), and some tests run programs of this clone as others.\nClone it elsewhere, below /srv or /opt, or open the folder: chmod o+x ${closed}`,
+  )
+  process.exitCode = 1
+} else if (chosen.length === 0) {
   console.error(`no test file's path contains ${words.join(' or ')}; there are ${all.length}`)
   process.exitCode = 1
 } else {
@@ -129,4 +135,12 @@ function readLines(file: string): readonly string[] {
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('DARUMA_') && name !== 'NODE_OPTIONS')
   return { ...Object.fromEntries(kept), LC_ALL: 'C.UTF-8', NODE_NO_WARNINGS: '1', TEST_FILE_LIMIT_MS: String(fileLimitMs) }
+}
+
+/** As root, tests run things as other users too; the folder above this clone that these may not pass, or null. */
+function closedFolder(): string | null {
+  if (process.getuid?.() !== 0) return null
+  for (let folder = root; folder !== dirname(folder); folder = dirname(folder))
+    if ((statSync(folder).mode & 0o001) === 0) return folder
+  return null
 }

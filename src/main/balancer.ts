@@ -1,7 +1,7 @@
 /** The entry of the embedded balancer: `node balancer.js <state>/balancer`, in the slot `@balancer/0`. Under root that starts its own worker. */
 
 import { runBalancer } from '../adapters/embedded-balancer/run.ts'
-import { endProcess } from './end-process.ts'
+import { endProcess } from './process/end-process.ts'
 
 // What is left by then has had its time.
 await endProcess(await serve(process.argv[2], process.argv[3]))

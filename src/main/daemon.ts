@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeClock } from '../adapters/node/clock.ts'
 import { createCommandRunner } from '../adapters/node/command.ts'
@@ -33,6 +33,7 @@ import { lazyCertificateKeeper } from './certificates.ts'
 import { askContainers, assembleContainers } from './containers.ts'
 import { databaseFile, isDamaged, noteDamage, openStore } from './emergency-store.ts'
 import { examineDaemon } from './examine.ts'
+import { ownNode, ownNodeDirectory } from './process/own-node.ts'
 
 /** Ended on request: nobody should start another. */
 const endedOnRequest = 0
@@ -99,7 +100,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   await using runtime = new RuntimeByKind({ process: processes, container: containers.runtime })
   // The very file that this process was started with, so that a daemon run from its sources is restarted from its sources.
   const entry = process.argv[1] ?? fileURLToPath(new URL('./cli.js', import.meta.url))
-  const companions = createCompanions({ state: directory.path, node: process.execPath, entry, scripts })
+  const companions = createCompanions({ state: directory.path, node: ownNode, entry, scripts })
   const runs = readSupervisor(directory.path)
   const daemon: Daemon = new Daemon(
     {
@@ -112,7 +113,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       net: createNet({ version }),
       commands: createCommandRunner(),
       balancers: createBalancers({ stateDirectory: directory.path }),
-      certificates: lazyCertificateKeeper({ stateDirectory: directory.path, node: process.execPath }),
+      certificates: lazyCertificateKeeper({ stateDirectory: directory.path, node: ownNode }),
       clock: nodeClock,
       cron: async () => (await import('../adapters/croner/index.ts')).cronerCron,
       random: nodeRandom,
@@ -126,7 +127,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       version,
       host: hostname(),
       home: async (user) => (user === null ? homedir() : ((await findAccount(user))?.home ?? '/')),
-      nodeDirectory: dirname(process.execPath),
+      nodeDirectory: ownNodeDirectory,
       memoryBytes: () => process.memoryUsage.rss(),
       isOnDemand: runs === 'supervised',
     },

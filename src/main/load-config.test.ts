@@ -11,7 +11,7 @@ import { temporaryFolder } from '../../test/cli/harness.ts'
 import { baseEnvironment } from '../../test/daemon-harness.ts'
 
 const entry = fileURLToPath(new URL('./cli.ts', import.meta.url))
-const cache = new URL('./compile-cache.ts', import.meta.url).href
+const cache = new URL('./process/compile-cache.ts', import.meta.url).href
 const sound = "export default { name: 'shop', services: { web: { command: 'sleep 1' } } }\n"
 
 interface Outcome {

@@ -1,6 +1,6 @@
 /** The entry of the thread in which a config is evaluated (`adapters/config-file/guarded.ts`). */
 
-import { keepCompiledCode } from './compile-cache.ts'
+import { keepCompiledCode } from './process/compile-cache.ts'
 
 // Threads do not inherit it.
 keepCompiledCode()

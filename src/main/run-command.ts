@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url'
 
 import type { Context } from '../cli/context.ts'
 import { createTerminal } from '../cli/terminal.ts'
-import { keepCompiledCode } from './compile-cache.ts'
+import { keepCompiledCode } from './process/compile-cache.ts'
 import { tools } from './tools.ts'
+import { ownNode } from './process/own-node.ts'
 
 /** The path of `cli.js`, which a daemon is started with. */
 const entry = fileURLToPath(new URL('./cli.js', import.meta.url))
@@ -33,7 +34,7 @@ function createContext(): Context {
     userName: userName(),
     pid: process.pid,
     version: readVersion(),
-    node: process.execPath,
+    node: ownNode,
     entry,
     onInterrupt,
   }

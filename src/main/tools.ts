@@ -2,11 +2,11 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { Tools } from '../cli/tools.ts'
 import { DarumaError } from '../ports/error.ts'
+import { ownNodeDirectory } from './process/own-node.ts'
 
 /** The host's scripts stand beside this folder, in the sources as in the build. */
 const scripts = fileURLToPath(new URL('../host', import.meta.url))
@@ -24,7 +24,7 @@ export const tools: Tools = {
   runDaemon: async (options) => (await import('./daemon.ts')).runDaemon(options),
   findEngineFault: async () => (await import('../adapters/docker/sockets.ts')).findEngineFault(process.env),
   preflight: async (options) =>
-    (await import('../adapters/preflight/index.ts')).preflight({ ...options, nodeDirectory: dirname(process.execPath) }),
+    (await import('../adapters/preflight/index.ts')).preflight({ ...options, nodeDirectory: ownNodeDirectory }),
   inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),
   openBrowser,
   systemd: {

@@ -7,7 +7,7 @@ import { enableCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-import { makeFolder } from '../system/make-folder.ts'
+import { makeFolder } from '../../system/make-folder.ts'
 
 export function keepCompiledCode(): void {
   const folder = directory()
