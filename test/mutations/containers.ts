@@ -50,8 +50,8 @@ export const containerMutations: readonly Mutation[] = [
     name: 'torn-output-is-kept',
     rule: 'not a line of a container is lost or written twice, wherever a daemon died',
     file: 'src/adapters/docker/container-log.ts',
-    find: `if (size > bytes) await file.truncate(bytes)`,
-    replace: `void size`,
+    find: `if (cursor !== null) file.truncate(cursor.logBytes)`,
+    replace: `if (cursor !== null) void cursor.logBytes`,
     caughtBy: {
       file: life,
       test: 'another daemon finds what runs: same pid, same start, same epoch, and not a line is lost or written twice',
@@ -118,8 +118,8 @@ export const containerMutations: readonly Mutation[] = [
     name: 'images-come-too-late',
     rule: 'the images are here before anything that runs is given up for them',
     file: 'src/daemon/operations.ts',
-    find: `const isPrepared = intent.revision === null || `,
-    replace: `const isPrepared = intent.revision !== null || `,
+    find: `const isPrepared = revision === null || !(`,
+    replace: `const isPrepared = revision !== null || !(`,
     caughtBy: {
       file: 'src/daemon/daemon.test.ts',
       test: 'an image that cannot be had ends the operation, and what runs was not touched',

@@ -48,13 +48,12 @@ export const neverTwiceMutations: readonly Mutation[] = [
     name: 'assignment-is-acted-on-first',
     rule: 'write first: an assignment is durable before a slot acts on it',
     file: 'src/daemon/reconciler.ts',
-    find: `    if (changes.length > 0 || this.#unsettled.size > 0 || this.#completed.size > 0) await this.#commit(changes)
+    find: `    if (isNews) await this.#commit(changes)
     for (const { record, spec } of changes) this.#act(record, spec)
-    this.#setGates()
 `,
     replace: `    for (const { record, spec } of changes) this.#act(record, spec)
-    this.#setGates()
-    if (changes.length > 0 || this.#unsettled.size > 0 || this.#completed.size > 0) await this.#commit(changes)
+    this.#setGates(this.#world.views())
+    if (isNews) await this.#commit(changes)
 `,
     caughtBy: { file: 'src/daemon/reconciler.test.ts', test: 'a start is ordered only when the assignment behind it is durable' },
   },
