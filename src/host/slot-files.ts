@@ -33,8 +33,9 @@ import { observeBootId, parseProcessStat } from '../system/process-stat.ts'
 import { syncTogether } from '../system/sync-together.ts'
 import { isMissing } from '../system/errno.ts'
 import { libc } from '../system/libc.ts'
-import { removeOutput } from './logs/output-pipe.ts'
+import { makePipeAt, outputPipe, removeOutput } from './logs/output-pipe.ts'
 import { listLogFiles, listSegments, segmentName } from './logs/segments.ts'
+import { ensureSpare, moveIfThere, placeEpochDirectory, retireEpochDirectory, sparePipeOf } from './spare-epoch.ts'
 import { explainExitCode, renderExit } from '../system/exit-code.ts'
 
 /** Enough for the longest line that a keeper writes: /proc/PID/stat has 52 numbers of at most 20 digits. */
@@ -151,29 +152,54 @@ export interface EpochNote {
   readonly container?: string
 }
 
-/** Makes the epoch's directory; false when there was one already. */
+/** Puts the epoch's directory where it belongs; false when there was one already. To be called while nothing of the slot runs. */
 export function makeEpochDirectory(paths: SlotPaths, epoch: Epoch): boolean {
-  try {
-    mkdirSync(epochDirectory(paths, epoch), { mode: 0o700 })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
+  const path = epochDirectory(paths, epoch)
+  if (existsSync(path)) return false
+  const former = (): readonly string[] => listEpochs(paths).map((each) => epochDirectory(paths, each))
+  placeEpochDirectory(paths.directory, path, { fill: reserveEpochFiles, former })
+  return true
 }
 
 export function removeEpochDirectory(paths: SlotPaths, epoch: Epoch): void {
   const directory = epochDirectory(paths, epoch)
-  rmSync(directory, { recursive: true, force: true })
+  retireEpochDirectory(paths.directory, directory)
+  if (!existsSync(sparePipeOf(paths.directory))) moveIfThere(outputPipe(directory), sparePipeOf(paths.directory))
   removeOutput(directory)
 }
+
+/** For the next start in this slot. Does nothing where everything is there. */
+export function prepareNextEpoch(paths: SlotPaths): void {
+  // A run seldom begins twice in its slot.
+  if (paths.isRun || !existsSync(paths.directory)) return
+  ensureSpare(paths.directory, { fill: reserveEpochFiles, pipe: makePipeAt })
+}
+
+function reserveEpochFiles(directory: string): void {
+  overwriteWhole(join(directory, 'exit'), reserved)
+  overwriteWhole(join(directory, 'started'), ' '.repeat(spareNoteBytes))
+}
+
+/** Of `started`: what the keeper writes, and a note of the usual length. */
+const spareNoteBytes = 8192
 
 /** Everything the keeper will write to gets its space here, before anything has been started. The note stands behind that space. */
 export function writeEpochFiles(directory: string, note: Omit<EpochNote, 'format' | 'bootId'>): void {
   const whole: EpochNote = { format: 1, bootId: observeBootId(), ...note }
-  const make = (name: string, text: string): void => writeFileSync(join(directory, name), text, { flag: 'wx', mode: 0o600 })
-  make('exit', reserved)
-  make('started', `${reserved}\n${JSON.stringify(whole)}\n`)
+  overwriteWhole(join(directory, 'exit'), reserved)
+  overwriteWhole(join(directory, 'started'), `${reserved}\n${JSON.stringify(whole)}`, '\n')
+}
+
+/** In place, so that what is there already needs no space; what was longer is filled up with spaces before the `end`. */
+function overwriteWhole(path: string, text: string, end: string = ''): void {
+  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+  try {
+    const missing = fstatSync(descriptor).size - Buffer.byteLength(text) - end.length
+    // All of it, or an error: one call alone may write less on a disk that is getting full.
+    writeFileSync(descriptor, `${text}${' '.repeat(Math.max(0, missing))}${end}`)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 const reserved = ' '.repeat(reservedBytes)
@@ -249,7 +275,9 @@ export function listEpochs(paths: SlotPaths): Epoch[] {
 /** Forgets all but the last few epochs; `isLive` ones stay. */
 export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => boolean): Promise<void> {
   for (const epoch of listEpochs(paths).slice(0, -keptEpochs)) {
-    if (!isLive(epoch)) await removeEpoch(paths, epoch)
+    if (isLive(epoch)) continue
+    if (!paths.isRun) retireEpochDirectory(paths.directory, epochDirectory(paths, epoch))
+    await removeEpoch(paths, epoch)
   }
 }
 
@@ -260,7 +288,9 @@ export async function pruneEpochs(paths: SlotPaths, isLive: (epoch: Epoch) => bo
 export async function removeSlotFiles(paths: SlotPaths): Promise<void> {
   if (paths.isRun) return rm(paths.directory, { recursive: true, force: true })
   for (const epoch of listEpochs(paths)) await removeEpoch(paths, epoch)
-  for (const path of [paths.logBound, paths.logCursor, ...listLogFiles(paths.directory)]) await rm(path, { force: true })
+  const spares = [`${paths.directory}/spare`, sparePipeOf(paths.directory)]
+  const others = [paths.logBound, paths.logCursor, ...listLogFiles(paths.directory)]
+  for (const path of [...spares, ...others]) await rm(path, { recursive: true, force: true })
 }
 
 async function removeEpoch(paths: SlotPaths, epoch: Epoch): Promise<void> {

@@ -83,8 +83,16 @@ export const gettingUpMutations: readonly Mutation[] = [
     replace: `        return explainStartFailure`,
     caughtBy: {
       file: fullDisk,
-      test: 'on a full disk nothing is started and nothing half-made is left; with space it works again',
+      test: 'on a full disk nothing new is begun and nothing half-made is left; with space it works again',
     },
+  },
+  {
+    name: 'full-disk-keeps-down-what-fell',
+    rule: 'a start makes no file that it could have had before, so that a full disk keeps nothing down',
+    file: 'src/host/spare-epoch.ts',
+    find: `    if (!isFull || !reuse()) throw error`,
+    replace: `    if (isFull) throw error`,
+    caughtBy: { file: fullDisk, test: 'on a full disk everything that falls gets up again, again and again' },
   },
   {
     name: 'exit-code-needs-space',

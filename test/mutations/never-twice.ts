@@ -149,7 +149,7 @@ ${keeperTakesLock}`,
     name: 'label-comes-after-the-order',
     rule: 'the kernel is the witness: a keeper has its label before it is told anything',
     file: 'src/adapters/process/index.ts',
-    find: `    await this.#site.bind(keeper.number, order.slot, order.epoch)\n`,
+    find: `    this.#site.bind(keeper.number, order.slot, order.epoch)\n`,
     replace: ``,
     caughtBy: {
       file: lateKeepers,

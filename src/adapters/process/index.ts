@@ -34,10 +34,12 @@ import { planExec } from './exec.ts'
 import { Gate } from '../../system/gate.ts'
 import { hastenJoins } from './hasten-joins.ts'
 import { observeHolders } from './holders.ts'
+import { LeftoverLimits } from './leftover-limits.ts'
 import { Outputs } from './outputs.ts'
 import { findFault, findUser, planRun, type ProcessStart } from './launch.ts'
 import { Life, type LifeOptions } from './life.ts'
 import { Site } from './site.ts'
+import { Spares } from './spares.ts'
 import { explainRefusal, explainStartFailure } from './start-failure.ts'
 import { renderOccupy, renderRun } from './keeper-script.ts'
 import { chooseKeeperTools } from './keeper-tools.ts'
@@ -104,10 +106,11 @@ class ProcessRuntime implements Runtime {
   readonly #site: Site
   readonly #scripts: InstalledScripts
   readonly #lives = new Map<string, Life>()
-  readonly #leftovers = new Set<string>()
+  readonly #leftovers: LeftoverLimits
   /** Changes that are seen when nobody waits for his start, or with the next poll: what begins comes first. */
   readonly #postponed = new Set<Life>()
   readonly #starts = new Gate(maxParallelStarts)
+  readonly #spares = new Spares((message, error) => this.#warn(message, error))
   readonly #outputs: Outputs
   readonly #secretFiles: SecretFiles
   #emit: (event: RuntimeEvent) => void = () => {}
@@ -121,6 +124,7 @@ class ProcessRuntime implements Runtime {
     this.#site = site
     this.#scripts = scripts
     this.#outputs = new Outputs(options.stateDirectory)
+    this.#leftovers = new LeftoverLimits(site.survey.limits, (message, error) => this.#warn(message, error))
     this.#secretFiles = new SecretFiles(options.stateId, 'processes')
     this.#keepers = new ReadyKeepers({
       site,
@@ -202,7 +206,7 @@ class ProcessRuntime implements Runtime {
     const given = await this.#secretFiles.give(order, user, undo)
     await this.#reach('runtime.note-written')
 
-    await this.#site.bind(keeper.number, order.slot, order.epoch)
+    this.#site.bind(keeper.number, order.slot, order.epoch)
     const joinFiles = survey.limits.make(this.#site.cgroupPath(order.slot, order.epoch), order.limits)
     // A keeper that has yet to join the limits' cgroups would wait for the kernel.
     if (joinFiles.length > 0) this.#hasten()
@@ -226,6 +230,7 @@ class ProcessRuntime implements Runtime {
 
     keeper.tellLast(renderRun(keeper.number, run))
     undo.length = 0
+    this.#spares.want(order.slot, paths)
     await this.#reach('runtime.keeper-spawned')
     return null
   }
@@ -293,7 +298,7 @@ class ProcessRuntime implements Runtime {
     this.#emit = () => {}
     await this.#keepers.close()
     await this.#secretFiles.close()
-    for (const path of this.#leftovers) this.#removeLimits(path)
+    this.#leftovers.look()
     this.#site.sweep()
   }
 
@@ -334,7 +339,7 @@ class ProcessRuntime implements Runtime {
         this.#postponed.delete(life)
         this.#outputs.end(life.directory)
         this.#secretFiles.remove(instance)
-        if (birth.hasLimits) this.#removeLimits(path)
+        if (birth.hasLimits) this.#leftovers.remove(path)
         const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
       },
@@ -365,20 +370,10 @@ class ProcessRuntime implements Runtime {
       index += 1
       if (!life.isWatched || (index + this.#pollRound) % pollRoundsOfWatched === 0) life.look()
     }
-    for (const path of this.#leftovers) this.#removeLimits(path)
+    this.#leftovers.look()
     this.#outputs.look()
     this.#keepers.lookAtLeaving()
-  }
-
-  /** The kernel may hold a v1 controller's cgroup for a moment longer than its processes; the poll tries again. */
-  #removeLimits(path: string): void {
-    try {
-      if (this.#site.survey.limits.remove(path)) this.#leftovers.delete(path)
-      else this.#leftovers.add(path)
-    } catch (error) {
-      this.#leftovers.delete(path)
-      this.#warn(`the cgroups of ${path} could not be removed`, error)
-    }
+    if (!this.#starts.isFull) this.#spares.make()
   }
 
   async #reach(name: string): Promise<void> {

@@ -65,8 +65,8 @@ export class KeeperCgroups {
     return [...this.#numbers.keys()]
   }
 
-  async label(number: number, slot: SlotId, epoch: Epoch): Promise<void> {
-    await mkdir(this.#labelPath(number, slot, epoch))
+  label(number: number, slot: SlotId, epoch: Epoch): void {
+    mkdirSync(this.#labelPath(number, slot, epoch))
     this.#remember(slot, epoch, number)
   }
 

@@ -106,7 +106,7 @@ test(
     await new Promise((resolve) => daemon.stdout.once('data', resolve))
     const numbers = (): string[] => cgroupsOf(bed.stateId).flatMap((path) => directoriesIn(join(path, 'keepers')))
     const keepers = (): number[] => membersOf(bed)
-    await until(() => keepers().length >= 8, 'four and the program, each with its parent')
+    await until(() => keepers().length >= 16, 'eight, each with its parent')
     const ready = keepers().filter((pid) => commandLine(pid)[0] === '/bin/sh')
     daemon.kill('SIGKILL')
     await until(() => ready.filter(isRunning).length === 1, 'all have ended but the one that runs something')

@@ -14,7 +14,7 @@ import { KeeperShell } from './keeper-shell.ts'
 import type { Site } from './site.ts'
 
 /** As many stand by in quiet times: so many programs that die together are back at once. Some 0.2 MB each. */
-const quietCount = 4
+const quietCount = 8
 /** Shells that make them, each with five lanes: one core each is busy with a burst of starts. */
 const maxShells = 2
 /** From its making until it says that it is ready; on a machine that is out of breath seconds. */

@@ -73,8 +73,8 @@ export class Site {
   }
 
   /** The keeper's cgroup belongs to the epoch from here on. */
-  async bind(number: number, slot: SlotId, epoch: Epoch): Promise<void> {
-    await this.keepers?.label(number, slot, epoch)
+  bind(number: number, slot: SlotId, epoch: Epoch): void {
+    this.keepers?.label(number, slot, epoch)
   }
 
   /** Of a start that was given up before its keeper was told to run anything. */

@@ -6,7 +6,7 @@ import { type SlotPaths, readNumber } from '../../host/slot-files.ts'
 import type { ProcessIdentity, StartOrder, StartRefusal } from '../../ports/runtime.ts'
 
 /** A start that wants space is tried again when there is some. */
-export function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
+export function explainStartFailure(error: unknown, order: Pick<StartOrder, 'slot'>): StartRefusal {
   const message = `${order.slot}: ${error instanceof Error ? error.message : String(error)}`
   const isFull = hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')
   return isFull ? { kind: 'no-space', message } : { kind: 'failed', message }

@@ -261,16 +261,40 @@ test(
   },
 )
 
+for (const [what, options, use] of [
+  ['disk', 'size=2m', fill],
+  ['disk without inodes', 'nr_inodes=700', useUpInodes],
+] as const) {
+  test(`on a full ${what} everything that falls gets up again, again and again`, { skip: needsRoot }, async (t) => {
+    const bed = await RuntimeBed.open(t, { state: mountTmpfs(t, options) })
+    const slots = Array.from({ length: 6 }, (_, index) => slotId(asServiceName('web'), index))
+    for (const slot of slots) await bed.run(1, ['sleep', '1000'], { slot })
+    const spares = slots.flatMap((slot) => ['spare', 'spare.out'].map((name) => bed.path('slots', slot.replace('/', '.'), name)))
+    await until(() => spares.every((path) => existsSync(path)), 'each has what its next start needs')
+    use(bed.path('ballast'))
+    for (let epoch = 2; epoch <= 6; epoch += 1) {
+      await Promise.all(slots.map((slot) => bed.runtime.kill(instance(epoch - 1, slot), 10_000)))
+      await Promise.all(slots.map((slot) => bed.event('gone', epoch - 1, slot)))
+      await Promise.all(slots.map((slot) => bed.run(epoch, ['sleep', '1000'], { slot })))
+    }
+  })
+}
+
 test(
-  'on a full disk nothing is started and nothing half-made is left; with space it works again',
+  'on a full disk nothing new is begun and nothing half-made is left; with space it works again',
   { skip: needsRoot },
   async (t) => {
     const bed = await RuntimeBed.open(t, { state: mountTmpfs(t) })
     await bed.run(1, ['true'])
     await bed.event('gone', 1)
+    await until(() => existsSync(bed.path('slots', 'web.0', 'spare')), 'it has what its next start needs')
     const before = readdirSync(bed.path('slots', 'web.0'))
     fill(bed.path('ballast'))
-    assert.equal((await bed.runtime.start(bed.order(2, ['true'])))?.kind, 'no-space')
+    const other = slotId(asServiceName('other'), 0)
+    assert.equal((await bed.runtime.start(bed.order(1, ['true'], { slot: other })))?.kind, 'no-space')
+    // Larger than what is kept for it.
+    const note = JSON.stringify('x'.repeat(300_000))
+    assert.equal((await bed.runtime.start(bed.order(2, ['true'], { note })))?.kind, 'no-space')
     assert.deepEqual(readdirSync(bed.path('slots', 'web.0')), before)
     assert.equal(Number(readFileSync(bed.path('slots', 'web.0', 'epoch'), 'utf8')), 1)
     rmSync(bed.path('ballast'))
@@ -343,9 +367,9 @@ const unprivileged = (state: string): string => `
   await runtime[Symbol.asyncDispose]()
 `
 
-function mountTmpfs(t: TestContext): string {
+function mountTmpfs(t: TestContext, options: string = 'size=1m'): string {
   const state = mkdtempSync(join(tmpdir(), 'daruma-bed-'))
-  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=700', 'tmpfs', state])
+  spawnSync('mount', ['-t', 'tmpfs', '-o', `${options},mode=700`, 'tmpfs', state])
   assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(` ${state} `))
   // Lazily, because what a failed test left inside is ended by the bed's own hook, which comes later.
   t.after(() => {
@@ -358,4 +382,18 @@ function mountTmpfs(t: TestContext): string {
 function fill(path: string): void {
   spawnSync('dd', ['if=/dev/zero', `of=${path}`, 'bs=4096'], { stdio: 'ignore' })
   assert.ok(existsSync(path))
+}
+
+/** Each of its files is one. */
+function useUpInodes(path: string): void {
+  mkdirSync(path)
+  for (let index = 0; index < 10_000; index += 1) {
+    try {
+      writeFileSync(join(path, `${index}`), '')
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
+      return
+    }
+  }
+  assert.fail('there are inodes without end')
 }

@@ -6,10 +6,11 @@
  */
 
 import { chmodSync, chownSync, closeSync, constants, existsSync, openSync, rmSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { hasCode, isMissing } from '../../system/errno.ts'
 import { libc } from '../../system/libc.ts'
+import { moveIfThere, sparePipeOf } from '../spare-epoch.ts'
 
 /** Not inside: that directory is watched, and each write would be told. */
 export const outputPipe = (epochDirectory: string): string => `${epochDirectory}.out`
@@ -22,9 +23,13 @@ export const savedOutput = (epochDirectory: string): string => `${epochDirectory
 
 export function makeOutputPipe(epochDirectory: string, owner: { readonly uid: number; readonly gid: number } | null): void {
   const path = outputPipe(epochDirectory)
+  if (!moveIfThere(sparePipeOf(dirname(epochDirectory)), path)) makePipeAt(path)
+  if (owner !== null) chownSync(path, owner.uid, owner.gid)
+}
+
+export function makePipeAt(path: string): void {
   libc().makePipe(path, 0o600)
   chmodSync(path, pipeMode)
-  if (owner !== null) chownSync(path, owner.uid, owner.gid)
 }
 
 export function removeOutputPipe(epochDirectory: string): void {
