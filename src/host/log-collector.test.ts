@@ -23,7 +23,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-import { isRunning, kill, needsRoot, processesNaming, until } from '../../test/support/runtime-bed.ts'
+import { isRunning, kill, needsRoot, processesNaming, until as untilWithin } from '../../test/support/runtime-bed.ts'
 import { collectorFlags } from '../system/daemon-flags.ts'
 import { libc } from '../system/libc.ts'
 import { announceOutput, makeOutputPipe, openOutputPipe, outputPipe } from './logs/output-pipe.ts'
@@ -33,6 +33,8 @@ import { writeNumber } from './slot-files.ts'
 
 const program = fileURLToPath(new URL('log-collector.ts', import.meta.url))
 const kib = 1024
+/** A limit for hangs: a busy machine needs ten times as long as a quiet one. */
+const until = (claim: () => boolean, what: string, limitMs: number = 60_000): Promise<void> => untilWithin(claim, what, limitMs)
 
 class Bed {
   readonly state: string

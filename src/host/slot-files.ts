@@ -121,7 +121,8 @@ function adoptFormerLog(paths: SlotPaths, isNew: boolean): void {
   const former = `${paths.directory}/log`
   if (isNew || !existsSync(former)) return
   const hole = readNumber(`${former}.head`) ?? 0
-  if (listSegments(paths.directory).length > 0 || (hole > 0 && !cutHole(former, hole))) rmSync(former)
+  const hasSegments = listSegments(paths.directory).some(({ path }) => path !== former)
+  if (hasSegments || (hole > 0 && !cutHole(former, hole))) rmSync(former)
   else renameSync(former, `${paths.directory}/${segmentName(0)}`)
   rmSync(`${former}.head`, { force: true })
 }

@@ -48,12 +48,15 @@ export const timesPath = (segment: string): string => `${segment}.times`
 
 /** Oldest first. A slot that never wrote has none. */
 export function listSegments(directory: string): readonly Segment[] {
-  return listNames(directory)
+  const names = listNames(directory)
+  const segments = names
     .flatMap((name) => {
       const offset = namePattern.exec(name)?.[1]
       return offset === undefined ? [] : [{ path: `${directory}/${name}`, offset: Number(offset) }]
     })
     .toSorted((a, b) => a.offset - b.offset)
+  // An instance that a former Daruma started still writes into it; it becomes the first segment with the slot's next start.
+  return segments.length === 0 && names.includes('log') ? [{ path: `${directory}/log`, offset: 0 }] : segments
 }
 
 /** Everything of a log in a slot's directory, for whoever removes it. */
