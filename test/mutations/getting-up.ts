@@ -129,7 +129,7 @@ export const gettingUpMutations: readonly Mutation[] = [
     name: 'keeper-saves-nothing',
     rule: 'what an instance wrote before its end is kept, also when daemon, supervisor and collector are all dead',
     file: 'src/host/keeper.sh',
-    find: `  daruma_collector_lives || daruma_save_output`,
+    find: `  daruma_lives collector || daruma_lives holder || daruma_save_output`,
     replace: ``,
     caughtBy: { file: 'test/getting-up.test.ts', test: 'an exit code and log lines written while no daemon ran are not lost' },
     isSlow: true,

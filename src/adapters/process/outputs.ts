@@ -3,12 +3,14 @@
  * ends with it, and the collector may just be dead. So the daemon holds each pipe from before the start until it is empty after the end.
  */
 
-import { closeSync } from 'node:fs'
-import { relative } from 'node:path'
+import { closeSync, constants, mkdirSync, openSync, writeSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { SlotId } from '../../core/model/id.ts'
+import { hasCode } from '../../system/errno.ts'
 import { libc } from '../../system/libc.ts'
+import { readText } from '../../system/read-quietly.ts'
 import { announceOutput, makeOutputPipe, openOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
 import { readLastWords, readLog } from '../../host/logs/read-log.ts'
 import type { SlotPaths } from '../../host/slot-files.ts'
@@ -32,6 +34,7 @@ export class Outputs {
 
   constructor(stateDirectory: string) {
     this.#state = stateDirectory
+    noteHolder(stateDirectory)
   }
 
   /** Before anything of the instance can write. */
@@ -101,3 +104,22 @@ export class Outputs {
     this.#holds.delete(directory)
   }
 }
+
+/**
+ * Keepers look whether this process lives: then nothing has to be saved of their pipes at the end. In place, as it is once made; where a
+ * full disk does not let it be made, they save what they need not.
+ */
+function noteHolder(stateDirectory: string): void {
+  const path = join(stateDirectory, 'host', 'holder.pid')
+  try {
+    mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 })
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    writeSync(file, readText('/proc/self/stat').padEnd(holderBytes), 0)
+    closeSync(file)
+  } catch (error) {
+    if (!hasCode(error, 'ENOSPC') && !hasCode(error, 'EDQUOT')) throw error
+  }
+}
+
+/** The longest line of /proc/PID/stat, and more. */
+const holderBytes = 1024
