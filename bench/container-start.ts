@@ -8,7 +8,7 @@
 import { request } from 'node:http'
 import { join } from 'node:path'
 
-import { labels } from '../src/adapters/docker/parse.ts'
+import { labels } from '../src/adapters/docker/engine/parse.ts'
 import { endContainers } from '../test/engine/end-containers.ts'
 import { LabEngine, needsEngine } from '../test/engine/lab-engine.ts'
 import { Machine } from '../test/daemon-harness.ts'

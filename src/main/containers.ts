@@ -39,7 +39,7 @@ export function assembleContainers(
       load: async () => (await load()).runtime,
       isNeeded: async () => {
         if (options.wantsContainers() || hasHeldContainers(options.stateDirectory)) return true
-        const { hasLabelledContainers } = await import('../adapters/docker/sockets.ts')
+        const { hasLabelledContainers } = await import('../adapters/docker/engine/sockets.ts')
         return hasLabelledContainers({ environment, label: `daruma.state=${options.stateId}`, limitMs: askLimitMs })
       },
     },
@@ -47,12 +47,12 @@ export function assembleContainers(
       ensure: async (request, onProgress) => (await load()).images.ensure(request, onProgress),
       // Questions of a plan or of doctor must not make the daemon larger: they can be answered without the rest.
       examine: async () => {
-        const { examineEngine } = await import('../adapters/docker/sockets.ts')
+        const { examineEngine } = await import('../adapters/docker/engine/sockets.ts')
         return examineEngine(environment)
       },
       findFault: async () => {
         if (loaded !== null) return (await loaded).images.findFault()
-        const { findEngineFault } = await import('../adapters/docker/sockets.ts')
+        const { findEngineFault } = await import('../adapters/docker/engine/sockets.ts')
         return findEngineFault(environment)
       },
     },

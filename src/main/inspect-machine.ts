@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { stderrLog } from '../adapters/node/log.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
 import type { DoctorAnswer, Finding } from '../protocol/api.ts'
-import { examineEngine, findEngineFault } from '../adapters/docker/sockets.ts'
+import { examineEngine, findEngineFault } from '../adapters/docker/engine/sockets.ts'
 import { balancerFinding } from './balancers.ts'
 import { engineFinding, runtimeFindings } from './examine.ts'
 

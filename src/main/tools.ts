@@ -22,7 +22,7 @@ export const tools: Tools = {
     (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),
   runDaemon: async (options) => (await import('./daemon.ts')).runDaemon(options),
-  findEngineFault: async () => (await import('../adapters/docker/sockets.ts')).findEngineFault(process.env),
+  findEngineFault: async () => (await import('../adapters/docker/engine/sockets.ts')).findEngineFault(process.env),
   preflight: async (options) =>
     (await import('../adapters/preflight/index.ts')).preflight({ ...options, nodeDirectory: ownNodeDirectory }),
   inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),

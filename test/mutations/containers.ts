@@ -22,7 +22,7 @@ export const containerMutations: readonly Mutation[] = [
   {
     name: 'foreign-container-is-removed',
     rule: 'a container of somebody else is named and never touched',
-    file: 'src/adapters/docker/create-container.ts',
+    file: 'src/adapters/docker/container/create-container.ts',
     find: `return { kind: 'occupied', holders: [describeForeign(found)] }`,
     replace: `return removeContainer(engine, found.id, 'may run').then(() => null)`,
     caughtBy: { file: life, test: "a foreign container with the slot's name is named, and not touched" },
@@ -31,7 +31,7 @@ export const containerMutations: readonly Mutation[] = [
   {
     name: 'older-container-is-left',
     rule: 'a container of an older epoch is removed before the new one is made',
-    file: 'src/adapters/docker/create-container.ts',
+    file: 'src/adapters/docker/container/create-container.ts',
     find: `  await removeContainer(engine, found.id, 'may run')\n  await reach`,
     replace: `  await reach`,
     caughtBy: { file: life, test: 'a container that an older epoch left is removed before the new one is made' },
@@ -40,7 +40,7 @@ export const containerMutations: readonly Mutation[] = [
   {
     name: 'engine-restarts-by-itself',
     rule: "the engine's own restart policy is always no",
-    file: 'src/adapters/docker/render.ts',
+    file: 'src/adapters/docker/container/render.ts',
     find: `RestartPolicy: { Name: 'no' }`,
     replace: `RestartPolicy: { Name: 'always' }`,
     caughtBy: { file: life, test: 'the engine is left nothing to decide, and the program nothing that it was not given' },
@@ -49,7 +49,7 @@ export const containerMutations: readonly Mutation[] = [
   {
     name: 'torn-output-is-kept',
     rule: 'not a line of a container is lost or written twice, wherever a daemon died',
-    file: 'src/adapters/docker/container-log.ts',
+    file: 'src/adapters/docker/log/container-log.ts',
     find: `if (cursor !== null) file.truncate(cursor.logBytes)`,
     replace: `if (cursor !== null) void cursor.logBytes`,
     caughtBy: {
@@ -61,11 +61,11 @@ export const containerMutations: readonly Mutation[] = [
   {
     name: 'told-again-is-news',
     rule: 'a line that the engine tells again is not written again',
-    file: 'src/adapters/docker/log-cursor.ts',
+    file: 'src/adapters/docker/log/log-cursor.ts',
     find: `    if (this.#inARow <= entries) return false\n`,
     replace: ``,
     caughtBy: {
-      file: 'src/adapters/docker/log-cursor.test.ts',
+      file: 'src/adapters/docker/log/log-cursor.test.ts',
       test: 'what is told again is known, however far back it begins, and what comes after it is fresh',
     },
   },
@@ -84,7 +84,7 @@ export const containerMutations: readonly Mutation[] = [
   {
     name: 'living-witness-is-not-heard',
     rule: 'a container is never gone while the first process that was recorded of it lives',
-    file: 'src/adapters/docker/container-life.ts',
+    file: 'src/adapters/docker/container/container-life.ts',
     find: `if (found?.state !== 'running' && (await this.#outlives(found))) return`,
     replace: ``,
     caughtBy: {

@@ -139,7 +139,7 @@ export const trafficMutations: readonly Mutation[] = [
   {
     name: 'post-over-an-idle-connection-embedded',
     rule: 'what cannot be sent again goes over a connection of its own (embedded)',
-    file: 'src/adapters/embedded-balancer/exchange.ts',
+    file: 'src/adapters/embedded-balancer/requests/exchange.ts',
     find: `|| !this.#mayRepeat() ||`,
     replace: `||`,
     caughtBy: { file: 'src/adapters/embedded-balancer/index.test.ts', test: idleConnections },

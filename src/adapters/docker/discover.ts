@@ -22,11 +22,11 @@ import {
   slotPaths,
 } from '../../host/slot-files.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
-import { type ContainerLife, inspectContainer, removeContainer } from './container-life.ts'
-import type { Engine } from './engine.ts'
-import { listOwnContainers, type OwnContainer } from './own-containers.ts'
-import type { Found } from './parse.ts'
-import { observeWitness } from './witness.ts'
+import { type ContainerLife, inspectContainer, removeContainer } from './container/container-life.ts'
+import type { Engine } from './engine/engine.ts'
+import { listOwnContainers, type OwnContainer } from './container/own-containers.ts'
+import type { Found } from './engine/parse.ts'
+import { observeWitness } from './container/witness.ts'
 
 export interface DiscoverOptions {
   readonly engine: Engine

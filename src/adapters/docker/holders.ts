@@ -3,13 +3,13 @@
 import type { SlotId } from '../../core/model/id.ts'
 import type { SlotPaths } from '../../host/slot-files.ts'
 import type { ProcessIdentity } from '../../ports/runtime.ts'
-import { inspectContainer } from './container-life.ts'
-import { describeForeign } from './create-container.ts'
-import type { Engine } from './engine.ts'
-import { listOwnContainers } from './own-containers.ts'
-import { parseOwner } from './parse.ts'
-import { containerName } from './render.ts'
-import { findLivingWitness } from './witness.ts'
+import { inspectContainer } from './container/container-life.ts'
+import { describeForeign } from './container/create-container.ts'
+import type { Engine } from './engine/engine.ts'
+import { listOwnContainers } from './container/own-containers.ts'
+import { parseOwner } from './engine/parse.ts'
+import { containerName } from './container/render.ts'
+import { findLivingWitness } from './container/witness.ts'
 
 /** Never rejects: an engine that does not answer names nobody. `isLive`: we know of something there. */
 export async function observeHolders(

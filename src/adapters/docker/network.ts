@@ -6,10 +6,10 @@
 
 import { DarumaError } from '../../ports/error.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Engine } from './engine.ts'
-import type { NetworkCreate, NetworkFound } from './engine-api.ts'
-import { isInUse, isNameTaken, isStatus, reasonOf } from './errors.ts'
-import { labels } from './parse.ts'
+import type { Engine } from './engine/engine.ts'
+import type { NetworkCreate, NetworkFound } from './engine/engine-api.ts'
+import { isInUse, isNameTaken, isStatus, reasonOf } from './engine/errors.ts'
+import { labels } from './engine/parse.ts'
 
 /** Like its containers' names, without a slot. */
 export const networkName = (stateId: string): string => `daruma-${stateId}`

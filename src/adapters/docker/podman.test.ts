@@ -3,7 +3,7 @@
 import { describe, test } from 'node:test'
 
 import { onPodman, type Testing } from '../../../test/engine/engine-kind.ts'
-import { imagesContract } from './images.contract.ts'
+import { imagesContract } from './images/images.contract.ts'
 import { lifeContract } from './life.contract.ts'
 import { networkContract } from './network.contract.ts'
 

@@ -3,7 +3,7 @@
 import { hasCode } from '../../system/errno.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { StartOrder, StartRefusal } from '../../ports/runtime.ts'
-import { EngineSilent, reasonOf } from './errors.ts'
+import { EngineSilent, reasonOf } from './engine/errors.ts'
 
 export function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {
   if (error instanceof EngineSilent) return { kind: 'engine-away', message: error.message }

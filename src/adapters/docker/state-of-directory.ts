@@ -10,9 +10,9 @@ import type { SlotId } from '../../core/model/id.ts'
 import { asEpoch } from '../../core/model/id.ts'
 import { hasCode } from '../../system/errno.ts'
 import { epochDirectory, readEpochNote, slotPaths } from '../../host/slot-files.ts'
-import { EngineClient } from './client.ts'
-import { labels } from './parse.ts'
-import { findSockets } from './sockets.ts'
+import { EngineClient } from './engine/client.ts'
+import { labels } from './engine/parse.ts'
+import { findSockets } from './engine/sockets.ts'
 
 const askLimitMs = 5000
 

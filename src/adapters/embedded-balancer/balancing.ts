@@ -5,12 +5,12 @@
 
 import type { Socket } from 'node:net'
 import type { Certificate, RoutingTable } from '../../core/balance/table.ts'
-import { Certificates, readPemFile } from './certificates.ts'
+import { Certificates, readPemFile } from './clients/certificates.ts'
 import type { Controlled, Shortfall } from './control.ts'
-import { Front } from './front.ts'
-import { listenHere, type Listen } from './listen.ts'
-import { MemoryBudget } from './memory-budget.ts'
-import { Traffic, type Counters } from './traffic.ts'
+import { Front } from './clients/front.ts'
+import { listenHere, type Listen } from './clients/listen.ts'
+import { MemoryBudget } from './clients/memory-budget.ts'
+import { Traffic, type Counters } from './requests/traffic.ts'
 
 const tryAgainMs = 1000
 

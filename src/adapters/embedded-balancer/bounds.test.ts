@@ -10,7 +10,7 @@ import { openBed, rawExchange, simple, statusOf, type Bed } from '../../../test/
 import { until } from '../../../test/processes.ts'
 import { Balancing } from './balancing.ts'
 import { createEmbeddedBalancer } from './index.ts'
-import { MemoryBudget, usualBudgetBytes } from './memory-budget.ts'
+import { MemoryBudget, usualBudgetBytes } from './clients/memory-budget.ts'
 
 const openEmbedded = (): Bed => openBed((stateDirectory) => createEmbeddedBalancer({ stateDirectory, node: process.execPath }))
 const host = 'Host: a.test\r\n'

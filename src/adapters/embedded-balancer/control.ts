@@ -9,8 +9,8 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { RoutingTable } from '../../core/balance/table.ts'
 import { createServer } from '../../system/node-http.ts'
 import { controlAddress, controlFile } from './files.ts'
-import type { TakenPort } from './front.ts'
-import type { Counters } from './traffic.ts'
+import type { TakenPort } from './clients/front.ts'
+import type { Counters } from './requests/traffic.ts'
 
 /** What of a table could not be made true. */
 export interface Shortfall {

@@ -8,7 +8,7 @@ import { until } from '../../../test/processes.ts'
 import { open } from '../../../test/support/attacker.ts'
 import { makeUpstream, openBed, rawExchange, simple, type Bed } from '../../../test/support/balancer-bed.ts'
 import { createEmbeddedBalancer } from './index.ts'
-import { join } from './tunnel.ts'
+import { join } from './requests/tunnel.ts'
 
 const openEmbedded = (): Bed => openBed((stateDirectory) => createEmbeddedBalancer({ stateDirectory, node: process.execPath }))
 

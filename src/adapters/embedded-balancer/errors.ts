@@ -2,7 +2,7 @@
 
 import { portHolder } from '../../system/port-holder.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { TakenPort } from './front.ts'
+import type { TakenPort } from './clients/front.ts'
 
 export const away = (cause: unknown): DarumaError =>
   new DarumaError('E_BALANCER_AWAY', 'The balancer does not answer.', {

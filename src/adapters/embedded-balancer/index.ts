@@ -12,7 +12,7 @@ import type { Balancer, BalancerObservation, BalancerProgram } from '../../ports
 import { away, notUnderstood, portsTaken, unusableCertificate } from './errors.ts'
 import { controlAddress, tableFile } from './files.ts'
 import type { Shortfall } from './control.ts'
-import type { Counters } from './traffic.ts'
+import type { Counters } from './requests/traffic.ts'
 
 export interface EmbeddedBalancerOptions {
   readonly stateDirectory: string
@@ -93,7 +93,7 @@ function certificateCheck(): (table: RoutingTable) => Promise<void> {
     for (const certificate of certificates) {
       const { file, digest } = certificate
       if (checked.has(`${digest} ${file}`)) continue
-      const { loadContext, readPemFile } = await import('./certificates.ts')
+      const { loadContext, readPemFile } = await import('./clients/certificates.ts')
       try {
         loadContext(readPemFile(certificate))
       } catch (error) {

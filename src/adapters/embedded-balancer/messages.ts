@@ -6,7 +6,7 @@
 
 import type { RoutingTable } from '../../core/balance/table.ts'
 import type { Shortfall } from './control.ts'
-import type { Counters } from './traffic.ts'
+import type { Counters } from './requests/traffic.ts'
 
 export type ToWorker =
   /** `pems` by file: what was not sent before under that digest. */

@@ -10,9 +10,9 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import type { RoutingTable } from '../../core/balance/table.ts'
 import type { Controlled, Shortfall } from './control.ts'
-import { listenHere } from './listen.ts'
+import { listenHere } from './clients/listen.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
-import type { Counters } from './traffic.ts'
+import type { Counters } from './requests/traffic.ts'
 
 /** It loads its program, on a busy machine. */
 const readyMs = 60_000

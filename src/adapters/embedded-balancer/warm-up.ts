@@ -9,7 +9,7 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { upstreamId } from '../../core/balance/table.ts'
 import { asEpoch, asServiceName, slotId } from '../../core/model/id.ts'
-import { close, UpstreamState } from './upstream.ts'
+import { close, UpstreamState } from './upstreams/upstream.ts'
 
 const limitMs = 5000
 

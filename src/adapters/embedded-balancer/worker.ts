@@ -6,7 +6,7 @@
 import type { Server, Socket } from 'node:net'
 import type { Certificate, RoutingTable } from '../../core/balance/table.ts'
 import { Balancing } from './balancing.ts'
-import { backlog, type Listen } from './listen.ts'
+import { backlog, type Listen } from './clients/listen.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { emptyTable } from './table-file.ts'
 import { becomeUnprivileged, unprivilegedId } from './unprivileged-user.ts'
