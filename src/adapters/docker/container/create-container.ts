@@ -90,15 +90,13 @@ export async function clearOlder(
 }
 
 /** Who has the slot's name: an older epoch of ours is removed, everybody else is left alone. Null when the name is free. */
-async function clearName({ engine, stateId, reach }: CreateTools, order: ContainerStart): Promise<StartRefusal | null> {
+async function clearName(tools: CreateTools, order: ContainerStart): Promise<StartRefusal | null> {
+  const { engine, stateId } = tools
   const found = await inspectContainer(engine, containerName(stateId, order.slot))
   if (found === null) return null
   const owner = parseOwner(found.labels, stateId)
   if (owner === null || owner.slot !== order.slot) return { kind: 'occupied', holders: [describeForeign(found)] }
-  if (owner.epoch >= order.epoch) return { kind: 'superseded', by: owner.epoch }
-  await removeContainer(engine, found.id, 'may run')
-  await reach('container.older-removed')
-  return null
+  return clearOlder(tools, order, [{ id: found.id, ...owner }])
 }
 
 export function describeForeign({ pid, name, image }: Found): ProcessIdentity {
