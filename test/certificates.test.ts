@@ -267,7 +267,7 @@ async function openStage(): Promise<Stage> {
       store,
       clock: nodeClock,
       random: nodeRandom,
-      project: () => project,
+      wish: () => ({ settings: project!.balancer, routes: project!.services.flatMap(({ routes }) => routes) }),
       tell: (story) => stories.push(story),
       traffic: { note: apply, isInForce: () => wanted === inForce },
     })

@@ -151,9 +151,13 @@ export async function removeTraces(stateId: string): Promise<void> {
     for (const cgroup of cgroupsOf(stateId)) removeCgroup(cgroup)
     return cgroupsOf(stateId).length === 0
   })
-  const secrets = join('/run/daruma', stateId, '.secrets')
-  if (existsSync(secrets)) spawnSync('umount', ['-l', secrets], { stdio: 'ignore' })
-  rmSync(join('/run/daruma', stateId), { recursive: true, force: true })
+  // Of its projects too.
+  const own = (existsSync('/run/daruma') ? readdirSync('/run/daruma') : []).filter((name) => name.split('_')[0] === stateId)
+  for (const name of own) {
+    const secrets = join('/run/daruma', name, '.secrets')
+    if (existsSync(secrets)) spawnSync('umount', ['-l', secrets], { stdio: 'ignore' })
+    rmSync(join('/run/daruma', name), { recursive: true, force: true })
+  }
   rmSync(join('/run/daruma/states', stateId), { recursive: true, force: true })
 }
 

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { allPids, commandLine, isAlive, processFacts, type ProcessId } from './processes.ts'
+import { slotDirectories, slotDirectory } from './slot-directory.ts'
 
 export const roles = ['instance', 'keeper', 'daemon', 'supervisor', 'collector'] as const
 export type Role = (typeof roles)[number]
@@ -37,8 +38,7 @@ function isRole(words: readonly string[], role: Exclude<Role, 'instance' | 'keep
 }
 
 function slotsOf(state: string, slot: string | undefined): readonly string[] {
-  if (slot !== undefined) return [join(state, 'slots', slot.replace('/', '.'))]
-  return list(join(state, 'slots')).map((name) => join(state, 'slots', name))
+  return slot === undefined ? slotDirectories(state) : [slotDirectory(state, slot)]
 }
 
 /** The command of the slot's newest epoch, as its keeper wrote it down, if it is still that process. */

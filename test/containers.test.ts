@@ -9,6 +9,7 @@ import { FakeRegistry } from './engine/fake-registry.ts'
 import { busyboxRoot, LabEngine, needsEngine } from './engine/lab-engine.ts'
 import { environmentOf, until } from './processes.ts'
 import { startWitness } from './witness/index.ts'
+import { projectDirectory } from './slot-directory.ts'
 
 const sleeper = { image: 'bb:1', command: ['sleep', '100000'], singleton: true, port: false }
 
@@ -166,7 +167,7 @@ describe('containers through the whole of it', { skip: needsEngine }, () => {
         'sh',
       ])
       assert.match(inside.stdout, /in one\/0/, inside.stderr)
-      assert.equal(readFileSync(join(machine.state, 'volumes', 'out', 'result'), 'utf8'), 'done\n')
+      assert.equal(readFileSync(join(projectDirectory(machine.state), 'volumes', 'out', 'result'), 'utf8'), 'done\n')
       assert.equal((await machine.instance('job/0')).state, 'completed')
     }))
 

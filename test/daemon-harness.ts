@@ -13,8 +13,9 @@ import type { InstanceStatus, StatusAnswer } from '../src/protocol/api.ts'
 import { cleanUp, makeWorkshop } from './clean-up.ts'
 import { findCompanions, type Role } from './companions.ts'
 import { isAlive, signalProcess, until, type ProcessId } from './processes.ts'
+import { slotDirectory } from './slot-directory.ts'
 import { askDaemon, askDaemonLines } from './socket.ts'
-import { readSlotLogText } from './support/slot-log.ts'
+import { readLogIn } from './support/slot-log.ts'
 import type { Witness } from './witness/index.ts'
 
 export const root: string = join(import.meta.dirname, '..')
@@ -173,7 +174,7 @@ export class Machine implements AsyncDisposable {
   }
 
   log(slot: string): string {
-    return readSlotLogText(this.state, slot.replace('/', '.'))
+    return readLogIn(this.state, slotDirectory(this.state, slot))
   }
 
   /** Who plays the role now: for `instance` and `keeper` in one slot, or in all. */

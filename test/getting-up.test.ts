@@ -15,6 +15,7 @@ import { identify, isAlive, processFacts, signalProcess } from './processes.ts'
 import { onMachine } from './scene.ts'
 import { startWitness, violationsOf } from './witness/index.ts'
 import { needsRoot } from './support/runtime-bed.ts'
+import { slotDirectory } from './slot-directory.ts'
 
 const worker: Services = { worker: { ...reporter(), singleton: true } }
 
@@ -182,7 +183,7 @@ test(
       await machine.kill('keeper')
       const stranger = spawn('sleep', ['600'], { stdio: 'ignore' })
       t.after(() => stranger.kill('SIGKILL'))
-      const started = join(machine.state, `slots/worker.0/${before.epoch}/started`)
+      const started = join(slotDirectory(machine.state, 'worker/0'), `${before.epoch}/started`)
       // As after a real boot: the number is in use again, by somebody who even began at the same tick.
       const ticks = processFacts(stranger.pid ?? 0)?.startTicks
       const text = readFileSync(started, 'latin1')

@@ -13,6 +13,7 @@ import { makeGatedPackage, type GatedPackage } from './keeper-gates.ts'
 import { identify, isAlive, until } from './processes.ts'
 import { epochsSeen, onMachine } from './scene.ts'
 import { needsRoot } from './support/runtime-bed.ts'
+import { slotDirectory, usualProject } from './slot-directory.ts'
 
 const worker: Services = { worker: { ...reporter(), singleton: true, restart: { delay: false } } }
 
@@ -53,7 +54,7 @@ test('a stranger that got a recorded pid is not touched: not for the instance, t
     await machine.killDaemonForGood()
     await machine.kill('collector')
     await machine.kill('instance')
-    const files = [`slots/worker.0/${epoch}/started`, 'host/supervisor.pid', 'host/collector.pid'].map((name) =>
+    const files = [`projects/test/slots/worker.0/${epoch}/started`, 'host/supervisor.pid', 'host/collector.pid'].map((name) =>
       join(machine.state, name),
     )
     for (const file of files) {
@@ -160,7 +161,7 @@ test(
       await machine.up(worker)
       await machine.killDaemonForGood()
       await machine.kill('keeper', 'worker/0')
-      const lock = join(machine.state, 'slots/worker.0')
+      const lock = slotDirectory(machine.state, 'worker/0')
       const holder = spawn('flock', ['--no-fork', lock, 'sleep', '600'], { stdio: 'ignore' })
       t.after(() => holder.kill('SIGKILL'))
       await until('the lock is held', 5000, () => readFileSync('/proc/locks', 'utf8').includes(` ${holder.pid} `))
@@ -206,7 +207,7 @@ function makeGated(t: TestContext): GatedPackage {
 function cgroupOf(machine: Machine, slot: string, epoch: number): string {
   const { stateId } = JSON.parse(readFileSync(join(machine.state, 'identity.json'), 'utf8')) as { readonly stateId: string }
   const label = `${slot.replace('/', '.')}.${epoch}`
-  const keepers = cgroupsOf(stateId).map((cgroup) => join(cgroup, 'keepers'))
+  const keepers = cgroupsOf(stateId).map((cgroup) => join(cgroup, usualProject, 'keepers'))
   const found = keepers
     .filter((keeper) => existsSync(keeper))
     .flatMap((keeper) => readdirSync(keeper).map((number) => join(keeper, number)))

@@ -10,6 +10,7 @@ import { freePorts } from './free-ports.ts'
 import { startLoad } from './load/load.ts'
 import { until } from './processes.ts'
 import { onMachine } from './scene.ts'
+import { projectDirectory } from './slot-directory.ts'
 
 const [psql] = globSync('/usr/lib/postgresql/*/bin/psql')
 const skip = psql === undefined || process.getuid?.() !== 0 ? 'needs root and the Debian package postgresql' : false
@@ -112,7 +113,7 @@ test(
 
       const backup = await machine.run(['job', 'run', 'backup'])
       assert.equal(backup.code, 0, backup.stdout + backup.stderr)
-      const backups = join(machine.state, 'volumes/backups')
+      const backups = join(projectDirectory(machine.state, 'shop'), 'volumes/backups')
       const [dump] = await until('a dump is there', 30_000, () => {
         const found = readdirSync(backups).filter((name) => name.endsWith('.dump'))
         return found.length > 0 ? found : null

@@ -7,6 +7,7 @@ import { aService } from '../sim/machine.ts'
 import { SeededRandom } from '../sim/random.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { Certificates } from './certificates.ts'
+import type { SharedSettings } from './shared-wishes.ts'
 
 const project: Project = {
   name: 'shop',
@@ -26,6 +27,8 @@ const project: Project = {
     }),
   ],
 }
+
+const wish: SharedSettings = { settings: project.balancer, routes: project.services.flatMap(({ routes }) => routes) }
 
 async function pass(clock: SimulatedClock, ms: number): Promise<void> {
   const end = clock.now() + ms
@@ -49,7 +52,7 @@ test('a rest after a failure that was set by a clock years ahead ends when the c
     store: createMemoryStore(),
     clock,
     random: new SeededRandom(1),
-    project: () => project,
+    wish: () => wish,
     traffic: { note: () => {}, isInForce: () => true },
     tell: () => {},
   })
@@ -89,7 +92,7 @@ test('a certificate from a file that ends soon is told of at 21 days and at 7, o
     store: createMemoryStore(),
     clock,
     random: new SeededRandom(1),
-    project: () => ({ ...project, services: service === undefined ? [] : [{ ...service, routes }] }),
+    wish: () => ({ settings: project.balancer, routes: service === undefined ? [] : routes }),
     traffic: { note: () => {}, isInForce: () => true },
     tell: ({ kind, message, cause }) => told.push(`${kind}: ${message}: ${cause}`),
   })
@@ -129,7 +132,7 @@ test('a certificate that is due the moment it comes, by a clock that is ahead, i
     store: createMemoryStore(),
     clock,
     random: new SeededRandom(1),
-    project: () => project,
+    wish: () => wish,
     traffic: { note: () => {}, isInForce: () => true },
     tell: ({ message }) => told.push(message),
   })

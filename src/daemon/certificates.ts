@@ -8,13 +8,14 @@ import { alarmBeforeDays, describeEnd, warnBeforeDays } from '../core/balance/ce
 import type { HeldCertificate } from '../core/balance/make-table.ts'
 import { backoffMs } from '../core/balance/renewal.ts'
 import type { Story } from '../core/model/event.ts'
-import type { Project } from '../core/model/service.ts'
+import type { BalancerSettings } from '../core/model/service.ts'
 import type { CertificateKeeper, Challenge, OrderFailure, StoredCertificate } from '../ports/certificates.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
 import type { Store } from '../ports/store.ts'
 import { keys, put, readRecord } from './records.ts'
+import type { SharedSettings } from './shared-wishes.ts'
 
 export interface CertificatesOptions {
   /** Null: nothing is fetched or joined. */
@@ -22,7 +23,8 @@ export interface CertificatesOptions {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
-  readonly project: () => Project | null
+  /** What the routes of all projects need. Another object when it may be another wish. */
+  readonly wish: () => SharedSettings
   /** Is told when certificates or challenges have changed, and knows whether all of that has come to the balancer. */
   readonly traffic: { note(): void; isInForce(): boolean }
   readonly tell: (story: Story) => void
@@ -40,7 +42,7 @@ export interface OrderRecord {
 interface Wish {
   readonly domains: readonly string[]
   readonly files: readonly { readonly certificate: string; readonly key: string }[]
-  readonly acme: Project['balancer']['acme']
+  readonly acme: BalancerSettings['acme']
 }
 
 /** Files may be renewed under us by somebody else's program; nobody tells us. */
@@ -59,7 +61,7 @@ export class Certificates {
   readonly #complaints = new Map<string, string>()
   /** The warning that was told of each certificate, and until when it was told: each once for the time that is left. */
   readonly #warnings = new Map<string, { readonly text: string; readonly told: string }>()
-  #project: Project | null = null
+  #wish: SharedSettings | null = null
   #hasListed = false
   #isLooking = false
   #isDirty = false
@@ -94,11 +96,11 @@ export class Certificates {
     return this.#isLooking
   }
 
-  /** To be called whenever there may be another project; the one that was looked at last costs nothing. */
+  /** To be called whenever there may be another wish; the one that was looked at last costs nothing. */
   note(): void {
-    const project = this.#options.project()
-    if (project === this.#project) return
-    this.#project = project
+    const wish = this.#options.wish()
+    if (wish === this.#wish) return
+    this.#wish = wish
     this.#lookSoon()
   }
 
@@ -121,7 +123,7 @@ export class Certificates {
     while (this.#isDirty && !this.#isClosed) {
       this.#isDirty = false
       try {
-        nextMs = await this.#look(keeper, wishOf(this.#project))
+        nextMs = await this.#look(keeper, wishOf(this.#wish))
       } catch (error) {
         this.#tell('certificate-failed', `Certificates could not be looked after: ${(error as Error).message}`, null)
       }
@@ -274,13 +276,13 @@ export class Certificates {
 const dueAlready = (domain: string): string =>
   `The certificate for ${domain} is new, and due for the next one by the clock of this machine: is that right?`
 
-function wishOf(project: Project | null): Wish {
-  const routes = project?.services.flatMap((service) => service.routes) ?? []
+function wishOf(shared: SharedSettings | null): Wish {
+  const routes = shared?.routes ?? []
   const domains = routes.flatMap(({ tls, to }) => (tls.kind === 'automatic' && to.kind === 'domain' ? [to.domain] : []))
   const files = routes.flatMap(({ tls }) => (tls.kind === 'files' ? [{ certificate: tls.certificate, key: tls.key }] : []))
   return {
     domains: [...new Set(domains)].toSorted(),
     files: files.filter(({ certificate }, index) => files.findIndex((each) => each.certificate === certificate) === index),
-    acme: project?.balancer.acme ?? null,
+    acme: shared?.settings.acme ?? null,
   }
 }

@@ -67,7 +67,7 @@ test('a tick that somebody else has claimed is not begun', async () => {
   void daemon.end.then(({ kind }) => (end = kind))
   const nextMs = Math.ceil((parseInstant(machine.clock.wallTime()) + 500) / 2000) * 2000
   const slot = `tick/${formatInstant(nextMs)}`
-  await store.transact({ then: [{ kind: 'put', key: `run/${slot}`, value: '{}' }] })
+  await store.transact({ then: [{ kind: 'put', key: `projects/shop/run/${slot}`, value: '{}' }] })
   await machine.runUntil(() => end !== '', 10_000)
   assert.equal(end, 'broken', 'the daemon goes on with a ledger that is not the one that it knows')
   assert.ok(!begun(machine).includes(slot))
@@ -134,17 +134,17 @@ test('watermarks that cannot be understood are put aside, and no service loses w
   await runUntilBegun(machine, 12)
   await machine.run(2000)
   const marks = (): Readonly<Record<string, unknown>> =>
-    JSON.parse(machine.files.get('ticks.json') ?? '{}') as Record<string, unknown>
+    JSON.parse(machine.files.get('/state/projects/shop/ticks.json') ?? '{}') as Record<string, unknown>
   assert.deepEqual(Object.keys(marks()).toSorted(), ['rare', 'tick'])
   assert.equal(await machine.apply(twice('0 0 1 1 *')), null)
   assert.ok(await machine.settle(60_000))
   await machine.run(5000)
   machine.killDaemon()
-  machine.files.set('ticks.json', '{"rare":[{"from')
+  machine.files.set('/state/projects/shop/ticks.json', '{"rare":[{"from')
   await machine.begin()
   await machine.run(10_000)
   assert.deepEqual(Object.keys(marks()).toSorted(), ['rare', 'tick'])
-  assert.equal(machine.files.get('ticks.json.unreadable'), '{"rare":[{"from')
+  assert.equal(machine.files.get('/state/projects/shop/ticks.json.unreadable'), '{"rare":[{"from')
 })
 
 test('a database that is put back grants no attempt again, also when the last one was cut off before it began', async () => {
@@ -236,7 +236,7 @@ test('a schedule whose expressions could not be loaded runs as soon as they can'
 test('a schedule that no kept revision names is forgotten, with its runs and its watermark', async () => {
   const machine = await up(13, scheduled('work'))
   await runUntilBegun(machine, 5)
-  assert.ok(machine.files.get('ticks.json')?.includes('tick'), 'nothing was forgotten so far')
+  assert.ok(machine.files.get('/state/projects/shop/ticks.json')?.includes('tick'), 'nothing was forgotten so far')
   for (let version = 1; version <= 60; version += 1) {
     assert.equal(await machine.apply([aService('other', `serve v${version}`)]), null)
     assert.ok(await machine.settle(60_000))
@@ -248,7 +248,7 @@ test('a schedule that no kept revision names is forgotten, with its runs and its
     entries.map(({ key }) => key).filter((key) => /^(?:run|schedule)\//.test(key)),
     [],
   )
-  assert.equal(machine.files.get('ticks.json'), '{}\n')
+  assert.equal(machine.files.get('/state/projects/shop/ticks.json'), '{}\n')
   assert.deepEqual([...machine.kernel.instances.keys()].filter(isRunSlot), [])
 })
 

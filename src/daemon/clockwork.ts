@@ -36,7 +36,7 @@ import { RunShells, specOfAttempt } from './clockwork-runs.ts'
 import { ClockSteps } from './clockwork-steps.ts'
 import { tellChanges } from './clockwork-story.ts'
 import { readNote, specOfNote } from './load.ts'
-import type { PortAllotment } from './port-allotment.ts'
+import type { Allotment } from './port-allotment.ts'
 import type { RevisionRecord } from './records.ts'
 import type { SlotTools } from './slot-shell.ts'
 import type { World } from './world.ts'
@@ -49,7 +49,7 @@ export interface ClockworkOptions {
   /** Loaded with the first schedule. */
   readonly cron: () => Promise<Cron>
   readonly tools: Omit<SlotTools, 'settled' | 'changed'>
-  readonly ports: PortAllotment
+  readonly ports: Allotment
   readonly flushStory: () => Promise<void>
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
   /** The reconciler shall look: a gate may open, or somebody waits for the end of what is leaving. */

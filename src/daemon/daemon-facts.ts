@@ -1,5 +1,6 @@
 /** What a daemon is told about itself and its host, and how it ends. */
 
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { Balancers } from '../ports/balancers.ts'
 import type { CertificateKeeper } from '../ports/certificates.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
@@ -16,15 +17,27 @@ import type { Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 
-export interface DaemonPorts {
+/** Where a project (or the machine itself) has its files, and what runs its instances. */
+export interface Home {
   readonly directory: StateDirectory
+  readonly runtime: Runtime
+}
+
+/** Of the machine. `directory` and `runtime` are for what belongs to no project: the balancer. */
+export interface DaemonPorts extends Home {
+  /** Makes the home of a project where there is none, or opens it. */
+  readonly openHome: (place: ProjectId) => Promise<Home & AsyncDisposable>
+  /** Of every project that has files, or something in the kernel, here. */
+  readonly listHomes: () => Promise<readonly ProjectId[]>
+  readonly listVolumes: (place: ProjectId) => Promise<readonly string[]>
+  /** Removes what is left of a project's files; of its volumes only those that are named. The home must have been disposed of. */
+  readonly removeHome: (place: ProjectId, volumes: readonly string[]) => Promise<void>
   readonly store: Store
   /**
    * Why the database cannot be used, where it is damaged. The store is then another one, which knows nothing of it: what runs is kept and
    * restarted by what its slots' files say, and nothing is changed.
    */
   readonly storeFault: DarumaError | null
-  readonly runtime: Runtime
   readonly images: Images
   readonly releases: Releases
   readonly net: Net

@@ -5,13 +5,20 @@
  */
 
 import type { Story } from '../core/model/event.ts'
+import { projectIdOf } from '../core/model/project-id.ts'
 import type { Timer } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { StatusAnswer } from '../protocol/api.ts'
+import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
 import type { DaemonEnd, DaemonFacts, DaemonPorts } from './daemon-facts.ts'
+import { checkLayout } from './layout.ts'
+import { builtInRevision, machineId, machineRecord } from './machine-part.ts'
 import { PortAllotment } from './port-allotment.ts'
 import { Project } from './project.ts'
+import { machineTraffic } from './project-traffic.ts'
+import { EventNumbers } from './event-log.ts'
+import { Projects } from './projects.ts'
 import { put, readRecord } from './records.ts'
+import { answerFirstPlan } from './requests.ts'
 import { Traffic } from './traffic.ts'
 
 /** Every look costs little; this is the net under the nudges, and how soon a lost companion or database is noticed. */
@@ -25,8 +32,9 @@ const idleLimitMs = 60_000
 export class Daemon {
   readonly #ports: DaemonPorts
   readonly #facts: DaemonFacts
-  /** By id. */
-  readonly projects: ReadonlyMap<string, Project>
+  /** What is no project's: the balancer's slot, and the events of the daemon itself. */
+  readonly machine: Project
+  readonly projects: Projects
   readonly traffic: Traffic
   readonly #startedAt: string
   #pulse: Timer | null = null
@@ -44,34 +52,45 @@ export class Daemon {
     this.#facts = facts
     this.#startedAt = ports.clock.wallTime()
     const allotment = new PortAllotment(ports.net, Number.parseInt(ports.directory.stateId.slice(0, 8), 16))
+    const numbers = new EventNumbers()
+    const onStoreLost = (message: string): void => this.#ended({ kind: 'broken', message })
+    this.machine = new Project(
+      ports,
+      facts,
+      {
+        allotment: allotment.within(machineId),
+        traffic: machineTraffic(() => this.traffic),
+        numbers,
+        builtIn: builtInRevision,
+        others: async () => [],
+        collectReleases: async () => {},
+        onStoreLost,
+      },
+      machineRecord,
+    )
     this.traffic = new Traffic({
       ...ports,
-      world: () => this.project.world,
-      portOf: (slot) => allotment.portOf(slot),
-      tell: (story) => this.project.events.tell(story),
+      world: this.machine.world,
+      served: () => this.projects.served(),
+      tell: (story) => this.machine.events.tell(story),
       onChange: () => {
-        for (const project of this.projects.values()) project.noteTraffic()
+        for (const project of this.#all()) project.noteTraffic()
       },
     })
-    const onStoreLost = (message: string): void => this.#ended({ kind: 'broken', message })
-    this.projects = new Map([['', new Project(ports, facts, { allotment, traffic: this.traffic, onStoreLost })]])
-  }
-
-  /** The only one there is. */
-  get project(): Project {
-    const [project] = this.projects.values()
-    if (project === undefined) throw new Error('there is no project')
-    return project
+    this.projects = new Projects({ ports, facts, allotment, numbers, traffic: this.traffic, onStoreLost })
   }
 
   async start(): Promise<void> {
-    const projects = [...this.projects.values()]
-    for (const project of projects) await project.remember()
+    await checkLayout(this.#ports.store)
+    await this.machine.remember()
+    await this.projects.remember()
     await this.traffic.load()
-    for (const project of projects) await project.load(() => this.#tellStart())
+    await this.machine.load(() => this.#tellStart())
+    await this.projects.load()
     this.#busyAtMs = this.#ports.clock.now()
     this.traffic.begin()
-    for (const project of projects) project.begin()
+    this.machine.begin()
+    this.projects.begin()
     this.#beat()
   }
 
@@ -92,21 +111,18 @@ export class Daemon {
     this.#pulse?.cancel()
     if (reason.kind === 'asked') await this.#ports.companions.stop()
     this.traffic.close()
-    for (const project of this.projects.values()) await project.close()
+    await this.projects.close()
+    await this.machine.close()
     this.#tell('daemon-stopped', 'instances run on', reason.message)
-    for (const project of this.projects.values()) await project.events.flush()
+    await this.machine.events.flush()
     this.#ended(reason)
   }
 
   /** The container engine has gone, for the reason given, or (null) is back. What it runs is not given up for that. */
   noteEngine(fault: string | null): void {
-    for (const { world } of this.projects.values()) {
-      if ((fault === null) === (world.engineFault === null)) return
-      world.engineFault = fault
-    }
+    if (!this.projects.noteEngine(fault)) return
     if (fault === null) this.#tell('engine-back', 'the container engine answers again', null)
     else this.#tell('engine-away', 'the container engine does not answer; what it ran counts as running', fault)
-    for (const project of this.projects.values()) project.nudge()
   }
 
   /** Somebody talks to the daemon. */
@@ -114,17 +130,55 @@ export class Daemon {
     this.#busyAtMs = this.#ports.clock.now()
   }
 
-  /** What instances use is measured anew, unless the caller knows it better. */
-  status(withUsage: boolean = true): StatusAnswer {
-    const { project, stage, revision, operation, services, instances } = this.project.status(withUsage)
-    const { world } = this.project
-    const daemon = {
+  /** Of one project, with the balancer that it shares. What instances use is measured anew, unless the caller knows it better. */
+  status(project: Project, withUsage: boolean = true): StatusAnswer {
+    const own = project.status(withUsage)
+    const shared = project === this.machine || own.project === null ? null : this.machine.status(withUsage)
+    return {
+      ...own,
+      daemon: this.describe(),
+      services: [...own.services, ...(shared?.services ?? [])],
+      instances: [...(shared?.instances ?? []), ...own.instances],
+    }
+  }
+
+  describe(): StatusAnswer['daemon'] {
+    const condition = this.#all().map(({ world }) => world.condition ?? world.engineFault)
+    return {
       pid: this.#facts.pid,
       startedAt: this.#startedAt,
       memoryBytes: this.#facts.memoryBytes(),
-      condition: this.#ports.storeFault?.message ?? world.condition ?? world.engineFault,
+      condition: this.#ports.storeFault?.message ?? condition.find((each) => each !== null) ?? null,
     }
-    return { project, stage, revision, daemon, operation, services, instances }
+  }
+
+  /** A project that nothing is known of is planned against nothing, and leaves no trace. */
+  async plan(request: PlanRequest): Promise<PlanAnswer> {
+    const project = this.projects.find(projectIdOf(request.project))
+    if (project !== null) return project.plan(request)
+    const { runtime, images } = this.#ports
+    return answerFirstPlan(
+      {
+        limits: () => runtime.guarantees().limits,
+        engineFault: () => images.findFault(),
+        balancerFor: (config) => this.traffic.kindFor(config, null),
+        others: () => this.projects.wanted(null),
+      },
+      request,
+    )
+  }
+
+  /** `project`: the one that the request is for; an apply names its own. */
+  operate(project: Project, request: Exclude<OperationRequest, { kind: 'apply' }>): Promise<OperationAnswer> {
+    return this.projects.operate(project, request)
+  }
+
+  apply(request: Extract<OperationRequest, { kind: 'apply' }>): Promise<OperationAnswer> {
+    return this.projects.apply(request)
+  }
+
+  #all(): readonly Project[] {
+    return [this.machine, ...this.projects.list()]
   }
 
   #beat(): void {
@@ -145,13 +199,13 @@ export class Daemon {
       this.#ended({ kind: 'broken', message: 'the database was replaced' })
       return
     }
-    const projects = [...this.projects.values()]
-    if (projects.some(({ isStoreLost }) => isStoreLost)) {
+    const all = this.#all()
+    if (all.some(({ isStoreLost }) => isStoreLost)) {
       this.#ended({ kind: 'broken', message: 'the store has crashed' })
       return
     }
     // First, so that no trouble with anything below takes the net from under the nudges.
-    for (const project of projects) project.look()
+    for (const project of all) project.look()
     for (const companion of await this.#ports.companions.ensure()) {
       this.#tell('supervisor-restarted', `${companion} was started again`, 'it had died')
     }
@@ -169,13 +223,13 @@ export class Daemon {
   }
 
   #hasNothingToKeep(): boolean {
-    const isEmpty = [...this.projects.values()].every((project) => project.isEmpty())
+    const isEmpty = this.#all().every((project) => project.isEmpty())
     if (!isEmpty) this.#busyAtMs = this.#ports.clock.now()
     return this.#facts.isOnDemand && this.#ports.clock.now() - this.#busyAtMs >= idleLimitMs
   }
 
   #tell(kind: Story['kind'], message: string, cause: string | null): void {
-    this.project.tell(kind, message, cause)
+    this.machine.tell(kind, message, cause)
   }
 }
 

@@ -1,6 +1,8 @@
 /**
- * The story, kept in order and bounded. An event is told at once to those who follow and written in the next group; a disk that is full
- * keeps it in memory until there is space. Whoever tells says what it likes: what is kept and passed on holds no secret. Nothing waits for it: a start must not be late because its telling is.
+ * The events of one project, or of the machine, kept in order and bounded. An event is told at once to those who follow and written in the next
+ * group; a disk that is full keeps it in memory until there is space. What is kept and passed on holds no secret, whatever was told. Nothing waits for it: a start must not be late because its telling is.
+ * Each log has a bound of its own, so that a project that crash-loops pushes nobody else's events out; the numbers are the machine's, so that
+ * several logs can be read as one.
  */
 
 import type { EventKind, RecordedEvent, Story } from '../core/model/event.ts'
@@ -17,6 +19,21 @@ const maxRecent = 1000
 const maxUnwritten = 2000
 const maxBatch = 500
 
+/** Numbers the events of all logs of one daemon, in the order in which they are told. */
+export class EventNumbers {
+  #last = 0
+
+  take(): number {
+    this.#last += 1
+    return this.#last
+  }
+
+  /** An earlier daemon has used it. */
+  note(number: number): void {
+    this.#last = Math.max(this.#last, number)
+  }
+}
+
 export class EventLog {
   readonly #store: Store
   readonly #clock: Clock
@@ -26,19 +43,22 @@ export class EventLog {
   #recent: RecordedEvent[] = []
   #unwritten: OutgoingEvent[] = []
   #writing: Promise<void> | null = null
-  #next = 1
-  #oldest = 1
+  readonly #numbers: EventNumbers
+  /** Of the events in the store, ascending. */
+  #stored: number[] = []
   /** Ends that earlier daemons told. One that died before it had written down that it took in an end leaves that to the next. */
   readonly #told = new Set<string>()
 
   constructor(options: {
     readonly store: Store
     readonly clock: Clock
+    readonly numbers: EventNumbers
     readonly revision: () => RevisionNumber
     readonly redact: Redact
   }) {
     this.#redact = options.redact
     this.#store = options.store
+    this.#numbers = options.numbers
     this.#clock = options.clock
     this.#revision = options.revision
   }
@@ -46,8 +66,8 @@ export class EventLog {
   async load(): Promise<void> {
     const records = await listRecords<RecordedEvent>(this.#store, 'event/')
     this.#recent = records.slice(-maxRecent).map(({ record }) => record)
-    this.#next = (this.#recent.at(-1)?.number ?? 0) + 1
-    this.#oldest = records[0]?.record.number ?? this.#next
+    this.#stored = records.map(({ record }) => record.number)
+    this.#numbers.note(this.#stored.at(-1) ?? 0)
     for (const { record } of records) {
       const ending = nameOfEnding(record)
       if (ending !== null) this.#told.add(ending)
@@ -57,14 +77,13 @@ export class EventLog {
   tell(story: Story): void {
     if (this.#told.has(nameOfEnding(story) ?? '')) return
     const event: OutgoingEvent = {
-      number: this.#next,
+      number: this.#numbers.take(),
       at: this.#clock.wallTime(),
       revision: this.#revision(),
       ...story,
       message: this.#redact(story.message),
       cause: story.cause === null ? null : this.#redact(story.cause),
     }
-    this.#next += 1
     this.#recent.push(event)
     if (this.#recent.length > maxRecent * 2) this.#recent = this.#recent.slice(-maxRecent)
     if (this.#unwritten.length < maxUnwritten) this.#unwritten.push(event)
@@ -74,12 +93,14 @@ export class EventLog {
 
   /** Events above `since`, oldest first, at most `limit` of the newest. */
   async read(since: number, limit: number): Promise<readonly RecordedEvent[]> {
-    const first = this.#recent[0]?.number ?? this.#next
-    const wanted = Math.max(since + 1, this.#next - limit)
-    if (wanted >= first) return this.#recent.filter((event) => event.number >= wanted)
+    if (limit === 0) return []
+    const recent = this.#recent.filter((event) => event.number > since)
+    const first = this.#recent[0]?.number ?? Number.POSITIVE_INFINITY
+    const hasOlder = this.#stored.some((number) => number > since && number < first)
+    if (recent.length >= limit || !hasOlder) return recent.slice(-limit)
     const stored = await listRecords<RecordedEvent>(this.#store, 'event/')
-    const older = stored.map(({ record }) => record).filter((event) => event.number >= wanted && event.number < first)
-    return [...older, ...this.#recent].slice(-limit)
+    const older = stored.map(({ record }) => record).filter((event) => event.number > since && event.number < first)
+    return [...older, ...recent].slice(-limit)
   }
 
   follow(follower: (event: RecordedEvent) => void): () => void {
@@ -101,21 +122,17 @@ export class EventLog {
     while (this.#unwritten.length > 0) {
       const batch = this.#unwritten.slice(0, maxBatch)
       const puts = batch.map((event) => put(keys.event(event.number), event))
-      const forgotten = this.#surplus(batch.length)
+      // A few more than there is no room for: so it is not done for each event.
+      const excess = this.#stored.length + batch.length - maxKept
+      const forgotten = excess > 0 ? this.#stored.slice(0, Math.min(excess + 10, maxBatch)) : []
       try {
         await this.#store.transact({ then: [...puts, ...forgotten.map((number) => remove(keys.event(number)))] })
       } catch {
         return
       }
-      this.#oldest += forgotten.length
+      this.#stored = [...this.#stored.slice(forgotten.length), ...batch.map(({ number }) => number)]
       this.#unwritten = this.#unwritten.slice(batch.length)
     }
-  }
-
-  /** Numbers of the oldest events that must make room. */
-  #surplus(room: number): readonly number[] {
-    const count = Math.max(0, Math.min(room + 10, this.#next - this.#oldest - maxKept))
-    return Array.from({ length: count }, (_, index) => this.#oldest + index)
   }
 }
 

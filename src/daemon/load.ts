@@ -14,14 +14,14 @@ import type { Service } from '../core/model/service.ts'
 import { processIdentity } from '../core/model/service.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
-import { DarumaError } from '../ports/error.ts'
+import type { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
 import type { Discovery, Occupant, Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
-import type { PortAllotment } from './port-allotment.ts'
+import type { Allotment } from './port-allotment.ts'
 import type { Reconciler } from './reconciler.ts'
-import { keys, layoutVersion, listRecords, parseRecord, put, readRecord } from './records.ts'
+import { keys, listRecords, parseRecord, readRecord } from './records.ts'
 import type { RevisionRecord, SlotRecord } from './records.ts'
 import type { SlotShell } from './slot-shell.ts'
 import { buildSlot } from './releases/build-slot.ts'
@@ -40,7 +40,7 @@ export interface LoadTools {
   readonly world: World
   readonly runtime: Runtime
   readonly directory: StateDirectory
-  readonly ports: PortAllotment
+  readonly ports: Allotment
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -49,20 +49,9 @@ export interface LoadTools {
   readonly storeFault: DarumaError | null
 }
 
-/** Throws `E_STATE_NEWER` when the database has a layout of a later version. */
+/** What the store says; of what runs nothing is known yet. */
 export async function loadWanted(tools: LoadTools): Promise<readonly SlotRecord[]> {
   const { store, world } = tools
-  const layout = await readRecord<number>(store, keys.layout)
-  if (layout !== null && layout > layoutVersion) {
-    throw new DarumaError(
-      'E_STATE_NEWER',
-      `The state was written by a newer version of daruma (layout ${layout}, this one knows ${layoutVersion}).`,
-      {
-        hint: 'Use that version again. Nothing was changed.',
-      },
-    )
-  }
-  if (layout !== layoutVersion) await store.transact({ then: [put(keys.layout, layoutVersion)] })
   world.applied = (await readRecord<RevisionNumber>(store, keys.applied)) ?? asRevisionNumber(0)
   world.target = world.applied === 0 ? null : await tools.loadRevision(world.applied)
   const { entries } = await store.list('revision/', { descending: true, limit: 1 })

@@ -1,48 +1,59 @@
 /** What is looked at from outside: the page's overview, its plots, and the metrics. It reads the daemon and changes nothing in it. */
 
-import type { ServiceName } from '../core/model/id.ts'
-import type { Project, Service } from '../core/model/service.ts'
+import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
+import { ownPart } from '../core/model/project-id.ts'
+import type { Service } from '../core/model/service.ts'
 import type { PoolCounters } from '../ports/balancer.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Runtime } from '../ports/runtime.ts'
+import type { Usage } from '../ports/runtime.ts'
 import type { OverviewAnswer, SeriesAnswer, ServiceDetail } from '../protocol/api.ts'
 import type { Daemon } from './daemon.ts'
 import { listJobs, tellSchedules } from './jobs.ts'
-import { collectMetrics, countEvents } from './metrics.ts'
+import { collectMetrics } from './metrics.ts'
+import type { Project } from './project.ts'
 import { Series } from './series.ts'
+import { shownService, shownStatus } from './shown.ts'
+import type { Shown } from './shown.ts'
+import type { SlotShell } from './slot-shell.ts'
 
 export interface LookerTools {
   readonly daemon: Daemon
-  readonly runtime: Pick<Runtime, 'usage'>
   readonly clock: Clock
   readonly version: string
   readonly host: string
-  /** What the balancer has counted, by routed service; null where there is none. Never rejects. */
-  readonly readTraffic: () => Promise<ReadonlyMap<ServiceName, PoolCounters> | null>
 }
 
 export class Looker {
   readonly #tools: LookerTools
   readonly #series: Series
-  readonly #eventCounts: ReadonlyMap<string, number>
 
   constructor(tools: LookerTools) {
     this.#tools = tools
-    const { daemon, runtime, clock, readTraffic } = tools
-    const { startedAt } = daemon.status(false).daemon
-    this.#series = new Series({ world: daemon.project.world, runtime, clock, startedAt, readTraffic })
-    this.#eventCounts = countEvents((follower) => daemon.project.events.follow(follower))
+    const { daemon, clock } = tools
+    this.#series = new Series({
+      world: {
+        get shells() {
+          return allShells(daemon)
+        },
+        serviceNames: () =>
+          allProjects(daemon).flatMap((project) => project.world.serviceNames().map((name) => inAll(project, name))),
+      },
+      runtime: { usage: ({ slot, epoch }) => usageOf(daemon, slot, epoch) },
+      clock,
+      startedAt: daemon.describe().startedAt,
+      readTraffic: () => this.#readTraffic(),
+    })
   }
 
-  async overview(): Promise<OverviewAnswer> {
+  async overview(shown: Shown): Promise<OverviewAnswer> {
     const { daemon, clock, version, host } = this.#tools
     await this.#series.look()
-    const status = daemon.status(false)
+    const status = shownStatus(daemon, shown, false)
     const at = clock.wallTime()
     return {
       ...status,
       instances: status.instances.map((instance) => {
-        const usage = this.#series.usageOf(instance.slot)
+        const usage = this.#series.usageOf(nameInAll(shown, instance.slot))
         // Where nothing is probed, that it was just measured is the proof.
         const isSeen = usage !== null && instance.health === 'none' && instance.provenAt !== null
         const provenAt = isSeen ? at : instance.provenAt
@@ -51,39 +62,126 @@ export class Looker {
       at,
       version,
       host,
-      details: this.#details(daemon.project.world.project),
+      details: shown.projects.flatMap((project) => this.#details(shown, project)),
     }
   }
 
-  async series(since: number, named: readonly string[]): Promise<SeriesAnswer> {
+  async series(shown: Shown, since: number, named: readonly string[]): Promise<SeriesAnswer> {
     await this.#series.look()
-    return this.#series.read(since, named)
+    const answer = this.#series.read(
+      since,
+      named.map((name) => nameInAll(shown, name)),
+    )
+    return { ...answer, services: this.#own(shown, answer.services), slots: this.#own(shown, answer.slots) }
   }
 
-  async metrics(): Promise<{ readonly contentType: string; readonly text: string }> {
-    const { daemon, runtime, version, readTraffic } = this.#tools
-    const traffic = await readTraffic()
-    return collectMetrics({
-      version,
-      status: daemon.status(false),
-      eventCounts: this.#eventCounts,
-      usageOf: (slot, epoch) => runtime.usage({ slot, epoch }),
-      traffic,
-      schedules: tellSchedules(daemon.project),
-    })
+  async metrics(shown: Shown): Promise<{ readonly contentType: string; readonly text: string }> {
+    const { daemon, version } = this.#tools
+    const traffic = await this.#readTraffic()
+    const [only] = shown.projects
+    const named = only === undefined || shown.isQualified ? [daemon.machine, ...shown.projects] : [only]
+    return collectMetrics(
+      named.map((project) => ({
+        version,
+        project: project === daemon.machine ? '' : project.id,
+        // The only one that is shown speaks for the machine too.
+        isOfMachine: project === named[0],
+        status:
+          project === daemon.machine
+            ? daemon.status(project, false)
+            : shownStatus(daemon, { projects: [project], isQualified: false }, false),
+        eventCounts: this.#countsOf(project, named),
+        usageOf: (slot, epoch) => (slot.startsWith('@') ? daemon.machine : project).runtime.usage({ slot, epoch }),
+        traffic: ownTraffic(project, traffic),
+        schedules: tellSchedules(project),
+      })),
+    )
   }
 
-  #details(project: Project | null): readonly ServiceDetail[] {
-    if (project === null) return []
+  #countsOf(project: Project, shown: readonly Project[]): ReadonlyMap<string, number> {
+    const { machine } = this.#tools.daemon
+    if (project === machine || shown.includes(machine)) return project.eventCounts
+    const counts = new Map(machine.eventCounts)
+    for (const [kind, count] of project.eventCounts) counts.set(kind, (counts.get(kind) ?? 0) + count)
+    return counts
+  }
+
+  /** By service, under its project's id. */
+  async #readTraffic(): Promise<ReadonlyMap<ServiceName, PoolCounters> | null> {
     const { daemon } = this.#tools
-    const jobs = new Map(listJobs(daemon.project).map((job) => [job.service, job]))
-    return project.services.map((service) => ({
-      service: service.name,
-      runs: daemon.project.redact(describeProgram(service)),
+    const observation = await daemon.traffic.observe()
+    if (observation === null) return null
+    const byId = new Map<ServiceName, PoolCounters>()
+    for (const project of daemon.projects.list())
+      for (const [name, counters] of observation.pools) {
+        const own = ownPart(project.place, name)
+        if (own !== null) byId.set(inAll(project, own), counters)
+      }
+    return byId
+  }
+
+  #details(shown: Shown, project: Project): readonly ServiceDetail[] {
+    const config = project.world.project
+    if (config === null) return []
+    const jobs = new Map(listJobs(project).map((job) => [job.service, job]))
+    return config.services.map((service) => ({
+      service: shownService(shown, project, service.name),
+      runs: project.redact(describeProgram(service)),
       job: jobs.get(service.name) ?? null,
-      traffic: this.#series.trafficOf(service.name),
+      traffic: this.#series.trafficOf(inAll(project, service.name)),
     }))
   }
+
+  /** Of what is kept under the ids of all projects, what the view shows, by the names that it shows. */
+  #own<Value>(shown: Shown, all: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> {
+    const [only] = shown.projects
+    if (shown.isQualified || only === undefined) return all
+    const own = Object.entries(all).flatMap(([name, value]): readonly (readonly [string, Value])[] => {
+      const part = name.startsWith('@') ? name : ownPart(only.id, name)
+      return part === null ? [] : [[part, value]]
+    })
+    return Object.fromEntries(own)
+  }
+}
+
+const allProjects = (daemon: Daemon): readonly Project[] => [...daemon.projects.list(), daemon.machine]
+
+/** As it is called where all projects are shown. */
+const inAll = <Name extends string>(project: Project, name: Name): Name =>
+  name.startsWith('@') ? name : (`${project.id}/${name}` as Name)
+
+function nameInAll<Name extends string>({ projects, isQualified }: Shown, name: Name): Name {
+  const [only] = projects
+  return isQualified || only === undefined ? name : inAll(only, name)
+}
+
+function allShells(daemon: Daemon): ReadonlyMap<SlotId, Pick<SlotShell, 'id' | 'slot'>> {
+  const shells = new Map<SlotId, Pick<SlotShell, 'id' | 'slot'>>()
+  for (const project of allProjects(daemon))
+    for (const shell of project.world.shells.values()) {
+      const id = inAll(project, shell.id)
+      shells.set(id, { id, slot: shell.slot })
+    }
+  return shells
+}
+
+function usageOf(daemon: Daemon, slot: SlotId, epoch: Epoch): Usage | null {
+  if (slot.startsWith('@')) return daemon.machine.runtime.usage({ slot, epoch })
+  const project = daemon.projects.list().find(({ id }) => ownPart(id, slot) !== null)
+  const own = project === undefined ? null : ownPart(project.id, slot)
+  return project === undefined || own === null ? null : project.runtime.usage({ slot: own, epoch })
+}
+
+function ownTraffic(
+  project: Project,
+  traffic: ReadonlyMap<ServiceName, PoolCounters> | null,
+): ReadonlyMap<ServiceName, PoolCounters> | null {
+  if (traffic === null) return null
+  const own = [...traffic].flatMap(([name, counters]) => {
+    const part = ownPart(project.id, name)
+    return part === null ? [] : [[part, counters] as const]
+  })
+  return new Map(own)
 }
 
 function describeProgram({ runs }: Service): string {

@@ -68,6 +68,8 @@ const status: StatusAnswer = {
 
 const sources: MetricSources = {
   version: '0.1.0',
+  project: 'a "shop"\\\nof ours',
+  isOfMachine: true,
   status,
   eventCounts: new Map([['started', 12]]),
   usageOf: () => ({ cpuSeconds: 1.25, memoryBytes: 4096 }),
@@ -110,7 +112,7 @@ const valuesIn = (text: string, name: string): readonly (readonly [string, numbe
   ])
 
 test('the exposition is OpenMetrics to a strict reader, names with quotes and line feeds included', () => {
-  const { contentType, text } = collectMetrics(sources)
+  const { contentType, text } = collectMetrics([sources])
   assert.equal(contentType, 'application/openmetrics-text; version=1.0.0; charset=utf-8')
   const families = readOpenMetrics(text)
   assert.ok(families.size > 25, `${families.size} families`)
@@ -119,7 +121,7 @@ test('the exposition is OpenMetrics to a strict reader, names with quotes and li
 })
 
 test('what an operator is woken by has the values of the status', () => {
-  const { text } = collectMetrics(sources)
+  const { text } = collectMetrics([sources])
   assert.deepEqual(valuesIn(text, 'daruma_instance_up'), [
     ['web web/0', 1],
     ['web web/1', 0],
@@ -155,7 +157,7 @@ test('what an operator is woken by has the values of the status', () => {
 
 test('a daemon to which nothing was ever applied is valid too, and tells of no instance and no balancer', () => {
   const bare = { ...status, project: null, services: [], instances: [] }
-  const { text } = collectMetrics({ ...sources, status: bare, eventCounts: new Map(), traffic: null, schedules: [] })
+  const { text } = collectMetrics([{ ...sources, status: bare, eventCounts: new Map(), traffic: null, schedules: [] }])
   const names = [...readOpenMetrics(text).keys()]
   assert.deepEqual(names, [
     'daruma_build',

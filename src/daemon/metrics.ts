@@ -10,8 +10,13 @@ import { openMetricsType, renderOpenMetrics, unixSeconds } from '../protocol/ope
 import type { MetricFamily, Sample } from '../protocol/open-metrics.ts'
 import { families, type MetricName } from './metric-families.ts'
 
+/** Of one project, or of the machine's own part. */
 export interface MetricSources {
   readonly version: string
+  /** The label of every sample; empty for the machine's own part. */
+  readonly project: string
+  /** Whether the samples of the daemon itself are told with it. */
+  readonly isOfMachine: boolean
   readonly status: StatusAnswer
   readonly eventCounts: ReadonlyMap<string, number>
   readonly usageOf: (slot: SlotId, epoch: Epoch) => Usage | null
@@ -31,13 +36,17 @@ export interface ScheduleFacts {
   readonly isLastGood: boolean | null
 }
 
-export function collectMetrics(sources: MetricSources): { readonly contentType: string; readonly text: string } {
-  const exposition = new Exposition({ project: sources.status.project ?? '' })
-  tellDaemon(exposition, sources)
-  for (const service of sources.status.services) tellService(exposition, service)
-  for (const instance of sources.status.instances) tellInstance(exposition, instance, sources)
-  for (const [service, counters] of sources.traffic ?? []) tellTraffic(exposition, service, counters)
-  for (const schedule of sources.schedules) tellSchedule(exposition, schedule)
+export function collectMetrics(parts: readonly MetricSources[]): { readonly contentType: string; readonly text: string } {
+  const exposition = new Exposition()
+  for (const sources of parts) {
+    exposition.project = sources.project
+    if (sources.isOfMachine) tellDaemon(exposition, sources)
+    tellProject(exposition, sources)
+    for (const service of sources.status.services) tellService(exposition, service)
+    for (const instance of sources.status.instances) tellInstance(exposition, instance, sources)
+    for (const [service, counters] of sources.traffic ?? []) tellTraffic(exposition, service, counters)
+    for (const schedule of sources.schedules) tellSchedule(exposition, schedule)
+  }
   return { contentType: openMetricsType, text: exposition.render() }
 }
 
@@ -49,16 +58,12 @@ export function countEvents(follow: (follower: (event: RecordedEvent) => void) =
 }
 
 class Exposition {
-  readonly #common: Sample['labels']
+  project = ''
   readonly #samples = new Map<MetricName, Sample[]>()
-
-  constructor(common: Sample['labels']) {
-    this.#common = common
-  }
 
   add(name: MetricName, value: number, labels: Sample['labels'] = {}): void {
     const samples = this.#samples.get(name) ?? []
-    samples.push({ labels: { ...this.#common, ...labels }, value })
+    samples.push({ labels: { project: this.project, ...labels }, value })
     this.#samples.set(name, samples)
   }
 
@@ -68,12 +73,15 @@ class Exposition {
   }
 }
 
-function tellDaemon(exposition: Exposition, { version, status, eventCounts }: MetricSources): void {
-  const { daemon, operation } = status
+function tellDaemon(exposition: Exposition, { version, status: { daemon } }: MetricSources): void {
   exposition.add('build', 1, { version })
   exposition.add('daemonStart', unixSeconds(daemon.startedAt))
   exposition.add('daemonMemory', daemon.memoryBytes)
   exposition.add('daemonOk', daemon.condition === null ? 1 : 0)
+}
+
+function tellProject(exposition: Exposition, { status, eventCounts }: MetricSources): void {
+  const { operation } = status
   exposition.add('revision', status.revision)
   exposition.add('operation', operation === null ? 0 : 1)
   if (operation !== null) exposition.add('operationStart', unixSeconds(operation.startedAt), { kind: operation.kind })

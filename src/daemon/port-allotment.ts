@@ -4,6 +4,8 @@
  */
 
 import type { SlotId } from '../core/model/id.ts'
+import { qualifiedSlot } from '../core/model/project-id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { PortRequest } from '../core/model/service.ts'
 import type { Net } from '../ports/net.ts'
 
@@ -13,6 +15,9 @@ export const autoPorts: { readonly first: number; readonly last: number } = { fi
 export type PortAnswer =
   | { readonly kind: 'port'; readonly port: number | null }
   | { readonly kind: 'taken'; readonly message: string }
+
+/** The ports of one project's slots; all projects share the ports of the machine. */
+export type Allotment = Pick<PortAllotment, 'portOf' | 'remember' | 'acquire'>
 
 export class PortAllotment {
   readonly #net: Net
@@ -26,6 +31,15 @@ export class PortAllotment {
   constructor(net: Net, seed: number) {
     this.#net = net
     this.#next = seed % rangeSize
+  }
+
+  within(project: ProjectId): Allotment {
+    const named = (slot: SlotId): SlotId => qualifiedSlot(project, slot)
+    return {
+      portOf: (slot) => this.portOf(named(slot)),
+      remember: (slot, port) => this.remember(named(slot), port),
+      acquire: (slot, request) => this.acquire(named(slot), request),
+    }
   }
 
   portOf(slot: SlotId): number | null {

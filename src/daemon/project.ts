@@ -7,26 +7,31 @@ import { balancerName } from '../core/balance/balancer-service.ts'
 import type { InstanceSpec } from '../core/instance/slot.ts'
 import type { Story } from '../core/model/event.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
-import { isRunSlot } from '../core/model/id.ts'
-import type { Service } from '../core/model/service.ts'
+import { asRevisionNumber, isRunSlot } from '../core/model/id.ts'
+import { projectIdOf } from '../core/model/project-id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
+import type { Project as Config, Service } from '../core/model/service.ts'
 import type { InstanceStatus } from '../core/model/status.ts'
-import { DarumaError } from '../ports/error.ts'
-import type { ProcessOrder, RuntimeEvent } from '../ports/runtime.ts'
+import type { ProcessOrder, Runtime, RuntimeEvent } from '../ports/runtime.ts'
 import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, StatusAnswer } from '../protocol/api.ts'
 import { Clockwork } from './clockwork.ts'
 import type { DaemonFacts, DaemonPorts } from './daemon-facts.ts'
 import { EventLog } from './event-log.ts'
+import type { EventNumbers } from './event-log.ts'
 import { reportFailure } from './failure-report.ts'
 import { MemoryKills } from './memory-kills.ts'
 import { Gaps } from './gaps.ts'
 import { History } from './history.ts'
 import { adopt, loadWanted } from './load.ts'
 import { settleTakeOver } from './take-over.ts'
+import { countEvents } from './metrics.ts'
 import { Operations } from './operations.ts'
 import { Pauses } from './pauses.ts'
-import type { PortAllotment } from './port-allotment.ts'
+import type { Allotment } from './port-allotment.ts'
 import { Reconciler } from './reconciler.ts'
 import type { Redacted } from './redacted.ts'
+import { refuseWithoutStore } from './refuse-without-store.ts'
+import type { ProjectRecord, RevisionRecord } from './records.ts'
 import { answerPlan, intentOf } from './requests.ts'
 import type { RequestTools } from './requests.ts'
 import { buildSlot } from './releases/build-slot.ts'
@@ -35,19 +40,32 @@ import { makePreparation } from './releases/prepare-revision.ts'
 import { ProjectReleases } from './releases/project-releases.ts'
 import { Revisions } from './revisions.ts'
 import { SecretStore } from './secrets.ts'
-import { toObstacle } from './slot-shell.ts'
+import { takeRuntimeEvent } from './take-runtime-event.ts'
 import type { SlotShell } from './slot-shell.ts'
 import { makeOrder } from './start-order.ts'
 import type { WantedStart } from './start-order.ts'
 import { StatusReader } from './status.ts'
 import { Times } from './times.ts'
-import type { Traffic } from './traffic.ts'
+import type { TrafficPart } from './project-traffic.ts'
 import { World } from './world.ts'
+
+/** What a project works with: its own home, and of the store its own part. */
+export type ProjectPorts = Omit<
+  DaemonPorts,
+  'openHome' | 'removeHome' | 'listHomes' | 'listVolumes' | 'companions' | 'isStoreReplaced'
+>
 
 /** What the machine gives to each of its projects. */
 export interface Surroundings {
-  readonly allotment: PortAllotment
-  readonly traffic: Traffic
+  readonly allotment: Allotment
+  readonly traffic: TrafficPart
+  readonly numbers: EventNumbers
+  /** Of the machine's own part, which no config describes: what holds there for ever. */
+  readonly builtIn: RevisionRecord | null
+  /** What the other projects want, now or after the operation that is under way. */
+  readonly others: () => Promise<readonly Config[]>
+  /** Removes the files of releases that no project needs. */
+  readonly collectReleases: () => Promise<void>
   /** The store can be written no more: only another daemon can go on. */
   readonly onStoreLost: (message: string) => void
 }
@@ -56,10 +74,13 @@ export interface Surroundings {
 const learnedFrom = 1000
 
 export class Project {
-  readonly #ports: DaemonPorts
+  readonly #ports: ProjectPorts
   readonly #surroundings: Surroundings
+  #record: ProjectRecord
   readonly world: World = new World()
   readonly events: EventLog
+  /** By kind, since this daemon began. */
+  readonly eventCounts: ReadonlyMap<string, number>
   readonly operations: Operations
   readonly history: History
   readonly clockwork: Clockwork
@@ -75,7 +96,8 @@ export class Project {
   readonly releases: ProjectReleases
   #early: RuntimeEvent[] | null = []
 
-  constructor(ports: DaemonPorts, facts: DaemonFacts, surroundings: Surroundings) {
+  constructor(ports: ProjectPorts, facts: DaemonFacts, surroundings: Surroundings, record: ProjectRecord) {
+    this.#record = record
     this.#ports = ports
     this.#surroundings = surroundings
     const { store, clock, random, directory } = ports
@@ -84,9 +106,16 @@ export class Project {
     const secrets = new SecretStore(store, random)
     this.#secrets = secrets
     const redact = (text: string): Redacted => secrets.redact(text)
-    this.events = new EventLog({ store, clock, revision: () => world.target?.number ?? world.applied, redact })
+    this.events = new EventLog({
+      store,
+      clock,
+      numbers: surroundings.numbers,
+      revision: () => world.target?.number ?? world.applied,
+      redact,
+    })
     this.events.follow((event) => this.#times.note(event))
-    this.#revisions = new Revisions(store)
+    this.eventCounts = countEvents((follower) => this.events.follow(follower))
+    this.#revisions = new Revisions(store, surroundings.builtIn)
     this.#builder = new Builder({ ...ports, facts })
     this.releases = new ProjectReleases({ releases: ports.releases, builder: this.#builder, store, world })
     this.#gaps = new Gaps({ world, clock, onGap: (gap) => this.#tellGap(gap) })
@@ -154,7 +183,7 @@ export class Project {
       onEnd: async () => {
         const warn = (error: unknown): void => ports.log.write('warn', `history: ${String(error)}`)
         await this.history.prune().catch(warn)
-        void this.releases.collect().catch(warn)
+        void surroundings.collectReleases().catch(warn)
       },
     })
     world.isOnTrial = (name) => this.operations.trials.isOnTrial(name)
@@ -167,6 +196,32 @@ export class Project {
       canaryOf: (name) => this.operations.trials.statusOf(name),
       gapOf: (name) => this.#gaps.of(name),
     })
+  }
+
+  /** Its name as it is now, with its stage. */
+  get id(): ProjectId {
+    return projectIdOf(this.#record)
+  }
+
+  /** What its files, cgroups and containers are called: the id that it began with. */
+  get place(): ProjectId {
+    return this.#record.place
+  }
+
+  get record(): ProjectRecord {
+    return this.#record
+  }
+
+  set record(record: ProjectRecord) {
+    this.#record = record
+  }
+
+  get runtime(): Runtime {
+    return this.#ports.runtime
+  }
+
+  portOf(slot: SlotId): number | null {
+    return this.#surroundings.allotment.portOf(slot)
   }
 
   /** What was told and promised before: known before anything is told anew. */
@@ -185,6 +240,10 @@ export class Project {
       loadRevision: (number: RevisionNumber) => this.#revisions.load(number),
     }
     const records = await settleTakeOver(tools, await loadWanted(tools))
+    if (this.#surroundings.builtIn !== null) {
+      this.world.target = this.#surroundings.builtIn
+      this.world.applied = this.#surroundings.builtIn.number
+    }
     const discovery = await this.#ports.runtime.discover((event) => this.#take(event))
     await onFound()
     await this.#builder.load(discovery)
@@ -234,6 +293,12 @@ export class Project {
     this.#reconciler.nudge()
   }
 
+  /** Nothing was ever applied to it, and nothing is there. */
+  isUnused(): boolean {
+    const { world } = this
+    return world.lastRevision === 0 && world.shells.size === 0 && this.operations.current === null
+  }
+
   /** Nothing is wanted, nothing runs, and nobody is changing that. */
   isEmpty(): boolean {
     const isIdle = this.operations.current === null && (this.world.project?.services.length ?? 0) === 0
@@ -248,8 +313,8 @@ export class Project {
   status(withUsage: boolean = true): Omit<StatusAnswer, 'daemon'> {
     const { world } = this
     return {
-      project: world.project?.name ?? null,
-      stage: world.project?.stage ?? null,
+      project: world.applied === 0 && world.target === null ? null : this.#record.name,
+      stage: this.#record.stage,
       revision: world.applied,
       operation: this.operations.current,
       services: this.#status.services(),
@@ -266,35 +331,23 @@ export class Project {
   }
 
   async plan(request: PlanRequest): Promise<PlanAnswer> {
-    this.#refuseWithoutStore()
+    refuseWithoutStore(this.#ports.storeFault)
     return answerPlan(this.#requestTools(), request)
   }
 
   async operate(request: OperationRequest): Promise<OperationAnswer> {
-    this.#refuseWithoutStore()
+    refuseWithoutStore(this.#ports.storeFault)
     const begun = await this.operations.begin(() => intentOf(this.#requestTools(), request))
-    if (begun !== null && request.by.file !== null) {
-      // The revision asked for may still wait for its images.
-      const project = request.kind === 'apply' ? request.project : this.world.project
-      const origin = { file: request.by.file, stage: project?.stage ?? null, project: project?.name ?? '' }
-      await this.#ports.directory.writeFile('origin.json', `${JSON.stringify(origin)}\n`).catch(() => undefined)
-    }
     if (begun === null) return { id: '', revision: this.world.applied, unchanged: true }
     return { ...begun, unchanged: false }
   }
 
-  /** What was applied is not known, so nothing can be compared with it or put in its place. */
-  #refuseWithoutStore(): void {
-    const { storeFault } = this.#ports
-    if (storeFault === null) return
-    throw new DarumaError(
-      storeFault.code,
-      `${storeFault.message}. Until then nothing is changed; what runs is kept and restarted.`,
-      {
-        ...(storeFault.hint === null ? {} : { hint: storeFault.hint }),
-        cause: storeFault,
-      },
-    )
+  /** Every config that holds, or may when the operation under way has ended. */
+  async wanted(): Promise<readonly Config[]> {
+    const { name, stage } = this.#record
+    const next = asRevisionNumber(this.operations.current?.revision ?? 0)
+    const revisions = await Promise.all([this.world.applied, next].map((number) => this.#revisions.load(number)))
+    return revisions.flatMap((revision) => (revision === null ? [] : [{ ...revision.project, name, stage }]))
   }
 
   redact(text: string): Redacted {
@@ -320,30 +373,17 @@ export class Project {
       balancerFor: (project) => this.#surroundings.traffic.kindFor(project),
       loadRevision: (number) => this.#revisions.load(number),
       releases: this.releases,
+      others: this.#surroundings.others,
     }
   }
 
   #take(event: RuntimeEvent): void {
-    if (this.#early !== null) {
-      this.#early.push(event)
-      return
-    }
+    if (this.#early !== null) return void this.#early.push(event)
     if (event.slot === buildSlot) return this.#builder.take(event)
-    const shell = this.world.shells.get(event.slot)
-    if (shell === undefined) return
-    const { epoch } = event
-    const jitter = this.#ports.random.fraction()
-    switch (event.kind) {
-      case 'started':
-        return shell.dispatch({ kind: 'started', epoch, pid: event.pid, startedAt: event.startedAt })
-      case 'refused':
-        return shell.dispatch({ kind: 'refused', epoch, refusal: toObstacle(event.refusal), jitter })
-      case 'gone':
-        return shell.dispatch({ kind: 'gone', epoch, exit: event.exit, jitter })
-    }
+    takeRuntimeEvent(this.world, event, this.#ports.random.fraction())
   }
 
-  async #acquirePort(slot: SlotId, spec: InstanceSpec): ReturnType<PortAllotment['acquire']> {
+  async #acquirePort(slot: SlotId, spec: InstanceSpec): ReturnType<Allotment['acquire']> {
     const answer = await this.#surroundings.allotment.acquire(slot, spec.service.port)
     if (answer.kind === 'port') this.#reconciler.notePort(slot, answer.port)
     return answer

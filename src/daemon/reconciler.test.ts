@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { test } from 'node:test'
+import { projectIdOf } from '../core/model/project-id.ts'
 import { asRevisionNumber } from '../core/model/id.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Store } from '../ports/store.ts'
@@ -46,7 +47,7 @@ function open(beforeWrite: () => Promise<void>): {
     onSlotChange: () => {},
     flushStory: async () => {},
     tools: {
-      runtime: createSimulatedRuntime(kernel, async () => {}),
+      runtime: createSimulatedRuntime(kernel, projectIdOf({ name: 'shop', stage: null }), async () => {}),
       net: { holderOf: () => null, isPortFree: async () => true, probe: async () => ({ ok: true, detail: '' }) },
       commands: { run: async () => ({ code: 0, output: '' }) },
       clock,

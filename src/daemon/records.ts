@@ -8,10 +8,12 @@ import type { Outcome } from '../core/instance/slot.ts'
 import type { Epoch, RevisionNumber, ServiceName, SlotId } from '../core/model/id.ts'
 import { completeProject } from '../core/model/complete.ts'
 import type { RecordedProject } from '../core/model/complete.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationRequest, Requester, RevisionSummary } from '../protocol/api.ts'
 import { DarumaError } from '../ports/error.ts'
+import type { Origin } from '../protocol/projects.ts'
 import type { Store } from '../ports/store.ts'
 
 /** 2: services may be containers and schedules, which version 1 would run as something else. */
@@ -19,8 +21,11 @@ export const layoutVersion: number = 3
 
 const padded = (value: number): string => String(value).padStart(16, '0')
 
+export const projectPrefix = (place: ProjectId): string => `projects/${place}/`
+
 export const keys = {
   layout: 'layout',
+  project: (place: ProjectId): string => `project/${place}`,
   applied: 'applied',
   operation: 'operation',
   claims: 'claims',
@@ -40,6 +45,16 @@ export const keys = {
   run: (slot: SlotId): string => `run/${slot}`,
   secret: (digest: string): string => `secret/${digest}`,
 } as const
+
+/** A project of the machine: written with its first operation, and whenever it is applied from elsewhere or under another name. */
+export interface ProjectRecord {
+  /** What its files, cgroups and containers are called, for as long as it lives. The id that it began with, unless that was taken. */
+  readonly place: ProjectId
+  readonly name: string
+  readonly stage: string | null
+  /** The last apply that read a config: its path, who asked, and when. */
+  readonly origin: Origin | null
+}
 
 /** Written once. `skipsJobs`: a rollback never runs jobs. */
 export interface RevisionRecord {

@@ -8,6 +8,8 @@ import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
 import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
 import { planChanges } from '../core/plan/plan-changes.ts'
+import type { PlanOutcome } from '../core/plan/plan-changes.ts'
+import { findClash } from '../core/plan/clashes.ts'
 import { summarise } from '../core/plan/summarise.ts'
 import type { LearnedTimes } from '../core/plan/learned-times.ts'
 import type { Manifests } from '../core/plan/difference.ts'
@@ -15,7 +17,6 @@ import type { Plan } from '../core/plan/plan.ts'
 import type { Recorded } from '../core/plan/recorded.ts'
 import type { Project, Service } from '../core/model/service.ts'
 import type { InstanceStatus } from '../core/model/status.ts'
-import type { BalancerKind } from '../ports/balancers.ts'
 import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
 import { engineAway } from '../ports/images.ts'
@@ -24,11 +25,12 @@ import type { Intent } from './intent.ts'
 import type { RevisionRecord } from './records.ts'
 import type { ProjectReleases } from './releases/project-releases.ts'
 import type { SecretStore } from './secrets.ts'
+import type { BalancerForPlan } from './traffic.ts'
 import type { World } from './world.ts'
 
 export interface RequestTools {
   readonly world: World
-  readonly secrets: SecretStore
+  readonly secrets: Pick<SecretStore, 'seal' | 'accept'>
   readonly clock: Clock
   readonly observe: () => readonly InstanceStatus[]
   /** How long a service took to start and to stop so far. */
@@ -38,11 +40,13 @@ export interface RequestTools {
   /** Why no container can be started here; null when one can. */
   readonly engineFault: () => Promise<string | null>
   /** Which balancer the project's routes would have. Throws `E_BALANCER_MISSING` where it asks for one that is not here. */
-  readonly balancerFor: (project: Project) => { readonly balancer?: BalancerKind }
+  readonly balancerFor: (project: Project) => BalancerForPlan
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
   readonly releases: ProjectReleases
   /** Of the releases that the request changes, those that are known. */
   readonly manifests?: Manifests
+  /** What the machine's other projects want, now or after the operation that is under way. */
+  readonly others: () => Promise<readonly Project[]>
 }
 
 /** Most services one project may have: each look of the daemon reads all of them. */
@@ -64,12 +68,25 @@ export async function answerPlan(tools: RequestTools, request: PlanRequest): Pro
   const { project } = tools.secrets.seal(request.project, request.secrets)
   refuseImpossibleLimits(tools, project)
   await refuseWithoutEngine(tools, project)
+  await refuseClash(tools, project)
   const manifests = await tools.releases.manifestsFor(project)
   return { project, plan: planFor({ ...tools, manifests }, project, request) }
 }
 
+/** For a project that is not there yet. Its secrets have no digests: those come with a key of its own. */
+export async function answerFirstPlan(
+  tools: Pick<RequestTools, 'limits' | 'engineFault' | 'balancerFor' | 'others'>,
+  { project, isRollback, only }: PlanRequest,
+): Promise<PlanAnswer> {
+  refuseImpossibleLimits(tools, project)
+  await refuseWithoutEngine(tools, project)
+  await refuseClash(tools, project)
+  const how = { desired: project, recorded: null, observed: [], isRollback, only }
+  return { project, plan: orRefuse(planChanges({ ...how, ...tools.balancerFor(project) })) }
+}
+
 /** Known beforehand: a start that is refused would be found out only when the old instance has been stopped for it. */
-function refuseImpossibleLimits(tools: RequestTools, project: Project): void {
+function refuseImpossibleLimits(tools: Pick<RequestTools, 'limits'>, project: Project): void {
   const possible = tools.limits()
   for (const { name, limits } of project.services) {
     const asked = { cpu: limits.cpuCores, memory: limits.memoryBytes, pids: limits.pids }
@@ -82,16 +99,24 @@ function refuseImpossibleLimits(tools: RequestTools, project: Project): void {
 }
 
 /** Before anything is given up for it: without an engine nothing of an image can start. */
-async function refuseWithoutEngine(tools: RequestTools, project: Project): Promise<void> {
+async function refuseWithoutEngine(tools: Pick<RequestTools, 'engineFault'>, project: Project): Promise<void> {
   const service = project.services.find(({ runs }) => runs.kind === 'container')
   const fault = service === undefined ? null : await tools.engineFault()
   if (service !== undefined && fault !== null) throw engineAway(service.name, fault)
+}
+
+/** Before anything is given up for it: two projects cannot have the same domain, port, or different settings of the one balancer. */
+async function refuseClash(tools: Pick<RequestTools, 'others'>, project: Project): Promise<void> {
+  const problem = findClash(project, await tools.others())
+  if (problem === null) return
+  throw new DarumaError('E_PROJECT_CLASH', problem.message, problem.allowed === null ? {} : { hint: problem.allowed })
 }
 
 export async function intentOf(tools: RequestTools, request: OperationRequest): Promise<Intent | null> {
   switch (request.kind) {
     case 'apply':
       await refuseWithoutEngine(tools, request.project)
+      await refuseClash(tools, request.project)
       await tools.releases.requireAll(request.project)
       return applyIntent({ ...tools, manifests: await tools.releases.manifestsFor(request.project) }, request)
     case 'rollback':
@@ -153,6 +178,7 @@ async function rollbackIntent(
       hint: 'daruma history lists those that are kept.',
     })
   }
+  await refuseClash(tools, old.project)
   const manifests = await tools.releases.manifestsFor(old.project)
   return revisionIntent({ ...tools, manifests }, request, {
     project: old.project,
@@ -311,16 +337,21 @@ function unknownService(world: World, name: string): DarumaError {
 }
 
 function planFor(tools: RequestTools, project: Project, how: Pick<PlanRequest, 'isRollback' | 'only'>): Plan {
-  const outcome = planChanges({
-    timesOf: tools.timesOf,
-    desired: project,
-    recorded: recordedOf(tools.world),
-    observed: tools.observe(),
-    isRollback: how.isRollback,
-    only: how.only,
-    ...tools.balancerFor(project),
-    ...(tools.manifests === undefined ? {} : { manifests: tools.manifests }),
-  })
+  return orRefuse(
+    planChanges({
+      timesOf: tools.timesOf,
+      desired: project,
+      recorded: recordedOf(tools.world),
+      observed: tools.observe(),
+      isRollback: how.isRollback,
+      only: how.only,
+      ...tools.balancerFor(project),
+      ...(tools.manifests === undefined ? {} : { manifests: tools.manifests }),
+    }),
+  )
+}
+
+function orRefuse(outcome: PlanOutcome): Plan {
   if ('plan' in outcome) return outcome.plan
   const [first] = outcome.problems
   throw new DarumaError(

@@ -12,11 +12,16 @@ export class Revisions {
   readonly #store: Store
   readonly #kept = new Map<number, RevisionRecord>()
 
-  constructor(store: Store) {
+  readonly #builtIn: RevisionRecord | null
+
+  /** `builtIn`: one that holds without being in the store. */
+  constructor(store: Store, builtIn: RevisionRecord | null) {
     this.#store = store
+    this.#builtIn = builtIn
   }
 
   async load(number: RevisionNumber): Promise<RevisionRecord | null> {
+    if (number === this.#builtIn?.number) return this.#builtIn
     const known = this.#kept.get(number)
     if (known !== undefined) return known
     const record = await readRevision(this.#store, number)

@@ -11,7 +11,6 @@ import type { Runtime } from '../ports/runtime.ts'
 import type { SeriesAnswer, ServiceSeries, TrafficSeries, UsageSeries } from '../protocol/api.ts'
 import { Ring } from './ring.ts'
 import type { SlotShell } from './slot-shell.ts'
-import type { World } from './world.ts'
 
 const stepMs = 2000
 /** Use of CPU is a difference: whoever has just come shall not wait a whole step for the first. */
@@ -25,7 +24,11 @@ const batch = 50
 const maxSlots = 2000
 
 export interface SeriesTools {
-  readonly world: World
+  /** Every instance, by a name that no other has. */
+  readonly world: {
+    readonly shells: ReadonlyMap<SlotId, Pick<SlotShell, 'id' | 'slot'>>
+    serviceNames(): readonly ServiceName[]
+  }
   readonly runtime: Pick<Runtime, 'usage'>
   readonly clock: Clock
   /** Tells runs of the daemon apart: sample numbers begin anew with each. */
@@ -158,7 +161,7 @@ export class Series {
       for (const ring of Object.values(rings)) ring.set(this.#number, null)
   }
 
-  async #measure(shells: readonly SlotShell[]): Promise<ReadonlyMap<SlotId, UsageNow>> {
+  async #measure(shells: readonly Pick<SlotShell, 'id' | 'slot'>[]): Promise<ReadonlyMap<SlotId, UsageNow>> {
     const found = new Map<SlotId, UsageNow>()
     const marks = new Map<SlotId, CpuMark>()
     for (let index = 0; index < shells.length; index += 1) {

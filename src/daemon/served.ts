@@ -5,19 +5,20 @@
 
 import type { RoutingTable, UpstreamId } from '../core/balance/table.ts'
 import { upstreamId } from '../core/balance/table.ts'
+import { qualifiedSlot } from '../core/model/project-id.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import { keys, put, readRecord } from './records.ts'
 import type { TrafficRecord } from './records.ts'
-import type { World } from './world.ts'
+import type { ServedProject } from './routing-view.ts'
 
 export class Served {
-  readonly #options: { readonly store: Store; readonly log: Log; readonly world: () => World }
+  readonly #options: { readonly store: Store; readonly log: Log; readonly worlds: () => Iterable<ServedProject> }
   #record: TrafficRecord = nothingServed
   /** As JSON; it lags behind where the disk is full. */
   #written: string = JSON.stringify(nothingServed)
 
-  constructor(options: { readonly store: Store; readonly log: Log; readonly world: () => World }) {
+  constructor(options: { readonly store: Store; readonly log: Log; readonly worlds: () => Iterable<ServedProject> }) {
     this.#options = options
   }
 
@@ -65,8 +66,9 @@ export class Served {
 
   #present(): ReadonlySet<UpstreamId> {
     const present = new Set<UpstreamId>()
-    for (const { id, slot } of this.#options.world().shells.values())
-      if (slot.occupancy.kind !== 'vacant') present.add(upstreamId(id, slot.occupancy.epoch))
+    for (const project of this.#options.worlds())
+      for (const { id, slot } of project.world.shells.values())
+        if (slot.occupancy.kind !== 'vacant') present.add(upstreamId(qualifiedSlot(project.id, id), slot.occupancy.epoch))
     return present
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The daemon's hand on the balancer. It looks at the world, makes the table, has it put in force, and remembers what is: an instance with
+ * The daemon's hand on the balancer, which all projects share. It looks at their worlds, makes the table, has it put in force, and remembers what is: an instance with
  * routes is ready only when the balancer serves its epoch, and what leaves is asked to stop only when the balancer says that it has
  * finished. All of it happens one thing after another in a loop of its own, and nobody waits for it: a balancer that hangs stops no slot.
  *
@@ -7,15 +7,14 @@
  */
 
 import { balancerKindOf, balancerService, balancerSlot } from '../core/balance/balancer-service.ts'
-import { makeTable } from '../core/balance/make-table.ts'
-import type { RoutedService } from '../core/balance/make-table.ts'
 import type { RoutingTable } from '../core/balance/table.ts'
-import { upstreamId } from '../core/balance/table.ts'
-import { defaultBalancer as defaultSettings } from '../core/keys/balancer.ts'
 import type { Story } from '../core/model/event.ts'
-import type { Epoch, SlotId } from '../core/model/id.ts'
-import type { BalancerSettings, Project, Service } from '../core/model/service.ts'
+import type { Epoch } from '../core/model/id.ts'
+import { ownPart } from '../core/model/project-id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
+import type { Project, Service } from '../core/model/service.ts'
 import { processIdentity } from '../core/model/service.ts'
+import type { PlanInput } from '../core/plan/plan-changes.ts'
 import type { Wanted } from '../core/rollout/rollout.ts'
 import type { Balancer, BalancerObservation } from '../ports/balancer.ts'
 import type { BalancerKind, Balancers } from '../ports/balancers.ts'
@@ -27,20 +26,26 @@ import type { Random } from '../ports/random.ts'
 import type { Store } from '../ports/store.ts'
 import { within } from './answer-limit.ts'
 import { BalancerTrouble } from './balancer-trouble.ts'
-import { carriersOf, drainingShells, isPresumed, routedServices } from './carriers.ts'
 import { Certificates } from './certificates.ts'
+import type { TrafficRecord } from './records.ts'
+import { RoutingView } from './routing-view.ts'
+import type { RoutingInput, ServedProject } from './routing-view.ts'
 import { Served, activeIn } from './served.ts'
+import { SharedWishes } from './shared-wishes.ts'
 import type { SlotShell } from './slot-shell.ts'
+import { TableMaker } from './table-maker.ts'
+import type { MadeTable } from './table-maker.ts'
 import type { World } from './world.ts'
 
 export interface TrafficOptions {
-  /** What there is to serve. */
-  readonly world: () => World
+  /** The machine's own, with the balancer's slot in it. */
+  readonly world: World
+  /** All projects, with what there is to serve. */
+  readonly served: () => Iterable<ServedProject>
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
   readonly balancers: Balancers | null
-  readonly portOf: (slot: SlotId) => number | null
   readonly tell: (story: Story) => void
   /** Something about what is in force has changed: slots may be ready, or in trouble, that were not. */
   readonly onChange: () => void
@@ -48,6 +53,9 @@ export interface TrafficOptions {
   readonly certificates: CertificateKeeper | null
   readonly random: Random
 }
+
+/** What a plan says of the balancer. */
+export type BalancerForPlan = Pick<PlanInput, 'balancer' | 'isBalancerShared'>
 
 /** How often a balancer is asked about what drains: far below any request's time, and only while something drains. */
 const drainPollMs = 75
@@ -63,6 +71,10 @@ const answerLimitMs = 20_000
 
 export class Traffic {
   readonly #options: TrafficOptions
+  readonly #world: World
+  readonly #view: RoutingView
+  readonly #shared: SharedWishes
+  readonly #tables: TableMaker = new TableMaker()
   readonly #certificates: Certificates
   #balancer: Balancer | null = null
   #service: Service | null = null
@@ -90,13 +102,12 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     this.#options = options
-    this.#served = new Served(options)
+    this.#world = options.world
+    this.#view = new RoutingView(options.served)
+    this.#shared = new SharedWishes(options.served)
+    this.#served = new Served({ ...options, worlds: options.served })
     this.#trouble = new BalancerTrouble({ tell: options.tell, onNews: options.onChange })
-    this.#certificates = new Certificates({ ...options, project: () => options.world().project, traffic: this })
-  }
-
-  get #world(): World {
-    return this.#options.world()
+    this.#certificates = new Certificates({ ...options, wish: () => this.#shared.read(), traffic: this })
   }
 
   load(): Promise<void> {
@@ -122,31 +133,29 @@ export class Traffic {
   /** Whether what the balancer has confirmed is the table of the world as it is now. */
   isInForce(): boolean {
     const at = this.#shell()?.slot.occupancy
-    if (at?.kind !== 'live' || this.#inForce?.epoch !== at.epoch) return false
-    return JSON.stringify(this.#table(routedServices(this.#world))) === this.#inForce.text
+    return at?.kind === 'live' && this.#inForce?.epoch === at.epoch && this.#table().text === this.#inForce.text
   }
 
   /** Why a route of the service cannot be served, where that is not going to change by itself. */
   troubleOf(service: Service): string | null {
-    const table = (): string => JSON.stringify(this.#table(routedServices(this.#world)))
-    return this.#trouble.of(service, { settings: this.#settings(), table })
+    return this.#trouble.of(service, { settings: this.#shared.read().settings, table: () => this.#table().text })
   }
 
-  /** Which program the routes of the project would have. What runs stays what it is, unless another one is asked for by name. */
-  kindFor({ services, balancer: { program } }: Project): { readonly balancer?: BalancerKind } {
+  /**
+   * Which program the routes of the config would have: what runs stays what it is, unless another one is asked for by name. `place`: of the
+   * project that it is for, where that is there already.
+   */
+  kindFor({ services, balancer: { program } }: Project, place: ProjectId | null): BalancerForPlan {
     const { balancers } = this.#options
-    if (balancers === null || services.every(({ routes }) => routes.length === 0)) return {}
-    return { balancer: (program === 'auto' ? this.#presentKind() : null) ?? balancers.choose(program) }
+    const isBalancerShared = this.#read().services.some(({ service }) => place === null || ownPart(place, service.name) === null)
+    if (balancers === null || services.every(({ routes }) => routes.length === 0)) return { isBalancerShared }
+    const kind = (program === 'auto' ? this.#presentKind() : null) ?? balancers.choose(program)
+    return { balancer: kind, isBalancerShared }
   }
 
-  /** Whether new requests go to this epoch of the slot. */
-  isServing(slot: SlotId, epoch: Epoch): boolean {
-    return this.#served.record.active.includes(upstreamId(slot, epoch))
-  }
-
-  /** An adopted instance that was in force and has not been probed since: nothing has shown that it is not ready any more. */
-  isPresumed(shell: SlotShell): boolean {
-    return isPresumed(shell, this.#served.record)
+  /** What is served, as it was last confirmed. */
+  get record(): TrafficRecord {
+    return this.#served.record
   }
 
   /** Until now slots were still being adopted: a table of some of them would take the others out of use. */
@@ -155,7 +164,13 @@ export class Traffic {
     this.note()
   }
 
-  /** Something has changed; any number of notes before the look make one look. */
+  /** Something about the project has changed; any number of notes before the look make one look. */
+  noteProject(id: ProjectId): void {
+    this.#view.note(id)
+    this.note()
+  }
+
+  /** Something about the balancer or what all share has changed. */
   note(): void {
     this.#isDirty = true
     if (!this.#hasBegun || this.#isLooking || this.#isClosed) return
@@ -211,16 +226,14 @@ export class Traffic {
 
   async #look(): Promise<void> {
     this.#certificates.note()
-    const services = routedServices(this.#world)
-    if (services.length === 0) return this.#leave()
+    if (this.#read().services.length === 0) return this.#leave()
     if (this.#options.balancers === null) throw new DarumaError('E_BALANCER_MISSING', 'This daemon has no balancer.')
     this.#isNeeded = true
     this.#tried = null
     const balancer = await this.#open(this.#options.balancers)
     const at = this.#shell()?.slot.occupancy
     if (at?.kind === 'live' && !this.#hasMet) await this.#meet(balancer)
-    const table = this.#table(services)
-    const text = JSON.stringify(table)
+    const { table, text } = this.#table()
     this.#tried = text
     if (at?.kind !== 'live') return this.#prepare(balancer, table, text)
     if (this.#service === null) await this.#prepare(balancer, table, text)
@@ -236,10 +249,12 @@ export class Traffic {
     this.#silent = null
   }
 
-  #table(services: readonly RoutedService[]): RoutingTable {
-    const { held, challenges } = this.#certificates
-    const carriers = carriersOf(this.#world, { record: this.#served.record, portOf: this.#options.portOf })
-    return makeTable({ settings: this.#settings(), services, carriers, certificates: held, challenges })
+  #read(): RoutingInput {
+    return this.#view.read(this.#served.record)
+  }
+
+  #table(): MadeTable {
+    return this.#tables.make(this.#read(), this.#shared.read(), this.#certificates)
   }
 
   /** No route is left: the balancer ends, and nothing is in force. */
@@ -256,13 +271,9 @@ export class Traffic {
     if (wasNeeded) this.#options.onChange()
   }
 
-  #settings(): BalancerSettings {
-    return this.#world.project?.balancer ?? defaultSettings
-  }
-
   /** What runs stays what it is as long as the config does not ask for the other one by name: to change it makes a gap. */
   async #open(balancers: Balancers): Promise<Balancer> {
-    const { program } = this.#settings()
+    const { program } = this.#shared.read().settings
     const kind = (program === 'auto' ? this.#presentKind() : null) ?? balancers.choose(program)
     if (this.#balancer?.kind === kind) return this.#balancer
     this.#service = null
@@ -325,17 +336,16 @@ export class Traffic {
   }
 
   async #watchDrains(balancer: Balancer): Promise<void> {
-    const draining = drainingShells(this.#world)
+    const { draining } = this.#read()
     if (draining.length === 0 && this.#options.clock.now() - this.#answeredMs < heartbeatMs) return
     const { upstreams } = await this.#within(balancer.observe())
     this.#answered()
-    for (const { shell, epoch } of draining) {
-      const id = upstreamId(shell.id, epoch)
+    for (const { shell, epoch, id } of draining) {
       // It began to drain after the table was made: the next one says so, and only then its count means anything.
       if (this.#served.record.active.includes(id) || this.#served.record.asked.includes(id)) this.#isDirty = true
       else shell.dispatch({ kind: 'under-way', epoch, requests: upstreams.get(id)?.active ?? 0 })
     }
-    if (drainingShells(this.#world).length > 0) this.#wakeIn(drainPollMs)
+    if (this.#read().draining.length > 0) this.#wakeIn(drainPollMs)
   }
 
   #hindered(error: unknown): void {
@@ -360,7 +370,7 @@ export class Traffic {
 
   /** No process serves anybody: nothing is under way, and nothing will be. */
   #releaseDrains(): void {
-    for (const { shell, epoch } of drainingShells(this.#world)) shell.dispatch({ kind: 'under-way', epoch, requests: 0 })
+    for (const { shell, epoch } of this.#read().draining) shell.dispatch({ kind: 'under-way', epoch, requests: 0 })
   }
 
   /** The sooner of what was asked. */

@@ -6,13 +6,15 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { Containers, DockerOptions } from '../adapters/docker/index.ts'
+import type { ConnectionOptions, EngineConnection } from '../adapters/docker/connection.ts'
+import type { DockerOptions } from '../adapters/docker/index.ts'
 import type { LazyRuntime } from '../daemon/runtime-by-kind.ts'
 import { epochDirectory, newestStarted, parseSlotName, readEpochNote, slotPaths } from '../host/slot-files.ts'
 import type { Images } from '../ports/images.ts'
 
-export interface AssembledContainers {
-  readonly runtime: LazyRuntime
+export interface AssembledContainers extends AsyncDisposable {
+  /** `wantsContainers`: whether what should be in the project has an image. */
+  readonly runtimeOf: (project: ProjectOptions & { readonly wantsContainers: () => boolean }) => LazyRuntime
   readonly images: Images
 }
 
@@ -21,40 +23,49 @@ export async function askContainers(directory: string): Promise<string | null> {
   const { findStateOfDirectory } = await import('../adapters/docker/state-of-directory.ts')
   return findStateOfDirectory(process.env, directory)
 }
+type ProjectOptions = Pick<DockerOptions, 'stateDirectory' | 'stateId'>
 
 /** A frozen engine must not keep a daemon from getting up that may have nothing to do with it. */
 const askLimitMs = 1000
 
+/** One connection for all projects; a runtime for each. */
 export function assembleContainers(
-  options: Omit<DockerOptions, 'environment'> & { readonly wantsContainers: () => boolean },
+  options: Pick<DockerOptions, 'checkpoint' | 'log'> & Pick<ConnectionOptions, 'onEngine'>,
 ): AssembledContainers {
   const environment = process.env
-  let loaded: Promise<Containers> | null = null
-  const load = (): Promise<Containers> => {
-    loaded ??= import('../adapters/docker/index.ts').then(({ createContainers }) => createContainers({ ...options, environment }))
-    return loaded
-  }
+  const { checkpoint, log, onEngine } = options
+  let connected: Promise<EngineConnection> | null = null
+  const connect = (): Promise<EngineConnection> =>
+    (connected ??= import('../adapters/docker/connection.ts').then(({ connectEngine }) =>
+      connectEngine({ environment, log, onEngine }),
+    ))
   return {
-    runtime: {
-      load: async () => (await load()).runtime,
-      isNeeded: async () => {
-        if (options.wantsContainers() || hasHeldContainers(options.stateDirectory)) return true
-        const { hasLabelledContainers } = await import('../adapters/docker/engine/sockets.ts')
-        return hasLabelledContainers({ environment, label: `daruma.state=${options.stateId}`, limitMs: askLimitMs })
+    runtimeOf: ({ stateDirectory, stateId, wantsContainers }) => ({
+      load: async () => {
+        const { createContainers } = await import('../adapters/docker/index.ts')
+        return createContainers({ stateDirectory, stateId, checkpoint, log }, await connect())
       },
-    },
+      isNeeded: async () => {
+        if (wantsContainers() || hasHeldContainers(stateDirectory)) return true
+        const { hasLabelledContainers } = await import('../adapters/docker/engine/sockets.ts')
+        return hasLabelledContainers({ environment, label: `daruma.state=${stateId}`, limitMs: askLimitMs })
+      },
+    }),
     images: {
-      ensure: async (request, onProgress) => (await load()).images.ensure(request, onProgress),
+      ensure: async (request, onProgress) => (await connect()).images.ensure(request, onProgress),
       // Questions of a plan or of doctor must not make the daemon larger: they can be answered without the rest.
       examine: async () => {
         const { examineEngine } = await import('../adapters/docker/engine/sockets.ts')
         return examineEngine(environment)
       },
       findFault: async () => {
-        if (loaded !== null) return (await loaded).images.findFault()
+        if (connected !== null) return (await connected).images.findFault()
         const { findEngineFault } = await import('../adapters/docker/engine/sockets.ts')
         return findEngineFault(environment)
       },
+    },
+    async [Symbol.asyncDispose]() {
+      if (connected !== null) (await connected)[Symbol.dispose]()
     },
   }
 }

@@ -22,7 +22,6 @@ import { serve } from '../adapters/http/socket.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import { Looker } from '../daemon/looker.ts'
 import { PageDoor } from '../daemon/page-door.ts'
-import { RuntimeByKind } from '../daemon/runtime-by-kind.ts'
 import { makeRoutes } from '../daemon/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -34,6 +33,7 @@ import { askContainers, assembleContainers } from './containers.ts'
 import { databaseFile, isDamaged, noteDamage, openStore } from './emergency-store.ts'
 import { examineDaemon } from './examine.ts'
 import { ownNode, ownNodeDirectory } from './process/own-node.ts'
+import { createHomes } from './homes.ts'
 
 /** Ended on request: nobody should start another. */
 const endedOnRequest = 0
@@ -81,7 +81,8 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   await using _store = store
   const opened = await inodeOf(databaseFile(directory.path))
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
-  const processes = await createProcessRuntime({
+  // For what is no project's: the balancer.
+  await using runtime = await createProcessRuntime({
     stateDirectory: directory.path,
     stateId: directory.stateId,
     scripts,
@@ -89,15 +90,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     log,
   })
   const releases = createReleases({ directory: directory.pathOf('releases'), lookUpUser: findAccount })
-  const containers = assembleContainers({
-    stateDirectory: directory.path,
-    stateId: directory.stateId,
-    checkpoint,
-    log,
-    onEngine: (fault) => daemon.noteEngine(fault),
-    wantsContainers: () => daemon.project.world.project?.services.some(({ runs }) => runs.kind === 'container') ?? false,
-  })
-  await using runtime = new RuntimeByKind({ process: processes, container: containers.runtime })
+  await using containers = assembleContainers({ checkpoint, log, onEngine: (fault) => daemon.noteEngine(fault) })
   // The very file that this process was started with, so that a daemon run from its sources is restarted from its sources.
   const entry = process.argv[1] ?? fileURLToPath(new URL('./cli.js', import.meta.url))
   const companions = createCompanions({ state: directory.path, node: ownNode, entry, scripts })
@@ -108,6 +101,14 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       store,
       storeFault,
       runtime,
+      ...createHomes({
+        directory,
+        containers,
+        scripts,
+        checkpoint,
+        log,
+        wantsContainers: (place) => daemon.projects.wantsContainers(place),
+      }),
       images: containers.images,
       releases,
       net: createNet({ version }),
@@ -142,16 +143,13 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   }
   const looker = new Looker({
     daemon,
-    runtime,
     clock: nodeClock,
     version,
     host: hostname(),
-    readTraffic: async () => (await daemon.traffic.observe())?.pools ?? null,
   })
   const page = new PageDoor({ server: pageServer, directory, clock: nodeClock, random: nodeRandom, log })
   const routes = makeRoutes({
     daemon,
-    runtime,
     releases,
     clock: nodeClock,
     about: { version, pid: process.pid, state: directory.path, runs },

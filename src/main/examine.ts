@@ -32,7 +32,7 @@ export async function examineDaemon(parts: {
 }
 
 function daemonFinding(daemon: Daemon): Finding {
-  const { daemon: facts } = daemon.status()
+  const facts = daemon.describe()
   const memory = `${Math.round(facts.memoryBytes / 2 ** 20)} MiB`
   return facts.condition === null
     ? { name: 'daemon', state: 'good', message: `pid ${facts.pid}, ${memory}`, hint: null }
@@ -94,7 +94,8 @@ async function diskFinding(directory: StateDirectory): Promise<Finding> {
 }
 
 function portFinding(daemon: Daemon): Finding {
-  const blocked = daemon.status().instances.find(({ state, reason }) => state === 'blocked' && reason?.includes('port') === true)
+  const all = [daemon.machine, ...daemon.projects.list()].flatMap((project) => project.status(false).instances)
+  const blocked = all.find(({ state, reason }) => state === 'blocked' && reason?.includes('port') === true)
   return blocked === undefined
     ? { name: 'ports', state: 'good', message: `automatic ports come from ${autoPorts.first} to ${autoPorts.last}`, hint: null }
     : {
@@ -106,12 +107,14 @@ function portFinding(daemon: Daemon): Finding {
 }
 
 /** Null where there are no routes. */
-function askedBalancer({ project: { world } }: Daemon): BalancerSettings['program'] | null {
-  const hasRoutes = world.project?.services.some(({ routes }) => routes.length > 0) ?? false
-  return hasRoutes ? (world.project?.balancer.program ?? null) : null
+function askedBalancer({ projects }: Daemon): BalancerSettings['program'] | null {
+  const configs = projects.list().flatMap(({ world }) => world.project ?? [])
+  const routed = configs.filter(({ services }) => services.some(({ routes }) => routes.length > 0))
+  const programs = routed.map(({ balancer }) => balancer.program)
+  return programs.find((program) => program !== 'auto') ?? programs[0] ?? null
 }
 
-function runningBalancer({ project: { world } }: Daemon): BalancerKind | null {
+function runningBalancer({ machine: { world } }: Daemon): BalancerKind | null {
   const at = world.shells.get(balancerSlot)?.slot.occupancy
   return at?.kind === 'live' ? balancerKindOf(at.spec.service) : null
 }
@@ -123,8 +126,7 @@ const certificateFinding = (message: string): Finding => ({
   hint: "Put the next one in its place: it is taken up within a minute. Or write tls: 'auto', and it is fetched.",
 })
 
-const usesImages = ({ project: { world } }: Daemon): boolean =>
-  world.project?.services.some(({ runs }) => runs.kind === 'container') ?? false
+const usesImages = ({ projects }: Daemon): boolean => projects.list().some(({ place }) => projects.wantsContainers(place))
 
 /** Also without a daemon. A machine without an engine lacks something only where an image is to run. */
 export async function engineFinding(images: Pick<Images, 'examine' | 'findFault'>, isNeeded: boolean): Promise<Finding> {

@@ -18,6 +18,8 @@ export interface StateDirectory {
   /** Changes with every boot of this machine. */
   readonly bootId: string
   pathOf(name: string): string
+  /** The same for a folder in it, which is made where it is missing. */
+  folder(name: string): Promise<StateDirectory>
   /** Writes a small file whole, by rename, mode 0600. */
   writeFile(name: string, text: string): Promise<void>
   /** Null where there is no such file; throws `E_STATE_READ` where it cannot be read. */

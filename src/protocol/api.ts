@@ -6,6 +6,8 @@
  * | method and path | body → answer |
  * |---|---|
  * | GET /v1/version | → {@link VersionAnswer} |
+ * | GET /v1/projects | → {@link ProjectView}[], by their ids |
+ * | POST /v1/projects/ID/remove | {@link RemoveProjectRequest} → {@link RemoveProjectAnswer}, or `E_PROJECT_UNKNOWN`, `E_PROJECT_RUNNING` |
  * | GET /v1/status | → {@link StatusAnswer} |
  * | POST /v1/plan | {@link PlanRequest} → {@link PlanAnswer} |
  * | POST /v1/operations | {@link OperationRequest} → {@link OperationAnswer}, or 409 `E_OPERATION_BUSY` / `E_PLAN_STALE` |
@@ -33,6 +35,10 @@
  * | GET /v1/metrics | → OpenMetrics 1.0, as text |
  * | POST /v1/page | {@link PageRequest} → {@link PageAnswer}; opens the page on loopback, where every GET above is answered too, to the token |
  * | POST /v1/daemon/stop | → {} ; the daemon ends, instances run on |
+ *
+ * `?project=ID` says which project a call is about. Without it, it is about the only one there is; where there are several, what only looks answers
+ * for all of them, with services and slots behind their project (`shop/web/0`), and what changes something is refused with `E_PROJECT_AMBIGUOUS`.
+ * A plan and an apply name their project themselves.
  *
  * Every error is a {@link ErrorAnswer} with a 4xx or 5xx status.
  */

@@ -24,6 +24,7 @@ import type {
   Requester,
   SecretValues,
 } from './api.ts'
+import type { RemoveProjectRequest } from './projects.ts'
 
 /** Gives the value back typed, or throws `E_REQUEST_INVALID`; `path` is what the whole is called in the message. */
 export type Parser<Type> = (value: unknown, path: string) => Type
@@ -86,3 +87,7 @@ export const releasesRequest: Parser<ReleasesRequest> = parserOf(objectOf<Releas
 export const execRequest: Parser<ExecRequest> = parserOf(objectOf<ExecRequest>({ target: anyText, command: listOf(anyText) }))
 
 export const pageRequest: Parser<PageRequest> = parserOf(objectOf<PageRequest>({ port: orNull(anyInteger) }))
+
+export const removeProjectRequest: Parser<RemoveProjectRequest> = parserOf(
+  objectOf<RemoveProjectRequest>({ volumes: listOf(anyText) }),
+)

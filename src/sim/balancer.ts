@@ -13,6 +13,7 @@ import type { Balancer, BalancerObservation, UpstreamCounters } from '../ports/b
 import { DarumaError } from '../ports/error.ts'
 import { wordsOf } from './kernel.ts'
 import type { Instance, SimulatedKernel } from './kernel.ts'
+import { slotOfTable, tableSlot } from './place.ts'
 
 /** The longest request; shorter than the shortest drain in any history. */
 const maxRequestMs = 2000
@@ -50,7 +51,8 @@ export class SimulatedBalancer {
 
   /** Upstreams of a service that get new requests and are there to answer them. */
   serving(service: string): readonly Upstream[] {
-    const pool = this.table?.pools.find(({ id }) => id === service)
+    const name = service.includes('/') ? service : `shop/${service}`
+    const pool = this.table?.pools.find(({ id }) => id === name)
     return (pool?.upstreams ?? []).filter((upstream) => upstream.state === 'active' && this.#instanceOf(upstream) !== null)
   }
 
@@ -140,7 +142,7 @@ export class SimulatedBalancer {
   }
 
   #instanceOf({ slot, epoch }: Upstream): Instance | null {
-    return this.#kernel.of(slot).find(({ order, state }) => order.epoch === epoch && state === 'running') ?? null
+    return this.#kernel.of(slotOfTable(slot)).find(({ order, state }) => order.epoch === epoch && state === 'running') ?? null
   }
 
   #witness(instance: Instance): void {
@@ -150,10 +152,10 @@ export class SimulatedBalancer {
     // What hangs is ended at once, with its requests.
     if (process === null || instance.wasSick || service.routes.length === 0) return
     const pools = process.table.pools.flatMap(({ upstreams }) => upstreams)
-    const upstream = pools.find((one) => one.slot === slot && one.epoch === epoch)
+    const upstream = pools.find((one) => slotOfTable(one.slot) === slot && one.epoch === epoch)
     const isBusy =
       upstream === undefined
-        ? (process.busyUntilMs.get(upstreamId(slot, epoch)) ?? 0) > this.#kernel.clock.now()
+        ? (process.busyUntilMs.get(upstreamId(tableSlot(slot), epoch)) ?? 0) > this.#kernel.clock.now()
         : this.#underWay(process, upstream)
     // A balancer that answers nobody cannot say that it has finished: then only the limit ends a drain, and it must have been waited for.
     const isLimitOver = process.instance.isSick && this.drainedForMs(slot, epoch) >= service.update.drainMs

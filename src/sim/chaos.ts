@@ -131,7 +131,7 @@ class History {
   /** Who gets requests is exactly who runs and has a route. */
   #compareRoutes(): void {
     const web = this.#machine.kernel.running().filter(({ order }) => order.slot.startsWith('web/'))
-    const wanted = this.#hasRoutes ? web.map(({ order }) => `${order.slot}#${order.epoch} active`).toSorted() : []
+    const wanted = this.#hasRoutes ? web.map(({ order }) => `shop/${order.slot}#${order.epoch} active`).toSorted() : []
     const upstreams = this.#machine.balancer.table?.pools.flatMap((pool) => pool.upstreams) ?? []
     const routed = upstreams.map(({ id, state }) => `${id} ${state}`).toSorted()
     if (routed.join() !== wanted.join()) this.complaints.push(`routed: ${routed.join(', ')}, running: ${wanted.join(', ')}`)

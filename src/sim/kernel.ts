@@ -52,7 +52,7 @@ export class SimulatedKernel {
   isCalm = false
   bootId = 'boot-1'
   #nextPid = 100
-  #onEvent: (event: RuntimeEvent) => void = () => {}
+  readonly #listeners = new Map<string, (event: RuntimeEvent) => void>()
   /** Told of each command that comes to life, and of each that the daemon asks to end. */
   onRun: (instance: Instance) => void = () => {}
   onAskedToEnd: (instance: Instance) => void = () => {}
@@ -62,9 +62,17 @@ export class SimulatedKernel {
     this.random = random
   }
 
-  /** Events go to whoever listens now: a daemon that has died hears nothing. */
-  listen(onEvent: (event: RuntimeEvent) => void): void {
-    this.#onEvent = onEvent
+  /** Events go to whoever listens now, one for each part of the machine: a daemon that has died hears nothing. */
+  listen(part: string, onEvent: (event: RuntimeEvent) => void): void {
+    this.#listeners.set(part, onEvent)
+  }
+
+  deafen(): void {
+    this.#listeners.clear()
+  }
+
+  #onEvent(event: RuntimeEvent): void {
+    for (const listener of this.#listeners.values()) listener(event)
   }
 
   of(slot: SlotId): readonly Instance[] {

@@ -9,16 +9,20 @@ import { updatePace } from '../core/keys/service/update.ts'
 import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { Service } from '../core/model/service.ts'
 import { drainingShells } from '../daemon/carriers.ts'
 import { Daemon } from '../daemon/daemon.ts'
+import type { Project } from '../daemon/project.ts'
 import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
+import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
-import type { OperationRequest, Requester } from '../protocol/api.ts'
+import type { OperationRequest, Requester, StatusAnswer } from '../protocol/api.ts'
 import { SimulatedBalancer } from './balancer.ts'
 import { SimulatedClock } from './clock.ts'
 import { SimulatedKernel } from './kernel.ts'
+import { kernelSlot } from './place.ts'
 import { SeededRandom } from './random.ts'
 import { createSimulatedRuntime } from './runtime.ts'
 import { createMemoryStore } from './store.ts'
@@ -28,6 +32,18 @@ const by: Requester = { pid: 1, user: 'tester', command: 'test', file: null }
 
 /** Distributes over operation kinds, so that each keeps its own fields. */
 type Wish = OperationRequest extends infer Each ? (Each extends OperationRequest ? Omit<Each, 'by'> : never) : never
+
+/** With words for the histories that are about one project. */
+export class SimulatedDaemon extends Daemon {
+  /** The only project; before there is one, what is the machine's. */
+  get project(): Project {
+    return this.projects.list()[0] ?? this.machine
+  }
+
+  override status(project: Project = this.project, withUsage: boolean = true): StatusAnswer {
+    return super.status(project, withUsage)
+  }
+}
 
 export class SimulatedMachine {
   readonly clock: SimulatedClock = new SimulatedClock()
@@ -41,6 +57,8 @@ export class SimulatedMachine {
   readonly log: string[] = []
   /** Of the state directory, beside the database. */
   readonly files: Map<string, string> = new Map()
+  /** Projects that have files here. */
+  readonly homes: Set<ProjectId> = new Set()
   #store: Store = createMemoryStore()
   #life: Life | null = null
   /** How long every answer to a probe takes. */
@@ -58,12 +76,12 @@ export class SimulatedMachine {
       this.clock.now() - (this.#life?.drains.get(`${slot} ${epoch}`) ?? this.clock.now())
   }
 
-  get daemon(): Daemon | null {
+  get daemon(): SimulatedDaemon | null {
     return this.#life?.daemon ?? null
   }
 
   /** The daemon that lives; begun (again and again, where it dies on the way) when there is none. */
-  async begin(): Promise<Daemon> {
+  async begin(): Promise<SimulatedDaemon> {
     for (let tries = 0; tries < 100; tries += 1) {
       const daemon = await this.#tryBegin()
       if (daemon !== null) return daemon
@@ -74,7 +92,7 @@ export class SimulatedMachine {
   killDaemon(): void {
     if (this.#life !== null) this.#life.isDead = true
     this.#life = null
-    this.kernel.listen(() => {})
+    this.kernel.deafen()
   }
 
   reboot(): void {
@@ -100,7 +118,8 @@ export class SimulatedMachine {
     const daemon = await this.begin()
     let answer: string | null | undefined
     const request = { by, ...wish } as OperationRequest
-    daemon.project.operate(request).then(
+    const operate = request.kind === 'apply' ? daemon.apply(request) : daemon.operate(daemon.project, request)
+    operate.then(
       () => (answer = null),
       (error: unknown) => (answer = error instanceof DarumaError ? error.code : `BUG ${String(error)}`),
     )
@@ -114,7 +133,14 @@ export class SimulatedMachine {
   ): Promise<string | null> {
     const daemon = await this.begin()
     const project = { name: 'shop', stage: null, balancer, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
-    return this.ask({ kind: 'apply', project, secrets, base: daemon.project.world.applied, fingerprint: null, only: null })
+    return this.ask({
+      kind: 'apply',
+      project,
+      secrets,
+      base: daemon.projects.list()[0]?.world.applied ?? 0,
+      fingerprint: null,
+      only: null,
+    })
   }
 
   /** Lets `durationMs` go by; a daemon that dies meanwhile gets up again after a moment. */
@@ -152,13 +178,14 @@ export class SimulatedMachine {
 
   #noteDrains(): void {
     const { daemon, drains } = this.#life ?? new Life()
-    for (const { shell, epoch } of daemon === null ? [] : drainingShells(daemon.project.world)) {
-      const drain = `${shell.id} ${epoch}`
-      if (!drains.has(drain)) drains.set(drain, this.clock.now())
-    }
+    for (const project of daemon?.projects.list() ?? [])
+      for (const { shell, epoch } of drainingShells(project.world)) {
+        const drain = `${kernelSlot(project.place, shell.id)} ${epoch}`
+        if (!drains.has(drain)) drains.set(drain, this.clock.now())
+      }
   }
 
-  async #tryBegin(): Promise<Daemon | null> {
+  async #tryBegin(): Promise<SimulatedDaemon | null> {
     if (this.#life !== null) return this.#life.daemon
     const life = new Life()
     this.#life = life
@@ -169,31 +196,27 @@ export class SimulatedMachine {
       wallTimeOf: (momentMs) => this.clock.wallTimeOf(momentMs),
       after: (delayMs, run) => this.clock.after(delayMs, () => life.isDead || run()),
     }
-    const daemon = new Daemon(
+    const daemon = new SimulatedDaemon(
       {
-        directory: {
-          path: '/state',
-          stateId: '00000000',
-          bootId: this.kernel.bootId,
-          takeOver: this.takeOver,
-          pathOf: (name) => `/state/${name}`,
-          writeFile: async (name, text) => {
-            await pass()
-            if (this.kernel.isDiskFull) throw new Error('no space')
-            this.files.set(name, text)
-          },
-          readFile: async (name) => this.files.get(name) ?? null,
-          space: async () => ({ freeBytes: 1, totalBytes: 1 }),
-          ensureVolume: async (name) => {
-            await pass()
-            return `/state/volumes/${name}`
-          },
-        },
+        directory: this.#directory('/state', pass),
         store: this.#mortalStore(pass),
         storeFault: this.storeFault,
-        runtime: createSimulatedRuntime(this.kernel, pass),
         // No project here has a source.
         releases: noReleases,
+        runtime: createSimulatedRuntime(this.kernel, null, pass),
+        openHome: async (place) => {
+          await pass()
+          this.homes.add(place)
+          const directory = this.#directory(`/state/projects/${place}`, pass)
+          const runtime = createSimulatedRuntime(this.kernel, place, pass)
+          return { directory, runtime, [Symbol.asyncDispose]: async () => {} }
+        },
+        listHomes: async () => [...this.homes],
+        listVolumes: async () => [],
+        removeHome: async (place) => {
+          await pass()
+          this.homes.delete(place)
+        },
         images: {
           ensure: async ({ container }, say) => {
             await pass()
@@ -261,6 +284,28 @@ export class SimulatedMachine {
     if (life.isDead) await new Promise<never>(() => {})
   }
 
+  #directory(path: string, pass: () => Promise<void>): StateDirectory {
+    return {
+      path,
+      stateId: '00000000',
+      bootId: this.kernel.bootId,
+      takeOver: this.takeOver,
+      pathOf: (name) => `${path}/${name}`,
+      folder: async (name) => this.#directory(`${path}/${name}`, pass),
+      writeFile: async (name, text) => {
+        await pass()
+        if (this.kernel.isDiskFull) throw new Error('no space')
+        this.files.set(`${path}/${name}`, text)
+      },
+      readFile: async (name) => this.files.get(`${path}/${name}`) ?? null,
+      space: async () => ({ freeBytes: 1, totalBytes: 1 }),
+      ensureVolume: async (name) => {
+        await pass()
+        return `${path}/volumes/${name}`
+      },
+    }
+  }
+
   #mortalStore(pass: () => Promise<void>): Store {
     const store = this.#store
     return {
@@ -287,14 +332,14 @@ export class SimulatedMachine {
 }
 
 class Life {
-  daemon: Daemon | null = null
+  daemon: SimulatedDaemon | null = null
   isDead = false
   /** By instance: when this daemon began to let it drain. */
   readonly drains: Map<string, number> = new Map()
 }
 
 /** Nothing moves, and nothing is missing. */
-export function isSettled(daemon: Daemon): boolean {
+export function isSettled(daemon: SimulatedDaemon): boolean {
   if (daemon.project.operations.current !== null) return false
   const { services, instances } = daemon.status()
   const isCalm = instances

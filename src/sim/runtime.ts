@@ -9,13 +9,19 @@ import type { SlotId } from '../core/model/id.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Discovery, InstanceRef, Occupant, Runtime, RuntimeEvent, StartOrder, StartRefusal } from '../ports/runtime.ts'
 import type { Instance, SimulatedKernel } from './kernel.ts'
+import { kernelSlot, ownSlot } from './place.ts'
+import type { Part } from './place.ts'
 
-export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Promise<void>): Runtime {
+export function createSimulatedRuntime(kernel: SimulatedKernel, part: Part, pass: () => Promise<void>): Runtime {
   const occupants = new Map<string, () => void>()
-  const find = ({ slot, epoch }: InstanceRef): Instance | undefined => kernel.of(slot).find(({ order }) => order.epoch === epoch)
+  const named = (slot: SlotId): SlotId => kernelSlot(part, slot)
+  const find = ({ slot, epoch }: InstanceRef): Instance | undefined =>
+    kernel.of(named(slot)).find(({ order }) => order.epoch === epoch)
 
-  async function start(order: StartOrder): Promise<StartRefusal | null> {
+  async function start(own: StartOrder): Promise<StartRefusal | null> {
     await pass()
+    const volumes = own.volumes.map((volume) => ({ ...volume, name: named(volume.name as SlotId) }))
+    const order = { ...own, slot: named(own.slot), volumes }
     const last = kernel.epochs.get(order.slot) ?? asEpoch(0)
     if (last >= order.epoch) return { kind: 'superseded', by: last }
     if (kernel.of(order.slot).some((instance) => instance.state !== 'gone' && !kernel.close(instance)))
@@ -32,16 +38,23 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
   return {
     async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
       await pass()
-      kernel.listen((event) => {
-        onEvent(event)
-        if (event.kind !== 'started') occupants.get(`${event.slot} ${event.epoch}`)?.()
+      kernel.listen(part ?? '', (event) => {
+        const slot = ownSlot(part, event.slot)
+        if (slot === null) return
+        onEvent({ ...event, slot })
+        if (event.kind !== 'started') occupants.get(`${slot} ${event.epoch}`)?.()
       })
       const found: Occupant[] = []
       for (const slot of new Set([...kernel.instances.keys(), ...kernel.committed.keys()])) {
-        const occupant = discoverSlot(kernel, slot)
-        if (occupant !== null) found.push(occupant)
+        const own = ownSlot(part, slot)
+        const occupant = own === null ? null : discoverSlot(kernel, slot)
+        if (own !== null && occupant !== null) found.push({ ...occupant, slot: own })
       }
-      return { occupants: found, lastEpochs: kernel.lastEpochs() }
+      const lastEpochs = [...kernel.lastEpochs()].flatMap(([slot, epoch]) => {
+        const own = ownSlot(part, slot)
+        return own === null ? [] : [[own, epoch] as const]
+      })
+      return { occupants: found, lastEpochs: new Map(lastEpochs) }
     },
     start,
     async signal(instance) {
@@ -68,7 +81,7 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
     },
     async isOccupied(slot) {
       await pass()
-      return kernel.of(slot).some((instance) => instance.state !== 'gone' && !kernel.close(instance))
+      return kernel.of(named(slot)).some((instance) => instance.state !== 'gone' && !kernel.close(instance))
     },
     async holders() {
       return []
@@ -83,8 +96,9 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, pass: () => Prom
       if (kernel.areLogsLost) throw new Error('EIO: i/o error, read')
       return { entries: [], open: null, start: 0, next: 0, begin: 0, end: 0 }
     },
-    async forget(slot) {
+    async forget(own) {
       await pass()
+      const slot = named(own)
       if (kernel.of(slot).some(({ state }) => state === 'running')) throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} runs`)
       kernel.instances.delete(slot)
       if (!isRunSlot(slot)) return

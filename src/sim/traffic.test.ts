@@ -14,6 +14,7 @@ import type { SlotId } from '../core/model/id.ts'
 import type { Route, Service } from '../core/model/service.ts'
 import { drainingShells } from '../daemon/carriers.ts'
 import { SimulatedMachine, aService } from './machine.ts'
+import { tableSlot } from './place.ts'
 
 const route = (domain: string): Route => ({
   to: { kind: 'domain', domain },
@@ -49,7 +50,7 @@ function assertTableIsWorld(machine: SimulatedMachine): void {
   const running = machine.kernel
     .running()
     .filter(({ order }) => order.slot !== balancerSlot)
-    .map(({ order }) => `${upstreamId(order.slot, order.epoch)} active`)
+    .map(({ order }) => `${upstreamId(tableSlot(order.slot), order.epoch)} active`)
   const routed = (machine.balancer.table?.pools ?? []).flatMap(({ upstreams }) =>
     upstreams.map(({ id, state }) => `${id} ${state}`),
   )

@@ -5,7 +5,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-import { type Containers, createContainers, type DockerOptions } from '../../src/adapters/docker/index.ts'
+import { connectEngine, type ConnectionOptions, type EngineConnection } from '../../src/adapters/docker/connection.ts'
+import { createContainers, type DockerOptions } from '../../src/adapters/docker/index.ts'
 import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
 import type { Container } from '../../src/core/model/service.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
@@ -40,6 +41,8 @@ export type OrderOver = Partial<Omit<StartOrder, 'runs'>> & { readonly runs?: Pa
 /** Short, so that a test of a frozen engine takes seconds. */
 const limits = { askMs: 1500, workMs: 4000, retryMs: 100, pollMs: 500, idleMs: 1000 } as const
 
+type BedOptions = DockerOptions & ConnectionOptions
+
 export class ContainerBed {
   readonly state: string
   readonly stateId: string
@@ -47,7 +50,8 @@ export class ContainerBed {
   readonly faults: (string | null)[] = []
   readonly warnings: string[] = []
   readonly engine: TestEngine
-  containers!: Containers
+  connection!: EngineConnection
+  runtime!: Runtime
   discovery!: Discovery
 
   private constructor(engine: TestEngine, stateId: string) {
@@ -57,23 +61,19 @@ export class ContainerBed {
     mkdirSync(this.state)
   }
 
-  static async open(t: TestContext, engine: TestEngine, options: Partial<DockerOptions> = {}): Promise<ContainerBed> {
+  static async open(t: TestContext, engine: TestEngine, options: Partial<BedOptions> = {}): Promise<ContainerBed> {
     const bed = new ContainerBed(engine, options.stateId ?? randomBytes(8).toString('hex'))
     t.after(() => bed.#destroy())
     await bed.reopen(options)
     return bed
   }
 
-  get runtime(): Runtime {
-    return this.containers.runtime
-  }
-
   /** What a new daemon does after the old one was killed: nothing is ended, everything is found again. */
-  async reopen(options: Partial<DockerOptions> = {}): Promise<void> {
-    await this.containers?.runtime[Symbol.asyncDispose]()
+  async reopen(options: Partial<BedOptions> = {}): Promise<void> {
+    await this.close()
     this.events.length = 0
     this.faults.length = 0
-    this.containers = createContainers({
+    const whole: BedOptions = {
       stateDirectory: this.state,
       stateId: this.stateId,
       environment: this.engine.environment,
@@ -82,8 +82,15 @@ export class ContainerBed {
       onEngine: (fault) => this.faults.push(fault),
       limits: this.engine.isSlow ? { ...limits, askMs: 10_000, workMs: 20_000 } : limits,
       ...options,
-    })
+    }
+    this.connection = connectEngine(whole)
+    this.runtime = createContainers(whole, this.connection)
     this.discovery = await this.runtime.discover((event) => this.events.push(event))
+  }
+
+  async close(): Promise<void> {
+    await this.runtime?.[Symbol.asyncDispose]()
+    this.connection?.[Symbol.dispose]()
   }
 
   order(epoch: number, command: readonly string[], { runs, ...more }: OrderOver = {}): StartOrder {
@@ -134,7 +141,7 @@ export class ContainerBed {
   }
 
   name(slot: SlotId = web): string {
-    return `daruma-${this.stateId}-${slot.replace('/', '.')}`
+    return `daruma-${this.stateId}_${slot.replace('/', '.')}`
   }
 
   /** Of this state, in whatever condition. */
@@ -163,7 +170,7 @@ export class ContainerBed {
 
   async #destroy(): Promise<void> {
     try {
-      await this.containers?.runtime[Symbol.asyncDispose]()
+      await this.close()
       if (!(await this.engine.ping())) return
       for (const line of this.list()) this.engine.docker('rm', '-f', line.split(' ')[0] ?? '')
       for (const id of this.networks()) this.engine.docker('network', 'rm', id)

@@ -13,14 +13,18 @@ import { listSegments } from '../../src/host/logs/segments.ts'
 const settleLimitMs = 5000
 
 export function readSlotLogText(state: string, slotName: string): string {
-  settle(state, slotName)
-  const directory = join(state, 'slots', slotName)
+  return readLogIn(state, join(state, 'slots', slotName))
+}
+
+/** By the slot's directory, wherever in the state it is. */
+export function readLogIn(state: string, directory: string): string {
+  settle(state, directory)
   return listSegments(directory)
     .map(({ path }) => readFileSync(path, 'utf8'))
     .join('')
 }
 
-function settle(state: string, slotName: string): void {
+function settle(state: string, directory: string): void {
   const host = join(state, 'host')
   mkdirSync(host, { recursive: true })
   const lock = openSync(join(host, 'collector.lock'), 'a')
@@ -35,7 +39,7 @@ function settle(state: string, slotName: string): void {
     closeSync(lock)
   }
   const deadline = performance.now() + settleLimitMs
-  while (unreadBytes(join(state, 'slots', slotName)) > 0 && performance.now() < deadline) libc().sleep(2)
+  while (unreadBytes(directory) > 0 && performance.now() < deadline) libc().sleep(2)
 }
 
 function unreadBytes(directory: string): number {

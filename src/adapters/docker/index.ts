@@ -43,12 +43,12 @@ import type {
 import { ContainerLife, inspectContainer, removeContainer } from './container/container-life.ts'
 import { clearOlder, createContainer } from './container/create-container.ts'
 import { discoverContainers } from './discover.ts'
-import { Engine, type Limits, usualLimits } from './engine/engine.ts'
+import type { EngineConnection } from './connection.ts'
+import type { Engine } from './engine/engine.ts'
 import { reasonOf } from './engine/errors.ts'
 import { EventStream } from './engine/event-stream.ts'
 import { planExec } from './container/exec.ts'
 import { observeHolders } from './holders.ts'
-import { createImages } from './images/images.ts'
 import { Network } from './network.ts'
 import { askForList, listOwnContainers } from './container/own-containers.ts'
 import type { EngineEvent } from './engine/parse.ts'
@@ -58,29 +58,17 @@ import { findLivingWitness, observeWitness } from './container/witness.ts'
 import { explainStartFailure } from './start-failure.ts'
 
 export interface DockerOptions {
+  /** Of the project: where its slots and volumes are. */
   readonly stateDirectory: string
-  /** Lower-case hex; part of every container's name. */
+  /** The state's id in lower-case hex, and the project behind an underscore; part of every container's name. */
   readonly stateId: string
-  /** Only DOCKER_HOST is read. */
-  readonly environment: Readonly<Record<string, string | undefined>>
   readonly checkpoint: Checkpoint
   readonly log: Log
-  /** The engine has gone, for this reason, or (null) is back: once each. */
-  readonly onEngine: (fault: string | null) => void
-  readonly limits?: Partial<Limits>
 }
 
-export interface Containers {
-  readonly runtime: Runtime
-  readonly images: Images
-}
-
-/** Asks nothing of anybody yet: the engine may be away. */
-export function createContainers(options: DockerOptions): Containers {
-  const { environment, log } = options
-  const engine = new Engine({ environment, log, limits: { ...usualLimits, ...options.limits } })
-  const images = createImages(engine)
-  return { runtime: new DockerRuntime(options, engine, images), images }
+/** Of one project. It ends before the connection does. */
+export function createContainers(options: DockerOptions, { engine, images }: EngineConnection): Runtime {
+  return new DockerRuntime(options, engine, images)
 }
 
 /** The engine works on some at once and queues the rest; more only make each of them later. */
@@ -95,6 +83,7 @@ class DockerRuntime implements Runtime {
   readonly #events: EventStream
   readonly #secretFiles: SecretFiles
   readonly #network: Network
+  readonly #unlisten: () => void
   /** Since when nothing of this state has been in the engine; null while something is. */
   #emptySinceMs: number | null = null
   #emit: (event: RuntimeEvent) => void = () => {}
@@ -114,8 +103,7 @@ class DockerRuntime implements Runtime {
     const { stateId, log } = options
     this.#secretFiles = new SecretFiles(stateId, 'containers')
     this.#network = new Network({ engine, stateId, log, reach: (checkpoint) => this.#reach(checkpoint) })
-    engine.listen((fault) => {
-      options.onEngine(fault)
+    this.#unlisten = engine.listen((fault) => {
       if (fault === null) this.#lookAtAll()
     })
   }
@@ -289,7 +277,7 @@ class DockerRuntime implements Runtime {
     if (this.#lives.size === 0) await this.#secretFiles.close()
     this.#lives.clear()
     this.#emit = () => {}
-    this.#engine.close()
+    this.#unlisten()
   }
 
   #makeLife(instance: InstanceRef, containerId: string | null, isAdopted: boolean): ContainerLife {

@@ -35,11 +35,11 @@ async function askEngine(socket: string, directory: string): Promise<string | nu
   try {
     const listed = await new EngineClient(socket).listContainers({ label: [labels.state] }, { signal })
     const own = listed.find(({ Labels }) => isOf(directory, Labels ?? {}))
-    return own?.Labels?.[labels.state] ?? null
+    return own === undefined ? null : ownerOf(own.Labels ?? {}).stateId
   } catch (error) {
     // A user who may not speak with the engine has no containers there; one that does not run is no concern of a directory that is new.
     if (hasCode(error, 'EACCES') || hasCode(error, 'ENOENT')) return null
-    if (hasCode(error, 'ECONNREFUSED') && !existsSync(join(directory, 'slots'))) return null
+    if (hasCode(error, 'ECONNREFUSED') && ['slots', 'projects'].every((name) => !existsSync(join(directory, name)))) return null
     throw new Error(
       `the container engine at ${socket} does not answer (${error instanceof Error ? error.message : String(error)})`,
       {
@@ -49,7 +49,15 @@ async function askEngine(socket: string, directory: string): Promise<string | nu
   }
 }
 
-function isOf(directory: string, found: Readonly<Record<string, string>>): boolean {
+/** The label names both: the state's id, and the project's place behind an underscore. */
+function ownerOf(found: Readonly<Record<string, string>>): { readonly stateId: string; readonly place: string } {
+  const [stateId = '', ...place] = (found[labels.state] ?? '').split('_')
+  return { stateId, place: place.join('_') }
+}
+
+function isOf(state: string, found: Readonly<Record<string, string>>): boolean {
+  const { place } = ownerOf(found)
+  const directory = place === '' ? state : join(state, 'projects', place)
   if (found[labels.directory] !== undefined) return found[labels.directory] === directory
   const [slot, epoch] = [found[labels.slot], Number(found[labels.epoch])]
   if (slot === undefined || !Number.isSafeInteger(epoch)) return false

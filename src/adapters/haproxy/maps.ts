@@ -5,7 +5,7 @@
  */
 
 import type { Listener, RoutingTable, Rule } from '../../core/balance/table.ts'
-import { challengeBackend, files, mainBackend, redirectBackend, relayBackend, splitPrefix } from './names.ts'
+import { challengeBackend, files, mainBackend, redirectBackend, relayBackend, splitName } from './names.ts'
 import { canaryShare } from './servers.ts'
 
 export interface MapEntry {
@@ -23,7 +23,7 @@ export function renderMaps(table: RoutingTable, certificates: ReadonlyMap<string
   const shares = new Map(table.pools.map((pool) => [pool.id, canaryShare(pool)]))
   const target = ({ action }: Rule): string => {
     if (action.kind === 'redirect') return redirectBackend(action.httpsPort)
-    return (shares.get(action.pool) ?? null) === null ? mainBackend(action.pool) : `${splitPrefix}${action.pool}`
+    return (shares.get(action.pool) ?? null) === null ? mainBackend(action.pool) : splitName(action.pool)
   }
   const maps = new Map<string, readonly MapEntry[]>()
   for (const listener of table.listeners) {
@@ -40,7 +40,7 @@ export function renderMaps(table: RoutingTable, certificates: ReadonlyMap<string
   )
   maps.set(
     files.canaries,
-    [...shares].flatMap(([pool, share]) => (share === null ? [] : [{ key: `${splitPrefix}${pool}`, value: String(share) }])),
+    [...shares].flatMap(([pool, share]) => (share === null ? [] : [{ key: splitName(pool), value: String(share) }])),
   )
   maps.set(
     files.challenges,

@@ -161,7 +161,7 @@ function frontend(table: RoutingTable, listener: Listener, context: RenderContex
  * before quotes, backslashes and `]`; empty where nothing was understood. The port's documentation has the format for both adapters.
  */
 const when = '%[date,utime(%Y-%m-%dT%H:%M:%SZ)]'
-const server = String.raw`%[srv_name,regsub(:,/),regsub(\\.,\\#),regsub(\\..*,)]`
+const server = String.raw`%[srv_name,regsub(:,/,g),regsub(\\.,\\#),regsub(\\..*,)]`
 const accessLog = {
   http: `"${when} %ci %{+Q,+E}[var(txn.method)] %{+Q,+E}[var(txn.host)] %{+Q,+E}[var(txn.uri)] %ST %B %Ta ${server}"`,
   tcp: `"${when} %ci - - - - %B %Tt ${server}"`,

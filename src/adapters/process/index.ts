@@ -11,9 +11,7 @@ import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import { SecretFiles } from '../../host/secret-files.ts'
 import { closeInheritedDescriptors } from '../../system/inherited-descriptors.ts'
 import { type InstalledScripts, keepInstalled } from '../../host/install-script.ts'
-import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Log } from '../../ports/log.ts'
 import type {
   Discovery,
   ExecPlan,
@@ -35,6 +33,7 @@ import { Gate } from '../../system/gate.ts'
 import { hastenJoins } from './hasten-joins.ts'
 import { observeHolders } from './holders.ts'
 import { LeftoverLimits } from './leftover-limits.ts'
+import type { ProcessRuntimeOptions } from './options.ts'
 import { Outputs } from './outputs.ts'
 import { findFault, findUser, planRun, type ProcessStart } from './launch.ts'
 import { Life, type LifeOptions } from './life.ts'
@@ -59,23 +58,9 @@ import {
   removeSlotFiles,
   writeEpochFiles,
 } from '../../host/slot-files.ts'
-import { type KillMechanism, surveyHost } from './survey.ts'
+import { surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
 import { makeVolumes, placeTree, type PlacedTree } from './volumes.ts'
-
-export interface ProcessRuntimeOptions {
-  readonly stateDirectory: string
-  /** Lower-case hex; part of every cgroup's path, so that a copied state directory cannot reach the original's instances. */
-  readonly stateId: string
-  /** The folder that holds `keeper.sh` and `enter.sh`. */
-  readonly scripts: string
-  readonly checkpoint: Checkpoint
-  readonly log: Log
-  /** How long a keeper may be on its way; by default 10 s. */
-  readonly arrivalLimitMs?: number
-  /** For tests: this mechanism, whatever the host would offer; and no PID namespaces. */
-  readonly force?: { readonly killing?: KillMechanism; readonly noNamespaces?: boolean }
-}
 
 /** Installs the scripts, finds out what this host can do, and touches no instance. */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
@@ -86,10 +71,12 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     force: options.force?.killing ?? null,
     forceNoNamespaces: options.force?.noNamespaces ?? false,
   })
-  const { scripts: from, stateDirectory } = options
-  return new ProcessRuntime(options, new Site({ stateDirectory, stateId: options.stateId, survey }), {
-    keeper: keepInstalled({ name: 'keeper', from, stateDirectory }),
-    enter: keepInstalled({ name: 'enter', from, stateDirectory }),
+  const { scripts: from, stateDirectory, stateId, project } = options
+  const home = project === undefined ? stateId : `${stateId}/${project}`
+  const scripts = { from, stateDirectory: options.machineDirectory ?? stateDirectory }
+  return new ProcessRuntime(options, new Site({ stateDirectory, home, survey }), {
+    keeper: keepInstalled({ name: 'keeper', ...scripts }),
+    enter: keepInstalled({ name: 'enter', ...scripts }),
   })
 }
 
@@ -123,9 +110,9 @@ class ProcessRuntime implements Runtime {
     this.#options = options
     this.#site = site
     this.#scripts = scripts
-    this.#outputs = new Outputs(options.stateDirectory)
+    this.#outputs = new Outputs(options.machineDirectory ?? options.stateDirectory)
     this.#leftovers = new LeftoverLimits(site.survey.limits, (message, error) => this.#warn(message, error))
-    this.#secretFiles = new SecretFiles(options.stateId, 'processes')
+    this.#secretFiles = new SecretFiles(site.runName, 'processes')
     this.#keepers = new ReadyKeepers({
       site,
       tools: () => chooseKeeperTools({ survey: site.survey, stateDirectory: site.stateDirectory, keeper: scripts.keeper() }),

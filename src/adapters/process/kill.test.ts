@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { RuntimeBed, instance, isRunning, needsRoot, until, web } from '../../../test/support/runtime-bed.ts'
-import type { ProcessRuntimeOptions } from './index.ts'
+import type { ProcessRuntimeOptions } from './options.ts'
 import { parseCgroupMounts } from './mounts.ts'
 
 type Force = NonNullable<ProcessRuntimeOptions['force']>

@@ -32,6 +32,7 @@ export class Outputs {
   readonly #state: string
   readonly #holds = new Map<string, Hold>()
 
+  /** `stateDirectory`: the machine's, where the collector is. */
   constructor(stateDirectory: string) {
     this.#state = stateDirectory
     noteHolder(stateDirectory)
@@ -49,7 +50,7 @@ export class Outputs {
     if (this.#holds.has(epochDirectory)) return
     const pipe = openOutputPipe(epochDirectory)
     if (pipe === null) return
-    const hold = { slot, pipe, epochPath: relative(`${this.#state}/slots`, epochDirectory), isAnnounced: false, hasEnded: false }
+    const hold = { slot, pipe, epochPath: this.#letterOf(epochDirectory), isAnnounced: false, hasEnded: false }
     this.#holds.set(epochDirectory, hold)
     this.#announce(hold)
   }
@@ -91,6 +92,12 @@ export class Outputs {
   close(): void {
     for (const { pipe } of this.#holds.values()) closeSync(pipe)
     this.#holds.clear()
+  }
+
+  /** What the collector is told: the machine's own slots by their names, those of a project by their paths in the state directory. */
+  #letterOf(epochDirectory: string): string {
+    const own = relative(`${this.#state}/slots`, epochDirectory)
+    return own.startsWith('..') ? relative(this.#state, epochDirectory) : own
   }
 
   #announce(hold: Hold): void {

@@ -22,7 +22,7 @@ async function openKeepers(
   const bed = await RuntimeBed.open(t)
   await bed.runtime[Symbol.asyncDispose]()
   const survey = await surveyHost({ stateId: bed.stateId, force: null, forceNoNamespaces: false })
-  const site = new Site({ stateDirectory: bed.state, stateId: bed.stateId, survey })
+  const site = new Site({ stateDirectory: bed.state, home: bed.stateId, survey })
   site.keepers?.read()
   const keeper = installScript({ name: 'keeper', from: hostScripts, stateDirectory: bed.state })
   const { setsid, flock, mount, unshare } = survey.tools

@@ -1,5 +1,5 @@
 /**
- * Where the slots of one state directory are: on disk below `slots/`, in the kernel below `daruma/<stateId>`. Both trees name a slot
+ * Where the slots of one project are: on disk below `slots/`, in the kernel below `daruma/<state id>/<project>`. Both trees name a slot
  * `web.0` and an epoch by its number, so that either can be read without the other after one of them was lost or restored. In the kernel
  * these names are labels of keepers' cgroups; what a keeper of format 1 runs has a cgroup `web.0/17` of its own.
  */
@@ -21,14 +21,20 @@ export class Site {
   readonly survey: Survey
   /** Null without cgroups. */
   readonly keepers: KeeperCgroups | null
-  readonly #stateId: string
+  readonly #home: string
 
-  constructor(options: { readonly stateDirectory: string; readonly stateId: string; readonly survey: Survey }) {
+  /** `home`: below `daruma/`, in the kernel: the state's id, and the project's place behind it. */
+  constructor(options: { readonly stateDirectory: string; readonly home: string; readonly survey: Survey }) {
     this.stateDirectory = options.stateDirectory
     this.survey = options.survey
-    this.#stateId = options.stateId
+    this.#home = options.home
     const { enclosureMount } = options.survey
-    this.keepers = enclosureMount === null ? null : new KeeperCgroups(join(enclosureMount, 'daruma', options.stateId, 'keepers'))
+    this.keepers = enclosureMount === null ? null : new KeeperCgroups(join(enclosureMount, 'daruma', options.home, 'keepers'))
+  }
+
+  /** What its folder in /run is called. */
+  get runName(): string {
+    return this.#home.replace('/', '_')
   }
 
   paths(slot: SlotId): SlotPaths {
@@ -37,7 +43,7 @@ export class Site {
 
   /** Where volumes are seen by instances of other users, in their own mount namespaces; on the host its directories are empty. */
   get openDirectory(): string {
-    return join('/run/daruma', this.#stateId)
+    return join('/run/daruma', this.runName)
   }
 
   /**
@@ -56,11 +62,11 @@ export class Site {
   }
 
   keeperPath(number: number): string {
-    return join('daruma', this.#stateId, 'keepers', `${number}`)
+    return join('daruma', this.#home, 'keepers', `${number}`)
   }
 
   #formerSlotPath(slot: SlotId): string {
-    return join('daruma', this.#stateId, slotName(slot))
+    return join('daruma', this.#home, slotName(slot))
   }
 
   enclosure(slot: SlotId, epoch: Epoch): Enclosure {
@@ -109,7 +115,7 @@ export class Site {
   slotsInKernel(): readonly SlotId[] {
     const { enclosureMount } = this.survey
     if (enclosureMount === null) return []
-    const names = childDirectories(join(enclosureMount, 'daruma', this.#stateId))
+    const names = childDirectories(join(enclosureMount, 'daruma', this.#home))
     return [...names.map(parseSlotName).filter((slot) => slot !== null), ...(this.keepers?.slots() ?? [])]
   }
 
@@ -120,7 +126,7 @@ export class Site {
   }
 
   /**
-   * Leaves nothing behind of a state in which nothing runs. Only what is empty goes: a cgroup may be one that a keeper is about to
+   * Leaves nothing behind of a project in which nothing runs. Only what is empty goes: a cgroup may be one that a keeper is about to
    * join, and a directory whose removal would take a volume's mount away from an instance.
    */
   sweep(): void {
@@ -128,13 +134,13 @@ export class Site {
     if (enclosureMount === null) return
     for (const mount of limits.mounts) if (mount !== enclosureMount) this.#sweepLimits(mount, enclosureMount)
     this.keepers?.sweep()
-    if (!removeEmpty(join(enclosureMount, 'daruma', this.#stateId))) return
+    if (!removeEmpty(join(enclosureMount, 'daruma', this.#home))) return
     removeEmpty(this.openDirectory)
   }
 
   /** Limits outlive their epoch when a daemon is killed between the removal of one and of the other. */
   #sweepLimits(mount: string, enclosureMount: string): void {
-    const state = join('daruma', this.#stateId)
+    const state = join('daruma', this.#home)
     for (const slot of childDirectories(join(mount, state)))
       for (const epoch of childDirectories(join(mount, state, slot)))
         if (!existsSync(join(enclosureMount, state, slot, epoch))) removeCgroup(join(mount, state, slot, epoch))

@@ -40,6 +40,9 @@ export function* findInhabitants(stateId?: string): Generator<Inhabitant, void, 
 /** Whether anything at all is in the state's cgroups. */
 export const isInhabited = (stateId: string): boolean => stateCgroups(stateId).some((cgroup) => membersBelow(cgroup).length > 0)
 
+/** Of the folder with the slots, which is the state's own or a project's in it. */
+const stateOf = (folder: string): string => (basename(dirname(folder)) === 'projects' ? dirname(dirname(folder)) : folder)
+
 /** Exactly: a program may have opened a folder that is called like a slot's, but it has no lock on it. */
 function findHome(stateId: string, pid: number): Inhabitant | null {
   for (const fd of readNames(`/proc/${pid}/fd`)) {
@@ -48,7 +51,7 @@ function findHome(stateId: string, pid: number): Inhabitant | null {
     const path = isDeleted ? link.slice(0, -deleted.length) : link
     const slots = dirname(path)
     const isSlot = path.startsWith('/') && basename(slots) === 'slots' && parseSlotName(basename(path)) !== null
-    if (isSlot && hasFlock(pid, fd)) return { stateId, pid, home: dirname(slots), isDeleted }
+    if (isSlot && hasFlock(pid, fd)) return { stateId, pid, home: stateOf(dirname(slots)), isDeleted }
   }
   return null
 }

@@ -47,14 +47,17 @@ export async function openStateDirectory(options: OpenOptions): Promise<StateDir
     releases.push(() => closeSync(descriptor))
     if (!lockDirectory(descriptor, path)) throw isOwned(path, findLockHolder(path))
     const identity = await establish({ ...options, path }, releases)
-    return { ...accessTo(path), ...pick(identity), [Symbol.dispose]: release }
+    const known = pick(identity)
+    return { ...known, ...accessTo(path, known), [Symbol.dispose]: release }
   } catch (error) {
     release()
     throw error
   }
 }
 
-const pick = ({ stateId, bootId, takeOver }: Identity): Pick<StateDirectory, 'stateId' | 'bootId' | 'takeOver'> => ({
+type Known = Pick<StateDirectory, 'stateId' | 'bootId' | 'takeOver'>
+
+const pick = ({ stateId, bootId, takeOver }: Identity): Known => ({
   stateId,
   bootId: bootId === undefined || bootId === '' ? 'unknown' : bootId,
   takeOver: takeOver ?? null,
@@ -161,9 +164,13 @@ function succeeds(claim: {
 }
 
 /** The files of a directory that is ours. */
-function accessTo(path: string): Omit<StateDirectory, 'stateId' | 'bootId' | 'takeOver'> {
+function accessTo(path: string, known: Known): Omit<StateDirectory, keyof Known> {
   return {
     path,
+    async folder(name) {
+      await mkdir(join(path, name), { recursive: true, mode: 0o700 })
+      return { ...known, ...accessTo(join(path, name), known) }
+    },
     pathOf: (name) => join(path, name),
     writeFile: (name, text) => writeWhole(join(path, name), text),
     readFile: (name) => readWhole(join(path, name)),

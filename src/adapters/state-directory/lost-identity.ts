@@ -4,9 +4,9 @@
  * owners, the slot directories that instances hold open, and the labels of containers. What is merely written on some command line does not.
  */
 
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { readNames } from '../../system/read-quietly.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { findInhabitants } from './cgroups.ts'
 import { keepsOwners, listOwners } from './owner-record.ts'
@@ -55,9 +55,6 @@ function refuseMoved(stateId: string, here: Place): void {
 }
 
 function hasSlots(path: string): boolean {
-  try {
-    return readdirSync(join(path, 'slots')).length > 0
-  } catch {
-    return false
-  }
+  const parts = readNames(join(path, 'projects')).map((project) => join(path, 'projects', project))
+  return [path, ...parts].some((part) => readNames(join(part, 'slots')).length > 0)
 }

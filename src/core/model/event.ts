@@ -66,9 +66,11 @@ export interface Story {
 }
 
 export interface RecordedEvent extends Story {
-  /** Grows by one; gaps never occur within one state directory. */
+  /** Grows by one with each event of the machine; those of one project have gaps where others were told. */
   readonly number: number
   /** ISO 8601, UTC, milliseconds: for people; never compared. */
   readonly at: string
   readonly revision: RevisionNumber
+  /** Whose it is, where the events of several projects are shown; absent for what is the machine's. */
+  readonly project?: string
 }

@@ -15,13 +15,15 @@ interface BalancerInput {
   readonly recorded: Recorded | null
   /** Which program the balancer is, or will be; nothing where nobody can tell. */
   readonly balancer?: 'haproxy' | 'embedded'
+  readonly isBalancerShared?: boolean
 }
 
-/** It comes with the first route and goes with the last. */
-export function planBalancer({ desired, recorded, balancer }: BalancerInput): readonly Step[] {
+/** It comes with the first route of all projects and goes with the last. */
+export function planBalancer({ desired, recorded, balancer, isBalancerShared = false }: BalancerInput): readonly Step[] {
   const [had, has] = [hasRoutes(recorded?.project ?? null), hasRoutes(desired)]
   const what = balancer === undefined ? 'balancer' : titles[balancer]
   const line = { service: balancerName, transition: null, warning: null }
+  if (had !== has && isBalancerShared) return []
   if (had && !has) return [{ ...line, kind: 'remove', what: 'balancer', reasons: [note('no route is left')] }]
   if (desired === null || recorded === null || !had) {
     if (desired === null || !has) return []

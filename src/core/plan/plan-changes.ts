@@ -37,6 +37,8 @@ export interface PlanInput {
   readonly balancer?: 'haproxy' | 'embedded'
   /** Of the releases that change, those that are known. */
   readonly manifests?: Manifests
+  /** Whether it serves other projects too: then it is there before the first route of this one, and after the last. */
+  readonly isBalancerShared?: boolean
 }
 
 export type PlanOutcome = { readonly plan: Plan } | { readonly problems: readonly Problem[] }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Slot } from '../../core/instance/slot.ts'
 import type { Service } from '../../core/model/service.ts'
-import type { TreeRequest } from '../../ports/releases.ts'
 import { noReleases } from '../../sim/releases.ts'
 import type { World } from '../world.ts'
 import { ProjectReleases } from './project-releases.ts'
@@ -19,18 +18,11 @@ const serviceOf = (digest: string): Service =>
     },
   }) as unknown as Service
 
-/** What was kept when everything else was collected; null where nothing was. */
+/** What must be kept when everything else is collected; null where nothing may be. */
 async function keptWith(slots: readonly Pick<Slot, 'goal' | 'occupancy'>[]): Promise<readonly string[] | null> {
-  let kept: readonly TreeRequest[] | null = null
   const recorded = [{ digest: 'of-a-revision', build: null }]
   const releases = new ProjectReleases({
-    releases: {
-      ...noReleases,
-      collect: async (used) => {
-        kept = used
-        return { trees: 0, contents: 0 }
-      },
-    },
+    releases: noReleases,
     builder: { isBusy: false } as never,
     store: { list: async () => ({ entries: [{ key: 'releases/1', value: JSON.stringify(recorded) }] }) } as never,
     world: {
@@ -39,8 +31,8 @@ async function keptWith(slots: readonly Pick<Slot, 'goal' | 'occupancy'>[]): Pro
       shells: new Map(slots.map((slot, index) => [`web/${index}`, { slot }])),
     } as unknown as World,
   })
-  await releases.collect()
-  return (kept as readonly TreeRequest[] | null)?.map(({ digest }) => digest).toSorted() ?? null
+  const needed = await releases.needed()
+  return needed?.map(({ digest }) => digest).toSorted() ?? null
 }
 
 const rest: Slot['goal'] = { kind: 'rest', because: 'test' }

@@ -103,9 +103,9 @@ export class ProjectReleases {
     return { tree: { path: await this.#options.releases.makeTree(request), isWritable: false } }
   }
 
-  /** Removes what nothing needs. Where it is not known what an instance runs from, nothing goes. */
-  async collect(): Promise<void> {
-    const { releases, builder, store, world } = this.#options
+  /** What must stay: of kept revisions, and of what runs. Null where that is not known. */
+  async needed(): Promise<readonly TreeRequest[] | null> {
+    const { builder, store, world } = this.#options
     const records = await listRecords<readonly TreeRequest[]>(store, 'releases/')
     const used = new Map<string, TreeRequest>()
     const keep = (request: TreeRequest | null): void => void (request !== null && used.set(canonicalJson(request), request))
@@ -116,11 +116,11 @@ export class ProjectReleases {
       const { goal, occupancy } = slot
       if (goal.kind === 'run') keep(requestOf(goal.spec.service))
       if (occupancy.kind === 'vacant') continue
-      if (occupancy.spec === null) return
+      if (occupancy.spec === null) return null
       keep(requestOf(occupancy.spec.service))
     }
     // A build that has begun meanwhile is in none of these.
-    if (!builder.isBusy) await releases.collect([...used.values()])
+    return builder.isBusy ? null : [...used.values()]
   }
 }
 

@@ -78,12 +78,12 @@ export class Collector {
   /** Every pipe there is. One that no process has open is over, and not kept. */
   openAll(): void {
     this.#attempt('the slots', () => {
-      for (const slot of list(this.#slots)) this.#attempt(slot, () => this.#openSlot(slot))
+      for (const slot of this.#allSlots()) this.#attempt(slot, () => this.#openSlot(slot))
     })
   }
 
   #openSlot(slot: string): void {
-    const directory = join(this.#slots, slot)
+    const directory = this.#directoryOf(slot)
     const names = list(directory)
     const epochsOf = (pattern: RegExp): readonly number[] =>
       names.flatMap((name) => (pattern.test(name) ? [Number.parseInt(name, 10)] : [])).toSorted((a, b) => a - b)
@@ -103,6 +103,17 @@ export class Collector {
       if (!this.#hasMissed) this.#onTrouble(`the output of ${what} cannot be taken in for now: ${String(error)}`)
       this.#hasMissed = true
     }
+  }
+
+  /** The machine's own slots by their names, those of projects by their paths in the state directory. */
+  #allSlots(): readonly string[] {
+    const projects = list(join(this.#state, 'projects')).map((project) => `projects/${project}/slots`)
+    const inside = projects.flatMap((slots) => list(join(this.#state, slots)).map((slot) => `${slots}/${slot}`))
+    return [...list(this.#slots), ...inside]
+  }
+
+  #directoryOf(slot: string): string {
+    return slot.startsWith('projects/') ? join(this.#state, slot) : join(this.#slots, slot)
   }
 
   /** Waits until something is there, or the time is over, and takes it. */
@@ -150,9 +161,8 @@ export class Collector {
   #readBox(): void {
     const text = readAll(this.#box)
     for (const line of text.split('\n')) {
-      const [slot = '', epoch = '', ...rest] = line.split('/')
-      if (rest.length === 0 && /^\d{1,16}$/.test(epoch) && !slot.startsWith('.'))
-        this.#attempt(slot, () => this.#open(slot, Number(epoch)))
+      const [, slot, epoch] = /^((?:projects\/[^./]+\/slots\/)?[^./][^/]*)\/(\d{1,16})$/.exec(line) ?? []
+      if (slot !== undefined) this.#attempt(slot, () => this.#open(slot, Number(epoch)))
     }
   }
 
@@ -161,7 +171,7 @@ export class Collector {
     if (earlier.some((source) => source.epoch === epoch)) return
     // What an instance wrote comes before what its successor writes: nobody writes to the earlier pipe any more.
     for (const { pipe } of earlier) this.#take({ pipe, isHungUp: false })
-    const directory = join(this.#slots, slot)
+    const directory = this.#directoryOf(slot)
     const boundBytes = boundOf(directory)
     const pipe = this.#openPipe(slot, epoch)
     if (pipe === null) return
@@ -174,7 +184,7 @@ export class Collector {
   }
 
   #openPipe(slot: string, epoch: number): number | null {
-    const path = outputPipe(join(this.#slots, slot, `${epoch}`))
+    const path = outputPipe(join(this.#directoryOf(slot), `${epoch}`))
     let pipe: number | null = null
     try {
       pipe = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)

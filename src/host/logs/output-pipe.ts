@@ -52,7 +52,10 @@ export function openOutputPipe(epochDirectory: string): number | null {
   }
 }
 
-/** The collector's letter box: a line for each instance that is about to start, the path of its epoch's directory below `slots`. */
+/**
+ * The collector's letter box: a line for each instance that is about to start: the path of its epoch's directory below `slots`, and of one of a
+ * project's below the state directory (`projects/shop/slots/web.0/17`).
+ */
 export const letterBox = (stateDirectory: string): string => join(stateDirectory, 'host', 'collector.box')
 
 /**

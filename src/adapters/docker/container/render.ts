@@ -9,9 +9,9 @@ import type { ContainerCreate, HostConfig } from '../engine/engine-api.ts'
 import { networkName } from '../network.ts'
 import { labels } from '../engine/parse.ts'
 
-/** The name is the lock: an engine gives it to one container at a time. */
+/** The name is the lock: an engine gives it to one container at a time. No slot's name holds an underscore, so no two projects meet in one. */
 export function containerName(stateId: string, slot: SlotId): string {
-  return `daruma-${stateId}-${slot.replace('/', '.').replaceAll(/[^a-zA-Z0-9_.-]/g, '_')}`
+  return `daruma-${stateId}_${slot.replace('/', '.').replaceAll(/[^a-zA-Z0-9_.-]/g, '_')}`
 }
 
 /** What the engine calls the image. One that we bring here ourselves is called by its content, so that another content is another image. */

@@ -41,7 +41,7 @@ export class Engine {
   #info: EngineInfo | null = null
   #version: RawVersion | null = null
   #fault: string | null = null
-  #onChange: (fault: string | null) => void = () => {}
+  readonly #listeners = new Set<(fault: string | null) => void>()
   #retry: NodeJS.Timeout | null = null
   #isClosed = false
   #waiting: (() => void)[] = []
@@ -60,9 +60,10 @@ export class Engine {
     return this.#info
   }
 
-  /** From now on whoever listens is told once when it goes and once when it is back. */
-  listen(onChange: (fault: string | null) => void): void {
-    this.#onChange = onChange
+  /** From now on the listener is called once when it goes and once when it is back, until the returned function is called. */
+  listen(listener: (fault: string | null) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Null when the engine answers; else the reason, as a sentence. */
@@ -115,7 +116,7 @@ export class Engine {
     this.#isClosed = true
     for (const resolve of this.#waiting.splice(0)) resolve()
     if (this.#retry !== null) clearTimeout(this.#retry)
-    this.#onChange = () => {}
+    this.#listeners.clear()
   }
 
   async #connected(): Promise<EngineClient> {
@@ -149,11 +150,15 @@ export class Engine {
     if (this.#isClosed) return silent
     if (this.#fault === null) {
       this.#fault = said
-      this.#onChange(said)
+      this.#tell(said)
     }
     this.#retry ??= setTimeout(() => this.#tryAgain(), this.limits.retryMs)
     this.#retry.unref()
     return silent
+  }
+
+  #tell(fault: string | null): void {
+    for (const listener of this.#listeners) listener(fault)
   }
 
   #tryAgain(): void {
@@ -165,6 +170,6 @@ export class Engine {
     if (this.#fault === null || this.#isClosed) return
     this.#fault = null
     for (const resolve of this.#waiting.splice(0)) resolve()
-    this.#onChange(null)
+    this.#tell(null)
   }
 }

@@ -31,7 +31,7 @@ export function imagesContract({ name, start }: EngineKind, test: Testing): void
   async function ensure(bed: ContainerBed, over: Partial<Container>, password: string | null = null): Promise<readonly string[]> {
     const told: string[] = []
     const request = { project: 'shop', service: asServiceName('web'), container: aContainer(over), password }
-    await bed.containers.images.ensure(request, (message) => told.push(message))
+    await bed.connection.images.ensure(request, (message) => told.push(message))
     return told
   }
 
@@ -156,12 +156,12 @@ export function imagesContract({ name, start }: EngineKind, test: Testing): void
     const bed = await ContainerBed.open(t, engine)
     await bed.reopen({ environment: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } })
     await assert.rejects(ensure(bed, from('bb:1')), { code: 'E_ENGINE_AWAY' })
-    assert.equal(await bed.containers.images.findFault(), 'there is no /nowhere/docker.sock')
-    assert.equal(await bed.containers.images.examine(), null)
+    assert.equal(await bed.connection.images.findFault(), 'there is no /nowhere/docker.sock')
+    assert.equal(await bed.connection.images.examine(), null)
     await bed.reopen({ environment: { DOCKER_HOST: 'tcp://10.0.0.1:2375' } })
-    assert.match((await bed.containers.images.findFault()) ?? '', /only a socket of this machine/)
+    assert.match((await bed.connection.images.findFault()) ?? '', /only a socket of this machine/)
     await bed.reopen()
-    const facts = await bed.containers.images.examine()
+    const facts = await bed.connection.images.examine()
     assert.deepEqual(
       [facts?.name, facts?.storage, facts?.liveRestore],
       name === 'docker' ? ['docker', 'overlay2', false] : ['podman', 'overlay', null],

@@ -1,0 +1,18 @@
+/** The database's layout: written into a new one, and held against this version before anything else is read. */
+
+import { DarumaError } from '../ports/error.ts'
+import type { Store } from '../ports/store.ts'
+import { keys, layoutVersion, put, readRecord } from './records.ts'
+
+/** Throws `E_STATE_NEWER` when a later version has written it. */
+export async function checkLayout(store: Store): Promise<void> {
+  const layout = await readRecord<number>(store, keys.layout)
+  if (layout !== null && layout > layoutVersion) {
+    throw new DarumaError(
+      'E_STATE_NEWER',
+      `The state was written by a newer version of daruma (layout ${layout}, this one knows ${layoutVersion}).`,
+      { hint: 'Use that version again. Nothing was changed.' },
+    )
+  }
+  if (layout !== layoutVersion) await store.transact({ then: [put(keys.layout, layoutVersion)] })
+}
