@@ -17,6 +17,14 @@ exec 9>>"$daruma_host/supervisor.lock" || exit 1
 "$daruma_flock" -n 9 || exit 0
 read -r daruma_line </proc/self/stat && printf '%s\n' "$daruma_line" 1<>"$daruma_host/supervisor.pid"
 
+# The daemon is not as nice, and not bound to the processors, as the shell in which somebody typed `up`; its instances see to themselves.
+{
+  renice -n 0 -p $$
+  chrt --other -p 0 $$
+  ionice -c 0 -p $$
+  read -r daruma_processors </sys/devices/system/cpu/possible && taskset -pc "$daruma_processors" $$
+} >/dev/null 2>&1
+
 # Whole seconds since boot: no change of the time of day can make a quick crash look like a long life.
 uptime_seconds() {
   read -r daruma_uptime daruma_idle </proc/uptime

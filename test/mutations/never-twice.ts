@@ -146,6 +146,17 @@ ${keeperTakesLock}`,
     },
   },
   {
+    name: 'instances-are-what-the-shell-was',
+    rule: 'an instance is what the config says, whatever the shell had in which `up` was typed',
+    file: 'src/adapters/process/index.ts',
+    find: `prologue: renderKnownState(),`,
+    replace: `prologue: '',`,
+    caughtBy: {
+      file: 'src/adapters/process/known-state.test.ts',
+      test: 'an instance is the same under any nice value, priority, processor, limit, class, mask and slack of the shell before it',
+    },
+  },
+  {
     name: 'label-comes-after-the-order',
     rule: 'the kernel is the witness: a keeper has its label before it is told anything',
     file: 'src/adapters/process/index.ts',
