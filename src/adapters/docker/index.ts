@@ -79,6 +79,8 @@ class DockerRuntime implements Runtime {
   readonly #engine: Engine
   readonly #images: Images
   readonly #lives = new Map<string, ContainerLife>()
+  /** Slots of which we know all containers that there can be: they were listed once, and each creation since has been answered. */
+  readonly #clearSlots = new Set<SlotId>()
   readonly #starts = new Gate(maxParallelStarts)
   readonly #events: EventStream
   readonly #secretFiles: SecretFiles
@@ -172,7 +174,8 @@ class DockerRuntime implements Runtime {
     undo.push(() => this.#secretFiles.remove(order))
     await this.#reach('container.note-written')
     // Asked while the disk is waited for: whatever stands under the slot's labels by now is older.
-    const listing = listOwnContainers(this.#engine, this.#options.stateId, { slot: order.slot })
+    const isClear = this.#clearSlots.delete(order.slot)
+    const listing = isClear ? [] : listOwnContainers(this.#engine, this.#options.stateId, { slot: order.slot })
     const [others] = await Promise.all([listing, commitEpoch(paths, order.epoch)])
     await this.#reach('container.epoch-committed')
 
@@ -188,6 +191,7 @@ class DockerRuntime implements Runtime {
     const inTheWay = await clearOlder(tools, order, others)
     if (inTheWay !== null) return inTheWay
     const created = await createContainer(tools, order)
+    this.#clearSlots.add(order.slot)
     if ('refusal' in created) return created.refusal
     await this.#reach('container.created')
     const life = this.#makeLife(order, created.id, false)
@@ -262,6 +266,7 @@ class DockerRuntime implements Runtime {
   async forget(slot: SlotId): Promise<void> {
     if (await this.isOccupied(slot))
       throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} cannot be forgotten: its container still runs`)
+    this.#clearSlots.delete(slot)
   }
 
   guarantees(): Guarantees {

@@ -17,7 +17,7 @@ export const unusableCertificate = (problem: string): DarumaError =>
 
 export const notUnderstood = (problem: string): DarumaError =>
   new DarumaError('E_BALANCER_CONFIG', `The balancer does not take the table: ${problem}.`, {
-    hint: 'What was in force before is still in force.',
+    hint: 'The table that was applied before still applies.',
   })
 
 export function portsTaken(taken: readonly TakenPort[]): DarumaError {
