@@ -109,7 +109,7 @@ export async function watchOperation(
 /** Nothing had to be done. The stream for machines ends like every other. */
 export function finishUnchanged(context: Context, invocation: Invocation, revision: number): number {
   const end: EndLine = { kind: 'end', state: 'succeeded', rolledBack: false, revision, durationMs: 0 }
-  context.terminal.print(invocation.json ? JSON.stringify(end) : 'Nothing to do: it is so already.')
+  context.terminal.print(invocation.json ? JSON.stringify(end) : 'No changes.')
   return 0
 }
 
@@ -183,7 +183,7 @@ function describeEnd(context: Context, accepted: OperationAnswer, end: EndLine):
   const took = formatTook(end.durationMs)
   if (end.state === 'succeeded')
     return green(`✓ done in ${took}`) + (end.revision === 0 ? '' : `, revision ${bold(String(end.revision))} applies`)
-  if (!end.rolledBack) return red(`✗ failed after ${took}`) + ': `daruma events` tells the story'
+  if (!end.rolledBack) return red(`✗ failed after ${took}`) + ': see `daruma events`'
   const back =
     end.revision === 0 ? 'there was none before: nothing applies' : `revision ${bold(String(end.revision))} applies again`
   return `${red(`✗ revision ${accepted.revision} failed and was rolled back`)} after ${took}; ${back}`

@@ -198,6 +198,12 @@ export interface Settings {
   readonly guarantee?: 'strict' | 'available' | undefined
   /** Refuses to be removed, by `up` and by `down`. Default: `false`. */
   readonly protect?: boolean | undefined
+  /**
+   * Files of `NAME=value` lines (as dotenv reads them), from the folder of the config; they are read by `plan` and `up`. A later file
+   * wins over an earlier one, and `environment` over both. The values are recorded and shown in plans: what is secret belongs into
+   * `secrets`. Default: none.
+   */
+  readonly envFile?: string | readonly string[] | undefined
   /** How much output is kept. */
   readonly logs?: Logs | undefined
 }

@@ -374,6 +374,7 @@ export function aService(name: string, command: string, over: Partial<Service> =
     update: { order: 'stop-first', deadlineMs: 20_000, minReadyMs: 100, ...updatePace },
     guarantee: 'strict',
     protect: false,
+    envFile: [],
     logs: { maxBytes: 1_000_000 },
     ...over,
   }

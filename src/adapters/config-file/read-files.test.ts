@@ -11,7 +11,7 @@ import { selfSigned } from '../../system/self-signed.ts'
 import { renderProblems } from '../../core/config/render-problems.ts'
 import type { ImageSource, Project, Service } from '../../core/model/service.ts'
 import { cronerCron } from '../croner/index.ts'
-import { loadConfig } from './index.ts'
+import { loadConfig, type LoadedConfig } from './index.ts'
 
 const dayMs = 86_400_000
 
@@ -336,3 +336,35 @@ function digestOf(service: Service): string | null {
   const image = imageOf(service)
   return image?.from === 'archive' ? image.digest : null
 }
+
+test('envFile gives variables under what the config says itself; what cannot be used is said', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'daruma-env-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  writeFileSync(
+    join(directory, '.env'),
+    '# a comment\nLEVEL=info\nexport NAME="two words"\nPORT=3000\nDARUMA_EPOCH=1\nTOKEN=x\nMODE=file\n',
+  )
+  writeFileSync(join(directory, 'local.env'), "LEVEL='debug'\n")
+  const config = (envFile: string): string =>
+    `export default { name: 'shop', services: { web: { command: 'true', envFile: ${envFile}, environment: { MODE: 'config' }, secrets: ['TOKEN'] } } }`
+  const load = async (envFile: string): Promise<LoadedConfig> => {
+    writeFileSync(join(directory, 'daruma.config.ts'), config(envFile))
+    return loadConfig({ file: null, stage: null, cwd: directory, loadCron: null })
+  }
+  const loaded = await load("['.env', './local.env']")
+  assert.ok(loaded.ok, JSON.stringify(loaded))
+  const [web] = loaded.project.services
+  assert.deepEqual(web?.environment, { LEVEL: 'debug', NAME: 'two words', MODE: 'config' })
+  assert.deepEqual(web.envFile, ['.env', './local.env'])
+  assert.deepEqual(loaded.warnings.toSorted(), [
+    "web: DARUMA_EPOCH of .env is not used: these names are Daruma's own",
+    'web: PORT of .env is not used: PORT is given by Daruma (port: 3000 chooses it)',
+    'web: TOKEN of .env is not used: it is in secrets',
+  ])
+  const missing = await load("'.evn'")
+  assert.ok(!missing.ok)
+  assert.deepEqual(
+    missing.problems.map(({ code, path, message, line }) => [code, path.join('.'), message.replace(directory, ''), line]),
+    [['E_CONFIG_ENV_FILE', 'services.web.envFile', '.evn does not exist (/.evn)', 1]],
+  )
+})

@@ -58,11 +58,13 @@ class FileReader {
     const routes: Route[] = []
     for (const [index, route] of service.routes.entries()) routes.push(await this.#readRoute(service, route, index))
     const { runs } = service
+    const environment = service.envFile.length === 0 ? service.environment : await this.#readEnvironment(service)
     if (runs.kind === 'process') {
       const source = runs.source === null ? null : await this.#readSource(service, runs.source)
-      return { ...service, routes, runs: { ...runs, source } }
+      return { ...service, environment, routes, runs: { ...runs, source } }
     }
-    return { ...service, routes, runs: { ...runs, image: await this.#readImage(service, runs.image) } }
+    const image = runs.image.from === 'registry' ? runs.image : await this.#readImage(service, runs.image)
+    return { ...service, environment, routes, runs: { ...runs, image } }
   }
 
   /** Each once, however many services share it. */
@@ -71,6 +73,21 @@ class FileReader {
     return [
       ...new Map(answers.flatMap((answer) => ('release' in answer ? [[answer.release.digest, answer.release]] : []))).values(),
     ]
+  }
+
+  async #readEnvironment(service: Service): Promise<Service['environment']> {
+    const { readEnvironmentFiles } = await import('./env-file.ts')
+    const answer = await readEnvironmentFiles(service, dirname(this.#options.file))
+    for (const warning of answer.warnings) this.warnings.add(warning)
+    for (const { message, allowed } of answer.faults)
+      this.problems.push({
+        code: 'E_CONFIG_ENV_FILE',
+        path: ['services', service.name, 'envFile'],
+        message,
+        allowed,
+        suggestion: null,
+      })
+    return answer.environment
   }
 
   async #readSource(service: Service, source: SourceFolder): Promise<SourceFolder> {

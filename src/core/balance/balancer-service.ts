@@ -41,6 +41,7 @@ export function balancerService(kind: 'haproxy' | 'embedded', program: BalancerC
     update: { order: 'stop-first', deadlineMs: 60_000, minReadyMs: 50, ...updatePace },
     guarantee: 'strict',
     protect: false,
+    envFile: [],
     logs: { maxBytes: 50 * 1024 * 1024 },
   }
 }

@@ -51,6 +51,7 @@ const webDefaults: Service = {
   update: { order: 'start-first', deadlineMs: 60_000, minReadyMs: 500, ...updatePace },
   guarantee: 'available',
   protect: false,
+  envFile: [],
   logs: { maxBytes: 10_485_760 },
 }
 
@@ -235,7 +236,7 @@ test('an unknown key names the nearest known one, or the word that another tool 
       'E_CONFIG_UNKNOWN_KEY services.web.healthcheck: healthcheck is not a known key | null | health',
       'E_CONFIG_UNKNOWN_KEY services.web.ports: ports is not a known key | null | port',
       'E_CONFIG_UNKNOWN_KEY services.web.instances: instances is not a known key | null | replicas',
-      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, source, directory, user, environment, secrets, port, route, volumes, health, cpu, memory, pids, after, stop, restart, update, logs, guarantee, protect | null',
+      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, source, directory, user, environment, secrets, port, route, volumes, health, cpu, memory, pids, after, stop, restart, update, logs, guarantee, protect, envFile | null',
       'E_CONFIG_UNKNOWN_KEY services.web.stop_grace_period: stop_grace_period is not a known key | null | stop.gracePeriod',
     ],
   )

@@ -33,6 +33,7 @@ const service = {
   update: { order: 'stop-first', deadlineMs: 1000, minReadyMs: 100, ...updatePace },
   guarantee: 'strict',
   protect: false,
+  envFile: [],
   logs: { maxBytes: 1000 },
 } satisfies Service
 

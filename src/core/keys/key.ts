@@ -92,8 +92,10 @@ export function group<Recorded extends object, Written extends object = WrittenO
     rows.flatMap(([field, row]): readonly Field[] => {
       const item = (value as Readonly<Record<string, unknown>>)[field]
       const shown = `${prefix}${row.shownAs ?? row.key ?? field}`
+      // One part is shown alone, in a plan.
+      if (item === undefined) return []
       if (item === null) return [[shown, null]]
-      return hasFields(row.type) ? row.type.fields(item, `${shown}.`) : [[shown, row.type.show(item as object)]]
+      return hasFields(row.type) ? row.type.fields(item, `${shown}.`) : [[shown, row.type.show(item)]]
     })
   const type = valueType<Recorded, Written>(objectBy(name, keys as unknown as WrittenKeys<Written>), {
     shape,

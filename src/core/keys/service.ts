@@ -12,7 +12,7 @@ import type { Reader } from '../values/value-type.ts'
 import { type Field, type Group, group, objectBy, type Part, shapesOf, type WrittenKeys, type WrittenOf } from './key.ts'
 import { after, type Dependency, readAfter, type WrittenDependency } from './service/after.ts'
 import { containerKeys, type WrittenContainer } from './service/container.ts'
-import { environment, readEnvironment, readSecrets, secrets } from './service/environment.ts'
+import { environment, envFiles, readEnvironment, readSecrets, secrets } from './service/environment.ts'
 import { type Health, health, readHealth, type WrittenHealth } from './service/health.ts'
 import { type Limits, limits, type Logs, logs } from './service/limits.ts'
 import { type PortRequest, port, readPort, usualPort } from './service/port.ts'
@@ -30,6 +30,8 @@ export interface ServiceSettings {
   readonly guarantee: 'strict' | 'available'
   /** Refuses removal by `up` and `down`. */
   readonly protect: boolean
+  /** As written, from the config's folder; what they say is in `environment` already. */
+  readonly envFile: readonly string[]
 }
 
 export interface Service extends ServiceSettings {
@@ -77,6 +79,14 @@ export const serviceSettings: Group<ServiceSettings> = group<ServiceSettings>('s
     example: "'strict'",
   },
   protect: { type: boolean, default: false, prose: 'Refuses to be removed, by `up` and by `down`.', example: 'true' },
+  envFile: {
+    type: envFiles,
+    default: [],
+    defaultWords: 'none',
+    prose:
+      'Files of `NAME=value` lines (as dotenv reads them), from the folder of the config; they are read by `plan` and `up`. A later file wins over an earlier one, and `environment` over both. The values are recorded and shown in plans: what is secret belongs into `secrets`.',
+    example: "'./.env'",
+  },
 })
 
 const { command, ...furtherRuns } = runsKeys

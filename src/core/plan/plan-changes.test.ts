@@ -452,6 +452,7 @@ function oneService(): Service {
     },
     guarantee: 'available',
     protect: false,
+    envFile: [],
     logs: { maxBytes: 10_000_000 },
   }
 }

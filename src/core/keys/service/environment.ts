@@ -6,9 +6,9 @@
 import { longestArgument } from '../../values/command.ts'
 import type { Place, ProblemList } from '../../values/problem-list.ts'
 import { showText } from '../../values/scalars.ts'
-import { anyText, recordOf } from '../../values/shape.ts'
+import { anyText, listOf, recordOf } from '../../values/shape.ts'
 import { kindOf } from '../../values/show.ts'
-import { isPlainObject, type Reader, refuseType, refuseValue } from '../../values/value-type.ts'
+import { isPlainObject, type Reader, refuseType, refuseValue, type ValueType, valueType } from '../../values/value-type.ts'
 import type { Part } from '../key.ts'
 import { secretNoun, type SecretReference, secretShape, type SecretSource, secretSource, showSource } from './secret.ts'
 import { checkVariable, mostEntries, readEntries, variablePattern, variableRule } from './variable.ts'
@@ -79,3 +79,23 @@ export const secrets: Part<Readonly<Record<string, SecretReference>>> = {
     Object.entries(references).map(([name, { source }]) => [`${prefix}secrets.${name}`, showSource(source)]),
   complete: (recorded) => recorded,
 }
+
+/** `envFile`: read where the config is (`adapters/config-file`), because the core reads no files. */
+const mostFiles = 20
+
+const envFileReader: Reader<readonly string[]> = {
+  accepts: 'a path, or an array of paths',
+  read(value, at, problems) {
+    const paths: readonly unknown[] = Array.isArray(value) ? value : [value]
+    if (!paths.every((path) => typeof path === 'string')) return refuseType(value, this.accepts, at, problems)
+    if (paths.length > mostFiles || paths.some((path) => path === '' || path.includes('\0')))
+      return refuseValue(value, `1 to ${mostFiles} paths that are not empty`, at, problems)
+    return paths
+  },
+}
+
+export const envFiles: ValueType<readonly string[]> = valueType(envFileReader, {
+  shape: listOf(anyText),
+  show: (paths) => (paths.length === 0 ? null : paths.map(showText).join(', ')),
+  write: (paths) => JSON.stringify(paths),
+})
