@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 
-import { renderReference } from '../src/cli/reference.ts'
+import { renderReference } from '../src/cli/tree/reference.ts'
 
 const path = new URL('../docs/reference/commands.md', import.meta.url)
 const wanted = renderReference()

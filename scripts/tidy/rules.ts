@@ -104,10 +104,7 @@ function cycles(sources: readonly Source[]): readonly Violation[] {
 /** Folders that were full when the rule came, with what they had: they may only get emptier. */
 const overfull: Readonly<Record<string, number>> = {
   'src/daemon': 80,
-  'src/cli': 44,
-  'src/cli/commands': 30,
   'src/ports': 28,
-  'src/adapters/process': 40,
 }
 
 function fullFolders(sources: readonly Source[]): readonly Violation[] {

@@ -1,6 +1,6 @@
 /** What every command is given: where it runs, what it may write to, and the tools. Nothing in `cli/` reads `process` itself. */
 
-import type { Terminal } from './terminal.ts'
+import type { Terminal } from './screen/terminal.ts'
 import type { Tools } from './tools.ts'
 
 export interface Context {

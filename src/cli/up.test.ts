@@ -18,7 +18,7 @@ import {
 import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationLine, OperationRequest } from '../protocol/api.ts'
-import { runCommandLine } from './program.ts'
+import { runCommandLine } from './tree/program.ts'
 import type { Tools } from './tools.ts'
 
 const project: Project = { name: 'shop', stage: null, balancer, services: [] }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { makeOutputPipe } from './logs/output-pipe.ts'
 import { hostScripts, kill, until } from '../../test/support/runtime-bed.ts'
-import { renderGreeting, renderOccupy, renderRun } from '../adapters/process/keeper-script.ts'
+import { renderGreeting, renderOccupy, renderRun } from '../adapters/process/keepers/keeper-script.ts'
 
 const flock = '/usr/bin/flock'
 const digits = (value: number): string => `${value}`.padStart(16, '0')

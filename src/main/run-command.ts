@@ -8,7 +8,7 @@ import { userInfo } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 import type { Context } from '../cli/context.ts'
-import { createTerminal } from '../cli/terminal.ts'
+import { createTerminal } from '../cli/screen/terminal.ts'
 import { keepCompiledCode } from './process/compile-cache.ts'
 import { tools } from './tools.ts'
 import { ownNode } from './process/own-node.ts'
@@ -20,7 +20,7 @@ export async function runCommand(): Promise<void> {
   keepCompiledCode()
   const words = process.argv.slice(2)
   const context = createContext()
-  const { runCommandLine } = await import('../cli/program.ts')
+  const { runCommandLine } = await import('../cli/tree/program.ts')
   process.exit(await runCommandLine(context, words))
 }
 

@@ -5,9 +5,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { choosePalette } from '../../src/cli/colour.ts'
+import { choosePalette } from '../../src/cli/screen/colour.ts'
 import type { Context } from '../../src/cli/context.ts'
-import type { Terminal } from '../../src/cli/terminal.ts'
+import type { Terminal } from '../../src/cli/screen/terminal.ts'
 import type { Tools } from '../../src/cli/tools.ts'
 import { socketAddress } from '../../src/protocol/socket.ts'
 import { hangLimit } from '../hang-limit.ts'

@@ -115,7 +115,7 @@ ${keeperTakesLock}`,
   {
     name: 'keeper-obeys-half-a-message',
     rule: 'a daemon that dies in the middle of a message has said nothing',
-    file: 'src/adapters/process/keeper-script.ts',
+    file: 'src/adapters/process/keepers/keeper-script.ts',
     find: "return `{ daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}; }\\n`",
     replace: "return `daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}\\n`",
     caughtBy: {
@@ -126,22 +126,22 @@ ${keeperTakesLock}`,
   {
     name: 'ready-keeper-is-given-twice',
     rule: 'a ready keeper is used once: no two starts are given the same one',
-    file: 'src/adapters/process/ready-keepers.ts',
+    file: 'src/adapters/process/keepers/ready-keepers.ts',
     find: `for (let keeper = this.#ready.shift(); keeper !== undefined; keeper = this.#ready.shift()) {`,
     replace: `for (let keeper = this.#ready[0]; keeper !== undefined; keeper = this.#ready.shift()) {`,
     caughtBy: {
-      file: 'src/adapters/process/ready-keepers.test.ts',
+      file: 'src/adapters/process/keepers/ready-keepers.test.ts',
       test: 'no keeper is handed out twice, however many ask at once',
     },
   },
   {
     name: 'ready-keepers-outlive-their-daemon',
     rule: 'a ready keeper of a dead daemon ends by itself, and holds nothing',
-    file: 'src/adapters/process/keeper-script.ts',
+    file: 'src/adapters/process/keepers/keeper-script.ts',
     find: '. ${quote(tools.keeper)}\\n`',
     replace: '. ${quote(tools.keeper)}; command -p sleep 600\\n`',
     caughtBy: {
-      file: 'src/adapters/process/ready-keepers.test.ts',
+      file: 'src/adapters/process/keepers/ready-keepers.test.ts',
       test: 'the ready keepers of a daemon that was killed end by themselves, and the next daemon removes their cgroups',
     },
   },
@@ -178,7 +178,7 @@ ${keeperTakesLock}`,
   {
     name: 'closing-leaves-the-door-open',
     rule: 'closing an epoch removes its cgroup, so that a keeper that comes late can join nothing',
-    file: 'src/adapters/process/enclosure.ts',
+    file: 'src/adapters/process/cgroups/enclosure.ts',
     find: `    rmdirSync(directory)\n`,
     replace: `    if (cgroupMembers(directory).length > 0) rmdirSync(directory)\n`,
     caughtBy: {
@@ -295,7 +295,7 @@ ${keeperTakesLock}`,
   {
     name: 'no-pid-namespace',
     rule: 'under root an instance has its own PID namespace: what escapes its cgroups dies with its first process',
-    file: 'src/adapters/process/keeper-tools.ts',
+    file: 'src/adapters/process/keepers/keeper-tools.ts',
     find: `unshare: namespaces ? tools.unshare : null`,
     replace: `unshare: null`,
     caughtBy: {

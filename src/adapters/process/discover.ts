@@ -8,11 +8,11 @@
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
-import type { Enclosure } from './enclosure.ts'
+import type { Enclosure } from './cgroups/enclosure.ts'
 import { ageOf, isAlive, observeBootId } from '../../system/process-stat.ts'
 import { settleExit } from './life.ts'
 import type { Site } from './site.ts'
-import { unreachableEnclosure } from './unreachable.ts'
+import { unreachableEnclosure } from './cgroups/unreachable.ts'
 import {
   epochDirectory,
   listEpochs,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { RuntimeBed, instance, isRunning, needsRoot, processesNaming, until } from '../../../test/support/runtime-bed.ts'
-import { parseCgroupMounts } from './mounts.ts'
+import { parseCgroupMounts } from './cgroups/mounts.ts'
 
 /** Leaves session, parent and every cgroup of the instance: only the namespace still holds it. */
 const escape = 'for procs in $PROCS; do echo 0 >$procs; done; : >escaped; exec sleep 1000'

@@ -8,7 +8,7 @@ import { readdir, readlink } from 'node:fs/promises'
 
 import type { ProcessIdentity } from '../../ports/runtime.ts'
 import { describeProcess } from '../../system/process-stat.ts'
-import { listProcesses } from './process-group.ts'
+import { listProcesses } from './cgroups/process-group.ts'
 
 export async function observeHolders(options: {
   readonly lock: string

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 
 import { RuntimeBed, instance, isRunning, needsRoot, until, web } from '../../../test/support/runtime-bed.ts'
 import type { ProcessRuntimeOptions } from './options.ts'
-import { parseCgroupMounts } from './mounts.ts'
+import { parseCgroupMounts } from './cgroups/mounts.ts'
 
 type Force = NonNullable<ProcessRuntimeOptions['force']>
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { RuntimeBed, hostScripts, needsRoot } from '../../../test/support/runtime-bed.ts'
-import { attainable, defaultRlimits } from './known-state.ts'
+import { attainable, defaultRlimits } from './keepers/known-state.ts'
 
 /** All that a process inherits and can be read of it. */
 const show = `cat /proc/self/limits

@@ -5,8 +5,8 @@
  */
 
 import type { ProcessOrder, StartOrder } from '../../ports/runtime.ts'
-import { type KeeperRun, shellsOwn } from './keeper-script.ts'
-import { markVariable } from './process-group.ts'
+import { type KeeperRun, shellsOwn } from './keepers/keeper-script.ts'
+import { markVariable } from './cgroups/process-group.ts'
 import { renderNumber } from '../../host/slot-files.ts'
 import { findAccount } from '../../system/account.ts'
 import type { Survey } from './survey.ts'

@@ -6,8 +6,8 @@ import { test } from 'node:test'
 import { parseProcessStat } from '../../system/process-stat.ts'
 import { explainExitCode } from '../../system/exit-code.ts'
 import { splitEnvironment } from './launch.ts'
-import { renderLimits } from './limits.ts'
-import { parseCgroupMounts } from './mounts.ts'
+import { renderLimits } from './cgroups/limits.ts'
+import { parseCgroupMounts } from './cgroups/mounts.ts'
 import { parseSlotName } from '../../host/slot-files.ts'
 
 test('mounts of a hybrid and of a pure host are told apart, with spaces in their paths', () => {

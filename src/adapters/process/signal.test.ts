@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { observeProcess } from '../../system/process-stat.ts'
 import { isRunning, kill } from '../../../test/support/runtime-bed.ts'
-import type { Enclosure } from './enclosure.ts'
+import type { Enclosure } from './cgroups/enclosure.ts'
 import { sendFrozen } from './signal.ts'
 
 interface Target {

@@ -11,8 +11,8 @@ import { isWaitingShell } from '../../core/model/shell-command.ts'
 import { commandWords, isAlive, observeProcess } from '../../system/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { hasCode } from '../../system/errno.ts'
-import { type Enclosure, type Freezer } from './enclosure.ts'
-import type { KeeperIdentity } from './keeper-lane.ts'
+import { type Enclosure, type Freezer } from './cgroups/enclosure.ts'
+import type { KeeperIdentity } from './keepers/keeper-lane.ts'
 
 /** Freezing takes well under a millisecond; a process that cannot be frozen in this time is in an uninterruptible call. */
 const freezeLimitMs = 500

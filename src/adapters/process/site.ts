@@ -8,13 +8,13 @@ import { existsSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
-import { type Enclosure, childDirectories, removeCgroup } from './enclosure.ts'
-import { freezerEnclosure } from './freezer.ts'
-import { KeeperCgroups } from './keeper-cgroups.ts'
-import { processGroupEnclosure } from './process-group.ts'
+import { type Enclosure, childDirectories, removeCgroup } from './cgroups/enclosure.ts'
+import { freezerEnclosure } from './cgroups/freezer.ts'
+import { KeeperCgroups } from './keepers/keeper-cgroups.ts'
+import { processGroupEnclosure } from './cgroups/process-group.ts'
 import { type SlotPaths, epochDirectory, listEpochs, parseSlotName, slotName, slotPaths } from '../../host/slot-files.ts'
 import type { Survey } from './survey.ts'
-import { unifiedEnclosure } from './unified.ts'
+import { unifiedEnclosure } from './cgroups/unified.ts'
 
 export class Site {
   readonly stateDirectory: string

@@ -8,8 +8,8 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node
 import { join } from 'node:path'
 
 import type { Guarantees } from '../../ports/runtime.ts'
-import { type LimitCgroups, limitCgroups } from './limits.ts'
-import { type CgroupMounts, parseCgroupMounts } from './mounts.ts'
+import { type LimitCgroups, limitCgroups } from './cgroups/limits.ts'
+import { type CgroupMounts, parseCgroupMounts } from './cgroups/mounts.ts'
 
 export type KillMechanism = 'v2' | 'v2-loop' | 'v1' | 'process-group'
 

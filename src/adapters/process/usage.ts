@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { observeProcess } from '../../system/process-stat.ts'
 import { readText } from '../../system/read-quietly.ts'
 import type { Usage } from '../../ports/runtime.ts'
-import type { Enclosure } from './enclosure.ts'
+import type { Enclosure } from './cgroups/enclosure.ts'
 
 /** Linux reports both in units that are the same on every architecture that Node runs on. */
 const pageBytes = 4096

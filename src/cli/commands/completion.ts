@@ -1,12 +1,12 @@
 /** `daruma completion SHELL`, and the hidden command that its scripts ask for names. */
 
 import { DarumaError } from '../../ports/error.ts'
-import { Client } from '../client.ts'
-import { renderCompletion, shells } from '../completion.ts'
-import type { CommandSpec, Run } from '../command-spec.ts'
+import { Client } from '../daemon/client.ts'
+import { renderCompletion, shells } from '../tree/completion.ts'
+import type { CommandSpec, Run } from '../tree/command-spec.ts'
 import type { Context } from '../context.ts'
-import type { Invocation } from '../invocation.ts'
-import { findKnownState } from '../state.ts'
+import type { Invocation } from '../tree/invocation.ts'
+import { findKnownState } from '../daemon/state.ts'
 
 /** A key press must not hang: no names are better than late ones. */
 const limitMs = 300

@@ -3,13 +3,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { DarumaError } from '../../ports/error.ts'
-import { Client } from '../client.ts'
-import { askVersion, isUnderSystemd, startDaemon, waitForDaemon } from '../connect.ts'
+import { Client } from '../daemon/client.ts'
+import { askVersion, isUnderSystemd, startDaemon, waitForDaemon } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'
-import type { Invocation } from '../invocation.ts'
+import type { Invocation } from '../tree/invocation.ts'
 import { plural } from '../render/quantity.ts'
-import { resolveState } from '../state.ts'
-import { unitOf } from '../systemd-unit.ts'
+import { resolveState } from '../daemon/state.ts'
+import { unitOf } from '../daemon/systemd-unit.ts'
 
 /** Ending means: answer what is being answered, close the database. */
 const stopLimitMs = 30_000

@@ -6,9 +6,9 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 
-import { connectUsed } from '../connect.ts'
+import { connectUsed } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'
-import type { Invocation } from '../invocation.ts'
+import type { Invocation } from '../tree/invocation.ts'
 import { DarumaError } from '../../ports/error.ts'
 
 export async function exec(context: Context, invocation: Invocation): Promise<number> {

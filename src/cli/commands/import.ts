@@ -9,8 +9,8 @@ import { findCompose } from '../../compose/find.ts'
 import { importFiles } from '../../compose/import.ts'
 import type { Note } from '../../compose/tree/ledger.ts'
 import type { Context } from '../context.ts'
-import type { Invocation } from '../invocation.ts'
-import { stateOfProject } from '../state.ts'
+import type { Invocation } from '../tree/invocation.ts'
+import { stateOfProject } from '../daemon/state.ts'
 
 export async function importCompose(context: Context, invocation: Invocation): Promise<number> {
   const { terminal, cwd } = context

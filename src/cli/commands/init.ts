@@ -3,7 +3,7 @@
 import { basename } from 'node:path'
 
 import type { Context } from '../context.ts'
-import type { Invocation } from '../invocation.ts'
+import type { Invocation } from '../tree/invocation.ts'
 import { discover } from '../init/discover.ts'
 import { proposeConfig } from '../init/propose.ts'
 import { writeStarter } from '../init/write.ts'

@@ -4,13 +4,13 @@ import { constants } from 'node:os'
 
 import { DarumaError } from '../../ports/error.ts'
 import type { RunView } from '../../protocol/api.ts'
-import type { Client } from '../client.ts'
-import { connectUsed } from '../connect.ts'
+import type { Client } from '../daemon/client.ts'
+import { connectUsed } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'
-import type { Invocation } from '../invocation.ts'
+import type { Invocation } from '../tree/invocation.ts'
 import { describeEnd, renderJobs, renderRuns } from '../render/job.ts'
 import { LogLines } from '../render/log.ts'
-import { untilEnded } from '../until-ended.ts'
+import { untilEnded } from '../daemon/until-ended.ts'
 
 const defaultRuns = 20
 const defaultLines = 1000

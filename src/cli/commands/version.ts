@@ -1,7 +1,7 @@
 /** `daruma version`. */
 
 import type { Context } from '../context.ts'
-import type { Invocation } from '../invocation.ts'
+import type { Invocation } from '../tree/invocation.ts'
 
 export async function version(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context

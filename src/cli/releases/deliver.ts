@@ -13,10 +13,10 @@ import { formatSize } from '../../core/values/quantity.ts'
 import { type FileEntry, filesOf, parseManifest } from '../../core/release/manifest.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { ReadRelease } from '../../ports/source.ts'
-import type { Client } from '../client.ts'
-import { waitForDaemon } from '../connect.ts'
+import type { Client } from '../daemon/client.ts'
+import { waitForDaemon } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'
-import type { SavedPlan } from '../saved-plan.ts'
+import type { SavedPlan } from '../config/saved-plan.ts'
 
 /** A daemon that dies three times over one delivery needs a person. */
 const attempts = 3

@@ -11,9 +11,9 @@ import type { Project, Service } from '../../core/model/service.ts'
 import { compareManifests, type FileChange } from '../../core/release/changes.ts'
 import { type Manifest, type ManifestEntry, parseManifest } from '../../core/release/manifest.ts'
 import type { ReadRelease } from '../../ports/source.ts'
-import type { Client } from '../client.ts'
-import type { Palette } from '../colour.ts'
-import type { PlannedChange } from '../planned-change.ts'
+import type { Client } from '../daemon/client.ts'
+import type { Palette } from '../screen/colour.ts'
+import type { PlannedChange } from '../config/planned-change.ts'
 import { sanitise } from '../render/width.ts'
 
 const mostLines = 400

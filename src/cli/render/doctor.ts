@@ -1,7 +1,7 @@
 /** The examination of a machine: each finding with what to do about it, and at the end the one sentence that matters. */
 
 import type { DoctorAnswer, Finding } from '../../protocol/api.ts'
-import type { Paint, Palette } from '../colour.ts'
+import type { Paint, Palette } from '../screen/colour.ts'
 import { padEnd, sanitise, wrap } from './width.ts'
 
 export function renderDoctor(answer: DoctorAnswer, palette: Palette, columns: number): string[] {

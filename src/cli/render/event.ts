@@ -2,7 +2,7 @@
 
 import type { EventKind, RecordedEvent } from '../../core/model/event.ts'
 import { toneOfEvent, type EventTone } from '../../core/model/event-tone.ts'
-import type { Paint, Palette } from '../colour.ts'
+import type { Paint, Palette } from '../screen/colour.ts'
 import { formatDay, formatTime } from './quantity.ts'
 import { displayWidth, padEnd, padStart, sanitise, wrap } from './width.ts'
 

@@ -2,7 +2,7 @@
 
 import type { Failure } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Palette } from '../colour.ts'
+import type { Palette } from '../screen/colour.ts'
 import { sanitise, wrap } from './width.ts'
 
 const maxLogLines = 10

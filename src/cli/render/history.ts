@@ -1,7 +1,7 @@
 /** The revisions, newest first. */
 
 import type { RevisionSummary } from '../../protocol/api.ts'
-import type { Paint, Palette } from '../colour.ts'
+import type { Paint, Palette } from '../screen/colour.ts'
 import { formatMoment } from './quantity.ts'
 import { renderTable } from './table.ts'
 import { sanitise } from './width.ts'

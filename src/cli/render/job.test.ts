@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import type { JobView, RunView } from '../../protocol/api.ts'
-import { noColour } from '../colour.ts'
+import { noColour } from '../screen/colour.ts'
 import { describeEnd, renderJobs } from './job.ts'
 
 const nowMs = Date.parse('2026-11-23T08:37:15.000Z')

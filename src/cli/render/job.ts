@@ -2,7 +2,7 @@
 
 import { explainExit } from '../../core/model/status.ts'
 import type { JobView, RunsAnswer, RunView } from '../../protocol/api.ts'
-import type { Paint, Palette } from '../colour.ts'
+import type { Paint, Palette } from '../screen/colour.ts'
 import { formatAge, formatDuration, formatMoment, formatTook } from './quantity.ts'
 import { renderTable } from './table.ts'
 import { sanitise } from './width.ts'

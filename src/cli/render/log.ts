@@ -4,7 +4,7 @@
  */
 
 import type { LogLine } from '../../protocol/api.ts'
-import type { Palette, Paint } from '../colour.ts'
+import type { Palette, Paint } from '../screen/colour.ts'
 import { formatSize } from '../../core/values/quantity.ts'
 import { padEnd, sanitise } from './width.ts'
 

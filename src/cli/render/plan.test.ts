@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { normaliseConfig } from '../../core/config/normalise.ts'
 import { asRevisionNumber, asServiceName } from '../../core/model/id.ts'
 import type { Plan, Step } from '../../core/plan/plan.ts'
-import { colour, noColour } from '../colour.ts'
+import { colour, noColour } from '../screen/colour.ts'
 import { renderPlan, renderUnasked } from './plan.ts'
 
 const step = (fields: Partial<Step> & Pick<Step, 'kind'> & { readonly name: string }): Step => ({

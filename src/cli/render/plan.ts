@@ -4,7 +4,7 @@ import { shownDifference } from '../../core/plan/shown-difference.ts'
 import { summarise } from '../../core/plan/summarise.ts'
 import type { Plan, Reason, Step, StepKind } from '../../core/plan/plan.ts'
 import type { Project } from '../../core/model/service.ts'
-import type { Paint, Palette } from '../colour.ts'
+import type { Paint, Palette } from '../screen/colour.ts'
 import { plural } from './quantity.ts'
 import { displayWidth, padEnd, padStart, sanitise, wrap } from './width.ts'
 

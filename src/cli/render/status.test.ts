@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { asEpoch, asRevisionNumber, asServiceName, slotId } from '../../core/model/id.ts'
 import type { InstanceStatus, ServiceStatus } from '../../core/model/status.ts'
 import type { JobView, StatusAnswer } from '../../protocol/api.ts'
-import { colour, noColour } from '../colour.ts'
+import { colour, noColour } from '../screen/colour.ts'
 import { renderStatus } from './status.ts'
 import { displayWidth } from './width.ts'
 

@@ -5,8 +5,8 @@
 
 import type { CanaryStatus, GapStatus, HealthState, InstanceStatus, SlotState } from '../../core/model/status.ts'
 import type { JobView, OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
-import type { Paint, Palette } from '../colour.ts'
-import { explainSchedule, findTroubles } from '../trouble.ts'
+import type { Paint, Palette } from '../screen/colour.ts'
+import { explainSchedule, findTroubles } from '../screen/trouble.ts'
 import { lastOf, nextIn } from './job.ts'
 import { formatAge, formatBytes, formatCores, plural } from './quantity.ts'
 import { type Column, renderTable, type Row } from './table.ts'

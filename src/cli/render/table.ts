@@ -1,6 +1,6 @@
 /** Aligned columns. In a terminal that is too narrow, whole columns leave, the least important first; nothing wraps. */
 
-import type { Paint } from '../colour.ts'
+import type { Paint } from '../screen/colour.ts'
 import { displayWidth, padEnd, padStart, truncate } from './width.ts'
 
 export interface Column {

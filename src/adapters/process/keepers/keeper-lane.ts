@@ -1,0 +1,111 @@
+/**
+ * One socket between this daemon and one keeper after the other: a new keeper may listen on it only when the last one has said that it took
+ * its whole order. A lane on which that is not certain is given up, with whatever stands unread in it.
+ */
+
+import type { Socket } from 'node:net'
+
+import { parseProcessStat } from '../../../system/process-stat.ts'
+
+/** A keeper as the host's kernel knows it. */
+export interface KeeperIdentity {
+  readonly pid: number
+  /** 0 where the host has no /proc to tell it. */
+  readonly startTicks: number
+}
+
+export class KeeperLane {
+  readonly #socket: Socket
+  #text = ''
+  #onLine: ((line: string) => void) | null = null
+  #onSpoiled: (() => void) | null = null
+  #state: 'free' | 'taken' | 'spoiled' = 'free'
+  readonly #onFree: () => void
+  readonly #isOnce: boolean
+
+  /** `onFree` is called whenever it may be used again, and when it never may be; `isOnce`: never a second time. */
+  constructor(options: { readonly socket: Socket; readonly isOnce: boolean; readonly onFree: () => void }) {
+    const { socket } = options
+    this.#socket = socket
+    this.#onFree = options.onFree
+    this.#isOnce = options.isOnce
+    socket.unref()
+    socket.on('data', (part: Buffer) => this.#read(part.toString('latin1')))
+    socket.on('error', () => this.spoil())
+    socket.on('close', () => this.spoil())
+  }
+
+  get isFree(): boolean {
+    return this.#state === 'free'
+  }
+
+  get isSpoiled(): boolean {
+    return this.#state === 'spoiled'
+  }
+
+  /** For a keeper that is about to be made. */
+  reserve(): void {
+    if (this.#state !== 'free') throw new Error('the lane is in use')
+    this.#state = 'taken'
+  }
+
+  /** Resolves when the new keeper has said who it is; rejects, with what it said instead, when that takes too long. */
+  greet(greeting: string, limitMs: number): Promise<KeeperIdentity> {
+    if (this.#state === 'spoiled') return Promise.reject(new Error('its lane has been closed'))
+    this.#text = ''
+    const said: string[] = []
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(() => this.spoil(), limitMs)
+      this.#onSpoiled = () => {
+        clearTimeout(limit)
+        reject(new Error(said.length === 0 ? `a new keeper said nothing within ${limitMs} ms, or ended` : said.join(' ')))
+      }
+      this.#onLine = (line) => {
+        const identity = parseProcessStat(line) ?? (/^\d+$/.test(line) ? { pid: Number(line), startTicks: 0 } : null)
+        if (identity === null) return void said.push(line)
+        clearTimeout(limit)
+        this.#onLine = null
+        this.#onSpoiled = null
+        resolve({ pid: identity.pid, startTicks: identity.startTicks })
+      }
+      this.#socket.write(greeting)
+    })
+  }
+
+  send(text: string): void {
+    if (this.#state === 'taken') this.#socket.write(text)
+  }
+
+  /** The last message: when it was taken whole, the lane is free. */
+  sendLast(text: string, limitMs: number): void {
+    if (this.#state !== 'taken') return
+    const limit = setTimeout(() => this.spoil(), limitMs)
+    limit.unref()
+    this.#onLine = (line) => {
+      if (line !== 'taken') return
+      clearTimeout(limit)
+      this.#onLine = null
+      if (this.#isOnce) return this.spoil()
+      this.#state = 'free'
+      this.#onFree()
+    }
+    this.#socket.write(text)
+  }
+
+  /** Never used again. A keeper that still listens reads the end of its input, after what stands in it. */
+  spoil(): void {
+    if (this.#state === 'spoiled') return
+    this.#state = 'spoiled'
+    this.#onLine = null
+    this.#socket.destroy()
+    this.#onSpoiled?.()
+    this.#onFree()
+  }
+
+  #read(text: string): void {
+    this.#text += text
+    const lines = this.#text.split('\n')
+    this.#text = (lines.pop() ?? '').slice(-4096)
+    for (const line of lines) this.#onLine?.(line)
+  }
+}

@@ -1,0 +1,172 @@
+/** Keepers that stand by: each used once, replaced when they are used, and gone with their daemon. */
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+
+import { cgroupsOf } from '../../../../test/clean-up.ts'
+import {
+  RuntimeBed,
+  hostScripts,
+  instance,
+  isRunning,
+  kill,
+  needsRoot,
+  until,
+  web,
+} from '../../../../test/support/runtime-bed.ts'
+import { childrenOf, commandLine } from '../../../../test/processes.ts'
+import { asServiceName, slotId } from '../../../core/model/id.ts'
+import { observeProcess } from '../../../system/process-stat.ts'
+import { installScript } from '../../../host/install-script.ts'
+import { ReadyKeepers } from './ready-keepers.ts'
+import { Site } from '../site.ts'
+import { surveyHost } from '../survey.ts'
+
+async function openKeepers(
+  t: TestContext,
+): Promise<{ readonly keepers: ReadyKeepers; readonly bed: RuntimeBed; readonly troubles: string[] }> {
+  const bed = await RuntimeBed.open(t)
+  await bed.runtime[Symbol.asyncDispose]()
+  const survey = await surveyHost({ stateId: bed.stateId, force: null, forceNoNamespaces: false })
+  const site = new Site({ stateDirectory: bed.state, home: bed.stateId, survey })
+  site.keepers?.read()
+  const keeper = installScript({ name: 'keeper', from: hostScripts, stateDirectory: bed.state })
+  const { setsid, flock, mount, unshare } = survey.tools
+  const tools = {
+    keeper,
+    stateDirectory: bed.state,
+    wrapper: [],
+    setsid,
+    flock,
+    mount,
+    unshare: survey.namespaces ? unshare : null,
+  }
+  const troubles: string[] = []
+  const onTrouble = (message: string, error: unknown): void => void troubles.push(`${message}: ${String(error)}`)
+  const keepers = new ReadyKeepers({ site, tools: () => tools, prologue: '', onTrouble })
+  t.after(() => keepers.close())
+  return { keepers, bed, troubles }
+}
+
+test('no keeper is handed out twice, however many ask at once', async (t) => {
+  const { keepers, troubles } = await openKeepers(t)
+  const first = await keepers.take()
+  const taken = [first]
+  await until(() => sisters(first.identity.pid).length >= 4, 'others stand by')
+  for (let round = 0; round < 4; round += 1) {
+    const some = await Promise.all(Array.from({ length: 6 }, () => keepers.take()))
+    taken.push(...some)
+    for (const keeper of some) keeper.dismiss()
+  }
+  first.dismiss()
+  assert.equal(new Set(taken.map(({ number }) => number)).size, 25)
+  await until(() => taken.every(({ identity }) => !isRunning(identity.pid)), 'those that are not needed end')
+  assert.deepEqual(troubles, [])
+})
+
+test('a keeper that was killed while it stood by is not handed out', async (t) => {
+  const { keepers } = await openKeepers(t)
+  const one = await keepers.take()
+  const parent = observeProcess(one.identity.pid)?.parent ?? 0
+  const others = (): number[] => sisters(one.identity.pid)
+  await until(() => others().length >= 4, 'others stand by')
+  const killed = others()
+  for (const pid of killed) kill(pid)
+  await until(() => !killed.some(isRunning), 'they are gone')
+  const next = await keepers.take()
+  assert.ok(isRunning(next.identity.pid))
+  assert.notEqual(next.identity.pid, one.identity.pid)
+  assert.ok(parent >= 0)
+  for (const keeper of [one, next]) keeper.dismiss()
+})
+
+test(
+  'a keeper leads away from its daemon: a session of its own, no signal ignored, nothing of ours open',
+  { skip: needsRoot },
+  async (t) => {
+    const { keepers } = await openKeepers(t)
+    const keeper = await keepers.take()
+    const { pid } = keeper.identity
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    const own = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ') ?? []
+    assert.notEqual(stat[3], own[3], 'its session')
+    assert.equal(stat[4], '0', 'no terminal')
+    assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^SigIgn:\t0+$/m)
+    // Its shell holds the script, and the descriptor that it has just written to, a moment longer.
+    await until(() => readdirSync(`/proc/${pid}/fd`).length === 4, 'it waits')
+    assert.deepEqual(readdirSync(`/proc/${pid}/fd`).toSorted(), ['0', '1', '2', '8'])
+    keeper.dismiss()
+  },
+)
+
+test(
+  'the ready keepers of a daemon that was killed end by themselves, and the next daemon removes their cgroups',
+  { skip: needsRoot },
+  async (t) => {
+    const bed = await RuntimeBed.open(t)
+    await bed.runtime[Symbol.asyncDispose]()
+    const daemon = spawn(process.execPath, ['--input-type=module-typescript', '-e', daemonOf(bed)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.after(() => kill(daemon.pid ?? 0))
+    await new Promise((resolve) => daemon.stdout.once('data', resolve))
+    const numbers = (): string[] => cgroupsOf(bed.stateId).flatMap((path) => directoriesIn(join(path, 'keepers')))
+    const keepers = (): number[] => membersOf(bed)
+    await until(() => keepers().length >= 16, 'eight, each with its parent')
+    const ready = keepers().filter((pid) => commandLine(pid)[0] === '/bin/sh')
+    daemon.kill('SIGKILL')
+    await until(() => ready.filter(isRunning).length === 1, 'all have ended but the one that runs something')
+    await bed.reopen()
+    assert.deepEqual(
+      bed.discovery.occupants.map(({ slot, state }) => [slot, state]),
+      [[web, 'running']],
+    )
+    await bed.runtime.kill(instance(1), 5000)
+    await bed.runtime[Symbol.asyncDispose]()
+    assert.deepEqual(numbers(), [])
+  },
+)
+
+test('a burst of starts is served by keepers that are made for it, and in quiet times a few stand by', async (t) => {
+  const bed = await RuntimeBed.open(t)
+  const slots = Array.from({ length: 30 }, (_, index) => slotId(asServiceName('web'), index))
+  await Promise.all(slots.map((slot) => bed.run(1, ['true'], { slot })))
+  await Promise.all(slots.map((slot) => bed.event('gone', 1, slot)))
+  assert.deepEqual(bed.warnings, [])
+})
+
+const directoriesIn = (path: string): string[] => {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+  } catch {
+    return []
+  }
+}
+
+/** Every process in a keeper's cgroup. */
+function membersOf(bed: RuntimeBed): number[] {
+  const cgroups = cgroupsOf(bed.stateId).map((path) => join(path, 'keepers'))
+  const files = cgroups.flatMap((path) => directoriesIn(path).map((number) => join(path, number, 'cgroup.procs')))
+  return [...new Set(files.flatMap((file) => readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number)))]
+}
+
+/** Other keepers that stand by for this process. */
+function sisters(pid: number): number[] {
+  const words = commandLine(pid).join('\0')
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((other) => other !== pid && commandLine(other).join('\0') === words && childrenOf(other).length === 0)
+}
+
+/** As a text, because the whole process must die. */
+const daemonOf = (bed: RuntimeBed): string => `
+  import { createProcessRuntime } from ${JSON.stringify(join(import.meta.dirname, '../index.ts'))}
+  const runtime = await createProcessRuntime({ stateDirectory: ${JSON.stringify(bed.state)}, stateId: ${JSON.stringify(bed.stateId)}, scripts: ${JSON.stringify(hostScripts)}, checkpoint: null, log: { write() {} } })
+  await runtime.discover((event) => { if (event.kind === 'started') console.log('started') })
+  await runtime.start(${JSON.stringify(bed.order(1, ['sleep', '1000']))})
+  setInterval(() => {}, 1000)
+`

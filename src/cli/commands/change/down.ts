@@ -1,0 +1,41 @@
+/** `daruma down`: ends and removes every service. The history and the volumes stay, so that an `up` brings the same data back. */
+
+import { defaultBalancer as balancer } from '../../../core/keys/balancer.ts'
+import { confirm } from '../../screen/confirm.ts'
+import { connectUsed } from '../../daemon/connect.ts'
+import type { Context } from '../../context.ts'
+import type { Invocation } from '../../tree/invocation.ts'
+import { operate } from '../../daemon/operation.ts'
+import { planView, renderPlan } from '../../render/plan.ts'
+import { requester } from '../../daemon/requester.ts'
+import { directoryName } from '../../daemon/state.ts'
+import { DarumaError } from '../../../ports/error.ts'
+import { planDocument } from './plan.ts'
+
+export async function down(context: Context, invocation: Invocation): Promise<number> {
+  const { terminal } = context
+  if (invocation.list('only').length > 0) {
+    throw new DarumaError('E_USAGE', '`down` takes everything down; --only has no place in it.', {
+      hint: '`daruma stop SERVICE` stops one; one that leaves the config is removed by `up`.',
+    })
+  }
+  const client = await connectUsed(context, invocation)
+  const status = await client.status()
+  if (status.revision === 0 && status.instances.length > 0) {
+    const { condition } = status.daemon
+    const because = condition === null ? 'nothing is recorded of it' : condition
+    throw new DarumaError('E_PLAN_REFUSED', `Something runs, and what was applied is not known: ${because}.`, {
+      hint: '`daruma up` with its config records it anew, and then it can be taken down. Of a damaged database, put a backup in its place first or move it away.',
+    })
+  }
+  if (status.project === null || status.services.length === 0) {
+    terminal.note('Nothing is up.')
+    return 0
+  }
+  const project = { name: status.project, stage: status.stage, balancer, services: [] }
+  const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
+  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
+  else terminal.print(renderPlan(plan, directoryName(project), planView(terminal)).join('\n'))
+  if (!(await confirm(context, invocation, 'Take everything down?'))) return 1
+  return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })
+}

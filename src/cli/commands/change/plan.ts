@@ -1,0 +1,52 @@
+/** `daruma plan`: what `up` would do. Changes nothing, and starts a daemon only where one has lived before. */
+
+import { resolve } from 'node:path'
+
+import type { Plan } from '../../../core/plan/plan.ts'
+import type { Context } from '../../context.ts'
+import type { Invocation } from '../../tree/invocation.ts'
+import { makePlan, type PlannedChange, refuseObstacles } from '../../config/planned-change.ts'
+import { planView, renderPlan, renderUnasked } from '../../render/plan.ts'
+import { writePlan } from '../../config/saved-plan.ts'
+import { directoryName } from '../../daemon/state.ts'
+
+export async function plan(context: Context, invocation: Invocation): Promise<number> {
+  const change = await makePlan(context, invocation, { onIdle: false })
+  printPlan(context, invocation, change)
+  await printDiff(context, invocation, change)
+  if (!invocation.json) refuseObstacles(change.obstacles)
+  else if (change.obstacles.certain.length > 0) return 1
+  const out = invocation.text('out')
+  if (out !== null) {
+    const path = resolve(context.cwd, out)
+    const { plan: made, project } = change.answer
+    writePlan(path, { file: change.file, state: change.state.directory, project, only: change.only, plan: made })
+    context.terminal.note(`Saved. \`daruma up --plan ${out}\` applies it, if nothing moves until then.`)
+  }
+  return invocation.has('exitCode') && change.answer.plan.steps.length > 0 ? 2 : 0
+}
+
+export function printPlan(context: Context, invocation: Invocation, change: PlannedChange): void {
+  const { terminal } = context
+  const { project, plan: made } = change.answer
+  const { certain, open } = change.obstacles
+  if (invocation.json) terminal.print(JSON.stringify({ ...planDocument(project, made), obstacles: [...certain, ...open] }))
+  else {
+    terminal.print(renderPlan(made, directoryName(project), planView(terminal)).join('\n'))
+    for (const line of renderUnasked(change.desired, made)) terminal.note(line)
+    for (const { service, message, job } of open) terminal.note(`${service}: ${message}, unless the job ${job} makes it.`)
+  }
+}
+
+/** For a person who asks for it; a program has the names in the plan. */
+export async function printDiff(context: Context, invocation: Invocation, change: PlannedChange): Promise<void> {
+  if (!invocation.has('diff') || invocation.json) return
+  const { renderDiff } = await import('../../releases/diff.ts')
+  const lines = await renderDiff(change, context.terminal.palette)
+  if (lines.length > 0) context.terminal.print(lines.join('\n'))
+}
+
+/** The stable form: the plan, and whose it is. */
+export function planDocument(project: { readonly name: string; readonly stage: string | null }, made: Plan): object {
+  return { kind: 'plan', project: project.name, stage: project.stage, ...made }
+}

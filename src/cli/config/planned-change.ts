@@ -1,0 +1,102 @@
+/**
+ * What a config would change, before anybody is asked: by the daemon where one lives or has lived, else against nothing by the same
+ * function that the daemon uses. A daemon is not started only to look at a first plan.
+ */
+
+import type { PlanAnswer, SecretValues } from '../../protocol/api.ts'
+import type { Project } from '../../core/model/service.ts'
+import { sortObstacles, startedBy, type Obstacles } from '../../core/plan/obstacles.ts'
+import { foreseeStateFolder } from '../../system/state-folder.ts'
+import { DarumaError } from '../../ports/error.ts'
+import { engineAway } from '../../ports/images.ts'
+import type { ReadRelease } from '../../ports/source.ts'
+import { stateNotWritable } from '../../ports/state-directory.ts'
+import type { Client } from '../daemon/client.ts'
+import { connect } from '../daemon/connect.ts'
+import type { Context } from '../context.ts'
+import { desiredProject } from './desired.ts'
+import type { Invocation } from '../tree/invocation.ts'
+import { planFirst } from './first-plan.ts'
+import { plural } from '../render/quantity.ts'
+import { describeOperation } from '../render/status.ts'
+import { evaluateConfig, stateOfProject, type StateDirectory } from '../daemon/state.ts'
+import { waitUntilIdle } from '../daemon/operation.ts'
+import { announceReleases } from '../releases/deliver.ts'
+
+export interface PlannedChange {
+  readonly file: string
+  readonly state: StateDirectory
+  /** Null where nothing was ever applied and no daemon runs. */
+  readonly client: Client | null
+  readonly desired: Project
+  readonly answer: PlanAnswer
+  /** What `--only` names; null for all. */
+  readonly only: readonly string[] | null
+  readonly secrets: SecretValues
+  /** What the config's sources were read as. */
+  readonly releases: readonly ReadRelease[]
+  /** What will keep services from starting. */
+  readonly obstacles: Obstacles
+}
+
+/** With `onIdle`, not while somebody is at work. */
+export async function makePlan(
+  context: Context,
+  invocation: Invocation,
+  options: { readonly onIdle: boolean },
+): Promise<PlannedChange> {
+  const config = await evaluateConfig(context, invocation)
+  const state = stateOfProject(context, invocation, config.project)
+  const client = await connect(context, state, 'if-used')
+  if (client !== null && options.onIdle) await requireIdle(context, invocation, client)
+  const { project, secrets } = await desiredProject(context, invocation, config, client)
+  if (client === null) {
+    const fault = foreseeStateFolder(state.directory)
+    if (fault !== null) throw stateNotWritable(state.directory, fault)
+    await requireEngine(context, project)
+  }
+  const named = invocation.list('only')
+  const only = named.length === 0 ? null : named
+  if (client !== null) await announceReleases(client, config.releases)
+  const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false, only })
+  const obstacles = await findObstacles(context, client, answer)
+  return { file: config.file, state, client, desired: project, answer, only, secrets, releases: config.releases, obstacles }
+}
+
+/** Of all services that the plan starts, at once. */
+export async function findObstacles(context: Context, client: Client | null, { plan, project }: PlanAnswer): Promise<Obstacles> {
+  const services = startedBy(plan, project)
+  if (services.length === 0) return { certain: [], open: [] }
+  const wantsPorts = services.some(({ port, routes }) => port.kind === 'fixed' || routes.length > 0)
+  const instances = client === null || !wantsPorts ? [] : (await client.status()).instances
+  const ownPids = instances.flatMap(({ pid }) => pid ?? [])
+  return sortObstacles(await context.tools.preflight({ services, project, ownPids }), plan, project)
+}
+
+/** Throws `E_PLAN_OBSTACLES` naming all of them. */
+export function refuseObstacles({ certain }: Obstacles): void {
+  if (certain.length === 0) return
+  const width = certain.reduce((widest, { service }) => Math.max(widest, service.length), 0)
+  const lines = certain.map(({ service, message }) => `  ${service.padEnd(width)}  ${message}`)
+  const count = new Set(certain.map(({ service }) => service)).size
+  throw new DarumaError('E_PLAN_OBSTACLES', `${plural(count, 'service')} cannot start as things are:\n${lines.join('\n')}`, {
+    hint: 'Nothing was changed. Fix what is named, or leave services out with --only.',
+  })
+}
+
+/** What the daemon would say, before one is started for it. */
+async function requireEngine(context: Context, project: Project): Promise<void> {
+  const service = project.services.find(({ runs }) => runs.kind === 'container')
+  const fault = service === undefined ? null : await context.tools.findEngineFault()
+  if (service !== undefined && fault !== null) throw engineAway(service.name, fault)
+}
+
+/** Planning against a world that somebody is changing right now misleads: waits with --wait, is refused with their name otherwise. */
+export async function requireIdle(context: Context, invocation: Invocation, client: Client): Promise<void> {
+  const current = await client.currentOperation()
+  if (current === null || current.state === 'succeeded' || current.state === 'failed') return
+  if (invocation.has('wait')) return waitUntilIdle(context, client)
+  throw new DarumaError('E_OPERATION_BUSY', `Somebody is at work: ${describeOperation(current, Date.now())}.`, {
+    hint: '`--wait` waits until it is done; `daruma status` shows it.',
+  })
+}

@@ -1,0 +1,136 @@
+/**
+ * The way from a state directory to a daemon that answers. Starting one twice does no harm (the second finds the lock taken and
+ * leaves), so nothing here tries to be clever: ask, start if it may, and ask until it answers.
+ */
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { VersionAnswer } from '../../protocol/api.ts'
+import { apiVersion } from '../../protocol/api.ts'
+import { DarumaError } from '../../ports/error.ts'
+import { Client } from './client.ts'
+import type { Context } from '../context.ts'
+import type { Invocation } from '../tree/invocation.ts'
+import { resolveState, type StateDirectory } from './state.ts'
+import { unitOf } from './systemd-unit.ts'
+import { readText } from '../../system/read-quietly.ts'
+
+/** A daemon that must recover 1,000 instances answers within some seconds; one that was started in vain says why in its log. */
+const startLimitMs = 30_000
+const pollIntervalMs = 20
+
+export type StartPolicy = 'never' | 'if-used'
+
+/** For commands about what runs: starts the daemon of a used state, refuses a state that never was. */
+export async function connectUsed(context: Context, invocation: Invocation): Promise<Client> {
+  const state = await resolveState(context, invocation)
+  const client = await connect(context, state, 'if-used')
+  if (client !== null) return client
+  throw neverUsed(state, await findElsewhere(context, invocation))
+}
+
+export function neverUsed(state: StateDirectory, elsewhere: readonly string[] = []): DarumaError {
+  const [first] = elsewhere
+  return new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, {
+    hint:
+      first === undefined
+        ? '`daruma up` applies the config; `daruma plan` shows first what it would do.'
+        : `This config runs with --state ${first}${elsewhere.length > 1 ? ` (and ${elsewhere.length - 1} more)` : ''}: say so here too, or set DARUMA_STATE.`,
+  })
+}
+
+async function findElsewhere(context: Context, invocation: Invocation): Promise<readonly string[]> {
+  const file = await context.tools.findConfig({ file: invocation.text('file'), cwd: context.cwd })
+  return file === null ? [] : (await import('./other-states.ts')).statesOfConfig(file)
+}
+
+/** Starts the daemon where none runs. */
+export async function connectStarted(context: Context, state: StateDirectory): Promise<Client> {
+  const client = new Client(state.directory)
+  const running = await askVersion(client)
+  if (running !== null) return checkVersion(context, client, running)
+  await startDaemon(context, state.directory)
+  return checkVersion(context, client, await waitForDaemon(client))
+}
+
+/** Null where no daemon runs and none may be started. */
+export async function connect(context: Context, state: StateDirectory, policy: StartPolicy): Promise<Client | null> {
+  if (policy === 'if-used' && state.isUsed) return connectStarted(context, state)
+  const client = new Client(state.directory)
+  const running = await askVersion(client)
+  return running === null ? null : checkVersion(context, client, running)
+}
+
+/** Starts the daemon in the way in which this state is supervised, without waiting for it to answer. */
+export async function startDaemon(context: Context, state: string): Promise<void> {
+  if (isUnderSystemd(state) && context.tools.systemd.isRunning()) {
+    await context.tools.systemd.control(['start', unitOf(state)])
+    return
+  }
+  await context.tools.launchDaemon({ state, node: context.node, entry: context.entry })
+}
+
+export async function waitForDaemon(client: Client): Promise<VersionAnswer> {
+  const deadline = performance.now() + startLimitMs
+  for (;;) {
+    const answer = await askVersion(client)
+    if (answer !== null) return answer
+    if (hasRefused(client.state) || performance.now() > deadline) throw explainNoStart(client.state)
+    await delay(pollIntervalMs)
+  }
+}
+
+/** Null where nobody listens; every other trouble is thrown. */
+export async function askVersion(client: Client): Promise<VersionAnswer | null> {
+  try {
+    return await client.version()
+  } catch (error) {
+    if (error instanceof DarumaError && (error.code === 'E_DAEMON_NOT_RUNNING' || error.code === 'E_DAEMON_LOST')) return null
+    throw error
+  }
+}
+
+export function isUnderSystemd(state: string): boolean {
+  return readText(join(state, 'host', 'supervised-by')).trim() === 'systemd'
+}
+
+function checkVersion(context: Context, client: Client, running: VersionAnswer): Client {
+  const advice = '`daruma daemon restart` replaces it by one of this version; the instances run on.'
+  if (running.api !== apiVersion) {
+    throw new DarumaError(
+      'E_DAEMON_VERSION',
+      `The daemon (pid ${running.pid}) is version ${running.version} and speaks API ${running.api}; this command is ${context.version} and speaks API ${apiVersion}.`,
+      { hint: advice },
+    )
+  }
+  if (running.version !== context.version) {
+    const { yellow } = context.terminal.notePalette
+    context.terminal.note(
+      `${yellow('note:')} the daemon is version ${running.version}, this command is ${context.version}. ${advice}`,
+    )
+  }
+  return client
+}
+
+/** The supervisor leaves the exit code of a daemon that must not be started again; 78 means that it refused. */
+function hasRefused(state: string): boolean {
+  return readText(join(state, 'host', 'stopped')).trim() === '78'
+}
+
+function explainNoStart(state: string): DarumaError {
+  if (isUnderSystemd(state)) {
+    return new DarumaError('E_DAEMON_NO_START', `systemd did not get the daemon to answer within ${startLimitMs / 1000} s.`, {
+      hint: `\`journalctl -u ${unitOf(state)}\` has its last words; \`daruma doctor\` examines the machine.`,
+    })
+  }
+  const log = join(state, 'daemon.log')
+  const what = hasRefused(state) ? 'The daemon refused to start' : `The daemon did not come up within ${startLimitMs / 1000} s`
+  const last = readText(log).trimEnd().split('\n').slice(-3).join('\n  ')
+  return new DarumaError('E_DAEMON_NO_START', last === '' ? `${what}.` : `${what}. Its last words:\n  ${last}`, {
+    hint: existsSync(log)
+      ? `Everything it said is in ${log}; \`daruma doctor\` examines the machine.`
+      : '`daruma doctor` examines the machine.',
+  })
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { createContext, fakeDaemon, runningVersion, temporaryFolder } from '../../../test/cli/harness.ts'
+import { runCommandLine } from '../tree/program.ts'
+import { renderUnit, unitName, unitOf } from './systemd-unit.ts'
+
+const underSystemd = { ...runningVersion, runs: 'systemd' }
+
+test('a path with spaces, quotes and percent signs reaches the daemon as it is', () => {
+  const unit = renderUnit({ node: '/opt/no de', entry: '/opt/100%/cli.js', state: '/var/lib/a"b$c', project: 'shop' })
+  assert.match(
+    unit,
+    /^ExecStart="\/opt\/no de" --max-semi-space-size=1 --max-opt=2 --no-parallel-scavenge \/opt\/100%%\/cli\.js daemon run --state "\/var\/lib\/a\\"b\$\$c"$/m,
+  )
+})
+
+test('stopping the unit leaves the instances alone, and a refusal is not tried again', () => {
+  const unit = renderUnit({ node: '/n', entry: '/e', state: '/s', project: 'shop' })
+  for (const line of [
+    'Restart=always',
+    'KillMode=process',
+    'Delegate=yes',
+    'RestartPreventExitStatus=78',
+    'WantedBy=multi-user.target',
+  ]) {
+    assert.ok(unit.split('\n').includes(line), line)
+  }
+})
+
+test('two stages, and a project whose name looks like a stage, have units of different names', () => {
+  const names = [
+    unitName('/x', { project: 'shop', stage: null, file: null }),
+    unitName('/x', { project: 'shop', stage: 'prod', file: null }),
+    unitName('/x', { project: 'shop-prod', stage: null, file: null }),
+    unitName('/var/lib/daruma/shop@prod', null),
+  ]
+  assert.deepEqual(names, [
+    'daruma-shop.service',
+    'daruma-shop.prod.service',
+    'daruma-shop-prod.service',
+    'daruma-shop.prod.service',
+  ])
+})
+
+test('a unit keeps its name when the project gets another, so that there is never a second one', async () => {
+  using folder = temporaryFolder()
+  const state = join(folder.path, 'elsewhere')
+  mkdirSync(state)
+  const story: string[] = []
+  const units = join(folder.path, 'units')
+  mkdirSync(units)
+  let daemon: Awaited<ReturnType<typeof fakeDaemon>> | null = null
+  const control = async (words: readonly string[]): Promise<string> => {
+    story.push(words.join(' '))
+    if (words.includes('--now') || words[0] === 'stop') await daemon?.[Symbol.asyncDispose]()
+    daemon =
+      words[0] === 'enable' || words[0] === 'start'
+        ? await fakeDaemon(state, { 'GET /v1/version': { json: underSystemd } })
+        : null
+    return ''
+  }
+  const daruma = async (command: string): Promise<void> => {
+    const context = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: units } } })
+    assert.equal(await runCommandLine(context, ['daemon', command, '--state', state]), 0, context.terminal.noted())
+  }
+  try {
+    await daruma('install')
+    writeFileSync(
+      join(state, 'origin.json'),
+      JSON.stringify({ file: '/srv/shop/daruma.config.ts', stage: null, project: 'shop' }),
+    )
+    for (const command of ['stop', 'install', 'uninstall']) await daruma(command)
+    const name = 'daruma-elsewhere.service'
+    assert.deepEqual(
+      story.filter((words) => words !== 'daemon-reload'),
+      [`enable --now ${name}`, `stop ${name}`, `enable --now ${name}`, `disable --now ${name}`],
+    )
+    assert.deepEqual(
+      ['supervised-by', 'unit'].map((mark) => existsSync(join(state, 'host', mark))),
+      [false, false],
+    )
+    assert.equal(unitOf(state), 'daruma-shop.service')
+  } finally {
+    await (daemon as Awaited<ReturnType<typeof fakeDaemon>> | null)?.[Symbol.asyncDispose]()
+  }
+})
+
+test('a daemon that answers no more but still lives is waited for: it holds the lock of its successor', async () => {
+  using folder = temporaryFolder()
+  const state = join(folder.path, 'shop')
+  mkdirSync(state)
+  const lingering = spawn('sleep', ['0.4'])
+  const ended = new Promise<number>((resolve) => lingering.once('exit', () => resolve(performance.now())))
+  let close = async (): Promise<void> => undefined
+  const daemon = await fakeDaemon(state, {
+    'GET /v1/version': { json: { ...runningVersion, pid: lingering.pid } },
+    'POST /v1/daemon/stop': (_request, response) => void response.end('{}', () => void close()),
+  })
+  close = async () => daemon[Symbol.asyncDispose]()
+  const context = createContext({ userId: 0 })
+  assert.equal(await runCommandLine(context, ['daemon', 'stop', '--state', state]), 0, context.terminal.noted())
+  assert.ok(performance.now() >= (await ended))
+})
+
+test('install is refused without systemd and without root, and prints the unit all the same', async () => {
+  const printing = createContext()
+  assert.equal(await runCommandLine(printing, ['daemon', 'install', '--print', '--state', '/s/shop']), 0)
+  assert.match(
+    printing.terminal.printed(),
+    /^ExecStart=\/opt\/node --max-semi-space-size=1 --max-opt=2 --no-parallel-scavenge \/opt\/daruma\/dist\/main\/cli\.js daemon run --state \/s\/shop$/m,
+  )
+  const withoutSystemd = createContext({ userId: 0 })
+  assert.equal(await runCommandLine(withoutSystemd, ['daemon', 'install', '--state', '/s/shop']), 1)
+  assert.match(withoutSystemd.terminal.noted(), /init of this machine is not systemd/)
+  const systemd = { isRunning: () => true, control: async () => '', unitDirectory: '/nowhere' }
+  const withoutRoot = createContext({ tools: { systemd } })
+  assert.equal(await runCommandLine(withoutRoot, ['daemon', 'install', '--state', '/s/shop']), 1)
+  assert.match(withoutRoot.terminal.noted(), /only root/i)
+})
+
+test('install hands a running daemon over: it ends before systemd starts its successor', async () => {
+  using folder = temporaryFolder()
+  const state = join(folder.path, 'shop')
+  mkdirSync(state)
+  const story: string[] = []
+  let stopDaemon = async (): Promise<void> => undefined
+  const daemon = await fakeDaemon(state, {
+    'POST /v1/daemon/stop': (_request, response) => {
+      story.push('daemon stopped')
+      response.end('{}', () => void stopDaemon())
+    },
+  })
+  stopDaemon = async () => daemon[Symbol.asyncDispose]()
+  let next: Awaited<ReturnType<typeof fakeDaemon>> | null = null
+  const control = async (words: readonly string[]): Promise<string> => {
+    story.push(words.join(' '))
+    if (words[0] === 'enable') next = await fakeDaemon(state, {})
+    return ''
+  }
+  const context = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: folder.path } } })
+  try {
+    assert.equal(await runCommandLine(context, ['daemon', 'install', '--state', state]), 0, context.terminal.noted())
+    assert.deepEqual(story, ['daemon-reload', 'daemon stopped', 'enable --now daruma-shop.service'])
+    assert.equal(readFileSync(join(state, 'host/supervised-by'), 'utf8'), 'systemd\n')
+    const twin = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: folder.path } } })
+    assert.equal(await runCommandLine(twin, ['daemon', 'install', '--state', join(folder.path, 'elsewhere/shop')]), 1)
+    assert.match(twin.terminal.noted(), /belongs to something else/)
+  } finally {
+    await (next as Awaited<ReturnType<typeof fakeDaemon>> | null)?.[Symbol.asyncDispose]()
+  }
+})
