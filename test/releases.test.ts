@@ -212,6 +212,7 @@ describe('a build', () => {
     const failed = await machine.run(['up', '--yes'])
     assert.equal(failed.code, 1)
     assert.match(failed.stdout, /ended with exit code 7[\s\S]*the last words/)
+    assert.match((await machine.run(['logs', '@build'])).stdout, /first\n.*the last words/)
     const pidFile = join(machine.workshop, 'pid')
     machine.writeConfig(built(`echo $$ >${pidFile}; sleep 1000`, { timeout: '1s' }) as never)
     const late = await machine.run(['up', '--yes'])

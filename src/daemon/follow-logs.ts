@@ -11,6 +11,7 @@ import type { LogLine, LogNote } from '../protocol/api.ts'
 import { pause, readOptionalNumber } from './call.ts'
 import type { Daemon } from './daemon.ts'
 import { isEndedRun, isKnownRun, lastRunSlot } from './jobs.ts'
+import { buildSlot } from './releases/build-slot.ts'
 import { sendLogs, sendNewLogs } from './merged-logs.ts'
 import type { SlotEntry } from './merged-logs.ts'
 import type { Project } from './project.ts'
@@ -127,6 +128,7 @@ function chooseSources(daemon: Daemon, shown: Shown, targets: readonly string[])
 
 function slotsOf(project: Project, target: string): readonly { readonly id: SlotId }[] {
   if (isKnownRun(project, target)) return [{ id: target }]
+  if (target === parseSlotId(buildSlot).service || target === buildSlot) return [{ id: buildSlot }]
   const shells = project.shellsFor(target)
   const lastRun = shells.length === 0 ? lastRunSlot(project, asServiceName(target)) : null
   if (lastRun !== null) return [{ id: lastRun }]

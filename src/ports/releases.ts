@@ -50,7 +50,9 @@ export interface Releases {
   prepareBuild(request: TreeRequest, user: string | null): Promise<string>
   /** What the build left becomes the tree. Nothing may write it any more. */
   sealBuild(request: TreeRequest): Promise<void>
-  /** Removes what is none of these. Resolves to what was removed. */
+  /** What the build left is of no use: it failed. */
+  dropBuild(request: TreeRequest): Promise<void>
+  /** Removes what is none of these, but for builds that are under way. Resolves to what was removed. */
   collect(used: readonly TreeRequest[]): Promise<{ readonly trees: number; readonly contents: number }>
   close(): Promise<void>
 }

@@ -15,6 +15,7 @@ export const noReleases: Releases = {
   makeTree: never,
   prepareBuild: never,
   sealBuild: never,
+  dropBuild: never,
   collect: async () => ({ trees: 0, contents: 0 }),
   close: async () => {},
 }

@@ -185,6 +185,24 @@ describe('a release', () => {
     },
   )
 
+  it('whose tree was cut off while it was made has none, and then a whole one', async (t) => {
+    const bed = openBed(t)
+    const many = Object.fromEntries(Array.from({ length: 4000 }, (_, index) => [`d${index % 50}/f${index}`, `${index % 100}`]))
+    const digest = await bed.deliver(many)
+    const request = { digest, build: null }
+    const root = join(bed.path, 'releases/trees', digest)
+    const making = bed.releases.makeTree(request).catch(() => null)
+    const deadline = performance.now() + 20_000
+    while (!existsSync(join(root, 'd7')) && performance.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+    // As a kill of the daemon would: the thread ends wherever it is.
+    await bed.reopen()
+    await making
+    if ((await bed.releases.find(request)) === null) await bed.releases.manifest(digest)
+    assert.equal(existsSync(root), (await bed.releases.find(request)) !== null, 'what was half made is gone')
+    assert.equal(await bed.releases.makeTree(request), root)
+    for (const [name, content] of Object.entries(many)) assert.equal(readFileSync(join(root, name), 'utf8'), content)
+  })
+
   it('that would lead out of its tree is refused', async (t) => {
     const bed = openBed(t)
     const entry: ManifestEntry = { kind: 'folder', path: '../out' }
@@ -217,6 +235,16 @@ describe('a build', () => {
       ['555', '444', '555', '555'],
     )
     assert.equal(statSync(join(root, 'made')).uid, process.geteuid?.())
+  })
+
+  it('that is under way is not collected, and one that failed leaves nothing', async (t) => {
+    const bed = openBed(t)
+    const digest = await bed.deliver(files)
+    const root = await bed.releases.prepareBuild(request(digest), null)
+    await bed.releases.collect([])
+    assert.ok(existsSync(join(root, 'server.js')))
+    await bed.releases.dropBuild(request(digest))
+    assert.equal(existsSync(root), false)
   })
 
   it('that was cut off by the end of the daemon is removed by the next one; a whole one is not', async (t) => {

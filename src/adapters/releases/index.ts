@@ -59,6 +59,7 @@ export function createReleases(options: ReleasesOptions): Releases {
       return hands.ask('prepareBuild', { request, owner })
     },
     sealBuild: async (request) => void (await hands.ask('sealBuild', request)),
+    dropBuild: async (request) => void (await hands.ask('dropBuild', request)),
     async collect(used) {
       // Most projects have none, and no worker is started for them.
       const isUsed = await exists(layout.incoming)

@@ -23,6 +23,7 @@ export interface Tasks {
     readonly answer: string
   }
   readonly sealBuild: { readonly given: TreeRequest; readonly answer: null }
+  readonly dropBuild: { readonly given: TreeRequest; readonly answer: null }
   readonly collect: {
     readonly given: readonly TreeRequest[]
     readonly answer: { readonly trees: number; readonly contents: number }

@@ -108,12 +108,18 @@ export class ReleaseStore {
     this.#mark(key)
   }
 
+  dropBuild(request: TreeRequest): void {
+    const key = treeKey(request)
+    if (!this.#isSealed(key)) removeTree(join(this.layout.trees, key))
+  }
+
   collect(used: readonly TreeRequest[]): { readonly trees: number; readonly contents: number } {
     const { trees, sealed, manifests, incoming } = this.layout
     const keys = new Set(used.map(treeKey))
     const digests = new Set(used.map(({ digest }) => digest))
+    // One without a mark is being built, for some project.
     const whole = new Set(readdirSync(sealed))
-    const dropped = readdirSync(trees).filter((key) => !keys.has(key) || !whole.has(key))
+    const dropped = readdirSync(trees).filter((key) => !keys.has(key) && whole.has(key))
     for (const key of dropped) {
       // The mark first: half a tree is none.
       rmSync(join(sealed, key), { force: true })

@@ -62,6 +62,9 @@ function carryOut(task: Task): unknown {
     case 'sealBuild':
       store.sealBuild(task.given)
       return null
+    case 'dropBuild':
+      store.dropBuild(task.given)
+      return null
     case 'collect':
       return store.collect(task.given)
   }

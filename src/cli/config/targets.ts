@@ -16,7 +16,8 @@ export async function namedTargets(client: Client, status: StatusAnswer, invocat
   const named = [...new Set([...invocation.words, ...invocation.list('only')])]
   const services = status.services.map((service) => service.service as string)
   const known = new Set([...services, ...status.instances.map((instance) => instance.slot as string)])
-  const strangers = named.filter((name) => !known.has(name) && !services.includes(serviceOf(name)))
+  // What begins with @ is Daruma's own: the daemon knows whether there is one.
+  const strangers = named.filter((name) => !name.startsWith('@') && !known.has(name) && !services.includes(serviceOf(name)))
   if (strangers.length === 0) return named
   const former = await formerServices(client)
   const stranger = strangers.map(serviceOf).find((service) => !former.has(service))

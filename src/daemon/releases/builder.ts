@@ -97,6 +97,7 @@ export class Builder {
       this.#running = null
       // After a limit, or where the daemon is ending: nothing of it may write any more.
       await this.#kill(instance)
+      await releases.dropBuild(request).catch((error: unknown) => this.#options.log.write('warn', `build: ${String(error)}`))
     }
   }
 
@@ -156,5 +157,7 @@ function whyRefused(refusal: Extract<RuntimeEvent, { readonly kind: 'refused' }>
 
 function failed({ command }: Build, why: string): DarumaError {
   const text = command[0] === '/bin/sh' && command[1] === '-c' ? command.slice(2).join(' ') : command.join(' ')
-  return new DarumaError('E_RELEASE_BUILD', `The build "${text.slice(0, 200)}" failed: ${why}.`)
+  return new DarumaError('E_RELEASE_BUILD', `The build "${text.slice(0, 200)}" failed: ${why}.`, {
+    hint: '`daruma logs @build` has all that it said.',
+  })
 }
