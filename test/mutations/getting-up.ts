@@ -247,9 +247,9 @@ export const gettingUpMutations: readonly Mutation[] = [
   {
     name: 'changes-without-a-database',
     rule: 'where it is not known what was applied, nothing is changed',
-    file: 'src/daemon/project.ts',
-    find: `    if (storeFault === null) return\n`,
-    replace: `    if (storeFault !== undefined) return\n`,
+    file: 'src/daemon/refuse-without-store.ts',
+    find: `  if (fault === null) return\n`,
+    replace: `  if (fault !== undefined) return\n`,
     caughtBy: {
       file: 'src/daemon/daemon.test.ts',
       test: 'without its damaged database a daemon starts again what a reboot has cut off, keeps it up, and changes nothing',

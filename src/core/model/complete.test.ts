@@ -3,6 +3,7 @@ import test from 'node:test'
 import { defaultBalancer as balancer } from '../keys/balancer.ts'
 import { updatePace } from '../keys/service/update.ts'
 import { normaliseConfig } from '../config/normalise.ts'
+import { serviceSettings } from '../keys/service.ts'
 import { planChanges } from '../plan/plan-changes.ts'
 import { completeProject, completeService, type RecordedProject, type RecordedService } from './complete.ts'
 import { asRevisionNumber } from './id.ts'
@@ -68,13 +69,22 @@ test('the same config planned on a record of the first version has no steps', ()
 
 test('what a record lacks is filled in with what was true without it; what it has stays', () => {
   const { command, directory, user, ...rest } = old as RecordedService & Process
+  // Keys that came since; each says in its description what was true before.
+  const later = serviceSettings.fill({})
   const process = { kind: 'process', command, directory, user, source: null }
   assert.deepEqual(completeProject(oldProject), {
     name: 'shop',
     stage: null,
     balancer,
     services: [
-      { ...rest, runs: process, routes: [], stop: { ...old.stop, to: 'leader' }, update: { ...old.update, ...updatePace } },
+      {
+        ...later,
+        ...rest,
+        runs: process,
+        routes: [],
+        stop: { ...old.stop, to: 'leader' },
+        update: { ...old.update, ...updatePace },
+      },
     ],
   })
   const whole = completeProject(oldProject)
