@@ -37,6 +37,7 @@ import type {
   StatusAnswer,
   VersionAnswer,
 } from '../../protocol/api.ts'
+import type { ProjectView } from '../../protocol/projects.ts'
 import { socketAddress } from '../../protocol/socket.ts'
 import { DarumaError } from '../../ports/error.ts'
 
@@ -74,6 +75,10 @@ export class Client {
 
   version(limitMs: number = quickLimitMs): Promise<VersionAnswer> {
     return this.#call('GET', '/v1/version', undefined, limitMs)
+  }
+
+  projects(limitMs: number = quickLimitMs): Promise<readonly ProjectView[]> {
+    return this.#call('GET', '/v1/projects', undefined, limitMs)
   }
 
   status(limitMs: number = quickLimitMs): Promise<StatusAnswer> {
