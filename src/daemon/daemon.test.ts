@@ -48,7 +48,19 @@ test('a new daemon leaves what runs as it is', async () => {
   assert.deepEqual(running(machine), before)
 })
 
-test('a daemon of this version takes over from the first one without touching what runs', async () => {
+test('a state of the former layout is refused as it is, and what runs is not touched', async () => {
+  const machine = new SimulatedMachine(22)
+  await up(machine, [aService('worker', 'serve')])
+  await settled(machine)
+  const before = running(machine)
+  const former = createMemoryStore()
+  await former.transact({ then: [put('layout', 2)] })
+  machine.restoreDatabase(former)
+  await assert.rejects(machine.begin(), /as an earlier version kept it/)
+  assert.deepEqual(running(machine), before)
+})
+
+test('a daemon of this version takes over what the first one recorded without touching what runs', async () => {
   const machine = new SimulatedMachine(21)
   const web = aService('web', 'serve', { scale: { kind: 'replicas', count: 2 } })
   await up(machine, [web, aService('worker', 'serve')])
@@ -56,7 +68,7 @@ test('a daemon of this version takes over from the first one without touching wh
   const before = running(machine)
   const older = createMemoryStore()
   for (const { key, value } of (await (await machine.copyDatabase()).list('')).entries)
-    await older.transact({ then: [put(key, key === 'layout' ? 1 : withoutNews(JSON.parse(value)))] })
+    await older.transact({ then: [put(key, withoutNews(JSON.parse(value)))] })
   machine.restoreDatabase(older)
   for (const instance of machine.kernel.running()) {
     const { order } = instance

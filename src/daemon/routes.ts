@@ -49,7 +49,7 @@ export interface RouteTools {
   readonly daemon: Daemon
   readonly releases: Releases
   readonly clock: Clock
-  readonly about: Omit<VersionAnswer, 'api'>
+  readonly about: Omit<VersionAnswer, 'api' | 'projects'>
   readonly examine: () => Promise<DoctorAnswer>
   readonly stop: () => void
   readonly looker: Looker
@@ -71,7 +71,7 @@ function table(tools: RouteTools): readonly Route[] {
   const one = (call: Call): Project => projectOf(daemon, call)
   const shown = (call: Call): Shown => shownBy(daemon, call)
   return [
-    { method: 'GET', path: '/v1/version', handle: () => json({ api: apiVersion, ...tools.about } satisfies VersionAnswer) },
+    { method: 'GET', path: '/v1/version', handle: () => json(tellVersion(tools)) },
     { method: 'GET', path: '/v1/projects', handle: () => json(listProjects(daemon)) },
     { method: 'POST', path: '/v1/projects/*/remove', handle: (call) => removeProject(daemon, call) },
     { method: 'GET', path: '/v1/status', handle: (call) => json(shownStatus(daemon, shown(call))) },
@@ -105,6 +105,13 @@ function table(tools: RouteTools): readonly Route[] {
     { method: 'POST', path: '/v1/page', handle: async ({ body }) => json(await tools.page.ask(pageRequest(body, 'request'))) },
     { method: 'POST', path: '/v1/daemon/stop', handle: () => stop(tools) },
   ]
+}
+
+function tellVersion({ daemon, about }: RouteTools): VersionAnswer {
+  const projects = daemon.projects
+    .list()
+    .map(({ id, record }) => ({ id, stage: record.stage, file: record.origin?.file ?? null }))
+  return { api: apiVersion, ...about, projects }
 }
 
 const json = (body: unknown): Answer => ({ kind: 'json', body })

@@ -51,6 +51,7 @@ const refusals: ReadonlySet<string> = new Set([
   'E_STATE_COPIED',
   'E_STATE_MOVED',
   'E_STATE_NEWER',
+  'E_STATE_FORMER',
   'E_STORE_NEWER',
 ])
 

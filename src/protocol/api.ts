@@ -61,6 +61,7 @@ export interface VersionAnswer {
   readonly state: string
   /** `supervised`, `systemd` or `foreground`. */
   readonly runs: string
+  readonly projects: readonly { readonly id: string; readonly stage: string | null; readonly file: string | null }[]
 }
 
 export interface StatusAnswer {

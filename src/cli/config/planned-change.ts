@@ -7,6 +7,7 @@ import type { PlanAnswer, SecretValues } from '../../protocol/api.ts'
 import type { Project } from '../../core/model/service.ts'
 import { sortObstacles, startedBy, type Obstacles } from '../../core/plan/obstacles.ts'
 import { foreseeStateFolder } from '../../system/state-folder.ts'
+import { projectIdOf } from '../../core/model/project-id.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { engineAway } from '../../ports/images.ts'
 import type { ReadRelease } from '../../ports/source.ts'
@@ -48,8 +49,9 @@ export async function makePlan(
   const config = await evaluateConfig(context, invocation)
   const state = stateOfProject(context, invocation, config.project)
   const client = await connect(context, state, 'if-used')
-  if (client !== null && options.onIdle) await requireIdle(context, invocation, client)
-  const { project, secrets } = await desiredProject(context, invocation, config, client)
+  const isKnown = client !== null && (await setProject(client, config.project))
+  if (client !== null && isKnown && options.onIdle) await requireIdle(context, invocation, client)
+  const { project, secrets } = await desiredProject(context, invocation, config, isKnown ? client : null)
   if (client === null) {
     const fault = foreseeStateFolder(state.directory)
     if (fault !== null) throw stateNotWritable(state.directory, fault)
@@ -82,6 +84,15 @@ export function refuseObstacles({ certain }: Obstacles): void {
   throw new DarumaError('E_PLAN_OBSTACLES', `${plural(count, 'service')} cannot start as things are:\n${lines.join('\n')}`, {
     hint: 'Nothing was changed. Fix what is named, or leave services out with --only.',
   })
+}
+
+/** False for a project that the daemon has never heard of: it has no operation, and no revision. */
+async function setProject(client: Client, project: Project): Promise<boolean> {
+  const { projects } = await client.version()
+  const id = projectIdOf(project)
+  if (projects === undefined) return true
+  if (projects.some((each) => each.id === id)) client.project = id
+  return client.project !== null
 }
 
 /** What the daemon would say, before one is started for it. */

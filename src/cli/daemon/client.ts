@@ -68,6 +68,8 @@ export interface LogQuery {
 
 export class Client {
   readonly state: string
+  /** The project that every question is about; null for the only one, or for all where only something is looked at. */
+  project: string | null = null
 
   constructor(state: string) {
     this.state = state
@@ -228,7 +230,7 @@ export class Client {
 
   /** Resolves with the head of a good answer; a refusal is read whole and thrown as the error it is. */
   async #open(method: string, path: string, body: unknown, signal: AbortSignal): Promise<IncomingMessage> {
-    const response = await send(this.state, method, path, body, signal)
+    const response = await send(this.state, method, withProject(path, this.project), body, signal)
     if ((response.statusCode ?? 500) < 400) return response
     throw await readRefusal(response, `${method} ${path}`)
   }
@@ -363,4 +365,9 @@ function queryText(query: Readonly<Record<string, QueryValue>>): string {
   }
   const text = parameters.toString()
   return text === '' ? '' : `?${text}`
+}
+
+function withProject(path: string, project: string | null): string {
+  if (project === null) return path
+  return `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(project)}`
 }

@@ -27,8 +27,20 @@ export type StartPolicy = 'never' | 'if-used'
 export async function connectUsed(context: Context, invocation: Invocation): Promise<Client> {
   const state = await resolveState(context, invocation)
   const client = await connect(context, state, 'if-used')
-  if (client !== null) return client
+  if (client !== null) {
+    client.project = await chooseProject(context, invocation, await client.version())
+    return client
+  }
   throw neverUsed(state, await findElsewhere(context, invocation))
+}
+
+/** What `-p` names; else the project that was applied from the config in reach. Null: whatever the state has. */
+async function chooseProject(context: Context, invocation: Invocation, { projects }: VersionAnswer): Promise<string | null> {
+  const named = invocation.text('project')
+  if (named !== null || projects === undefined || projects.length < 2) return named
+  const file = await context.tools.findConfig({ file: invocation.text('file'), cwd: context.cwd })
+  const stage = invocation.text('stage')
+  return projects.find((project) => file !== null && project.file === file && project.stage === stage)?.id ?? null
 }
 
 export function neverUsed(state: StateDirectory, elsewhere: readonly string[] = []): DarumaError {

@@ -7,6 +7,10 @@ import type { CommandSpec, FlagSpec } from './command-spec.ts'
 /** Understood by every command, before its name or after it. Where `logs` and `events` use -f themselves, only the long form is left. */
 export const globalFlags: readonly FlagSpec[] = [
   { syntax: '-f, --file <file>', summary: 'the config; otherwise daruma.config.ts here or in a folder above', completes: 'file' },
+  {
+    syntax: '-p, --project <project>',
+    summary: 'the project, where the machine has several: shop, or shop_staging with a stage',
+  },
   { syntax: '-e, --stage <stage>', summary: 'the stage that the config is evaluated for' },
   {
     syntax: '--only <service>',

@@ -49,7 +49,11 @@ async function takeLook(invocation: Invocation, client: Client): Promise<Look> {
 }
 
 async function lastFailed(client: Client): Promise<number | null> {
-  const [newest] = await client.revisions()
+  const [newest] = await client.revisions().catch((error: unknown) => {
+    // Of several projects at once none is asked.
+    if (error instanceof DarumaError && error.code === 'E_PROJECT_AMBIGUOUS') return []
+    throw error
+  })
   return newest?.state === 'failed' ? newest.number : null
 }
 
