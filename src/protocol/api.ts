@@ -37,9 +37,7 @@
  * | POST /v1/daemon/stop | → {} ; the daemon ends, instances run on |
  *
  * `?project=ID` says which project a call is about. Without it, it is about the only one there is; where there are several, what only looks answers
- * for all of them, with services and slots behind their project (`shop/web/0`), and what changes something is refused with `E_PROJECT_AMBIGUOUS`.
- * A plan and an apply name their project themselves.
- *
+ * for all of them, with services and slots behind their project (`shop/web/0`), and what changes something is refused with `E_PROJECT_AMBIGUOUS`. A plan and an apply name their own.
  * Every error is a {@link ErrorAnswer} with a 4xx or 5xx status.
  */
 
@@ -47,6 +45,7 @@ import type { RecordedEvent } from '../core/model/event.ts'
 import type { Project, Schedule } from '../core/model/service.ts'
 import type { Exit, InstanceStatus, ServiceStatus } from '../core/model/status.ts'
 import type { Plan } from '../core/plan/plan.ts'
+import type { ProjectOfFile } from './project-of-file.ts'
 
 export const apiVersion: number = 1
 
@@ -61,7 +60,7 @@ export interface VersionAnswer {
   readonly state: string
   /** `supervised`, `systemd` or `foreground`. */
   readonly runs: string
-  readonly projects: readonly { readonly id: string; readonly stage: string | null; readonly file: string | null }[]
+  readonly projects: readonly ProjectOfFile[]
 }
 
 export interface StatusAnswer {
