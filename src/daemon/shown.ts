@@ -55,7 +55,8 @@ export function ownerOf(
   { projects, isQualified }: Shown,
   name: string,
 ): { readonly project: Project; readonly name: string } | null {
-  if (name.startsWith('@')) return { project: daemon.machine, name }
+  // Builds are a project's; what else begins so is the machine's.
+  if (name.startsWith('@') && !name.startsWith('@build')) return { project: daemon.machine, name }
   const [only] = projects
   if (!isQualified) return only === undefined ? null : { project: only, name }
   const project = projects.find(({ id }) => name.startsWith(`${id}/`))
