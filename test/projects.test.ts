@@ -1,0 +1,56 @@
+/** Two projects side by side in one daemon: each by itself, also when the daemon is killed; what both cannot have is refused by name. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { StatusAnswer } from '../src/protocol/api.ts'
+import { Machine, reporter } from './daemon-harness.ts'
+import { until } from './processes.ts'
+import { askDaemon } from './socket.ts'
+
+const port = 18_000 + (process.pid % 1000)
+
+function write(machine: Machine, name: string, more: object = {}): void {
+  const services = { worker: { ...reporter(), singleton: true, ...more } }
+  machine.writeConfigText(`export default define(${JSON.stringify({ name, services })})`)
+}
+
+const pidsIn = ({ instances }: StatusAnswer): readonly string[] =>
+  instances.map(({ slot, pid, state }) => `${slot} ${pid} ${state}`).toSorted()
+
+test('two projects with services of one name run side by side, outlive their daemon, and go one by one', async () => {
+  await using machine = new Machine()
+  for (const name of ['one', 'two']) {
+    write(machine, name)
+    await machine.up()
+  }
+  const status = async (query: string): Promise<StatusAnswer | null> => askDaemon(machine.state, `/v1/status${query}`)
+  const before = await until('both run', 20_000, async () => {
+    const all = await status('')
+    return all?.instances.length === 2 && all.instances.every(({ state }) => state === 'running') ? all : null
+  })
+  assert.deepEqual(before.instances.map(({ slot }) => slot).toSorted(), ['one/worker/0', 'two/worker/0'])
+  await machine.kill('daemon')
+  const after = await until('another daemon has both', 20_000, async () => {
+    const all = await status('').catch(() => null)
+    return all !== null && all.daemon.pid !== before.daemon.pid && all.instances.length === 2 ? all : null
+  })
+  assert.deepEqual(pidsIn(after), pidsIn(before))
+
+  const down = await machine.run(['down', '--yes', '--project', 'one'])
+  assert.equal(down.code, 0, down.stderr)
+  assert.deepEqual((await status('?project=one'))?.instances, [])
+  assert.deepEqual(
+    (await status('?project=two'))?.instances.map(({ slot, pid }) => `${slot} ${pid}`),
+    before.instances.filter(({ slot }) => slot.startsWith('two/')).map(({ pid }) => `worker/0 ${pid}`),
+  )
+})
+
+test('a port that another project has is refused when it is planned, naming who has it', async () => {
+  await using machine = new Machine()
+  write(machine, 'one', { port })
+  await machine.up()
+  write(machine, 'two', { port })
+  const { code, stderr } = await machine.run(['up', '--yes'])
+  assert.equal(code, 1)
+  assert.match(stderr, new RegExp(`worker wants port ${port}, which one/worker has \\[E_PROJECT_CLASH\\]`))
+})
