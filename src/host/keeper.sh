@@ -130,14 +130,17 @@ daruma_run() {
   fi
   #@ point: recorded
   [ -z "$daruma_left" ] || [ -z "$daruma_asked" ] || daruma_outlast
-  daruma_lives collector || daruma_lives holder || daruma_save_output
+  # Of its project, or of the machine.
+  daruma_lives "${daruma_slot%/slots/*}/host/holder.pid" || daruma_lives "${daruma_slot%/projects/*}/host/holder.pid" ||
+    daruma_lives "${daruma_slot%/projects/*}/host/collector.pid" || daruma_lives "${daruma_slot%/slots/*}/host/collector.pid" ||
+    daruma_save_output
   # With the end of process 1 the kernel ends whatever is left in its namespace.
   exit 0
 }
 
 # Its process id with its start time, as in /proc/PID/stat, is in a file. No program is started for the question.
 daruma_lives() {
-  read -r daruma_line 2>/dev/null <"${daruma_slot%/slots/*}/host/$1.pid" || return 1
+  read -r daruma_line 2>/dev/null <"$1" || return 1
   read -r daruma_now 2>/dev/null <"/proc/self/fd/8/${daruma_line%% *}/stat" || return 1
   daruma_start_of "$daruma_line"
   daruma_wanted=$daruma_ticks
