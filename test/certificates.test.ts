@@ -20,8 +20,8 @@ import type { RoutingTable } from '../src/core/balance/table.ts'
 import { defaultBalancer as defaultSettings } from '../src/core/keys/balancer.ts'
 import type { Story } from '../src/core/model/event.ts'
 import type { Project, Route, Tls } from '../src/core/model/service.ts'
-import { Certificates, type OrderRecord } from '../src/daemon/certificates.ts'
-import { keys, readRecord } from '../src/daemon/records.ts'
+import { Certificates, type OrderRecord } from '../src/agent/traffic/certificates.ts'
+import { readRecord } from '../src/ports/json-records.ts'
 import { selfSigned } from '../src/system/self-signed.ts'
 import { DarumaError } from '../src/ports/error.ts'
 import type { Store } from '../src/ports/store.ts'
@@ -88,7 +88,7 @@ test('a server that says when to come again is not asked before, by the next dae
   stage.server.refuseFor = 7200
   await stage.begin({ kind: 'automatic' })
   await until('the refusal', 20_000, () => stage.stories.some(({ kind }) => kind === 'certificate-failed'))
-  const record = await readRecord<OrderRecord>(stage.store, keys.certificate(domain))
+  const record = await readRecord<OrderRecord>(stage.store, `certificate/${domain}`)
   assert.equal(record?.failures, 1)
   assert.ok(Date.parse(record.retryAt) > Date.now() + 7_000_000, record.retryAt)
   assert.match(stage.stories[0]?.message ?? '', /too many orders.*E_CERTIFICATE_ORDER/)
@@ -246,7 +246,7 @@ async function openStage(): Promise<Stage> {
     return makeTable({
       settings: balancer,
       services: [{ service: service!, isWanted: true }],
-      carriers: [{ ...carrier, state: 'active', isCanary: false }],
+      endpoints: [{ ...carrier, state: 'active', isCanary: false }],
       certificates: stage.certificates.held,
       challenges: stage.certificates.challenges,
     })

@@ -35,7 +35,9 @@ export const floors: Readonly<Record<string, Floor>> = {
   'image-build': { mayImport: ['core', 'system'], packages: ['node:'] },
   provision: { mayImport: ['core', 'ports'], packages: pureNode },
   server: { mayImport: [...library, 'host', 'system', 'provision'], packages: pureNode },
-  daemon: { mayImport: [...library, 'host', 'system', 'provision'], packages: pureNode },
+  agent: { mayImport: [...library, 'host', 'system', 'provision'], packages: pureNode },
+  // Puts the two halves together for one machine, for production and the simulator alike, and answers the commands.
+  daemon: { mayImport: [...library, 'host', 'system', 'provision', 'server', 'agent'], packages: pureNode },
   // Writes a config as a person would have, whatever it was found in; Compose files are the largest of these, and stand alone.
   proposal: { mayImport: ['core', 'ports'], packages: [] },
   compose: { mayImport: ['core', 'ports', 'proposal'], packages: ['node:', 'yaml'] },
@@ -44,10 +46,13 @@ export const floors: Readonly<Record<string, Floor>> = {
     packages: ['node:', 'commander', 'diff'],
   },
   main: {
-    mayImport: [...library, 'adapters', 'host', 'system', 'provision', 'server', 'daemon', 'cli'],
+    mayImport: [...library, 'adapters', 'host', 'system', 'provision', 'server', 'agent', 'daemon', 'cli'],
     packages: ['node:', 'commander'],
   },
-  sim: { mayImport: [...library, 'adapters', 'host', 'system', 'provision', 'server', 'daemon', 'cli'], packages: ['node:'] },
+  sim: {
+    mayImport: [...library, 'adapters', 'host', 'system', 'provision', 'server', 'agent', 'daemon', 'cli'],
+    packages: ['node:'],
+  },
   // The core runs in a browser as anywhere: what both the page and the terminal say of a thing is said there once.
   dashboard: { mayImport: ['core'], typesOf: ['protocol'], packages: ['preact', 'uplot'] },
 }

@@ -8,6 +8,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
 import type { Cron } from '../ports/cron.ts'
 import type { DarumaError } from '../ports/error.ts'
+import type { Down, Up } from '../ports/exchange.ts'
 import type { Images } from '../ports/images.ts'
 import type { Log } from '../ports/log.ts'
 import type { Net } from '../ports/net.ts'
@@ -16,6 +17,7 @@ import type { Releases } from '../ports/releases.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
+import type { Wire } from '../protocol/exchange/direct-wire.ts'
 
 /** Where a project (or the machine itself) has its files, and what runs its instances. */
 export interface Home {
@@ -42,6 +44,8 @@ export interface DaemonPorts extends Home {
   readonly releases: Releases
   readonly net: Net
   readonly commands: CommandRunner
+  /** One exchange between a project's two halves: in production a call, in the simulator one that loses, repeats and delays. */
+  readonly wire: () => Wire<Down, Up>
   /** Null where no service can have a route, as in tests of the rest. */
   readonly balancers: Balancers | null
   /** Null where no certificate is fetched, or joined from files. */

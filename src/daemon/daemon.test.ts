@@ -10,7 +10,7 @@ import { wordsOf } from '../sim/kernel.ts'
 import { SimulatedMachine, aService, anImage } from '../sim/machine.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { DarumaError } from '../ports/error.ts'
-import { put } from './records.ts'
+import { put } from '../ports/json-records.ts'
 
 const workerSlot = slotId(asServiceName('worker'), 0)
 const afterMigrate: Pick<Service, 'after'> = { after: [{ service: asServiceName('migrate'), condition: 'completed' }] }

@@ -12,14 +12,14 @@ import type { OperationAnswer, OperationRequest, PlanAnswer, PlanRequest, Status
 import type { DaemonEnd, DaemonFacts, DaemonPorts } from './daemon-facts.ts'
 import { checkLayout } from './layout.ts'
 import { builtInRevision, machineId, machineRecord } from './machine-part.ts'
-import { PortAllotment } from './port-allotment.ts'
+import { PortAllotment } from '../agent/port-allotment.ts'
 import { Project } from './project.ts'
-import { machineTraffic } from './project-traffic.ts'
-import { EventNumbers } from './event-log.ts'
+import { machineTraffic } from '../agent/traffic/project-traffic.ts'
+import { EventNumbers } from '../server/event-log.ts'
 import { Projects } from './projects.ts'
-import { put, readRecord } from './records.ts'
-import { answerFirstPlan } from './requests.ts'
-import { Traffic } from './traffic.ts'
+import { put, readRecord } from '../ports/json-records.ts'
+import { answerFirstPlan } from '../server/requests.ts'
+import { Traffic } from '../agent/traffic/traffic.ts'
 
 /** Every look costs little; this is the net under the nudges, and how soon a lost companion or database is noticed. */
 const pulseMs = 1000
@@ -60,6 +60,8 @@ export class Daemon {
       {
         allotment: allotment.within(machineId),
         traffic: machineTraffic(() => this.traffic),
+        balancerFor: () => ({}),
+        wire: ports.wire(),
         numbers,
         builtIn: builtInRevision,
         others: async () => [],
@@ -70,9 +72,9 @@ export class Daemon {
     )
     this.traffic = new Traffic({
       ...ports,
-      world: this.machine.world,
+      machine: () => this.machine.served.shells,
       served: () => this.projects.served(),
-      tell: (story) => this.machine.events.tell(story),
+      tell: (event) => this.machine.events.emit(event),
       onChange: () => {
         for (const project of this.#all()) project.noteTraffic()
       },
@@ -89,8 +91,8 @@ export class Daemon {
     await this.projects.load()
     this.#busyAtMs = this.#ports.clock.now()
     this.traffic.begin()
-    this.machine.begin()
-    this.projects.begin()
+    await this.machine.begin()
+    await this.projects.begin()
     this.#beat()
   }
 
@@ -143,7 +145,7 @@ export class Daemon {
   }
 
   describe(): StatusAnswer['daemon'] {
-    const condition = this.#all().map(({ world }) => world.condition ?? world.engineFault)
+    const condition = this.#all().map(({ world: { condition, host } }) => condition ?? host.condition ?? host.engineFault)
     return {
       pid: this.#facts.pid,
       startedAt: this.#startedAt,

@@ -17,7 +17,6 @@ import type { SlotEntry } from './merged-logs.ts'
 import type { Project } from './project.ts'
 import { ownerOf, shownBy, shownSlot } from './shown.ts'
 import type { Shown } from './shown.ts'
-import type { SlotShell } from './slot-shell.ts'
 
 /** How often a followed log is looked at: below what a reader notices, far above what a look costs. */
 const logPauseMs = 200
@@ -110,14 +109,20 @@ interface LogSource {
 }
 
 function chooseSources(daemon: Daemon, shown: Shown, targets: readonly string[]): readonly LogSource[] {
-  const named = (project: Project, ids: readonly { readonly id: SlotId }[]): readonly LogSource[] =>
-    ids.map(({ id }) => ({ project, id, shown: shownSlot(shown, project, id) }))
+  const named = (project: Project, ids: readonly SlotId[]): readonly LogSource[] =>
+    ids.map((id) => ({ project, id, shown: shownSlot(shown, project, id) }))
   if (targets.length === 0) {
-    const all = [...shown.projects, daemon.machine].map((project) => [project, [...project.world.shells.values()]] as const)
-    const isWanted = ({ slot }: SlotShell): boolean => slot.goal.kind === 'run' || slot.occupancy.kind !== 'vacant'
-    const wanted = all.flatMap(([project, shells]) => named(project, shells.filter(isWanted)))
+    const all = [...shown.projects, daemon.machine].map((project) => [project, [...project.world.reports.keys()]] as const)
+    const isWanted = ({ world }: Project, slot: SlotId): boolean =>
+      world.assignments.get(slot)?.goal.kind === 'run' || (world.reports.get(slot)?.occupant ?? null) !== null
+    const wanted = all.flatMap(([project, slots]) =>
+      named(
+        project,
+        slots.filter((slot) => isWanted(project, slot)),
+      ),
+    )
     // After a first revision that failed nothing is wanted, and its logs are just what a person looks for.
-    return wanted.length > 0 ? wanted : all.flatMap(([project, shells]) => named(project, shells))
+    return wanted.length > 0 ? wanted : all.flatMap(([project, slots]) => named(project, slots))
   }
   return targets.flatMap((target) => {
     const owner = ownerOf(daemon, shown, target)
@@ -126,14 +131,14 @@ function chooseSources(daemon: Daemon, shown: Shown, targets: readonly string[])
   })
 }
 
-function slotsOf(project: Project, target: string): readonly { readonly id: SlotId }[] {
-  if (isKnownRun(project, target)) return [{ id: target }]
-  if (target === parseSlotId(buildSlot).service || target === buildSlot) return [{ id: buildSlot }]
-  const shells = project.shellsFor(target)
-  const lastRun = shells.length === 0 ? lastRunSlot(project, asServiceName(target)) : null
-  if (lastRun !== null) return [{ id: lastRun }]
-  if (shells.length === 0 && project.world.serviceOf(target as never) === null) throw unknownTarget(target)
-  return shells
+function slotsOf(project: Project, target: string): readonly SlotId[] {
+  if (isKnownRun(project, target)) return [target]
+  if (target === parseSlotId(buildSlot).service || target === buildSlot) return [buildSlot]
+  const slots = project.slotsFor(target)
+  const lastRun = slots.length === 0 ? lastRunSlot(project, asServiceName(target)) : null
+  if (lastRun !== null) return [lastRun]
+  if (slots.length === 0 && project.world.serviceOf(target as never) === null) throw unknownTarget(target)
+  return slots
 }
 
 export const unknownTarget = (target: string): DarumaError =>

@@ -7,11 +7,11 @@ import type { ServiceName, SlotId } from '../core/model/id.ts'
 import { asServiceName, isRunSlot, parseSlotId, tickOf } from '../core/model/id.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { JobView, RunsAnswer, RunView } from '../protocol/api.ts'
-import { slotOf } from './clockwork-book.ts'
-import type { Book } from './clockwork-book.ts'
+import { slotOf } from '../server/cron/entry.ts'
+import type { CronEntry } from '../server/cron/entry.ts'
 import type { ScheduleFacts } from './metrics.ts'
 import type { Project } from './project.ts'
-import type { SlotShell } from './slot-shell.ts'
+import type { SlotReport } from '../core/instance/report.ts'
 
 export function listJobs(project: Project): readonly JobView[] {
   return jobNames(project).map((name) => viewJob(project, name))
@@ -19,7 +19,7 @@ export function listJobs(project: Project): readonly JobView[] {
 
 /** What is counted and timed of each schedule. */
 export function tellSchedules(project: Project): readonly ScheduleFacts[] {
-  return [...project.clockwork.books].map(([service, { ledger, nextMs }]) => {
+  return [...project.cron.entries].map(([service, { ledger, nextMs }]) => {
     const ended = ledger.runs.filter((run) => run.phase === 'ended')
     const success = ended.findLast((run) => run.end?.kind === 'succeeded')
     const last = ended.findLast((run) => run.end?.kind !== 'cancelled')
@@ -38,21 +38,21 @@ export function tellSchedules(project: Project): readonly ScheduleFacts[] {
 /** Newest first. Throws `E_JOB_UNKNOWN`. */
 export function listRuns(project: Project, text: string): RunsAnswer {
   const name = knownJob(project, text)
-  const book = project.clockwork.books.get(name)
-  if (book === undefined) return { runs: viewJobRuns(project, name), skips: [] }
-  const skips = book.ledger.skips.map(({ fromMs, toMs, count, because }) => ({
+  const entry = project.cron.entries.get(name)
+  if (entry === undefined) return { runs: viewJobRuns(project, name), skips: [] }
+  const skips = entry.ledger.skips.map(({ fromMs, toMs, count, because }) => ({
     from: formatInstant(fromMs),
     to: formatInstant(toMs),
     count,
     because,
   }))
-  return { runs: book.ledger.runs.toReversed().map((run) => viewRun(project, book, run)), skips: skips.toReversed() }
+  return { runs: entry.ledger.runs.toReversed().map((run) => viewRun(project, entry, run)), skips: skips.toReversed() }
 }
 
 export async function runByHand(project: Project, text: string): Promise<RunView> {
   const name = knownJob(project, text)
-  const book = project.clockwork.books.get(name)
-  if (book === undefined) {
+  const entry = project.cron.entries.get(name)
+  if (entry === undefined) {
     throw new DarumaError(
       'E_JOB_NOT_REPEATABLE',
       `${name} is a job: it runs once for each revision that changes it, never again.`,
@@ -61,8 +61,8 @@ export async function runByHand(project: Project, text: string): Promise<RunView
       },
     )
   }
-  const { run } = await project.clockwork.runByHand(name)
-  return viewRun(project, book, run)
+  const { run } = await project.cron.runByHand(name)
+  return viewRun(project, entry, run)
 }
 
 /** The run as it is now. Throws `E_JOB_UNKNOWN`, `E_RUN_UNKNOWN`. */
@@ -79,20 +79,20 @@ export function findRun(project: Project, text: string, tick: string): RunView {
 export function isKnownRun(project: Project, slot: string): slot is SlotId {
   if (!isRunSlot(slot as SlotId)) return false
   const { service } = parseSlotId(slot as SlotId)
-  return project.clockwork.books.get(service)?.ledger.runs.some((run) => slotOf(service, run) === slot) === true
+  return project.cron.entries.get(service)?.ledger.runs.some((run) => slotOf(service, run) === slot) === true
 }
 
 /** Whether the target is a run, and nothing more will come of it. */
 export function isEndedRun(project: Project, target: string): boolean {
   if (!isRunSlot(target as SlotId)) return false
   const { service } = parseSlotId(target as SlotId)
-  const run = project.clockwork.books.get(service)?.ledger.runs.find((each) => slotOf(service, each) === target)
+  const run = project.cron.entries.get(service)?.ledger.runs.find((each) => slotOf(service, each) === target)
   return run === undefined || run.phase === 'ended'
 }
 
 /** The newest run that has begun: what "the log of the schedule" means while nothing runs. */
 export function lastRunSlot(project: Project, service: ServiceName): SlotId | null {
-  const run = project.clockwork.books.get(service)?.ledger.runs.findLast(({ attempt }) => attempt > 0)
+  const run = project.cron.entries.get(service)?.ledger.runs.findLast(({ attempt }) => attempt > 0)
   return run === undefined ? null : slotOf(service, run)
 }
 
@@ -112,32 +112,32 @@ function knownJob(project: Project, text: string): ServiceName {
 
 function viewJob(project: Project, name: ServiceName): JobView {
   const service = project.world.serviceOf(name)
-  const book = project.clockwork.books.get(name)
+  const entry = project.cron.entries.get(name)
   const isStopped = project.world.stoppedByHand.has(name)
-  if (service?.scale.kind !== 'schedule' || book === undefined) {
+  if (service?.scale.kind !== 'schedule' || entry === undefined) {
     const [last = null] = viewJobRuns(project, name)
     const isRunning = last !== null && last.endedAt === null && last.startedAt !== null
     const none = { schedule: null, nextAt: null, fault: null, queued: 0 }
     return { service: name, kind: 'job', isStopped, ...none, running: isRunning ? last : null, last: isRunning ? null : last }
   }
-  const active = activeRun(book.ledger)
-  const ended = book.ledger.runs.findLast((run) => run.phase === 'ended')
+  const active = activeRun(entry.ledger)
+  const ended = entry.ledger.runs.findLast((run) => run.phase === 'ended')
   return {
     service: name,
     kind: 'schedule',
     isStopped,
     schedule: service.scale.schedule,
-    nextAt: book.nextMs === null || book.presence.kind !== 'active' ? null : formatInstant(book.nextMs),
-    fault: book.fault,
-    queued: book.ledger.runs.filter((run) => run.phase === 'queued').length,
-    running: active === null ? null : viewRun(project, book, active),
-    last: ended === undefined ? null : viewRun(project, book, ended),
+    nextAt: entry.nextMs === null || entry.presence.kind !== 'active' ? null : formatInstant(entry.nextMs),
+    fault: entry.fault,
+    queued: entry.ledger.runs.filter((run) => run.phase === 'queued').length,
+    running: active === null ? null : viewRun(project, entry, active),
+    last: ended === undefined ? null : viewRun(project, entry, ended),
   }
 }
 
-function viewRun(project: Project, { service }: Book, run: Run): RunView {
+function viewRun(project: Project, { service }: CronEntry, run: Run): RunView {
   const slot = slotOf(service, run)
-  const shell = project.world.shells.get(slot) ?? null
+  const report = project.reportOf(slot)
   return {
     service,
     slot,
@@ -148,28 +148,27 @@ function viewRun(project: Project, { service }: Book, run: Run): RunView {
       run.phase === 'ended'
         ? (run.end?.kind ?? 'lost')
         : run.phase === 'under-way'
-          ? stateOf(shell)
+          ? stateOf(report)
           : run.phase === 'queued'
             ? 'queued'
             : 'waiting',
     attempt: run.attempt,
-    startedAt: project.clockwork.startedAt(slot) ?? run.startedAt,
+    startedAt: project.cron.startedAt(slot) ?? run.startedAt,
     endedAt: run.phase === 'ended' ? run.endedAt : null,
     durationMs: run.durationMs,
     exit: run.end?.exit ?? null,
-    message: run.end === null ? (shell?.describe().reason ?? null) : project.redact(run.end.message),
+    message: run.end === null ? (report?.reason ?? null) : project.redact(run.end.message),
     revision: run.revision,
   }
 }
 
-function stateOf(shell: SlotShell | null): RunView['state'] {
-  switch (shell?.slot.occupancy.kind) {
+function stateOf(report: SlotReport | null): RunView['state'] {
+  switch (report?.occupant?.phase) {
     case 'live':
       return 'running'
     case 'ending':
       return 'ending'
     case 'starting':
-    case 'vacant':
     case undefined:
       return 'starting'
   }
@@ -177,24 +176,24 @@ function stateOf(shell: SlotShell | null): RunView['state'] {
 
 /** A job has one run at a time to show: that of the revision that changed it last. */
 function viewJobRuns(project: Project, name: ServiceName): readonly RunView[] {
-  return project.world.shellsOf(name).map((shell): RunView => {
-    const { occupancy, outcome, restarts, lastExit, goal } = shell.slot
-    const { reason } = shell.describe()
-    const state = outcome === null ? stateOf(shell) : outcome.kind === 'completed' ? 'succeeded' : 'failed'
+  return project.world.reportsOf(name).map((report): RunView => {
+    const { slot, occupant, outcome, restarts, lastExit, reason } = report
+    const state = outcome === null ? stateOf(report) : outcome.kind === 'completed' ? 'succeeded' : 'failed'
+    const goal = project.world.assignments.get(slot)?.goal
     return {
       service: name,
-      slot: shell.id,
+      slot,
       tick: null,
       by: 'schedule',
       isLate: false,
       state,
       attempt: restarts + 1,
-      startedAt: occupancy.kind === 'live' || occupancy.kind === 'ending' ? occupancy.startedAt : null,
+      startedAt: occupant?.startedAt ?? null,
       endedAt: null,
       durationMs: null,
       exit: outcome?.exit ?? lastExit,
       message: reason === null ? null : project.redact(reason),
-      revision: goal.kind === 'run' ? goal.spec.revision : 0,
+      revision: goal?.kind === 'run' ? goal.spec.revision : 0,
     }
   })
 }

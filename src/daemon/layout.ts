@@ -2,7 +2,8 @@
 
 import { DarumaError } from '../ports/error.ts'
 import type { Store } from '../ports/store.ts'
-import { keys, layoutVersion, put, readRecord } from './records.ts'
+import { put, readRecord } from '../ports/json-records.ts'
+import { keys, layoutVersion } from '../server/records.ts'
 
 /** Throws `E_STATE_NEWER` when a later version has written it, and `E_STATE_FORMER` when it holds one project as earlier versions kept it. */
 export async function checkLayout(store: Store): Promise<void> {

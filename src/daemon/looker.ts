@@ -14,7 +14,7 @@ import type { Project } from './project.ts'
 import { Series } from './series.ts'
 import { shownService, shownStatus } from './shown.ts'
 import type { Shown } from './shown.ts'
-import type { SlotShell } from './slot-shell.ts'
+import type { SlotReport } from '../core/instance/report.ts'
 
 export interface LookerTools {
   readonly daemon: Daemon
@@ -32,8 +32,8 @@ export class Looker {
     const { daemon, clock } = tools
     this.#series = new Series({
       world: {
-        get shells() {
-          return allShells(daemon)
+        get reports() {
+          return allReports(daemon)
         },
         serviceNames: () =>
           allProjects(daemon).flatMap((project) => project.world.serviceNames().map((name) => inAll(project, name))),
@@ -155,14 +155,14 @@ function nameInAll<Name extends string>({ projects, isQualified }: Shown, name: 
   return isQualified || only === undefined ? name : inAll(only, name)
 }
 
-function allShells(daemon: Daemon): ReadonlyMap<SlotId, Pick<SlotShell, 'id' | 'slot'>> {
-  const shells = new Map<SlotId, Pick<SlotShell, 'id' | 'slot'>>()
+function allReports(daemon: Daemon): ReadonlyMap<SlotId, Pick<SlotReport, 'slot' | 'occupant'>> {
+  const reports = new Map<SlotId, Pick<SlotReport, 'slot' | 'occupant'>>()
   for (const project of allProjects(daemon))
-    for (const shell of project.world.shells.values()) {
-      const id = inAll(project, shell.id)
-      shells.set(id, { id, slot: shell.slot })
+    for (const { slot, occupant } of project.world.reports.values()) {
+      const shown = inAll(project, slot)
+      reports.set(shown, { slot: shown, occupant })
     }
-  return shells
+  return reports
 }
 
 function usageOf(daemon: Daemon, slot: SlotId, epoch: Epoch): Usage | null {

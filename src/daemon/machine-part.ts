@@ -6,7 +6,7 @@
 import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import { asRevisionNumber } from '../core/model/id.ts'
 import type { ProjectId } from '../core/model/project-id.ts'
-import type { ProjectRecord, RevisionRecord } from './records.ts'
+import type { ProjectRecord, RevisionRecord } from '../server/records.ts'
 
 /** No project can have it. */
 export const machineId: ProjectId = '@machine' as ProjectId

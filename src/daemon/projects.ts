@@ -11,15 +11,16 @@ import type { Store } from '../ports/store.ts'
 import type { OperationAnswer, OperationRequest } from '../protocol/api.ts'
 import type { RemoveProjectAnswer } from '../protocol/projects.ts'
 import type { DaemonFacts, DaemonPorts, Home } from './daemon-facts.ts'
-import type { EventNumbers } from './event-log.ts'
-import type { PortAllotment } from './port-allotment.ts'
+import type { EventNumbers } from '../server/event-log.ts'
+import type { PortAllotment } from '../agent/port-allotment.ts'
 import { prefixedStore } from './prefixed-store.ts'
 import { Project } from './project.ts'
-import { ProjectTraffic } from './project-traffic.ts'
-import { keys, listRecords, projectPrefix, put, remove } from './records.ts'
-import type { ProjectRecord } from './records.ts'
-import type { ServedProject } from './routing-view.ts'
-import type { Traffic } from './traffic.ts'
+import { ProjectTraffic } from '../agent/traffic/project-traffic.ts'
+import { listRecords, put, remove } from '../ports/json-records.ts'
+import { keys, projectPrefix } from '../server/records.ts'
+import type { ProjectRecord } from '../server/records.ts'
+import type { ServedProject } from '../agent/traffic/served-project.ts'
+import type { Traffic } from '../agent/traffic/traffic.ts'
 
 export interface ProjectsOptions {
   readonly ports: DaemonPorts
@@ -69,8 +70,7 @@ export class Projects {
   }
 
   *served(): Iterable<ServedProject> {
-    for (const { project } of this.#byPlace.values())
-      yield { id: project.place, world: project.world, portOf: (slot) => project.portOf(slot) }
+    for (const { project } of this.#byPlace.values()) yield project.served
   }
 
   /** What all but one want, now or after the operation that is under way. */
@@ -95,8 +95,8 @@ export class Projects {
     for (const project of this.list()) await project.load(async () => {})
   }
 
-  begin(): void {
-    for (const project of this.list()) project.begin()
+  async begin(): Promise<void> {
+    await Promise.all(this.list().map((project) => project.begin()))
   }
 
   async close(): Promise<void> {
@@ -111,8 +111,7 @@ export class Projects {
   noteEngine(fault: string | null): boolean {
     if ((fault === null) === (this.#engineFault === null)) return false
     this.#engineFault = fault
-    for (const { world } of this.list()) world.engineFault = fault
-    for (const project of this.list()) project.nudge()
+    for (const project of this.list()) project.noteEngine(fault)
     return true
   }
 
@@ -132,7 +131,7 @@ export class Projects {
       try {
         await opened.project.remember()
         await opened.project.load(async () => {})
-        opened.project.begin()
+        await opened.project.begin()
         // First, so that no daemon finds an operation, or an instance, of a project that it does not know.
         await this.#options.ports.store.transact({ then: [put(keys.project(record.place), record)] })
         return await this.#applyTo(opened.project, request)
@@ -195,6 +194,8 @@ export class Projects {
       {
         allotment: allotment.within(place),
         traffic: new ProjectTraffic(traffic, place),
+        balancerFor: (config) => traffic.kindFor(config, place),
+        wire: ports.wire(),
         numbers,
         builtIn: null,
         others: () => this.wanted(project),
@@ -203,7 +204,7 @@ export class Projects {
       },
       record,
     )
-    project.world.engineFault = this.#engineFault
+    project.noteEngine(this.#engineFault)
     const opened = { project, home }
     this.#byPlace.set(place, opened)
     return opened

@@ -39,9 +39,9 @@ import type { PageDoor } from './page-door.ts'
 import type { ProjectView } from '../protocol/projects.ts'
 import { viewProject } from './project-view.ts'
 import type { Project } from './project.ts'
-import type { FateRecord, RevisionRecord } from './records.ts'
-import { releaseRoutes } from './releases/routes.ts'
-import { summaryOf } from './requests.ts'
+import type { FateRecord, RevisionRecord } from '../server/records.ts'
+import { releaseRoutes } from './release-routes.ts'
+import { summaryOf } from '../server/requests.ts'
 import { ownerOf, projectOf, shownBy, shownService, shownSlot, shownStatus } from './shown.ts'
 import type { Shown } from './shown.ts'
 
@@ -261,13 +261,13 @@ async function planExec(daemon: Daemon, call: Call): Promise<Answer> {
   const { target, command } = execRequest(call.body, 'request')
   const shown = shownBy(daemon, call)
   const owner = ownerOf(daemon, shown, target)
-  const shells = owner?.project.shellsFor(owner.name) ?? []
-  if (owner === null || shells.length === 0) throw unknownTarget(target)
-  for (const shell of shells) {
-    const at = shell.slot.occupancy
-    if (at.kind !== 'live') continue
-    const plan = await owner.project.runtime.exec({ slot: shell.id, epoch: at.epoch }, command)
-    return json({ slot: shownSlot(shown, owner.project, shell.id), ...plan } satisfies ExecAnswer)
+  const slots = owner?.project.slotsFor(owner.name) ?? []
+  if (owner === null || slots.length === 0) throw unknownTarget(target)
+  for (const slot of slots) {
+    const occupant = owner.project.reportOf(slot)?.occupant ?? null
+    if (occupant?.phase !== 'live') continue
+    const plan = await owner.project.runtime.exec({ slot, epoch: occupant.epoch }, command)
+    return json({ slot: shownSlot(shown, owner.project, slot), ...plan } satisfies ExecAnswer)
   }
   throw new DarumaError('E_NOT_RUNNING', `Nothing of ${target} is running now.`, { hint: 'daruma status shows why.' })
 }

@@ -23,8 +23,8 @@ function scene(options: { readonly slots?: readonly string[] } = {}): {
   const live = new Map((options.slots ?? ['web/0', 'web/1']).map((slot) => [slot, 1]))
   const cpu = new Map<string, number>()
   const world = {
-    get shells() {
-      return new Map([...live].map(([id, epoch]) => [id, { id, slot: { occupancy: { kind: 'live', epoch } } }]))
+    get reports() {
+      return new Map([...live].map(([slot, epoch]) => [slot, { slot, occupant: { phase: 'live', epoch } }]))
     },
     serviceNames: () => [...new Set([...live.keys()].map((slot) => slot.split('/')[0]))],
   }

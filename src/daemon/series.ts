@@ -10,7 +10,7 @@ import type { Clock, Timer } from '../ports/clock.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { SeriesAnswer, ServiceSeries, TrafficSeries, UsageSeries } from '../protocol/api.ts'
 import { Ring } from './ring.ts'
-import type { SlotShell } from './slot-shell.ts'
+import type { SlotReport } from '../core/instance/report.ts'
 
 const stepMs = 2000
 /** Use of CPU is a difference: whoever has just come shall not wait a whole step for the first. */
@@ -26,7 +26,7 @@ const maxSlots = 2000
 export interface SeriesTools {
   /** Every instance, by a name that no other has. */
   readonly world: {
-    readonly shells: ReadonlyMap<SlotId, Pick<SlotShell, 'id' | 'slot'>>
+    readonly reports: ReadonlyMap<SlotId, Pick<SlotReport, 'slot' | 'occupant'>>
     serviceNames(): readonly ServiceName[]
   }
   readonly runtime: Pick<Runtime, 'usage'>
@@ -137,9 +137,7 @@ export class Series {
   async #sample(): Promise<void> {
     const { world, clock } = this.#tools
     const atMs = clock.now()
-    const usage = await this.#measure(
-      [...world.shells.values()].filter(({ slot }) => slot.occupancy.kind !== 'vacant').slice(0, maxSlots),
-    )
+    const usage = await this.#measure([...world.reports.values()].filter(({ occupant }) => occupant !== null).slice(0, maxSlots))
     const pools = await this.#tools.readTraffic()
     this.#begin(atMs)
     this.#usageNow = usage
@@ -161,20 +159,20 @@ export class Series {
       for (const ring of Object.values(rings)) ring.set(this.#number, null)
   }
 
-  async #measure(shells: readonly Pick<SlotShell, 'id' | 'slot'>[]): Promise<ReadonlyMap<SlotId, UsageNow>> {
+  async #measure(reports: readonly Pick<SlotReport, 'slot' | 'occupant'>[]): Promise<ReadonlyMap<SlotId, UsageNow>> {
     const found = new Map<SlotId, UsageNow>()
     const marks = new Map<SlotId, CpuMark>()
-    for (let index = 0; index < shells.length; index += 1) {
+    for (let index = 0; index < reports.length; index += 1) {
       if (index > 0 && index % batch === 0) await this.#breathe()
-      const shell = shells[index]
-      const at = shell?.slot.occupancy
-      if (shell === undefined || at === undefined || at.kind === 'vacant') continue
-      const usage = this.#tools.runtime.usage({ slot: shell.id, epoch: at.epoch })
+      const { slot, occupant = null } = reports[index] ?? {}
+      if (slot === undefined || occupant === null) continue
+      const { epoch } = occupant
+      const usage = this.#tools.runtime.usage({ slot, epoch })
       if (usage === null) continue
       const { cpuSeconds, memoryBytes } = usage
-      const mark: CpuMark = { epoch: at.epoch, atMs: this.#tools.clock.now(), cpuSeconds }
-      found.set(shell.id, { cpuCores: coresBetween(this.#marks.get(shell.id), mark), memoryBytes })
-      marks.set(shell.id, mark)
+      const mark: CpuMark = { epoch, atMs: this.#tools.clock.now(), cpuSeconds }
+      found.set(slot, { cpuCores: coresBetween(this.#marks.get(slot), mark), memoryBytes })
+      marks.set(slot, mark)
     }
     this.#marks = marks
     return found
@@ -243,7 +241,7 @@ export class Series {
 
   /** What has been away for a whole round has nothing left to show. */
   #forgetAbsent(): void {
-    const slots = new Set(this.#tools.world.shells.keys())
+    const slots = new Set(this.#tools.world.reports.keys())
     for (const slot of this.#slots.keys()) if (!slots.has(slot)) this.#slots.delete(slot)
     const services = new Set(this.#tools.world.serviceNames())
     for (const name of this.#services.keys()) if (!services.has(name)) this.#services.delete(name)

@@ -26,6 +26,7 @@ import { makeRoutes } from '../daemon/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { PageServer } from '../ports/page-server.ts'
+import { directWire } from '../protocol/exchange/direct-wire.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { createBalancers } from './balancers.ts'
 import { lazyCertificateKeeper } from './certificates.ts'
@@ -114,6 +115,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       releases,
       net: createNet({ version }),
       commands: createCommandRunner(),
+      wire: directWire,
       balancers: createBalancers({ stateDirectory: directory.path }),
       certificates: lazyCertificateKeeper({ stateDirectory: directory.path, node: ownNode }),
       clock: nodeClock,

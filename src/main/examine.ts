@@ -3,7 +3,7 @@
 import { balancerKindOf, balancerSlot } from '../core/balance/balancer-service.ts'
 import type { BalancerKind } from '../ports/balancers.ts'
 import { balancerFinding } from './balancers.ts'
-import { autoPorts } from '../daemon/port-allotment.ts'
+import { autoPorts } from '../agent/port-allotment.ts'
 import type { BalancerSettings } from '../core/model/service.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import type { Images } from '../ports/images.ts'
@@ -115,8 +115,8 @@ function askedBalancer({ projects }: Daemon): BalancerSettings['program'] | null
 }
 
 function runningBalancer({ machine: { world } }: Daemon): BalancerKind | null {
-  const at = world.shells.get(balancerSlot)?.slot.occupancy
-  return at?.kind === 'live' ? balancerKindOf(at.spec.service) : null
+  const occupant = world.reports.get(balancerSlot)?.occupant ?? null
+  return occupant?.phase === 'live' && occupant.spec !== null ? balancerKindOf(occupant.spec.service) : null
 }
 
 const certificateFinding = (message: string): Finding => ({

@@ -8,14 +8,7 @@
  */
 
 import type { Manifest } from '../core/release/manifest.ts'
-
-/** What a tree is made of: a release, and what was built from it. */
-export interface TreeRequest {
-  /** Of the manifest. */
-  readonly digest: string
-  /** The command that was, or is to be, run in it; null: none. */
-  readonly build: readonly string[] | null
-}
+import type { TreeRequest } from '../core/release/tree-request.ts'
 
 export interface Begun {
   readonly digest: string

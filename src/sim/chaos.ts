@@ -123,8 +123,8 @@ class History {
   #ask(): void {
     const { daemon } = this.#machine
     if (daemon === null) return
-    if (daemon.project.clockwork.books.has(asServiceName('tick')))
-      void daemon.project.clockwork.runByHand(asServiceName('tick')).catch(() => {})
+    if (daemon.project.cron.entries.has(asServiceName('tick')))
+      void daemon.project.cron.runByHand(asServiceName('tick')).catch(() => {})
     void daemon.project.operations.trials.promote([]).catch(() => {})
   }
 

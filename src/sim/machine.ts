@@ -11,11 +11,12 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
 import type { ProjectId } from '../core/model/project-id.ts'
 import type { Service } from '../core/model/service.ts'
-import { drainingShells } from '../daemon/carriers.ts'
+import { drainingShells } from '../agent/traffic/endpoints.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import type { Project } from '../daemon/project.ts'
 import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
+import { directWire } from '../protocol/exchange/direct-wire.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { OperationRequest, Requester, StatusAnswer } from '../protocol/api.ts'
@@ -27,6 +28,7 @@ import { SeededRandom } from './random.ts'
 import { createSimulatedRuntime } from './runtime.ts'
 import { createMemoryStore } from './store.ts'
 import { noReleases } from './releases.ts'
+import { faultyWire, usualWireFaults, type WireFaults } from './wire.ts'
 
 const by: Requester = { pid: 1, user: 'tester', command: 'test', file: null }
 
@@ -61,6 +63,8 @@ export class SimulatedMachine {
   readonly homes: Set<ProjectId> = new Set()
   #store: Store = createMemoryStore()
   #life: Life | null = null
+  /** What becomes of messages between the halves of a project; null: each arrives at once. */
+  wireFaults: WireFaults | null = usualWireFaults
   /** How long every answer to a probe takes. */
   probeMs = 0
   /** Probability of death at each await. */
@@ -179,7 +183,7 @@ export class SimulatedMachine {
   #noteDrains(): void {
     const { daemon, drains } = this.#life ?? new Life()
     for (const project of daemon?.projects.list() ?? [])
-      for (const { shell, epoch } of drainingShells(project.world)) {
+      for (const { shell, epoch } of drainingShells(project.served)) {
         const drain = `${kernelSlot(project.place, shell.id)} ${epoch}`
         if (!drains.has(drain)) drains.set(drain, this.clock.now())
       }
@@ -228,6 +232,7 @@ export class SimulatedMachine {
           examine: async () => null,
           findFault: async () => null,
         },
+        wire: () => (this.wireFaults === null ? directWire() : faultyWire(clock, this.random, this.wireFaults)),
         net: {
           holderOf: () => null,
           isPortFree: async () => {

@@ -27,7 +27,7 @@ export async function watchTicks(
   { service, everyMs, forMs }: Watched,
 ): Promise<{ readonly begun: number; readonly complaint: string | null }> {
   const { kernel, clock } = machine
-  const ledger = (): Ledger | undefined => machine.daemon?.project.clockwork.books.get(service)?.ledger
+  const ledger = (): Ledger | undefined => machine.daemon?.project.cron.entries.get(service)?.ledger
   const waiting = (): readonly number[] =>
     (ledger()?.runs ?? []).filter(({ phase }) => phase !== 'ended').map(({ tickMs }) => tickMs)
   const slots = [...kernel.runsBegun.keys()]

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { canonicalJson } from '../../core/model/service.ts'
-import type { TreeRequest } from '../../ports/releases.ts'
+import type { TreeRequest } from '../../core/release/tree-request.ts'
 
 export interface Layout {
   readonly blobs: string

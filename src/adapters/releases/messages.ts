@@ -1,6 +1,7 @@
 /** What the daemon's thread and the worker of releases say to each other. */
 
-import type { Begun, TreeRequest } from '../../ports/releases.ts'
+import type { Begun } from '../../ports/releases.ts'
+import type { TreeRequest } from '../../core/release/tree-request.ts'
 import type { Owner } from './tree.ts'
 
 /** Each kind of task, with what it is given and what it answers. */

@@ -5,7 +5,7 @@ import { defaultBalancer as balancer } from '../keys/balancer.ts'
 import { updatePace } from '../keys/service/update.ts'
 import { asEpoch, asServiceName, slotId } from '../model/id.ts'
 import type { Route, Service } from '../model/service.ts'
-import type { Carrier, HeldCertificate, RoutedService, TableInput } from './make-table.ts'
+import type { Endpoint, HeldCertificate, RoutedService, TableInput } from './make-table.ts'
 import { makeTable } from './make-table.ts'
 import type { RoutingTable } from './table.ts'
 
@@ -25,7 +25,7 @@ const routed = (name: string, routes: readonly Route[], isWanted = true, over: P
   service: { name: asServiceName(name), routes, update: updatePace, ...over } as Service,
   isWanted,
 })
-const carrier = (name: string, index: number, over: Partial<Carrier> = {}): Carrier => ({
+const endpoint = (name: string, index: number, over: Partial<Endpoint> = {}): Endpoint => ({
   slot: slotId(asServiceName(name), index),
   service: asServiceName(name),
   epoch: asEpoch(100 + index),
@@ -35,7 +35,7 @@ const carrier = (name: string, index: number, over: Partial<Carrier> = {}): Carr
   ...over,
 })
 const table = (over: Partial<TableInput>): RoutingTable =>
-  makeTable({ settings: balancer, services: [], carriers: [], certificates: [], challenges: {}, ...over })
+  makeTable({ settings: balancer, services: [], endpoints: [], certificates: [], challenges: {}, ...over })
 const rulesOf = (made: RoutingTable, at: number): readonly string[] =>
   made.listeners
     .filter((listener) => listener.port === at)
@@ -96,7 +96,7 @@ test('the first certificate that fits is taken, and a wildcard fits one label', 
 test('a port is a listener of its own, raw where its route says so', () => {
   const made = table({
     services: [routed('db', [port(5432, 'tcp', { proxyProtocol: { accept: true, send: true } })])],
-    carriers: [carrier('db', 0)],
+    endpoints: [endpoint('db', 0)],
   })
   assert.deepEqual(made.listeners, [
     {
@@ -116,24 +116,24 @@ test('a port is a listener of its own, raw where its route says so', () => {
 test('a route that goes to another service goes over when that one can serve, and back to nobody when none can', () => {
   const old = routed('web', [domain('shop.example')], false)
   const next = routed('site', [domain('shop.example')])
-  const who = (carriers: readonly Carrier[]): readonly string[] => rulesOf(table({ services: [old, next], carriers }), 80)
-  assert.deepEqual(who([carrier('web', 0)]), ['shop.example/ web'])
-  assert.deepEqual(who([carrier('web', 0), carrier('site', 0)]), ['shop.example/ site'])
-  assert.deepEqual(who([carrier('web', 0, { state: 'draining' })]), ['shop.example/ site'])
-  assert.deepEqual(rulesOf(table({ services: [old], carriers: [carrier('web', 0, { state: 'draining' })] }), 80), [])
+  const who = (endpoints: readonly Endpoint[]): readonly string[] => rulesOf(table({ services: [old, next], endpoints }), 80)
+  assert.deepEqual(who([endpoint('web', 0)]), ['shop.example/ web'])
+  assert.deepEqual(who([endpoint('web', 0), endpoint('site', 0)]), ['shop.example/ site'])
+  assert.deepEqual(who([endpoint('web', 0, { state: 'draining' })]), ['shop.example/ site'])
+  assert.deepEqual(rulesOf(table({ services: [old], endpoints: [endpoint('web', 0, { state: 'draining' })] }), 80), [])
 })
 
 test('a canary has its share while others serve, and all of it when it is alone', () => {
   const canary = { share: 0.05, forMs: 1000, errorRate: 0.01 }
   const services = [routed('web', [domain('a.example')], true, { update: { ...updatePace, canary } as Service['update'] })]
-  const share = (carriers: readonly Carrier[]): unknown => {
-    const [pool] = table({ services, carriers }).pools
+  const share = (endpoints: readonly Endpoint[]): unknown => {
+    const [pool] = table({ services, endpoints }).pools
     return [pool?.canaryShare, pool?.upstreams.map(({ isCanary }) => isCanary)]
   }
-  const tried = carrier('web', 3, { isCanary: true })
-  assert.deepEqual(share([carrier('web', 0), tried]), [0.05, [false, true]])
-  assert.deepEqual(share([carrier('web', 0, { state: 'draining' }), tried]), [null, [false, false]])
-  assert.deepEqual(share([carrier('web', 0)]), [null, [false]])
+  const tried = endpoint('web', 3, { isCanary: true })
+  assert.deepEqual(share([endpoint('web', 0), tried]), [0.05, [false, true]])
+  assert.deepEqual(share([endpoint('web', 0, { state: 'draining' }), tried]), [null, [false, false]])
+  assert.deepEqual(share([endpoint('web', 0)]), [null, [false]])
 })
 
 test('the same world gives the same table in whatever order it is told, and each upstream has one epoch and one state', () => {
@@ -148,17 +148,17 @@ test('the same world gives the same table in whatever order it is told, and each
   )
   fc.assert(
     fc.property(world, fc.nat(), (slots, seed) => {
-      const carriers = slots.map(({ name, index, draining, isCanary }) =>
-        carrier(name, index, { state: draining ? 'draining' : 'active', isCanary }),
+      const endpoints = slots.map(({ name, index, draining, isCanary }) =>
+        endpoint(name, index, { state: draining ? 'draining' : 'active', isCanary }),
       )
       const turn = <Item>(list: readonly Item[]): readonly Item[] => {
         const cut = list.length === 0 ? 0 : seed % list.length
         return [...list.slice(cut), ...list.slice(0, cut)].toReversed()
       }
-      const made = table({ services, carriers })
-      assert.deepEqual(table({ services: turn(services), carriers: turn(carriers) }), made)
+      const made = table({ services, endpoints })
+      assert.deepEqual(table({ services: turn(services), endpoints: turn(endpoints) }), made)
       const upstreams = made.pools.flatMap((pool) => pool.upstreams.map(({ slot, epoch, state }) => ({ slot, epoch, state })))
-      const wanted = carriers.map(({ slot, epoch, state }) => ({ slot, epoch, state }))
+      const wanted = endpoints.map(({ slot, epoch, state }) => ({ slot, epoch, state }))
       const bySlot = (a: { slot: string }, b: { slot: string }): number => (a.slot < b.slot ? -1 : 1)
       assert.deepEqual(upstreams.toSorted(bySlot), wanted.toSorted(bySlot))
       for (const { rules } of made.listeners)

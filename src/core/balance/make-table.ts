@@ -16,7 +16,7 @@ export interface RoutedService {
 }
 
 /** An instance that may have requests. */
-export interface Carrier {
+export interface Endpoint {
   readonly slot: SlotId
   readonly service: ServiceName
   readonly epoch: Epoch
@@ -35,7 +35,7 @@ export interface HeldCertificate {
 export interface TableInput {
   readonly settings: BalancerSettings
   readonly services: readonly RoutedService[]
-  readonly carriers: readonly Carrier[]
+  readonly endpoints: readonly Endpoint[]
   /** In order of preference: the first that fits is taken. */
   readonly certificates: readonly HeldCertificate[]
   readonly challenges: Readonly<Record<string, string>>
@@ -47,7 +47,7 @@ export function makeTable(input: TableInput): RoutingTable {
   const claims = services.flatMap((routed) => routed.service.routes.map((route) => ({ ...routed, route })))
   const certificates: Certificate[] = []
   const places = new Map<string, Place>()
-  const canServe = new Set(input.carriers.filter(({ state }) => state === 'active').map(({ service }) => service))
+  const canServe = new Set(input.endpoints.filter(({ state }) => state === 'active').map(({ service }) => service))
   for (const { route, service, isWanted } of claims) {
     const held = certificateFor(route, input.certificates)
     if (held !== null) certificates.push(held)
@@ -63,7 +63,7 @@ export function makeTable(input: TableInput): RoutingTable {
   return {
     settings: { address: settings.address, accessLog: settings.accessLog, limits: settings.limits },
     listeners: listenersOf([...places.values()]),
-    pools: services.map(({ service }) => poolOf(service, input.carriers)),
+    pools: services.map(({ service }) => poolOf(service, input.endpoints)),
     certificates: certificates
       .filter(({ file }, index) => certificates.findIndex((other) => other.file === file) === index)
       .toSorted((a, b) => compare(a.file, b.file)),
@@ -134,12 +134,12 @@ function domainRank(domain: string | null): number {
   return domain.startsWith('*.') ? domain.split('.').length : 1000
 }
 
-function poolOf(service: Service, carriers: readonly Carrier[]): Pool {
+function poolOf(service: Service, endpoints: readonly Endpoint[]): Pool {
   const { name, routes } = service
-  const own = carriers.filter((carrier) => carrier.service === name)
+  const own = endpoints.filter((endpoint) => endpoint.service === name)
   // Where only the canary is left, it serves everybody: a share of nothing would be an outage.
   const hasStable = own.some(({ state, isCanary }) => state === 'active' && !isCanary)
-  const upstreams = own.map((carrier) => upstreamOf(carrier, hasStable)).toSorted((a, b) => compare(a.id, b.id))
+  const upstreams = own.map((endpoint) => upstreamOf(endpoint, hasStable)).toSorted((a, b) => compare(a.id, b.id))
   const hasCanary = upstreams.some(({ state, isCanary }) => state === 'active' && isCanary)
   return {
     id: name,
@@ -151,8 +151,8 @@ function poolOf(service: Service, carriers: readonly Carrier[]): Pool {
   }
 }
 
-function upstreamOf(carrier: Carrier, hasStable: boolean): Upstream {
-  const { slot, epoch, port, state } = carrier
+function upstreamOf(endpoint: Endpoint, hasStable: boolean): Upstream {
+  const { slot, epoch, port, state } = endpoint
   return {
     id: upstreamId(slot, epoch),
     slot,
@@ -160,7 +160,7 @@ function upstreamOf(carrier: Carrier, hasStable: boolean): Upstream {
     host: '127.0.0.1',
     port,
     state,
-    isCanary: carrier.isCanary && hasStable,
+    isCanary: endpoint.isCanary && hasStable,
   }
 }
 

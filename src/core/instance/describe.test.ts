@@ -18,7 +18,7 @@ const live = (health: Partial<Live['health']>): Slot => ({
     health: { isUp: true, isReady: true, provenAtMs: 0, probes: {}, eagerDelayMs: 50, ...health },
   },
 })
-const goal = { kind: 'rest', because: '' } as const
+const goal = { kind: 'stopped', because: '' } as const
 const gate = { open: true, because: null }
 
 test('a probe that says the same again is no news outside the slot', () => {

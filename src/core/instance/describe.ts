@@ -53,7 +53,7 @@ function isCrashLooping(slot: Slot, spec: InstanceSpec): boolean {
 }
 
 /** Whether what it is to run has failed in it, and has not lived since for as long as it takes to be forgiven. */
-export function isShaky({ occupancy: at, failuresInARow }: Slot, nowMs: number): boolean {
+export function isFlapping({ occupancy: at, failuresInARow }: Slot, nowMs: number): boolean {
   if (at.kind === 'ending' && at.atFault) return true
   return failuresInARow > 0 && (at.kind !== 'live' || nowMs < at.sinceMs + at.spec.service.restart.resetAfterMs)
 }
@@ -92,7 +92,7 @@ function isSameEnding(before: Ending, after: Ending): boolean {
 }
 
 function describeVacancy(slot: Slot, nowMs: number): { readonly state: SlotState; readonly reason: string | null } {
-  if (slot.goal.kind === 'rest') return { state: 'stopped', reason: slot.goal.because }
+  if (slot.goal.kind === 'stopped') return { state: 'stopped', reason: slot.goal.because }
   const { spec } = slot.goal
   if (slot.outcome !== null && slot.outcome.identity === spec.identity)
     return { state: slot.outcome.kind, reason: slot.lastFailure }

@@ -31,7 +31,7 @@ function goalOf(identity: string, over: Partial<Service> = {}): Goal {
   } as Service
   return { kind: 'run', claim: 1, spec: { service, identity, generation: 0, revision: asRevisionNumber(1) } }
 }
-const rest: Goal = { kind: 'rest', because: 'fewer replicas are wanted' }
+const rest: Goal = { kind: 'stopped', because: 'fewer replicas are wanted' }
 
 /** A live instance behind a balancer, and what the slot asked of the world since. */
 class Bench {

@@ -19,7 +19,7 @@ export interface InstanceSpec {
 
 export type Goal =
   | { readonly kind: 'run'; readonly spec: InstanceSpec; readonly claim: number }
-  | { readonly kind: 'rest'; readonly because: string }
+  | { readonly kind: 'stopped'; readonly because: string }
 
 export type Occupancy = { readonly kind: 'vacant' } | Starting | Live | Ending
 

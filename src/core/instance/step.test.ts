@@ -38,7 +38,7 @@ const spec = (over: Partial<Service> = {}, identity = 'a'): InstanceSpec => ({
 })
 
 const run = (what: InstanceSpec, claim = 1): Goal => ({ kind: 'run', spec: what, claim })
-const rest: Goal = { kind: 'rest', because: 'stopped by hand' }
+const rest: Goal = { kind: 'stopped', because: 'stopped by hand' }
 const openGate: SlotEvent = { kind: 'gate', open: true, because: null }
 
 /** A slot, a clock that is moved by hand, and everything that was ever asked of the world. */

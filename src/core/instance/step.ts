@@ -92,7 +92,7 @@ function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction
 
 /** A new identity forgives the past: its failures were another program's. */
 function takeGoal(slot: Slot, goal: Slot['goal']): Slot {
-  if (goal.kind === 'rest') {
+  if (goal.kind === 'stopped') {
     // Whoever is wanted again after a rest is wanted for the first time: it waits for those that it comes after.
     const gate = { open: false, because: 'waits for its first look' }
     return { ...slot, goal, gate, ranIdentity: null, obstacle: null, outcome: null, lastFailure: null }
@@ -343,7 +343,7 @@ function startIfDue(slot: Slot, nowMs: number, actions: SlotAction[]): Slot {
 }
 
 function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): Slot {
-  if (slot.goal.kind === 'rest') return end(slot, { cause: slot.goal.because, atFault: false, nowMs }, actions)
+  if (slot.goal.kind === 'stopped') return end(slot, { cause: slot.goal.because, atFault: false, nowMs }, actions)
   if (slot.goal.spec.identity !== at.spec.identity) {
     return end(slot, { cause: `replaced by revision ${slot.goal.spec.revision}`, atFault: false, nowMs }, actions)
   }

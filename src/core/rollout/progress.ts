@@ -14,6 +14,8 @@ export interface SlotProgress {
   readonly isReady: boolean
   /** Whether the slot is to run what the change wants. */
   readonly isFresh: boolean
+  /** Its start waits in the host's own queue: the time until it has been handed over is not its own. */
+  readonly isQueued: boolean
   readonly reason: string | null
   /** What is in the slot was asked to go, for no fault of its own: that happens once, where a failing one comes and goes for ever. */
   readonly isLeaving: boolean
@@ -63,7 +65,8 @@ export function judgeProgress(input: ProgressInput): ProgressVerdict {
   }
   const mark = JSON.stringify(slots.map((slot) => [slot.slot, slot.isFresh, isAtRest(slot), slot.isLeaving]))
   const ready = fresh.filter((slot) => slot.isReady).length
-  const hasMoved = before === null || before.mark !== mark || ready > before.ready || input.isWaiting
+  const isQueuing = fresh.some((slot) => slot.isQueued) && fresh.every((slot) => slot.isReady || slot.isQueued)
+  const hasMoved = before === null || before.mark !== mark || ready > before.ready || input.isWaiting || isQueuing
   const progress = hasMoved ? { mark, ready: Math.max(ready, before?.ready ?? 0), sinceMs: nowMs } : before
   const limitMs = limitOf(view, slots)
   if (hasSettled && nowMs - progress.sinceMs >= limitMs)

@@ -28,7 +28,7 @@ class World {
       goalIdentity: slot.goal,
       isVacant: slot.occupant === null,
       isReady: slot.ready && slot.goal !== null && slot.occupant === slot.goal,
-      isShaky: false,
+      isFlapping: false,
       isDone: false,
     }))
   }
@@ -156,7 +156,7 @@ test('stop-first never holds two places more than wanted and replaces one at a t
 })
 
 test('what must not run beside itself comes back in its own place while it is still leaving', () => {
-  const leaving: SlotView = { index: 0, goalIdentity: null, isVacant: false, isReady: false, isShaky: false, isDone: false }
+  const leaving: SlotView = { index: 0, goalIdentity: null, isVacant: false, isReady: false, isFlapping: false, isDone: false }
   for (const kind of ['singleton', 'job'] as const) {
     const wanted: Wanted = {
       identity: 'a',
@@ -174,8 +174,8 @@ test('a service that is to be one alone waits until its former replicas have lef
   }
   const plan = (slots: readonly SlotView[]): readonly Move[] =>
     planRollout({ wanted, because: 'test', slots, mayReplace: true, mayEmpty: true, ...atOnce })
-  const stale: SlotView = { index: 1, goalIdentity: 'a', isVacant: false, isReady: true, isShaky: false, isDone: false }
-  const leaving: SlotView = { index: 2, goalIdentity: null, isVacant: false, isReady: false, isShaky: false, isDone: false }
+  const stale: SlotView = { index: 1, goalIdentity: 'a', isVacant: false, isReady: true, isFlapping: false, isDone: false }
+  const leaving: SlotView = { index: 2, goalIdentity: null, isVacant: false, isReady: false, isFlapping: false, isDone: false }
   assert.deepEqual(plan([stale, leaving]), [])
   assert.deepEqual(plan([leaving]), [])
   assert.deepEqual(plan([stale, { ...leaving, isVacant: true }]), [{ kind: 'assign', index: 1 }])
@@ -255,12 +255,12 @@ test('a canary comes on top and nobody leaves for it; promoted, it is one of the
 })
 
 test('for a new one that has just failed no further old one is given up, in either order, until it is forgiven', () => {
-  const slot = { isVacant: false, isReady: true, isShaky: false, isDone: false }
+  const slot = { isVacant: false, isReady: true, isFlapping: false, isDone: false }
   const old = [1, 2].map((index): SlotView => ({ ...slot, index, goalIdentity: 'a' }))
-  const plan = (order: 'start-first' | 'stop-first', isShaky: boolean): readonly Move[] => {
+  const plan = (order: 'start-first' | 'stop-first', isFlapping: boolean): readonly Move[] => {
     const fresh = [0, 3]
       .slice(0, order === 'start-first' ? 2 : 1)
-      .map((index) => ({ ...slot, index, goalIdentity: 'b', isShaky }))
+      .map((index) => ({ ...slot, index, goalIdentity: 'b', isFlapping }))
     const wanted = wantedOf(3, 'b', order)
     return planRollout({ wanted, because: '', slots: [...fresh, ...old], mayReplace: true, mayEmpty: true, ...atOnce })
   }

@@ -17,7 +17,7 @@ export interface SlotView {
   readonly isVacant: boolean
   readonly isReady: boolean
   /** It has failed a short while ago: whether it is ready now says little. */
-  readonly isShaky: boolean
+  readonly isFlapping: boolean
   /** Its work has come to its own end: nothing more will be started under this identity. */
   readonly isDone: boolean
 }
@@ -64,7 +64,7 @@ export function planRollout(input: RolloutInput): readonly Move[] {
 
 /** New ones that fall each time after they were ready would have the old ones, which do not, given up one by one until none is left. */
 function isFailing(fresh: readonly SlotView[], stale: readonly SlotView[]): boolean {
-  return fresh.some((slot) => slot.isShaky) && stale.some(isCarrying)
+  return fresh.some((slot) => slot.isFlapping) && stale.some(isCarrying)
 }
 
 /** How many instances try a new revision out: as many as its share of the requests needs, and at least one. */

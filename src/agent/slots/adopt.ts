@@ -1,0 +1,98 @@
+/**
+ * What a new agent makes of what it finds. It believes the kernel about what runs, the slots' files about the last epochs, and its own memory
+ * about the ends that it has taken in. A second live epoch in one slot should not exist; if some fault has made one, it does not go on.
+ */
+
+import type { InstanceSpec } from '../../core/instance/slot.ts'
+import { buildSlot } from '../../core/release/build-slot.ts'
+import { isRunSlot } from '../../core/model/id.ts'
+import type { Epoch, SlotId } from '../../core/model/id.ts'
+import type { Exit } from '../../core/model/status.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Discovery, Occupant, Runtime } from '../../ports/runtime.ts'
+import type { SlotMemory } from './slot-memory.ts'
+import { readNote, specOfNote } from './start-note.ts'
+
+/** Found ended, and nobody has taken its end in: its agent was away. */
+export interface EndFound {
+  readonly slot: SlotId
+  readonly epoch: Epoch
+  readonly startedAt: string | null
+  readonly spec: InstanceSpec
+  readonly exit: Exit
+  /** The machine went down under it: it did not come to an end of its own. */
+  readonly isCutOff: boolean
+}
+
+export interface Found {
+  /** `spec` is null where nothing says what it is; `port` as its note has it. */
+  readonly running: readonly { readonly occupant: Occupant; readonly spec: InstanceSpec | null; readonly port: number | null }[]
+  readonly ended: readonly EndFound[]
+  /** Everything that was found of runs, whatever became of it. */
+  readonly runs: readonly Occupant[]
+  /** Runs whose start was committed. */
+  readonly committedRuns: readonly { readonly slot: SlotId; readonly epoch: Epoch }[]
+  readonly lastEpochs: ReadonlyMap<SlotId, Epoch>
+}
+
+export interface AdoptTools {
+  readonly runtime: Runtime
+  readonly log: Log
+  readonly memory: SlotMemory
+  readonly clock: Clock
+}
+
+/** What cannot be ended keeps its own slot from starting anything; the other slots are none of its business. */
+const killLimitMs = 5000
+
+export async function adoptSlots(tools: AdoptTools, discovery: Discovery): Promise<Found> {
+  const latest = latestBySlot(discovery)
+  for (const occupant of discovery.occupants) {
+    if (occupant.state !== 'running' || occupant.slot === buildSlot || latest.get(occupant.slot) === occupant) continue
+    await tools.runtime.kill(occupant, killLimitMs).catch((error: unknown) => tools.log.write('error', String(error)))
+  }
+  const running: Found['running'][number][] = []
+  const ended: EndFound[] = []
+  for (const occupant of latest.values()) {
+    const note = readNote(occupant.note)
+    const spec = note === null ? null : tools.memory.withToldPolicies(occupant.slot, specOfNote(note))
+    if (occupant.state === 'running') running.push({ occupant, spec, port: note?.port ?? null })
+    else if (spec !== null && isUntaken(tools.memory, occupant)) ended.push(endOf(occupant, spec))
+  }
+  const committed = [...(discovery.committed ?? discovery.lastEpochs)].filter(([slot]) => isRunSlot(slot))
+  return {
+    running,
+    ended,
+    runs: [...latest.values()].filter(({ slot }) => isRunSlot(slot)),
+    committedRuns: committed.map(([slot, epoch]) => ({ slot, epoch })),
+    lastEpochs: discovery.lastEpochs,
+  }
+}
+
+/** A keeper that never came as far as its command has run nothing: the next start is the first, for a job too. */
+function isUntaken(memory: SlotMemory, { slot, epoch, startedAt }: Occupant): boolean {
+  const { settledEpoch } = memory.get(slot)
+  return startedAt !== null && (settledEpoch === null || settledEpoch < epoch)
+}
+
+function endOf({ slot, epoch, startedAt, exit, isOfThisBoot }: Occupant, spec: InstanceSpec): EndFound {
+  const isCutOff = isOfThisBoot !== true && (exit ?? null)?.kind === 'unknown'
+  return { slot, epoch, startedAt, spec, exit: exit ?? { kind: 'unknown' }, isCutOff }
+}
+
+/** Of each slot what counts most: what runs, whatever its epoch, since that is what must not be doubled; else the newest that has ended. */
+function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
+  const latest = new Map<SlotId, Occupant>()
+  for (const occupant of discovery.occupants) {
+    // Its builder looks after it.
+    if (occupant.slot === buildSlot) continue
+    const other = latest.get(occupant.slot)
+    const isBetter =
+      other === undefined || rank(occupant) > rank(other) || (rank(occupant) === rank(other) && occupant.epoch > other.epoch)
+    if (isBetter) latest.set(occupant.slot, occupant)
+  }
+  return latest
+}
+
+const rank = (occupant: Occupant): number => (occupant.state === 'running' ? 1 : 0)

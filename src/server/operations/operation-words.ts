@@ -1,0 +1,38 @@
+/** An operation's record in words: for its title, for whoever is refused because of it, for `status`, and for the store. */
+
+import { asServiceName } from '../../core/model/id.ts'
+import type { Operation as Write } from '../../ports/store.ts'
+import type { OperationView } from '../../protocol/api.ts'
+import { put, remove } from '../../ports/json-records.ts'
+import { keys } from '../records.ts'
+import type { OperationRecord } from '../records.ts'
+
+/** What operators' words became with it, durable together with the first move. */
+export function overridesOf({ raised = {}, started = [] }: OperationRecord): readonly Write[] {
+  return [
+    ...Object.entries(raised).map(([name, generation]) => put(keys.generation(asServiceName(name)), generation)),
+    ...started.map((name) => remove(keys.stopped(name))),
+  ]
+}
+
+export function titleOf(record: OperationRecord): string {
+  return record.target === record.base ? record.kind : `${record.kind} to revision ${record.target}`
+}
+
+export const requesterOf = (record: OperationRecord): string =>
+  `daruma ${record.by.command}, by ${record.by.user} (pid ${record.by.pid})`
+
+export function describeOperation(record: OperationRecord): string {
+  return `${titleOf(record)}: ${requesterOf(record)}, since ${record.startedAt}`
+}
+
+export function viewOf(record: OperationRecord): OperationView {
+  return {
+    id: record.id,
+    kind: record.kind,
+    revision: record.target,
+    by: record.by,
+    startedAt: record.startedAt,
+    state: record.state === 'preparing' ? 'running' : record.state,
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Secret values, by keyed digest. A revision holds only digests: equal values give equal digests (so a change is seen), and without
+ * the state's own key a digest cannot be tried against guesses. The values themselves stay in the database (mode 0600), because a
+ * service must come back after a reboot when nobody is there to type them.
+ */
+
+import { createHmac } from 'node:crypto'
+import { registryPassword, secretsOf, withSecrets } from '../core/model/secrets-of.ts'
+import type { Project, SecretReference, Service } from '../core/model/service.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Random } from '../ports/random.ts'
+import type { Operation, Store } from '../ports/store.ts'
+import type { SecretValues } from '../protocol/api.ts'
+import { parseRecord, put, remove } from '../ports/json-records.ts'
+import { keys } from './records.ts'
+import type { Redacted } from './redacted.ts'
+
+/** Shorter values are left alone when text is redacted: hiding each `1` or `on` would destroy it and protect nothing. */
+const minRedactedLength = 5
+
+export class SecretStore {
+  readonly #store: Store
+  readonly #random: Random
+  readonly #values = new Map<string, string>()
+  #key: Buffer = Buffer.alloc(0)
+  /** What {@link redact} looks for; null when a value has come or gone. */
+  #known: readonly string[] | null = null
+
+  constructor(store: Store, random: Random) {
+    this.#store = store
+    this.#random = random
+  }
+
+  async load(): Promise<void> {
+    const entry = await this.#store.get(keys.secretKey)
+    if (entry === null) {
+      const key = this.#random.hex(32)
+      await this.#store.transact({ compare: [{ key: keys.secretKey, modified: 0 }], then: [put(keys.secretKey, key)] })
+      this.#key = Buffer.from(key, 'hex')
+    } else this.#key = Buffer.from(parseRecord<string>(entry), 'hex')
+    const { entries } = await this.#store.list('secret/')
+    for (const entry of entries) this.#values.set(entry.key.slice('secret/'.length), parseRecord<string>(entry))
+    this.#known = null
+  }
+
+  /**
+   * The project with every digest filled in, and what must be written for it. A secret without a value keeps the digest it came with, if
+   * its value is known; else throws `E_SECRET_MISSING`.
+   */
+  seal(project: Project, values: SecretValues): { readonly project: Project; readonly writes: readonly Operation[] } {
+    const writes = new Map<string, Operation>()
+    const services = project.services.map((service): Service => {
+      const references = Object.entries(secretsOf(service))
+      if (references.length === 0) return service
+      const secrets: Record<string, SecretReference> = {}
+      for (const [name, reference] of references) {
+        const value = values[service.name]?.[name]
+        const sealed = value === undefined ? this.#keep(service, name, reference) : { ...reference, digest: this.#digest(value) }
+        const { digest } = sealed
+        secrets[name] = sealed
+        if (value !== undefined && digest !== null && !this.#values.has(digest))
+          writes.set(digest, put(keys.secret(digest), value))
+      }
+      return withSecrets(service, secrets)
+    })
+    return { project: { ...project, services }, writes: [...writes.values()] }
+  }
+
+  /** Call once the writes of {@link seal} are durable. */
+  accept(project: Project, values: SecretValues): void {
+    for (const service of project.services) {
+      for (const [name, { digest }] of Object.entries(secretsOf(service))) {
+        const value = values[service.name]?.[name]
+        if (digest !== null && value !== undefined) this.#values.set(digest, value)
+      }
+    }
+    this.#known = null
+  }
+
+  /** By environment variable. */
+  valuesFor(service: Service): Readonly<Record<string, string>> {
+    const entries = Object.entries(service.secrets).map(([name, { digest }]) => [name, this.#values.get(digest ?? '')] as const)
+    const missing = entries.find(([, value]) => value === undefined)
+    if (missing !== undefined) throw missingSecret(service, missing[0])
+    return Object.fromEntries(entries) as Record<string, string>
+  }
+
+  /** Null where the service's image needs none. */
+  registryPasswordFor(service: Service): string | null {
+    const registry = service.runs.kind === 'container' ? service.runs.registry : null
+    if (registry === null) return null
+    const value = this.#values.get(registry.password.digest ?? '')
+    if (value === undefined) throw missingSecret(service, registryPassword)
+    return value
+  }
+
+  /**
+   * Replaces every known value by `[redacted]`, also where it was quoted as JSON, and each line of one that has several; and the
+   * beginning of a value where a text was cut within it.
+   */
+  redact(text: string): Redacted {
+    let redacted = text
+    for (const spelling of this.#spellings()) redacted = redacted.replaceAll(spelling, '[redacted]')
+    for (const spelling of this.#spellings()) redacted = hideCut(redacted, spelling)
+    return redacted as Redacted
+  }
+
+  /** Operations that forget values whose digest is not in `used`. */
+  forget(used: ReadonlySet<string>): readonly Operation[] {
+    const unused = [...this.#values.keys()].filter((digest) => !used.has(digest))
+    for (const digest of unused) this.#values.delete(digest)
+    this.#known = null
+    return unused.map((digest) => remove(keys.secret(digest)))
+  }
+
+  /** Longest first: a value that begins with another one must not be left half readable. */
+  #spellings(): readonly string[] {
+    this.#known ??= [...new Set([...this.#values.values()].flatMap(spellingsOf))].toSorted((a, b) => b.length - a.length)
+    return this.#known
+  }
+
+  #digest(value: string): string {
+    return createHmac('sha256', this.#key).update(value).digest('hex')
+  }
+
+  #keep(service: Service, name: string, reference: SecretReference): SecretReference {
+    if (reference.digest !== null && this.#values.has(reference.digest)) return reference
+    throw missingSecret(service, name)
+  }
+}
+
+/** Digests of every secret that a project names. */
+export function digestsOf({ services }: Project): readonly string[] {
+  return services.flatMap((service) =>
+    Object.values(secretsOf(service)).flatMap(({ digest }) => (digest === null ? [] : [digest])),
+  )
+}
+
+/** Logs come line by line, and probes quote what they were answered. */
+function spellingsOf(value: string): readonly string[] {
+  const lines = value.split(/\r?\n/).map((line) => line.trim())
+  const spellings = [value, JSON.stringify(value).slice(1, -1), ...(lines.length > 1 ? lines : [])]
+  return spellings.filter((spelling) => spelling.length >= minRedactedLength)
+}
+
+/** What is shortened ends in the middle of whatever stood there, in quotes or before an ellipsis. */
+function hideCut(text: string, spelling: string): string {
+  const start = text.lastIndexOf(spelling.slice(0, minRedactedLength))
+  if (start < 0) return text
+  const rest = text.slice(start)
+  const cut = rest.replace(/["'…\s]*$/, '')
+  if (cut.length < minRedactedLength || !spelling.startsWith(cut)) return text
+  return `${text.slice(0, start)}[redacted]${rest.slice(cut.length)}`
+}
+
+function missingSecret(service: Service, name: string): DarumaError {
+  return new DarumaError('E_SECRET_MISSING', `The value of secret ${name} of service ${service.name} is not known.`, {
+    hint: 'Run daruma up where the secret can be read: its environment variable, file, or command.',
+  })
+}
