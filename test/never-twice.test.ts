@@ -180,19 +180,28 @@ test(
 
 test('while the port is taken nothing is started, status names the port, and the service starts when it is free', () =>
   onMachine(async ({ machine }) => {
-    const squatter = createServer().listen(0, '127.0.0.1')
-    await once(squatter, 'listening')
-    const address = squatter.address()
+    const squat = async (port: number): Promise<ReturnType<typeof createServer>> => {
+      const server = createServer().listen(port, '127.0.0.1')
+      await once(server, 'listening')
+      return server
+    }
+    const free = (server: ReturnType<typeof createServer>): Promise<unknown> => new Promise((resolve) => server.close(resolve))
+    const first = await squat(0)
+    const address = first.address()
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-    machine.writeConfig({
+    await free(first)
+    await machine.up({
       web: { ...reporter(), port, health: { http: '/healthz', interval: '100ms' }, update: { deadline: '30s' } },
     })
-    const up = machine.start(['up', '--yes'])
+    // A plan would name it: it is taken while nothing of ours is there.
+    assert.equal((await machine.run(['stop', 'web'])).code, 0)
+    const squatter = await squat(port)
+    const start = machine.start(['start', 'web'])
     const { instances } = await machine.waitFor('blocked', (status) => status.instances.some(({ state }) => state === 'blocked'))
     assert.match(instances[0]?.reason ?? '', new RegExp(`\\b${port}\\b`))
     assert.equal(instances[0]?.pid, null)
-    await new Promise((resolve) => squatter.close(resolve))
-    const outcome = await up.outcome
+    await free(squatter)
+    const outcome = await start.outcome
     assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr)
     assert.equal((await machine.instance('web/0')).port, port)
   }))
