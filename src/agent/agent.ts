@@ -5,7 +5,6 @@
  */
 
 import { balancerSlot } from '../core/balance/balancer-service.ts'
-import { newSlot } from '../core/instance/slot.ts'
 import type { Goal, InstanceSpec, Slot } from '../core/instance/slot.ts'
 import type { Story } from '../core/model/event.ts'
 import { claimOfEpoch, isRunSlot } from '../core/model/id.ts'
@@ -201,14 +200,8 @@ export class Agent {
 
   /** The slot in words of this moment; null where there is nothing of it. */
   inspect(slot: SlotId): SlotInspection | null {
-    const shell = this.shells.get(slot)
-    if (shell === undefined) return null
-    const { state, health, reason: own } = shell.describe()
-    const at = shell.slot.occupancy
-    const reason = own ?? this.#memoryKills.reasonOf(slot, at.kind === 'vacant' ? null : at.epoch)
-    const provenAtMs = at.kind === 'live' ? at.health.provenAtMs : null
-    const provenAt = provenAtMs === null ? null : this.#options.clock.wallTimeOf(provenAtMs)
-    return { state, health, reason, provenAt, lastProbe: shell.lastProbe }
+    const inspected = this.shells.get(slot)?.inspect() ?? null
+    return inspected === null ? null : { ...inspected, reason: inspected.reason ?? this.#memoryKills.reasonOf(slot) }
   }
 
   #noteCondition(condition: string | null): void {
@@ -328,11 +321,7 @@ export class Agent {
   // What happens in the slots ------------------------------------------------------------------------------------------
 
   #makeShell(slot: SlotId, goal: Goal): SlotShell {
-    const { outcome, starts, settledEpoch } = this.#memory.get(slot)
-    const lastEpoch = Math.max(this.#lastEpochs.get(slot) ?? 0, settledEpoch ?? 0)
-    const fresh = { ...newSlot(slot, lastEpoch === 0 ? null : (lastEpoch as Epoch), goal), outcome }
-    const restored = { ...fresh, restarts: Math.max(0, starts.count - 1), startsUnderIdentity: starts }
-    const shell = new SlotShell(this.#tools, starts.count === 0 ? fresh : restored)
+    const shell = new SlotShell(this.#tools, this.#memory.restore(slot, goal, this.#lastEpochs.get(slot) ?? null))
     this.shells.set(slot, shell)
     return shell
   }

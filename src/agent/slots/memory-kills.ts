@@ -43,9 +43,11 @@ export class MemoryKills {
   }
 
   /** For status; null where nothing of the instance was killed. */
-  reasonOf(slot: SlotId, epoch: Epoch | null): string | null {
+  reasonOf(slot: SlotId): string | null {
     const known = this.#known.get(slot)
-    return known === undefined || known.epoch !== epoch || known.seen === 0 ? null : sentence(known.seen)
+    const at = this.#options.shells.get(slot)?.slot.occupancy
+    const isOfIt = known !== undefined && at?.kind === 'live' && known.epoch === at.epoch && known.seen > 0
+    return isOfIt ? sentence(known.seen) : null
   }
 
   #note(slot: SlotId, epoch: Epoch): void {

@@ -4,8 +4,10 @@
  * it has the events removes them, with the next write.
  */
 
-import type { InstanceSpec, Outcome } from '../../core/instance/slot.ts'
+import { newSlot } from '../../core/instance/slot.ts'
+import type { Goal, InstanceSpec, Outcome, Slot } from '../../core/instance/slot.ts'
 import { completeService } from '../../core/model/complete.ts'
+import { asEpoch } from '../../core/model/id.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
 import type { AgentEvent, EventId } from '../../ports/exchange.ts'
@@ -95,6 +97,14 @@ export class SlotMemory {
     if (memo.events.length > 0) this.#withEvents.add(slot)
     this.#dirty.add(slot)
     void this.flush()
+  }
+
+  /** The slot as it is to be begun with: vacant, and with the past that counts. `lastEpoch`: as far as its files tell. */
+  restore(slot: SlotId, goal: Goal, lastEpoch: Epoch | null): Slot {
+    const { outcome, starts, settledEpoch } = this.get(slot)
+    const last = asEpoch(Math.max(lastEpoch ?? 0, settledEpoch ?? 0))
+    const fresh = { ...newSlot(slot, last === 0 ? null : last, goal), outcome }
+    return starts.count === 0 ? fresh : { ...fresh, restarts: starts.count - 1, startsUnderIdentity: starts }
   }
 
   noteTold(slot: SlotId, { spec, claim }: { readonly spec: InstanceSpec; readonly claim: number }): void {

@@ -13,6 +13,7 @@ import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Check } from '../../core/model/service.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
 import type { CommandRunner } from '../../ports/command.ts'
+import type { SlotInspection } from '../../ports/inspection.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Net, ProbeResult } from '../../ports/net.ts'
 import type { Random } from '../../ports/random.ts'
@@ -58,13 +59,17 @@ export class SlotShell {
     return this.#slot
   }
 
-  /** The last probe's answer, good or bad, for failure reports. */
-  get lastProbe(): string | null {
-    return this.#lastProbe
-  }
-
   describe(): SlotDescription {
     return describeSlot(this.#slot, this.#tools.clock.now())
+  }
+
+  /** In words of this moment. */
+  inspect(): SlotInspection {
+    const { state, health, reason } = this.describe()
+    const at = this.#slot.occupancy
+    const provenAtMs = at.kind === 'live' ? at.health.provenAtMs : null
+    const provenAt = provenAtMs === null ? null : this.#tools.clock.wallTimeOf(provenAtMs)
+    return { state, health, reason, provenAt, lastProbe: this.#lastProbe }
   }
 
   dispatch(event: SlotEvent): void {
