@@ -353,16 +353,14 @@ export class Agent {
     this.#report(shell.id)
     const wasRouted = this.#routed.has(shell.id)
     const isRouted = hasRoutes(shell.slot)
-    if (isRouted) this.#routed.add(shell.id)
-    else this.#routed.delete(shell.id)
+    this.#routed[isRouted ? 'add' : 'delete'](shell.id)
     if (shell.id === balancerSlot || isRouted || wasRouted) this.#options.traffic.note()
   }
 
   #noteGap(shell: SlotShell, nowMs: number): void {
     const gap = this.#gaps.note(shell.slot, this.#reporter.report(shell.slot, null).isInUse, nowMs)
     if (gap === null) return
-    const { epoch, gapMs, cause } = gap
-    this.#server?.emit({ kind: 'replaced', slot: shell.id, epoch, message: `gap ${gapMs} ms`, cause })
+    this.#server?.emit({ kind: 'replaced', slot: shell.id, epoch: gap.epoch, message: `gap ${gap.gapMs} ms`, cause: gap.cause })
   }
 
   // What the server is told --------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import { Daemon } from '../daemon/daemon.ts'
 import type { Project } from '../daemon/project.ts'
 import type { Clock } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
-import { directWire } from '../protocol/exchange/direct-wire.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { OperationRequest, Requester, StatusAnswer } from '../protocol/api.ts'
@@ -28,7 +27,7 @@ import { SeededRandom } from './random.ts'
 import { createSimulatedRuntime } from './runtime.ts'
 import { createMemoryStore } from './store.ts'
 import { noReleases } from './releases.ts'
-import { faultyWire, usualWireFaults, type WireFaults } from './wire.ts'
+import { usualWireFaults, wireWith, type WireFaults } from './wire.ts'
 
 const by: Requester = { pid: 1, user: 'tester', command: 'test', file: null }
 
@@ -232,7 +231,7 @@ export class SimulatedMachine {
           examine: async () => null,
           findFault: async () => null,
         },
-        wire: () => (this.wireFaults === null ? directWire() : faultyWire(clock, this.random, this.wireFaults)),
+        wire: () => wireWith(this.wireFaults, clock, this.random),
         net: {
           holderOf: () => null,
           isPortFree: async () => {

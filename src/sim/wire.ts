@@ -5,6 +5,7 @@
 
 import type { Link } from '../ports/exchange.ts'
 import type { Clock } from '../ports/clock.ts'
+import { directWire } from '../protocol/exchange/direct-wire.ts'
 import type { Wire } from '../protocol/exchange/direct-wire.ts'
 import type { SeededRandom } from './random.ts'
 
@@ -18,6 +19,10 @@ export interface WireFaults {
 }
 
 export const usualWireFaults: Readonly<WireFaults> = { lossRate: 0.05, repeatRate: 0.05, lateRate: 0.2, mostDelayMs: 50 }
+
+/** Without faults, each message arrives at once. */
+export const wireWith = <Down, Up>(faults: Readonly<WireFaults> | null, clock: Clock, random: SeededRandom): Wire<Down, Up> =>
+  faults === null ? directWire() : faultyWire(clock, random, faults)
 
 export function faultyWire<Down, Up>(
   clock: Clock,
