@@ -117,7 +117,7 @@ export const containerMutations: readonly Mutation[] = [
   {
     name: 'images-come-too-late',
     rule: 'the images are here before anything that runs is given up for them',
-    file: 'src/daemon/operations.ts',
+    file: 'src/server/operations/operations.ts',
     find: `const isPrepared = revision === null || !(`,
     replace: `const isPrepared = revision !== null || !(`,
     caughtBy: {

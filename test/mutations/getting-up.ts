@@ -67,11 +67,13 @@ export const gettingUpMutations: readonly Mutation[] = [
   {
     name: 'full-disk-is-ignored',
     rule: 'on a full disk nothing new is started',
-    file: 'src/daemon/reconciler.ts',
-    find: `await this.#commit(changes)\n`,
-    replace: `await this.#commit(changes).catch(() => {})\n`,
+    file: 'src/server/rollout/reconciler.ts',
+    find: `await this.#commit(changes)
+`,
+    replace: `await this.#commit(changes).catch(() => {})
+`,
     caughtBy: {
-      file: 'src/daemon/reconciler.test.ts',
+      file: 'src/server/rollout/reconciler.test.ts',
       test: 'what cannot be written down is not started, and is when there is space again',
     },
   },
@@ -236,9 +238,9 @@ export const gettingUpMutations: readonly Mutation[] = [
   {
     name: 'cut-off-without-a-database-stays-down',
     rule: 'what can be kept up without the database is kept up, after a reboot too',
-    file: 'src/daemon/load.ts',
-    find: `(storeFault !== null && isCutOff)`,
-    replace: `(storeFault === null && isCutOff)`,
+    file: 'src/agent/agent.ts',
+    find: 'this.#options.trustsNotes && end.isCutOff',
+    replace: '!this.#options.trustsNotes && end.isCutOff',
     caughtBy: {
       file: 'src/daemon/daemon.test.ts',
       test: 'without its damaged database a daemon starts again what a reboot has cut off, keeps it up, and changes nothing',

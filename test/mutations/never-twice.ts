@@ -47,15 +47,18 @@ export const neverTwiceMutations: readonly Mutation[] = [
   {
     name: 'assignment-is-acted-on-first',
     rule: 'write first: an assignment is durable before a slot acts on it',
-    file: 'src/daemon/reconciler.ts',
-    find: `    if (isNews) await this.#commit(changes)
-    for (const { record, spec } of changes) this.#act(record, spec)
+    file: 'src/server/rollout/reconciler.ts',
+    find: `    if (changes.length > 0 || this.#completed.size > 0) await this.#commit(changes)
+    for (const { record, spec } of changes) this.#tell(record, spec)
 `,
-    replace: `    for (const { record, spec } of changes) this.#act(record, spec)
-    this.#setGates(this.#world.views())
-    if (isNews) await this.#commit(changes)
+    replace: `    for (const { record, spec } of changes) this.#tell(record, spec)
+    this.#setGates(new Set(names))
+    if (changes.length > 0 || this.#completed.size > 0) await this.#commit(changes)
 `,
-    caughtBy: { file: 'src/daemon/reconciler.test.ts', test: 'a start is ordered only when the assignment behind it is durable' },
+    caughtBy: {
+      file: 'src/server/rollout/reconciler.test.ts',
+      test: 'a start is ordered only when the assignment behind it is durable',
+    },
   },
   {
     name: 'keeper-takes-no-lock',

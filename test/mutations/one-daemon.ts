@@ -144,7 +144,7 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'claims-are-renewed-by-half',
     rule: 'claims are renewed all together, and until then by every daemon',
-    file: 'src/daemon/take-over.ts',
+    file: 'src/server/take-over.ts',
     find: `  const writes = [...ledgers,`,
     replace: `  await tools.store.transact({ then: [put(keys.takeOver, takeOver)] })\n  const writes = [...ledgers,`,
     caughtBy: {
@@ -155,18 +155,18 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'ticks-of-the-original-are-made-up-for',
     rule: 'a tick starts at most once, also where another state may have begun it',
-    file: 'src/daemon/take-over.ts',
+    file: 'src/server/take-over.ts',
     find: `  const writes = [...ledgers, ...renewed`,
     replace: `  const writes = [...ledgers.slice(0, 0), ...renewed`,
     caughtBy: {
-      file: 'src/daemon/clockwork.test.ts',
+      file: 'src/server/cron/cron-table.test.ts',
       test: 'a state that takes the place of another one begins no tick that the other one may have begun',
     },
   },
   {
     name: 'take-overs-begin-alike',
     rule: 'epochs begin above whatever an earlier take-over of the same backup has given out',
-    file: 'src/daemon/take-over.ts',
+    file: 'src/server/take-over.ts',
     find: `secondsNow < maxClaim ? secondsNow : 0`,
     replace: `0`,
     caughtBy: {
@@ -185,11 +185,11 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'watermarks-of-others-are-dropped',
     rule: 'the watermarks of all services are written together',
-    file: 'src/daemon/clockwork-load.ts',
+    file: 'src/server/cron/load-ledgers.ts',
     find: `    return Object.fromEntries([...ledgers].map(([service, { covered }]) => [service, covered]))`,
     replace: `    return ledgers.size < 0 ? {} : {}`,
     caughtBy: {
-      file: 'src/daemon/clockwork.test.ts',
+      file: 'src/server/cron/cron-table.test.ts',
       test: 'watermarks that cannot be understood are put aside, and no service loses what its ledger knows',
     },
   },
@@ -218,9 +218,9 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'epoch-ignores-the-database',
     rule: 'a daemon begins above the highest epoch of database, slot files and live cgroups',
-    file: 'src/daemon/load.ts',
-    find: `if (settledEpoch !== null && settledEpoch > known) world`,
-    replace: `if (false) world`,
+    file: 'src/agent/slots/slot-memory.ts',
+    find: 'Math.max(lastEpoch ?? 0, settledEpoch ?? 0)',
+    replace: 'lastEpoch ?? 0',
     caughtBy: {
       file: 'src/daemon/daemon.test.ts',
       test: 'a slot whose files are lost begins above the last epoch that the database knows of',
@@ -251,25 +251,25 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'new-daemon-restarts-what-runs',
     rule: 'instances run on through a daemon’s crash and are adopted: same pid, start time and epoch',
-    file: 'src/daemon/load.ts',
-    find: `tools.clock.wallTime(),\n      spec,`,
-    replace: `tools.clock.wallTime(),\n      spec: null,`,
+    file: 'src/agent/agent.ts',
+    find: 'startedAt: startedAt ?? clock.wallTime(), spec })',
+    replace: 'startedAt: startedAt ?? clock.wallTime(), spec: null })',
     caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'a new daemon leaves what runs as it is' },
   },
   {
     name: 'ends-are-taken-in-by-every-daemon',
     rule: 'the end of an epoch is reported once',
-    file: 'src/daemon/load.ts',
-    find: `const isSettled = record.settledEpoch !== null && record.settledEpoch >= epoch`,
-    replace: `const isSettled = false`,
+    file: 'src/agent/slots/adopt.ts',
+    find: '(settledEpoch === null || settledEpoch < epoch)',
+    replace: '(settledEpoch === null || epoch > 0)',
     caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'an end is told once, however many daemons come after it' },
   },
   {
     name: 'end-loses-its-outcome',
     rule: 'what is done is done for every later daemon, also when it ended while a look was committed',
-    file: 'src/daemon/reconciler.ts',
-    find: `  return { ...assigned, settledEpoch, outcome, port, starts }`,
-    replace: `  return { ...assigned, settledEpoch, port, starts }`,
+    file: 'src/agent/agent.ts',
+    find: 'const change = { settledEpoch: epoch, outcome, starts',
+    replace: 'const change = { settledEpoch: epoch, outcome: null, starts',
     caughtBy: {
       file: 'src/daemon/daemon.test.ts',
       test: 'work that ends while a change is written down has ended for every later daemon',
@@ -278,9 +278,10 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'ends-are-told-by-every-daemon',
     rule: 'an end is told once, also when the daemon dies around it',
-    file: 'src/daemon/event-log.ts',
-    find: `    if (this.#told.has(nameOfEnding(story) ?? '')) return\n`,
-    replace: ``,
+    file: 'src/server/event-log.ts',
+    find: `    if (this.#told.has(nameOfEnding(event) ?? '')) return
+`,
+    replace: '',
     caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'daemons that die around an end tell it once' },
   },
   {

@@ -3,7 +3,7 @@
 import type { Mutation } from './mutation.ts'
 
 const rules = 'src/core/clockwork/clockwork.test.ts'
-const daemon = 'src/daemon/clockwork.test.ts'
+const daemon = 'src/server/cron/cron-table.test.ts'
 const histories = 'src/sim/daemon.test.ts'
 
 const kinds = 'a schedule that becomes a service, and a service that becomes a schedule, never run beside what they were'
@@ -76,7 +76,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'tick-is-not-claimed',
     rule: 'the ledger record of a tick is created where there is none, or the tick is somebody else’s',
-    file: 'src/daemon/clockwork-commit.ts',
+    file: 'src/server/cron/commit.ts',
     find: `store.transact({ compare, then:`,
     replace: `store.transact({ then:`,
     caughtBy: { file: daemon, test: 'a tick that somebody else has claimed is not begun' },
@@ -84,17 +84,18 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'slots-are-no-witnesses',
     rule: 'a run slot that ever began is not begun again, whatever the database says',
-    file: 'src/daemon/clockwork-load.ts',
-    find: `  if (epoch === null || epoch <= `,
-    replace: `  if (epoch === null || occupant?.state !== 'running' || epoch <= `,
+    file: 'src/server/cron/load-ledgers.ts',
+    find: 'if (attempt.epoch <= (known',
+    replace: 'if (!isRunning || attempt.epoch <= (known',
     caughtBy: { file: daemon, test: 'a database that is put back begins no tick again whose slot is there' },
   },
   {
     name: 'forgotten-without-watermark',
     rule: 'what is pruned leaves a watermark outside the database before its slot goes',
-    file: 'src/daemon/clockwork-prune.ts',
-    find: `  await writeWatermarks(prunes, chosen, how.isForgotten)\n`,
-    replace: ``,
+    file: 'src/server/cron/prune.ts',
+    find: `  if (chosen.length > 0) await writeWatermarks(prunes, chosen, how.isForgotten)
+`,
+    replace: '',
     caughtBy: { file: daemon, test: 'a database that is put back begins no tick again whose slot was forgotten' },
   },
   {
@@ -111,9 +112,9 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'deploy-cuts-runs',
     rule: 'a run under way is not cut by a deploy',
-    file: 'src/daemon/world.ts',
-    find: `slot.occupancy.kind !== 'vacant' && this.wantedOf(parseSlotId(id).service)?.service.scale.kind !== 'schedule'`,
-    replace: `slot.occupancy.kind !== 'vacant'`,
+    file: 'src/server/world/world.ts',
+    find: '!isRunSlot(slot) || (!this.isVacant(slot) && !isSchedule)',
+    replace: '!isRunSlot(slot) || !this.isVacant(slot)',
     caughtBy: {
       file: daemon,
       test: 'a run goes on by its own config when its schedule is changed, and is ended when its service leaves',
@@ -122,25 +123,25 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'service-starts-beside-its-last-run',
     rule: 'what was a schedule and is a service now never runs beside a run of it',
-    file: 'src/daemon/world.ts',
-    find: `this.wantedOf(parseSlotId(id).service)?.service.scale.kind !== 'schedule'`,
-    replace: `this.wantedOf(parseSlotId(id).service) === null`,
+    file: 'src/server/world/world.ts',
+    find: `const isSchedule = this.wantedOf(name)?.service.scale.kind === 'schedule'`,
+    replace: 'const isSchedule = this.wantedOf(name) !== null',
     caughtBy: { file: daemon, test: kinds },
   },
   {
     name: 'run-begins-beside-the-service-it-was',
     rule: 'what was a service and is a schedule now has no run beside its last instance',
-    file: 'src/daemon/clockwork-runs.ts',
-    find: ` || this.#options.world.isFormerThere(service)`,
-    replace: ``,
+    file: 'src/server/cron/runs.ts',
+    find: ' || world.isFormerThere(service)',
+    replace: '',
     caughtBy: { file: daemon, test: kinds },
   },
   {
     name: 'watermark-covers-who-waits',
     rule: 'a run that was let in is not lost because old ones were forgotten',
-    file: 'src/daemon/clockwork-prune.ts',
-    find: `without(unite(book.forgotten, [...book.ledger.covered, ...byHand]), kept)`,
-    replace: `unite(book.forgotten, [...without(book.ledger.covered, kept), ...byHand])`,
+    file: 'src/server/cron/prune.ts',
+    find: 'without(unite(entry.forgotten, [...entry.ledger.covered, ...byHand]), kept)',
+    replace: 'unite(entry.forgotten, [...without(entry.ledger.covered, kept), ...byHand])',
     caughtBy: { file: daemon, test: 'runs that wait are still there under the next daemon, however often the clock was set' },
   },
 ]

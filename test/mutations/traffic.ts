@@ -54,23 +54,23 @@ export const trafficMutations: readonly Mutation[] = [
   {
     name: 'ready-before-it-is-in-force',
     rule: 'an instance with routes is ready when the balancer serves its epoch',
-    file: 'src/daemon/world.ts',
-    find: `isProven && (!hasRoutes || this.traffic?.isServing(shell.id, occupancy.epoch) === true)`,
-    replace: `isProven`,
+    file: 'src/agent/slots/reporter.ts',
+    find: 'isServing: epoch !== null && traffic.isServing(id, epoch),',
+    replace: 'isServing: epoch !== null,',
     caughtBy: { file: histories, test: rollingUpdate },
   },
   {
     name: 'unproven-is-unready',
     rule: 'a new daemon takes nobody out of use before it has probed',
-    file: 'src/daemon/carriers.ts',
-    find: `at.health.isReady || isPresumed(shell, record) ? 'active'`,
+    file: 'src/agent/traffic/endpoints.ts',
+    find: `at.health.isReady || isPresumed(slot, record) ? 'active'`,
     replace: `at.health.isReady ? 'active'`,
     caughtBy: { file: histories, test: newDaemon },
   },
   {
     name: 'drained-by-an-older-table',
     rule: 'only what the balancer counts after it has been told of the drain means anything',
-    file: 'src/daemon/traffic.ts',
+    file: 'src/agent/traffic/traffic.ts',
     find: `    if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
     await this.#watchDrains(balancer)
 `,
@@ -104,7 +104,7 @@ export const trafficMutations: readonly Mutation[] = [
   {
     name: 'canary-dies-unnoticed',
     rule: 'a canary that ends is taken back at once',
-    file: 'src/daemon/trials.ts',
+    file: 'src/server/operations/trials.ts',
     find: `if (broken !== null) return { kind: 'fail', message: broken }`,
     replace: ``,
     caughtBy: { file: 'src/sim/canary.test.ts', test: 'a canary that ends is taken back at once' },
@@ -112,7 +112,7 @@ export const trafficMutations: readonly Mutation[] = [
   {
     name: 'promotion-is-forgotten',
     rule: 'a trial survives the daemon: what was promoted stays so',
-    file: 'src/daemon/trials.ts',
+    file: 'src/server/operations/trials.ts',
     find: `{ ...this.#recordOf(name), isPromoted: true }`,
     replace: `this.#recordOf(name)`,
     caughtBy: { file: 'src/sim/canary.test.ts', test: 'a person may promote it before its time' },
@@ -120,7 +120,7 @@ export const trafficMutations: readonly Mutation[] = [
   {
     name: 'taken-port-is-ready',
     rule: 'an operation whose route cannot be served fails by the name of the port',
-    file: 'src/daemon/judge.ts',
+    file: 'src/server/operations/judge.ts',
     find: `this.#options.troubleOf(view.wanted.service) : null`,
     replace: `null : null`,
     caughtBy: {
