@@ -75,8 +75,6 @@ export class EventLog {
   readonly #numbers: EventNumbers
   /** Of the events in the store, ascending. */
   #stored: number[] = []
-  /** Ends that earlier daemons told. One that died before it had written down that it took in an end leaves that to the next. */
-  readonly #told = new Set<string>()
 
   constructor(options: EventLogOptions) {
     this.#store = options.store
@@ -97,10 +95,6 @@ export class EventLog {
     this.#recent = records.slice(-maxRecent).map(({ record }) => record)
     this.#stored = records.map(({ record }) => record.number)
     this.#numbers.note(this.#stored.at(-1) ?? 0)
-    for (const { record } of records) {
-      const ending = nameOfEnding(record)
-      if (ending !== null) this.#told.add(ending)
-    }
     this.#taken = (await readRecord<EventId>(this.#store, keys.eventsTaken)) ?? noEvent
     this.#received = this.#taken
   }
@@ -122,7 +116,6 @@ export class EventLog {
   }
 
   #add(event: Story & Pick<RecordedEvent, 'at'>, id: EventId | null): void {
-    if (this.#told.has(nameOfEnding(event) ?? '')) return
     const { message, cause } = event
     const recorded: OutgoingEvent = {
       ...event,
@@ -186,17 +179,3 @@ export class EventLog {
     }
   }
 }
-
-/** An epoch ends once, and in one way; what follows from that is told once too. */
-const endings: ReadonlySet<EventKind> = new Set<EventKind>([
-  'exited',
-  'stopped',
-  'completed',
-  'failed',
-  'lost',
-  'backing-off',
-  'crash-looping',
-])
-
-const nameOfEnding = ({ kind, slot, epoch }: Story): string | null =>
-  endings.has(kind) && slot !== null && epoch !== null ? `${kind} ${slot} ${epoch}` : null

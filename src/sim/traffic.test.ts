@@ -243,6 +243,24 @@ test('a balancer that does not answer for long leaves nothing behind of all who 
   assert.ok(asked.length <= 3, `${asked.length} are remembered`)
 })
 
+test('while the balancer confirms no table, who is new replaces nobody, however ready it is', async () => {
+  const machine = new SimulatedMachine(21)
+  machine.kernel.isCalm = true
+  await up(machine, [web('serve v1', 1)])
+  const [old] = machine.kernel.running().filter(({ order }) => order.slot !== balancerSlot)
+  assert.ok(old)
+  machine.balancer.lossRate = 1
+  assert.equal(await machine.apply([web('serve v2', 1)]), null)
+  await machine.run(20_000)
+  assert.ok(machine.kernel.running().length > 2, 'the new one runs')
+  assert.equal(old.wasAsked, false)
+  assert.equal(machine.daemon?.project.world.assignments.get(old.order.slot)?.goal.kind, 'run', 'it is still wanted')
+  machine.balancer.lossRate = 0
+  assert.ok(await machine.settle(60_000))
+  assert.equal(old.state, 'gone')
+  assert.deepEqual(machine.kernel.violations, [])
+})
+
 test('a route whose port a stranger has fails the operation by name, and the world before it is in force again', async () => {
   const machine = new SimulatedMachine(6)
   machine.kernel.isCalm = true

@@ -57,7 +57,7 @@ export const neverTwiceMutations: readonly Mutation[] = [
 `,
     caughtBy: {
       file: 'src/server/rollout/reconciler.test.ts',
-      test: 'a start is ordered only when the assignment behind it is durable',
+      test: 'the host is told to begin only when the assignment behind it is durable',
     },
   },
   {

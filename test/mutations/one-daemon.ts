@@ -278,10 +278,9 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'ends-are-told-by-every-daemon',
     rule: 'an end is told once, also when the daemon dies around it',
-    file: 'src/server/event-log.ts',
-    find: `    if (this.#told.has(nameOfEnding(event) ?? '')) return
-`,
-    replace: '',
+    file: 'src/agent/event-outbox.ts',
+    find: 'for (const event of events) this.#held.add(event)',
+    replace: 'if (events.length < 0) this.#held.clear()',
     caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'daemons that die around an end tell it once' },
   },
   {

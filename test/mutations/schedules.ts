@@ -82,14 +82,6 @@ export const scheduleMutations: readonly Mutation[] = [
     caughtBy: { file: daemon, test: 'a tick that somebody else has claimed is not begun' },
   },
   {
-    name: 'slots-are-no-witnesses',
-    rule: 'a run slot that ever began is not begun again, whatever the database says',
-    file: 'src/server/cron/load-ledgers.ts',
-    find: 'if (attempt.epoch <= (known',
-    replace: 'if (!isRunning || attempt.epoch <= (known',
-    caughtBy: { file: daemon, test: 'a database that is put back begins no tick again whose slot is there' },
-  },
-  {
     name: 'forgotten-without-watermark',
     rule: 'what is pruned leaves a watermark outside the database before its slot goes',
     file: 'src/server/cron/prune.ts',

@@ -57,7 +57,7 @@ export const trafficMutations: readonly Mutation[] = [
     file: 'src/agent/slots/reporter.ts',
     find: 'isServing: epoch !== null && traffic.isServing(id, epoch),',
     replace: 'isServing: epoch !== null,',
-    caughtBy: { file: histories, test: rollingUpdate },
+    caughtBy: { file: histories, test: 'while the balancer confirms no table, who is new replaces nobody, however ready it is' },
   },
   {
     name: 'unproven-is-unready',
@@ -71,11 +71,11 @@ export const trafficMutations: readonly Mutation[] = [
     name: 'drained-by-an-older-table',
     rule: 'only what the balancer counts after it has been told of the drain means anything',
     file: 'src/agent/traffic/traffic.ts',
-    find: `    if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
-    await this.#watchDrains(balancer)
+    find: `    await this.#watchDrains(balancer)
+    await this.#served.writeDown()
 `,
-    replace: `    for (const { shell, epoch } of drainingShells(this.#world)) shell.dispatch({ kind: 'under-way', epoch, requests: 0 })
-    if (!isInForce || this.#mustRetry()) await this.#apply(balancer, table, text, at.epoch)
+    replace: `    for (const { shell, epoch } of this.#read().draining) shell.dispatch({ kind: 'under-way', epoch, requests: 0 })
+    await this.#served.writeDown()
 `,
     caughtBy: { file: histories, test: rollingUpdate },
   },
