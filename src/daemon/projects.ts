@@ -9,6 +9,8 @@ import type { Project as Config } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Store } from '../ports/store.ts'
 import type { OperationAnswer, OperationRequest } from '../protocol/api.ts'
+import { originsFile } from '../protocol/origins.ts'
+import type { Origin } from '../protocol/origins.ts'
 import type { RemoveProjectAnswer } from '../protocol/projects.ts'
 import type { DaemonFacts, DaemonPorts, Home } from './daemon-facts.ts'
 import type { EventNumbers } from '../server/event-log.ts'
@@ -163,6 +165,7 @@ export class Projects {
         })
       }
       await this.#drop(opened, volumes)
+      await this.#noteOrigins()
       return { kept: present.filter((name) => !volumes.includes(name)) }
     })
   }
@@ -175,7 +178,18 @@ export class Projects {
     project.record = { ...project.record, origin: { file, user, at: clock.wallTime() } }
     // A full disk costs only the finding by this config; the next apply writes it again.
     await store.transact({ then: [put(keys.project(project.place), project.record)] }).catch(ignoreFullDisk)
+    await this.#noteOrigins()
     return answer
+  }
+
+  /** Beside the database, so that commands find the state by their config without evaluating it, also while no daemon runs. */
+  async #noteOrigins(): Promise<void> {
+    const origins: readonly Origin[] = this.list().map(({ record: { name, stage, origin } }) => ({
+      file: origin?.file ?? null,
+      stage,
+      project: name,
+    }))
+    await this.#options.ports.directory.writeFile(originsFile, `${JSON.stringify(origins)}\n`).catch(() => undefined)
   }
 
   async #open(record: ProjectRecord): Promise<Opened> {

@@ -7,7 +7,7 @@
  * What agents emitted is taken in once: the id of the last one is written in the same transaction.
  */
 
-import type { EventKind, RecordedEvent, Story } from '../core/model/event.ts'
+import type { RecordedEvent, Story } from '../core/model/event.ts'
 import type { RevisionNumber } from '../core/model/id.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { AgentEvent, EventId } from '../ports/exchange.ts'

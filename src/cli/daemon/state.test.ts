@@ -29,7 +29,7 @@ function contextIn(home: string, options: { readonly evaluated?: string[]; reado
 function plant(home: string, name: string, origin: unknown): string {
   const directory = join(home, 'daruma', name)
   mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, 'origin.json'), typeof origin === 'string' ? origin : JSON.stringify(origin))
+  writeFileSync(join(directory, 'origins.json'), typeof origin === 'string' ? origin : JSON.stringify([origin]))
   return directory
 }
 

@@ -1,6 +1,6 @@
 /**
  * Which state directory a command means. In order: `--state` or DARUMA_STATE; else the directory below the default root whose
- * `origin.json` names this config file and stage, so that `status` never evaluates a config; else the config is evaluated for its
+ * `origins.json` names this config file and stage, so that `status` never evaluates a config; else the config is evaluated for its
  * name. Nothing here creates anything.
  */
 
@@ -12,15 +12,10 @@ import type { Project } from '../../core/model/service.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { loadPatiently } from '../config/config-timeout.ts'
 import type { ReadRelease } from '../../ports/source.ts'
+import { originsFile } from '../../protocol/origins.ts'
+import type { Origin } from '../../protocol/origins.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
-
-/** `origin.json`, written by the daemon at each accepted apply. */
-export interface Origin {
-  readonly file: string | null
-  readonly stage: string | null
-  readonly project: string
-}
 
 export interface StateDirectory {
   readonly directory: string
@@ -127,19 +122,24 @@ function listOrigins(context: Context): readonly { readonly directory: string; r
   }
   return names.toSorted().flatMap((name) => {
     const directory = join(root, name)
-    const origin = readOrigin(directory)
-    return origin === null ? [] : [{ directory, origin }]
+    return readOrigins(directory).map((origin) => ({ directory, origin }))
   })
 }
 
-export function readOrigin(directory: string): Origin | null {
+/** Of all the projects of a state; none where nothing was applied yet. */
+export function readOrigins(directory: string): readonly Origin[] {
   try {
-    const value = JSON.parse(readFileSync(join(directory, 'origin.json'), 'utf8')) as Partial<Origin>
-    if (typeof value.project !== 'string') return null
-    return { file: value.file ?? null, stage: value.stage ?? null, project: value.project }
+    const origins = JSON.parse(readFileSync(join(directory, originsFile), 'utf8')) as readonly Partial<Origin>[]
+    return origins.flatMap(({ file = null, stage = null, project }) => (project === undefined ? [] : [{ file, stage, project }]))
   } catch {
-    return null
+    return []
   }
+}
+
+/** Null where there is none, or which of several would be a guess. */
+export function readOrigin(directory: string): Origin | null {
+  const [origin = null, ...others] = readOrigins(directory)
+  return others.length === 0 ? origin : null
 }
 
 function explainMissingConfig(context: Context): DarumaError {

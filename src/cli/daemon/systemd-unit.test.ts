@@ -70,8 +70,8 @@ test('a unit keeps its name when the project gets another, so that there is neve
   try {
     await daruma('install')
     writeFileSync(
-      join(state, 'origin.json'),
-      JSON.stringify({ file: '/srv/shop/daruma.config.ts', stage: null, project: 'shop' }),
+      join(state, 'origins.json'),
+      JSON.stringify([{ file: '/srv/shop/daruma.config.ts', stage: null, project: 'shop' }]),
     )
     for (const command of ['stop', 'install', 'uninstall']) await daruma(command)
     const name = 'daruma-elsewhere.service'

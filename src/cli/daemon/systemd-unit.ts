@@ -8,7 +8,8 @@ import { basename, join } from 'node:path'
 
 import { daemonFlags } from '../../system/daemon-flags.ts'
 import { readText } from '../../system/read-quietly.ts'
-import { type Origin, readOrigin } from './state.ts'
+import type { Origin } from '../../protocol/origins.ts'
+import { readOrigin } from './state.ts'
 
 export interface UnitOptions {
   readonly node: string
