@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { baseEnvironment, type Machine, reporter, type Services } from './daemon-harness.ts'
 import { isAlive, until } from './processes.ts'
 import { onMachine } from './scene.ts'
+import { projectDirectory } from './slot-directory.ts'
 
 const worker: Services = { worker: { ...reporter(), singleton: true } }
 
@@ -160,7 +161,7 @@ test(
     onMachine(async ({ machine }) => {
       const command = 'echo kept >"$DARUMA_VOLUME_DATA/file" && exec sleep 1000000'
       await machine.up({ writer: { command, user: 'nobody', volumes: ['data'], singleton: true } })
-      assert.equal(readFileSync(join(machine.state, 'volumes/data/file'), 'utf8'), 'kept\n')
+      assert.equal(readFileSync(join(projectDirectory(machine.state), 'volumes/data/file'), 'utf8'), 'kept\n')
     }),
 )
 
@@ -173,7 +174,7 @@ test('a record that cannot be understood is a damaged database too, for every da
     const database = join(machine.state, 'state.db')
     const opened = new DatabaseSync(database)
     // Well for SQLite, and no JSON.
-    opened.prepare(`UPDATE changes SET value = '{"broken' WHERE key LIKE 'revision/%'`).run()
+    opened.prepare(`UPDATE changes SET value = '{"broken' WHERE key LIKE 'projects/%/revision/%'`).run()
     opened.close()
     for (let life = 0; life < 2; life += 1) {
       const shown = await machine.run(['status'])
