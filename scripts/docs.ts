@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { renderConfigReference } from '../src/core/config/reference.ts'
-import { renderMetricsReference } from '../src/daemon/metric-families.ts'
+import { renderMetricsReference } from '../src/daemon/metrics/metric-families.ts'
 
 const pages: Readonly<Record<string, () => string>> = {
   'docs/reference/config.md': renderConfigReference,

@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { cgroupsOf, cleanUp, mountsBelow, readStateId, statesBelow } from './clean-up.ts'
 import { allPids, commandLine, environmentOf, identify, isAlive, signalProcess, until } from './processes.ts'
 
@@ -41,9 +42,12 @@ async function removeDead(folder: string): Promise<void> {
 
 /** What there still is after a moment, each in words that name it. */
 export async function findLeftovers(folder: string, patienceMs: number = usualPatienceMs): Promise<readonly string[]> {
-  let left: readonly string[] = []
-  await until('nothing is left', patienceMs, () => (left = look(folder)).length === 0, 100).catch(() => {})
-  return left
+  const end = performance.now() + patienceMs
+  for (;;) {
+    const left = look(folder)
+    if (left.length === 0 || performance.now() >= end) return left
+    await sleep(100)
+  }
 }
 
 function look(folder: string): readonly string[] {

@@ -103,8 +103,7 @@ function cycles(sources: readonly Source[]): readonly Violation[] {
 
 /** Folders that were full when the rule came, with what they had: they may only get emptier. */
 const overfull: Readonly<Record<string, number>> = {
-  'src/daemon': 80,
-  'src/ports': 28,
+  'src/ports': 22,
 }
 
 function fullFolders(sources: readonly Source[]): readonly Violation[] {

@@ -31,8 +31,8 @@ import type { Redacted } from '../server/redacted.ts'
 import type { ProjectReleases } from '../server/releases/project-releases.ts'
 import type { World } from '../server/world/world.ts'
 import type { DaemonFacts, DaemonPorts } from './daemon-facts.ts'
-import { countEvents } from './metrics.ts'
-import { refuseWithoutStore } from './refuse-without-store.ts'
+import { countEvents } from './metrics/metrics.ts'
+import { refuseWithoutStore } from './api/refuse-without-store.ts'
 
 /** What a project works with: its own home, and of the store its own part. */
 export type ProjectPorts = Omit<

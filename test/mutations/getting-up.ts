@@ -249,7 +249,7 @@ export const gettingUpMutations: readonly Mutation[] = [
   {
     name: 'changes-without-a-database',
     rule: 'where it is not known what was applied, nothing is changed',
-    file: 'src/daemon/refuse-without-store.ts',
+    file: 'src/daemon/api/refuse-without-store.ts',
     find: `  if (fault === null) return\n`,
     replace: `  if (fault !== undefined) return\n`,
     caughtBy: {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PoolCounters } from '../ports/balancer.ts'
-import type { Usage } from '../ports/runtime.ts'
-import type { ServiceName } from '../core/model/id.ts'
-import { SimulatedClock } from '../sim/clock.ts'
+import type { PoolCounters } from '../../ports/balancer.ts'
+import type { Usage } from '../../ports/runtime.ts'
+import type { ServiceName } from '../../core/model/id.ts'
+import { SimulatedClock } from '../../sim/clock.ts'
 import { Series } from './series.ts'
 
 /** Lets what was begun by a timer run to its end: `sample` waits only for promises that are already settled. */

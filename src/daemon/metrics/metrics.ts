@@ -1,13 +1,13 @@
 /** The daemon's world as samples of the families in `metric-families.ts`. Collected when it is asked for; only events are counted along. */
 
-import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
-import type { RecordedEvent } from '../core/model/event.ts'
-import type { SlotState } from '../core/model/status.ts'
-import type { PoolCounters } from '../ports/balancer.ts'
-import type { Usage } from '../ports/runtime.ts'
-import type { InstanceStatus, ServiceStatus, StatusAnswer } from '../protocol/api.ts'
-import { openMetricsType, renderOpenMetrics, unixSeconds } from '../protocol/open-metrics.ts'
-import type { MetricFamily, Sample } from '../protocol/open-metrics.ts'
+import type { Epoch, ServiceName, SlotId } from '../../core/model/id.ts'
+import type { RecordedEvent } from '../../core/model/event.ts'
+import type { SlotState } from '../../core/model/status.ts'
+import type { PoolCounters } from '../../ports/balancer.ts'
+import type { Usage } from '../../ports/runtime.ts'
+import type { InstanceStatus, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
+import { openMetricsType, renderOpenMetrics, unixSeconds } from '../../protocol/open-metrics.ts'
+import type { MetricFamily, Sample } from '../../protocol/open-metrics.ts'
 import { families, type MetricName } from './metric-families.ts'
 
 /** Of one project, or of the machine's own part. */

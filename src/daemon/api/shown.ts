@@ -3,14 +3,14 @@
  * slots stand behind their project's id (`shop/web`, `shop/web/0`); what is the machine's own (`@balancer`) belongs to every view.
  */
 
-import type { RecordedEvent } from '../core/model/event.ts'
-import type { ServiceName, SlotId } from '../core/model/id.ts'
-import { parseProjectId, qualifiedService, qualifiedSlot } from '../core/model/project-id.ts'
-import type { Call } from '../ports/api.ts'
-import { DarumaError } from '../ports/error.ts'
-import type { StatusAnswer } from '../protocol/api.ts'
-import type { Daemon } from './daemon.ts'
-import type { Project } from './project.ts'
+import type { RecordedEvent } from '../../core/model/event.ts'
+import type { ServiceName, SlotId } from '../../core/model/id.ts'
+import { parseProjectId, qualifiedService, qualifiedSlot } from '../../core/model/project-id.ts'
+import type { Call } from '../../ports/api.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { StatusAnswer } from '../../protocol/api.ts'
+import type { Daemon } from '../daemon.ts'
+import type { Project } from '../project.ts'
 
 export interface Shown {
   readonly projects: readonly Project[]

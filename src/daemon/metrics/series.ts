@@ -3,14 +3,14 @@
  * measured only while somebody looks: an idle daemon has no business reading /proc for nobody. Nothing of it is kept on disk.
  */
 
-import type { ServiceName, SlotId } from '../core/model/id.ts'
-import { isRunSlot, parseSlotId } from '../core/model/id.ts'
-import type { PoolCounters } from '../ports/balancer.ts'
-import type { Clock, Timer } from '../ports/clock.ts'
-import type { Runtime } from '../ports/runtime.ts'
-import type { SeriesAnswer, ServiceSeries, TrafficSeries, UsageSeries } from '../protocol/api.ts'
+import type { ServiceName, SlotId } from '../../core/model/id.ts'
+import { isRunSlot, parseSlotId } from '../../core/model/id.ts'
+import type { PoolCounters } from '../../ports/balancer.ts'
+import type { Clock, Timer } from '../../ports/clock.ts'
+import type { Runtime } from '../../ports/runtime.ts'
+import type { SeriesAnswer, ServiceSeries, TrafficSeries, UsageSeries } from '../../protocol/api.ts'
 import { Ring } from './ring.ts'
-import type { SlotReport } from '../core/instance/report.ts'
+import type { SlotReport } from '../../core/instance/report.ts'
 
 const stepMs = 2000
 /** Use of CPU is a difference: whoever has just come shall not wait a whole step for the first. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SimulatedClock } from '../sim/clock.ts'
-import { DarumaError } from '../ports/error.ts'
+import { SimulatedClock } from '../../sim/clock.ts'
+import { DarumaError } from '../../ports/error.ts'
 import { PageDoor } from './page-door.ts'
 
 interface Opened {

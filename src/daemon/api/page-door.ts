@@ -3,12 +3,12 @@
  * directory, so that a daemon that begins anew opens the same port with the same token, and the tabs that are open find it again.
  */
 
-import type { Clock, Timer } from '../ports/clock.ts'
-import type { Log } from '../ports/log.ts'
-import type { OpenPage, PageServer } from '../ports/page-server.ts'
-import type { Random } from '../ports/random.ts'
-import type { StateDirectory } from '../ports/state-directory.ts'
-import type { PageAnswer, PageRequest } from '../protocol/api.ts'
+import type { Clock, Timer } from '../../ports/clock.ts'
+import type { Log } from '../../ports/log.ts'
+import type { OpenPage, PageServer } from '../../ports/page-server.ts'
+import type { Random } from '../../ports/random.ts'
+import type { StateDirectory } from '../../ports/state-directory.ts'
+import type { PageAnswer, PageRequest } from '../../protocol/api.ts'
 
 /** Longer than the coffee of somebody who has closed the lid; short enough that no forgotten door stays open over night. */
 const idleLimitMs = 15 * 60_000

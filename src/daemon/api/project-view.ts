@@ -1,7 +1,7 @@
 /** A project on one line, for lists of them. */
 
-import type { ProjectView } from '../protocol/projects.ts'
-import type { Project } from './project.ts'
+import type { ProjectView } from '../../protocol/projects.ts'
+import type { Project } from '../project.ts'
 
 export function viewProject(project: Project): ProjectView {
   const { name, stage, origin } = project.record

@@ -1,20 +1,20 @@
 /** What is looked at from outside: the page's overview, its plots, and the metrics. It reads the daemon and changes nothing in it. */
 
-import type { Epoch, ServiceName, SlotId } from '../core/model/id.ts'
-import { ownPart } from '../core/model/project-id.ts'
-import type { Service } from '../core/model/service.ts'
-import type { PoolCounters } from '../ports/balancer.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Usage } from '../ports/runtime.ts'
-import type { OverviewAnswer, SeriesAnswer, ServiceDetail } from '../protocol/api.ts'
-import type { Daemon } from './daemon.ts'
-import { listJobs, tellSchedules } from './jobs.ts'
+import type { Epoch, ServiceName, SlotId } from '../../core/model/id.ts'
+import { ownPart } from '../../core/model/project-id.ts'
+import type { Service } from '../../core/model/service.ts'
+import type { PoolCounters } from '../../ports/balancer.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Usage } from '../../ports/runtime.ts'
+import type { OverviewAnswer, SeriesAnswer, ServiceDetail } from '../../protocol/api.ts'
+import type { Daemon } from '../daemon.ts'
+import { listJobs, tellSchedules } from '../api/jobs.ts'
 import { collectMetrics } from './metrics.ts'
-import type { Project } from './project.ts'
+import type { Project } from '../project.ts'
 import { Series } from './series.ts'
-import { shownService, shownStatus } from './shown.ts'
-import type { Shown } from './shown.ts'
-import type { SlotReport } from '../core/instance/report.ts'
+import { shownService, shownStatus } from '../api/shown.ts'
+import type { Shown } from '../api/shown.ts'
+import type { SlotReport } from '../../core/instance/report.ts'
 
 export interface LookerTools {
   readonly daemon: Daemon

@@ -1,9 +1,9 @@
 /** The events of the projects that are shown, and the machine's own, as one story in the order in which they were told. */
 
-import type { RecordedEvent } from '../core/model/event.ts'
-import type { Answer, Call } from '../ports/api.ts'
+import type { RecordedEvent } from '../../core/model/event.ts'
+import type { Answer, Call } from '../../ports/api.ts'
 import { readNumber, until } from './call.ts'
-import type { Daemon } from './daemon.ts'
+import type { Daemon } from '../daemon.ts'
 import { shownBy, shownEvent } from './shown.ts'
 
 const maxEventsAtOnce = 5000

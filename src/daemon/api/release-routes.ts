@@ -3,12 +3,12 @@
  * asks what is missing, sends that, and seals; what it has sent is checked by its digest as it comes.
  */
 
-import { renderManifest } from '../core/release/manifest.ts'
-import type { Answer, Call, Route } from '../ports/api.ts'
-import { DarumaError } from '../ports/error.ts'
-import type { Releases } from '../ports/releases.ts'
-import type { ContentAnswer, ReleaseBegun, ReleasesAnswer } from '../protocol/api.ts'
-import { releasesRequest } from '../protocol/schema.ts'
+import { renderManifest } from '../../core/release/manifest.ts'
+import type { Answer, Call, Route } from '../../ports/api.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { Releases } from '../../ports/releases.ts'
+import type { ContentAnswer, ReleaseBegun, ReleasesAnswer } from '../../protocol/api.ts'
+import { releasesRequest } from '../../protocol/schema.ts'
 
 /** 250,000 files with long names. */
 const mostManifestBytes = 128 * 1024 * 1024

@@ -1,8 +1,8 @@
 /** What routes need of a call: its numbers, its signal, a pause. */
 
-import type { Call } from '../ports/api.ts'
-import type { Clock } from '../ports/clock.ts'
-import { DarumaError } from '../ports/error.ts'
+import type { Call } from '../../ports/api.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { DarumaError } from '../../ports/error.ts'
 
 /** Resolves when the signal fires or `done` is called. */
 export function until(signal: AbortSignal): { readonly over: Promise<void>; readonly done: () => void } {

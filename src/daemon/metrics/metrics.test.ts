@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { readOpenMetrics } from '../../test/open-metrics.ts'
-import { asEpoch, asRevisionNumber, asServiceName, slotId } from '../core/model/id.ts'
-import type { StatusAnswer } from '../protocol/api.ts'
+import { readOpenMetrics } from '../../../test/open-metrics.ts'
+import { asEpoch, asRevisionNumber, asServiceName, slotId } from '../../core/model/id.ts'
+import type { StatusAnswer } from '../../protocol/api.ts'
 import { renderMetricsReference } from './metric-families.ts'
 import { collectMetrics, countEvents, type MetricSources } from './metrics.ts'
 
@@ -197,6 +197,6 @@ test('the strict reader refuses what a scraper would', () => {
 })
 
 test('docs/reference/metrics.md is made from the table', () => {
-  const file = new URL('../../docs/reference/metrics.md', import.meta.url)
+  const file = new URL('../../../docs/reference/metrics.md', import.meta.url)
   assert.equal(readFileSync(file, 'utf8'), renderMetricsReference(), 'run node scripts/docs.ts')
 })

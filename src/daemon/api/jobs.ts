@@ -1,17 +1,17 @@
 /** Schedules, jobs and their runs in the words of the API. It reads the ledgers and decides nothing. */
 
-import { formatInstant } from '../core/clockwork/instant.ts'
-import type { Run } from '../core/clockwork/ledger.ts'
-import { activeRun } from '../core/clockwork/ledger.ts'
-import type { ServiceName, SlotId } from '../core/model/id.ts'
-import { asServiceName, isRunSlot, parseSlotId, tickOf } from '../core/model/id.ts'
-import { DarumaError } from '../ports/error.ts'
-import type { JobView, RunsAnswer, RunView } from '../protocol/api.ts'
-import { slotOf } from '../server/cron/entry.ts'
-import type { CronEntry } from '../server/cron/entry.ts'
-import type { ScheduleFacts } from './metrics.ts'
-import type { Project } from './project.ts'
-import type { SlotReport } from '../core/instance/report.ts'
+import { formatInstant } from '../../core/clockwork/instant.ts'
+import type { Run } from '../../core/clockwork/ledger.ts'
+import { activeRun } from '../../core/clockwork/ledger.ts'
+import type { ServiceName, SlotId } from '../../core/model/id.ts'
+import { asServiceName, isRunSlot, parseSlotId, tickOf } from '../../core/model/id.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { JobView, RunsAnswer, RunView } from '../../protocol/api.ts'
+import { slotOf } from '../../server/cron/entry.ts'
+import type { CronEntry } from '../../server/cron/entry.ts'
+import type { ScheduleFacts } from '../metrics/metrics.ts'
+import type { Project } from '../project.ts'
+import type { SlotReport } from '../../core/instance/report.ts'
 
 export function listJobs(project: Project): readonly JobView[] {
   return jobNames(project).map((name) => viewJob(project, name))

@@ -3,7 +3,7 @@
  * to somebody's alert: it is not changed, and a metric that has gone is said in the changelog.
  */
 
-import type { MetricFamily } from '../protocol/open-metrics.ts'
+import type { MetricFamily } from '../../protocol/open-metrics.ts'
 
 interface Described extends MetricFamily {
   /** The labels of its samples, `project` aside. */
@@ -159,7 +159,7 @@ export function renderMetricsReference(): string {
 
 const head = `# Metrics
 
-<!-- Made by \`node scripts/docs.ts\` from src/daemon/metric-families.ts. Edit that. -->
+<!-- Made by \`node scripts/docs.ts\` from src/daemon/metrics/metric-families.ts. Edit that. -->
 
 The daemon tells these in the text format of OpenMetrics 1.0, which Prometheus and its kin read. \`daruma metrics\` prints them; a scraper gets them
 from \`/metrics\` at the port of \`daruma ui\`, with the token as a bearer, or from \`/v1/metrics\` on the daemon's socket:

@@ -4,8 +4,8 @@
  * Of one slot at most a page is in memory, and whoever reads slowly is waited for.
  */
 
-import type { SlotId } from '../core/model/id.ts'
-import type { LogEntry, LogPage, LogStart, Runtime } from '../ports/runtime.ts'
+import type { SlotId } from '../../core/model/id.ts'
+import type { LogEntry, LogPage, LogStart, Runtime } from '../../ports/runtime.ts'
 
 export interface LogQuery {
   /** Of all slots together; null for as many as there are. */

@@ -1,13 +1,13 @@
 /** The API's routes, one line each in `table`; what they say is the contract in `protocol/api.ts`. */
 
-import { balancerName } from '../core/balance/balancer-service.ts'
-import type { SlotId } from '../core/model/id.ts'
-import { asServiceName } from '../core/model/id.ts'
-import type { Answer, Call, Route } from '../ports/api.ts'
-import { DarumaError } from '../ports/error.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Releases } from '../ports/releases.ts'
-import { apiVersion } from '../protocol/api.ts'
+import { balancerName } from '../../core/balance/balancer-service.ts'
+import type { SlotId } from '../../core/model/id.ts'
+import { asServiceName } from '../../core/model/id.ts'
+import type { Answer, Call, Route } from '../../ports/api.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Releases } from '../../ports/releases.ts'
+import { apiVersion } from '../../protocol/api.ts'
 import type {
   DoctorAnswer,
   ExecAnswer,
@@ -20,7 +20,7 @@ import type {
   RunsAnswer,
   RunView,
   VersionAnswer,
-} from '../protocol/api.ts'
+} from '../../protocol/api.ts'
 import {
   execRequest,
   operationRequest,
@@ -28,20 +28,20 @@ import {
   planRequest,
   promoteRequest,
   removeProjectRequest,
-} from '../protocol/schema.ts'
+} from '../../protocol/schema.ts'
 import { pause, readNumber, until } from './call.ts'
-import type { Daemon } from './daemon.ts'
+import type { Daemon } from '../daemon.ts'
 import { followEvents } from './follow-events.ts'
 import { followLogs, unknownTarget } from './follow-logs.ts'
 import { findRun, listJobs, listRuns, runByHand } from './jobs.ts'
-import type { Looker } from './looker.ts'
+import type { Looker } from '../metrics/looker.ts'
 import type { PageDoor } from './page-door.ts'
-import type { ProjectView } from '../protocol/projects.ts'
+import type { ProjectView } from '../../protocol/projects.ts'
 import { viewProject } from './project-view.ts'
-import type { Project } from './project.ts'
-import type { FateRecord, RevisionRecord } from '../server/records.ts'
+import type { Project } from '../project.ts'
+import type { FateRecord, RevisionRecord } from '../../server/records.ts'
 import { releaseRoutes } from './release-routes.ts'
-import { summaryOf } from '../server/requests.ts'
+import { summaryOf } from '../../server/requests.ts'
 import { ownerOf, projectOf, shownBy, shownService, shownSlot, shownStatus } from './shown.ts'
 import type { Shown } from './shown.ts'
 
