@@ -39,7 +39,11 @@ export async function loadGuarded({ entry, onSlow, ...options }: GuardedOptions)
   }
   try {
     return await new Promise<LoadedConfig>((resolve, reject) => {
+      let isRefused = false
+      // The first cause is the cause: a thread that threw exits too.
       const refuse = (code: string, message: string, allowed: string | null): void => {
+        if (isRefused) return
+        isRefused = true
         void refusal(options, { code, message, allowed }).then(resolve, reject)
       }
       limit = setTimeout(() => {

@@ -199,9 +199,10 @@ export class ReadyKeepers {
 
   #handOut(keeper: ReadyKeeper): void {
     if (this.#isClosed) return keeper.dismiss()
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#ready.push(keeper)
-    else next.resolve(keeper)
+    // Its word may have come long after it was said, on a machine that is out of breath.
+    if (!isStillThere(keeper.identity)) keeper.dismiss()
+    else if (this.#waiting.length === 0) this.#ready.push(keeper)
+    else this.#waiting.shift()?.resolve(keeper)
     this.#refill()
   }
 
