@@ -20,7 +20,7 @@ export const floors: Readonly<Record<string, Floor>> = {
   core: { mayImport: [], packages: [] },
   sdk: { mayImport: [], typesOf: ['core'], packages: [] },
   // Where the daemon listens is a rule that both ends must share, and finding it looks at the file system.
-  protocol: { mayImport: ['core', 'ports'], packages: ['zod', 'node:fs', 'node:path'] },
+  protocol: { mayImport: ['core', 'ports'], packages: ['node:fs', 'node:path'] },
   ports: { mayImport: ['core'], packages: ['node:assert'] },
   // The sdk and a computed import are for the loader of the user's config, the API's types for its HTTP server.
   adapters: {
