@@ -29,6 +29,9 @@ import { surveyHost } from '../survey.ts'
 async function openKeepers(
   t: TestContext,
 ): Promise<{ readonly keepers: ReadyKeepers; readonly bed: RuntimeBed; readonly troubles: string[] }> {
+  // Before the bed's own hook: it waits for cgroups to be gone, and keepers that still stand by would be replaced in new ones.
+  let closing: ReadyKeepers | null = null
+  t.after(() => closing?.close())
   const bed = await RuntimeBed.open(t)
   await bed.runtime[Symbol.asyncDispose]()
   const survey = await surveyHost({ stateId: bed.stateId, force: null, forceNoNamespaces: false })
@@ -48,7 +51,7 @@ async function openKeepers(
   const troubles: string[] = []
   const onTrouble = (message: string, error: unknown): void => void troubles.push(`${message}: ${String(error)}`)
   const keepers = new ReadyKeepers({ site, tools: () => tools, prologue: '', onTrouble })
-  t.after(() => keepers.close())
+  closing = keepers
   return { keepers, bed, troubles }
 }
 
