@@ -98,6 +98,8 @@ test(
     const after = (await original.waitUntilSettled()).instances[0]
     assert.ok((after?.epoch ?? 0) > (before.epoch ?? 0))
     assert.deepEqual(await violationsOf(witness), [])
+    // The copy is cleaned up first, by the state id that both have: a daemon would bring back what that ends.
+    await original.killDaemonForGood()
   },
 )
 
@@ -112,7 +114,11 @@ test('a state directory that is moved away has one daemon: the old path is refus
     assert.equal(refused.code, 1, refused.stdout)
     assert.match(refused.stderr, /E_DAEMON_RUNNING|E_STATE_MOVED/)
     assert.ok(refused.stderr.includes(moved), refused.stderr)
-    await elsewhere.run(['status'])
+    // The daemon that was moved answers there until it notices, and ends; the next command starts the one of the new path.
+    await until('its own daemon answers', 30_000, async () => {
+      const { code } = await elsewhere.run(['status'])
+      return code === 0 && elsewhere.find('daemon').length > 0
+    })
     const { instances } = await elsewhere.waitUntilSettled()
     assert.deepEqual([instances[0]?.pid, instances[0]?.epoch], [before.pid, before.epoch])
   }))
