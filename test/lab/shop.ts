@@ -14,7 +14,7 @@ export const unlimitedFile = '/srv/configs/unlimited.ts'
 /** One line for each run of the job. */
 export const jobRecord = '/srv/shop/ran'
 /** One line for each end of the database that it was asked for. */
-export const gentleRecord = '/var/lib/daruma/shop/volumes/data/ended'
+export const gentleRecord = '/var/lib/daruma/shop/projects/shop/volumes/data/ended'
 export const unit = 'daruma-shop.service'
 export const memoryLimitBytes: number = 64 * 2 ** 20
 
