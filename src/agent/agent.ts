@@ -5,11 +5,13 @@
  */
 
 import { balancerSlot } from '../core/balance/balancer-service.ts'
-import type { Goal, InstanceSpec, Slot } from '../core/instance/slot.ts'
+import type { Goal } from '../core/instance/slot.ts'
+import { kindOfEnd } from '../core/instance/tell.ts'
 import type { Story } from '../core/model/event.ts'
-import { claimOfEpoch, isRunSlot } from '../core/model/id.ts'
+import { isRunSlot } from '../core/model/id.ts'
 import { buildSlot } from '../core/release/build-slot.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
+import { tellExit } from '../core/model/status.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
 import type { AgentLink, Assignment, Down, RoutingWish } from '../ports/exchange.ts'
@@ -26,13 +28,13 @@ import type { Builder } from './releases/builder.ts'
 import type { HostReleases } from './releases/host-releases.ts'
 import { ServerLine, slotOfKey } from './server-line.ts'
 import type { TrafficView } from './traffic/traffic-view.ts'
-import { adoptSlots } from './slots/adopt.ts'
-import type { EndFound } from './slots/adopt.ts'
+import { adoptSlots, keptGoal, type EndFound } from './slots/adopt.ts'
 import { Attempts } from './slots/attempts.ts'
 import { Gaps } from './slots/gaps.ts'
 import { MemoryKills } from './slots/memory-kills.ts'
 import { Reporter } from './slots/reporter.ts'
-import { SlotMemory } from './slots/slot-memory.ts'
+import { RoutedSlots } from './slots/routed-slots.ts'
+import { SlotMemory, type SlotMemo } from './slots/slot-memory.ts'
 import { SlotShell, toSlotEvent } from './slots/slot-shell.ts'
 import type { SlotTools } from './slots/slot-shell.ts'
 import { buildStartRequest } from './slots/start-request.ts'
@@ -74,8 +76,7 @@ export class Agent {
   readonly #applied = new Map<SlotId, string>()
   /** By slot: the epoch that this agent found running. */
   readonly #foundRunning = new Map<SlotId, Epoch>()
-  /** In which something with routes is. */
-  readonly #routed = new Set<SlotId>()
+  readonly #routed = new RoutedSlots()
   /** Whose files are being removed. */
   readonly #forgetting = new Set<SlotId>()
   #hasBeenTold = false
@@ -133,6 +134,7 @@ export class Agent {
     const found = await adoptSlots({ runtime, log, memory: this.#memory, clock }, discovery)
     for (const [slot, epoch] of found.lastEpochs) this.#lastEpochs.set(slot, epoch)
     for (const [slot, memo] of this.#memory.entries()) this.#options.allotment.remember(slot, memo.port)
+    for (const end of found.endedBefore) this.#tellEnd(end)
     for (const { slot, epoch } of found.committedRuns) this.#attempts.findCommitted(slot, epoch)
     for (const occupant of found.runs) this.#attempts.find(occupant)
     for (const { occupant, spec, port } of found.running) {
@@ -276,6 +278,12 @@ export class Agent {
     this.#report(slot)
   }
 
+  /** Of an epoch that another has followed: it counts for nothing any more, and is told all the same. */
+  #tellEnd({ slot, epoch, spec, exit }: EndFound): void {
+    const story = { kind: kindOfEnd(spec.service, exit), slot, epoch, message: tellExit(exit), cause: null }
+    this.#noteEnd(slot, { settledEpoch: epoch }, [story])
+  }
+
   #forget(slot: SlotId): void {
     const shell = this.shells.get(slot)
     if (shell !== undefined && shell.slot.occupancy.kind !== 'vacant')
@@ -335,15 +343,18 @@ export class Agent {
   }
 
   #settle({ id, slot }: SlotShell, epoch: Epoch, events: readonly Story[]): void {
-    const numbered = this.#server?.hold(events) ?? []
-    const { outcome, startsUnderIdentity } = slot
+    const { outcome, startsUnderIdentity: starts } = slot
     const memo = this.#memory.get(id)
     // What it had before is no news: some other program of the job may have completed since.
     const isNews = outcome?.kind === 'completed' && outcome.identity !== memo.outcome?.identity
     const completed = isNews ? outcome.identity : memo.completed
-    const kept = [...memo.events, ...numbered].slice(-maxEventsOfSlot)
-    const change = { settledEpoch: epoch, outcome, starts: startsUnderIdentity, completed, events: kept }
-    void this.#memory.noteDurably(id, change).then(() => this.#server?.release(numbered))
+    this.#noteEnd(id, { settledEpoch: epoch, outcome, starts, completed }, events)
+  }
+
+  /** What tells of an end waits until the end is written down. */
+  #noteEnd(slot: SlotId, change: Partial<SlotMemo>, events: readonly Story[]): void {
+    const numbered = this.#server?.hold(events) ?? []
+    void this.#memory.noteEnd(slot, change, numbered).then(() => this.#server?.release(numbered))
   }
 
   #noteChange(shell: SlotShell): void {
@@ -351,10 +362,7 @@ export class Agent {
     if (isRunSlot(shell.id)) this.#attempts.note(shell.id, shell.slot, nowMs)
     this.#noteGap(shell, nowMs)
     this.#report(shell.id)
-    const wasRouted = this.#routed.has(shell.id)
-    const isRouted = hasRoutes(shell.slot)
-    this.#routed[isRouted ? 'add' : 'delete'](shell.id)
-    if (shell.id === balancerSlot || isRouted || wasRouted) this.#options.traffic.note()
+    if (this.#routed.note(shell.slot) || shell.id === balancerSlot) this.#options.traffic.note()
   }
 
   #noteGap(shell: SlotShell, nowMs: number): void {
@@ -390,11 +398,3 @@ export class Agent {
     return buildStartRequest({ directory, facts, project, secrets, treeFor: (service) => releases.treeFor(service) }, start)
   }
 }
-
-/** Events of ends that the server has not confirmed; a slot that falls on and on while no server is there keeps its last ones. */
-const maxEventsOfSlot = 50
-
-/** It goes on as it was found. */
-const keptGoal = (spec: InstanceSpec, epoch: Epoch): Goal => ({ kind: 'run', spec, claim: claimOfEpoch(epoch) })
-
-const hasRoutes = ({ occupancy: at }: Slot): boolean => at.kind !== 'vacant' && (at.spec?.service.routes.length ?? 0) > 0

@@ -200,5 +200,5 @@ function merge(one: Discovery, other: Discovery): Discovery {
   const lastEpochs = new Map<SlotId, Epoch>(one.lastEpochs)
   for (const [slot, epoch] of other.lastEpochs) if (epoch > (lastEpochs.get(slot) ?? 0)) lastEpochs.set(slot, epoch)
   // The epoch files are the same for all kinds, and the processes' runtime has read them all.
-  return { occupants: [...one.occupants, ...other.occupants], lastEpochs, ...(one.committed && { committed: one.committed }) }
+  return { ...one, occupants: [...one.occupants, ...other.occupants], lastEpochs }
 }

@@ -99,6 +99,8 @@ export interface Occupant extends InstanceRef {
 
 export interface Discovery {
   readonly occupants: readonly Occupant[]
+  /** Epochs that ended below those of `occupants`, as far as their files are still there, ascending: nobody may have taken their ends in. */
+  readonly endedBefore?: readonly Occupant[]
   /** By slot: the largest epoch ever started, by slot files and live cgroups; a new one must be above it. */
   readonly lastEpochs: ReadonlyMap<SlotId, Epoch>
   /** By slot: the largest epoch whose start was committed; one above it was given up before anything could run. Absent: `lastEpochs`. */

@@ -45,16 +45,20 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, part: Part, pass
         if (event.kind !== 'started') occupants.get(`${slot} ${event.epoch}`)?.()
       })
       const found: Occupant[] = []
+      const endedBefore: Occupant[] = []
       for (const slot of new Set([...kernel.instances.keys(), ...kernel.committed.keys()])) {
         const own = ownSlot(part, slot)
         const occupant = own === null ? null : discoverSlot(kernel, slot)
-        if (own !== null && occupant !== null) found.push({ ...occupant, slot: own })
+        if (own === null || occupant === null) continue
+        found.push({ ...occupant, slot: own })
+        const before = kernel.of(slot).filter(({ order, state }) => order.epoch < occupant.epoch && state === 'gone')
+        endedBefore.push(...before.map((instance) => ({ ...describeInstance(kernel, instance), slot: own })))
       }
       const lastEpochs = [...kernel.lastEpochs()].flatMap(([slot, epoch]) => {
         const own = ownSlot(part, slot)
         return own === null ? [] : [[own, epoch] as const]
       })
-      return { occupants: found, lastEpochs: new Map(lastEpochs) }
+      return { occupants: found, endedBefore, lastEpochs: new Map(lastEpochs) }
     },
     start,
     async signal(instance) {
@@ -130,18 +134,22 @@ function discoverSlot(kernel: SimulatedKernel, slot: SlotId): Occupant | null {
     const isOfThisBoot = committed.bootId === kernel.bootId
     return { slot, epoch: committed.order.epoch, state: 'gone', ...nothing, note: committed.order.note, isOfThisBoot }
   }
-  if (instance === undefined) return null
-  const hasRun = instance.state === 'running' || instance.exit !== null || instance.hasBegun
+  return instance === undefined ? null : describeInstance(kernel, instance)
+}
+
+function describeInstance(kernel: SimulatedKernel, instance: Instance): Occupant {
+  const isRunning = instance.state === 'running'
+  const hasRun = isRunning || instance.exit !== null || instance.hasBegun
   return {
-    slot,
+    slot: instance.order.slot,
     epoch: instance.order.epoch,
-    state: running === undefined ? 'gone' : 'running',
-    pid: running === undefined ? null : instance.pid,
+    state: isRunning ? 'running' : 'gone',
+    pid: isRunning ? instance.pid : null,
     startTicks: hasRun ? instance.pid : null,
     startedAt: hasRun ? instance.startedAt : null,
-    exit: running === undefined ? (instance.exit ?? { kind: 'unknown' }) : null,
+    exit: isRunning ? null : (instance.exit ?? { kind: 'unknown' }),
     note: instance.order.note,
     isOfThisBoot: instance.bootId === kernel.bootId,
-    ...(running === undefined ? {} : { ageMs: kernel.clock.now() - instance.bornMs }),
+    ...(isRunning ? { ageMs: kernel.clock.now() - instance.bornMs } : {}),
   }
 }

@@ -38,8 +38,8 @@ export const changeMutations: readonly Mutation[] = [
     name: 'job-outcome-is-not-recorded',
     rule: 'a job runs once: its outcome is recorded with the end of its epoch',
     file: 'src/agent/agent.ts',
-    find: 'const change = { settledEpoch: epoch, outcome, starts: startsUnderIdentity, completed,',
-    replace: 'const change = { settledEpoch: epoch, outcome: null, starts: startsUnderIdentity, completed: null,',
+    find: '{ settledEpoch: epoch, outcome, starts, completed }',
+    replace: '{ settledEpoch: epoch, outcome: null, starts, completed: null }',
     caughtBy: { file: daemon, test: 'a job that has completed is not run again by a daemon that carries on its revision' },
   },
   {
@@ -57,8 +57,8 @@ export const changeMutations: readonly Mutation[] = [
     name: 'ends-without-a-daemon-are-not-taken-in',
     rule: 'a run whose daemon was away is settled by its cgroup and its exit file, not repeated',
     file: 'src/agent/slots/adopt.ts',
-    find: 'ended.push(endOf(occupant, spec))',
-    replace: 'endOf(occupant, spec)',
+    find: '} else ended.push(...untaken(tools.memory, occupant))',
+    replace: '}',
     caughtBy: { file: daemon, test: 'a job that ends while no daemon runs is not run again' },
   },
   {

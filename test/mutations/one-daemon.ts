@@ -268,12 +268,20 @@ export const oneDaemonMutations: readonly Mutation[] = [
     name: 'end-loses-its-outcome',
     rule: 'what is done is done for every later daemon, also when it ended while a look was committed',
     file: 'src/agent/agent.ts',
-    find: 'const change = { settledEpoch: epoch, outcome, starts',
-    replace: 'const change = { settledEpoch: epoch, outcome: null, starts',
+    find: '{ settledEpoch: epoch, outcome, starts,',
+    replace: '{ settledEpoch: epoch, outcome: null, starts,',
     caughtBy: {
       file: 'src/daemon/daemon.test.ts',
       test: 'work that ends while a change is written down has ended for every later daemon',
     },
+  },
+  {
+    name: 'only-the-last-end-is-told',
+    rule: 'an end is told also when its daemon died in the start that followed it',
+    file: 'src/agent/agent.ts',
+    find: 'for (const end of found.endedBefore) this.#tellEnd(end)',
+    replace: '',
+    caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'daemons that die around an end tell it, and once' },
   },
   {
     name: 'ends-are-told-by-every-daemon',
@@ -281,7 +289,7 @@ export const oneDaemonMutations: readonly Mutation[] = [
     file: 'src/agent/event-outbox.ts',
     find: 'for (const event of events) this.#held.add(event)',
     replace: 'if (events.length < 0) this.#held.clear()',
-    caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'daemons that die around an end tell it once' },
+    caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'daemons that die around an end tell it, and once' },
   },
   {
     name: 'replaced-database-is-written',

@@ -27,22 +27,24 @@ import {
 /** Calls `adopt` for each running epoch. Of those that are gone, a slot's newest committed one is told. */
 export function discoverSlots(site: Site, adopt: (instance: InstanceRef, enclosure: Enclosure) => void): Discovery {
   const occupants: Occupant[] = []
+  const endedBefore: Occupant[] = []
   const lastEpochs = new Map<SlotId, Epoch>()
   const committed = new Map<SlotId, Epoch>()
   for (const slot of new Set([...site.slotsOnDisk(), ...site.slotsInKernel()])) {
     const found = discoverSlot(site, slot, adopt)
     occupants.push(...found.occupants)
+    endedBefore.push(...found.endedBefore)
     if (found.last > 0) lastEpochs.set(slot, asEpoch(found.last))
     if (found.committed > 0) committed.set(slot, asEpoch(found.committed))
   }
-  return { occupants, lastEpochs, committed }
+  return { occupants, endedBefore, lastEpochs, committed }
 }
 
 function discoverSlot(
   site: Site,
   slot: SlotId,
   adopt: (instance: InstanceRef, enclosure: Enclosure) => void,
-): { readonly occupants: readonly Occupant[]; readonly last: number; readonly committed: number } {
+): Pick<Required<Discovery>, 'occupants' | 'endedBefore'> & { readonly last: number; readonly committed: number } {
   const paths = site.paths(slot)
   const onDisk = listEpochs(paths)
   const inKernel = site.epochsInKernel(slot)
@@ -75,7 +77,11 @@ function discoverSlot(
     occupants.push(describe(site, { slot, epoch: newest }, 'gone', oomKills.get(newest)))
   }
   const last = Math.max(committed, 0, ...onDisk, ...inKernel)
-  return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), last, committed: Math.max(committed, 0) }
+  // What a container's keeper would write, its daemon does: of all kinds the files tell.
+  const endedBefore = onDisk
+    .filter((epoch) => epoch < (newest ?? 0) && !running.some((occupant) => occupant.epoch === epoch))
+    .map((epoch) => describe(site, { slot, epoch }, 'gone', oomKills.get(epoch)))
+  return { occupants: occupants.toSorted((a, b) => a.epoch - b.epoch), endedBefore, last, committed: Math.max(committed, 0) }
 }
 
 /** No cgroup that we can see holds it, and yet its command lives: that is no end. */

@@ -22,6 +22,22 @@ test('an instance reports its pid as this host sees it, its start time, and its 
   assert.deepEqual(bed.warnings, [])
 })
 
+test('a new daemon is told of the end before the last one too, since nobody may have taken it in', async (t) => {
+  const bed = await RuntimeBed.open(t)
+  await bed.run(1, ['/bin/sh', '-c', 'exit 7'])
+  await bed.event('gone', 1)
+  const running = await bed.run(2, ['sleep', '1000'])
+  await bed.reopen()
+  const { occupants, endedBefore = [] } = bed.discovery
+  assert.deepEqual(
+    [...endedBefore, ...occupants].map(({ epoch, state, pid, exit }) => ({ epoch, state, pid, exit })),
+    [
+      { epoch: 1, state: 'gone', pid: null, exit: { kind: 'code', code: 7 } },
+      { epoch: 2, state: 'running', pid: running.pid, exit: null },
+    ],
+  )
+})
+
 for (const [script, exit] of [
   ['exit 0', { kind: 'code', code: 0 }],
   ['exit 7', { kind: 'code', code: 7 }],

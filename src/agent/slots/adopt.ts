@@ -3,9 +3,9 @@
  * about the ends that it has taken in. A second live epoch in one slot should not exist; if some fault has made one, it does not go on.
  */
 
-import type { InstanceSpec } from '../../core/instance/slot.ts'
+import type { Goal, InstanceSpec } from '../../core/instance/slot.ts'
 import { buildSlot } from '../../core/release/build-slot.ts'
-import { isRunSlot } from '../../core/model/id.ts'
+import { claimOfEpoch, isRunSlot } from '../../core/model/id.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Exit } from '../../core/model/status.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -29,6 +29,8 @@ export interface Found {
   /** `spec` is null where nothing says what it is; `port` as its note has it. */
   readonly running: readonly { readonly occupant: Occupant; readonly spec: InstanceSpec | null; readonly port: number | null }[]
   readonly ended: readonly EndFound[]
+  /** Of epochs before a slot's latest, ascending: their agent died around the end, and the next start was under way. */
+  readonly endedBefore: readonly EndFound[]
   /** Everything that was found of runs, whatever became of it. */
   readonly runs: readonly Occupant[]
   /** Runs whose start was committed. */
@@ -55,19 +57,31 @@ export async function adoptSlots(tools: AdoptTools, discovery: Discovery): Promi
   const running: Found['running'][number][] = []
   const ended: EndFound[] = []
   for (const occupant of latest.values()) {
-    const note = readNote(occupant.note)
-    const spec = note === null ? null : tools.memory.withToldPolicies(occupant.slot, specOfNote(note))
-    if (occupant.state === 'running') running.push({ occupant, spec, port: note?.port ?? null })
-    else if (spec !== null && isUntaken(tools.memory, occupant)) ended.push(endOf(occupant, spec))
+    if (occupant.state === 'running') {
+      running.push({ occupant, spec: specOf(tools.memory, occupant), port: readNote(occupant.note)?.port ?? null })
+    } else ended.push(...untaken(tools.memory, occupant))
   }
   const committed = [...(discovery.committed ?? discovery.lastEpochs)].filter(([slot]) => isRunSlot(slot))
   return {
     running,
     ended,
+    endedBefore: (discovery.endedBefore ?? [])
+      .filter(({ slot, epoch }) => slot !== buildSlot && epoch < (latest.get(slot)?.epoch ?? 0))
+      .flatMap((occupant) => untaken(tools.memory, occupant)),
     runs: [...latest.values()].filter(({ slot }) => isRunSlot(slot)),
     committedRuns: committed.map(([slot, epoch]) => ({ slot, epoch })),
     lastEpochs: discovery.lastEpochs,
   }
+}
+
+function specOf(memory: SlotMemory, { slot, note: text }: Occupant): InstanceSpec | null {
+  const note = readNote(text)
+  return note === null ? null : memory.withToldPolicies(slot, specOfNote(note))
+}
+
+function untaken(memory: SlotMemory, occupant: Occupant): readonly EndFound[] {
+  const spec = specOf(memory, occupant)
+  return spec !== null && isUntaken(memory, occupant) ? [endOf(occupant, spec)] : []
 }
 
 /** A keeper that never came as far as its command has run nothing: the next start is the first, for a job too. */
@@ -96,3 +110,6 @@ function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
 }
 
 const rank = (occupant: Occupant): number => (occupant.state === 'running' ? 1 : 0)
+
+/** It goes on as it was found. */
+export const keptGoal = (spec: InstanceSpec, epoch: Epoch): Goal => ({ kind: 'run', spec, claim: claimOfEpoch(epoch) })

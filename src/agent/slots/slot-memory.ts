@@ -39,6 +39,9 @@ export const emptyMemo: SlotMemo = {
   events: [],
 }
 
+/** Events of ends that the server has not confirmed; a slot that falls on and on while no server is there keeps its last ones. */
+const maxEventsOfSlot = 50
+
 const prefix = 'agent/slot/'
 const lifeKey = 'agent/life'
 const retryMs = 1000
@@ -120,9 +123,9 @@ export class SlotMemory {
     return told !== null && told.identity === spec.identity ? { ...told, service: completeService(told.service) } : spec
   }
 
-  /** Resolves when it is written, or could not be. */
-  async noteDurably(slot: SlotId, change: Partial<SlotMemo>): Promise<void> {
-    this.note(slot, change)
+  /** An end, and the events that tell of it. Resolves when it is written, or could not be. */
+  async noteEnd(slot: SlotId, change: Partial<SlotMemo>, events: readonly AgentEvent[]): Promise<void> {
+    this.note(slot, { ...change, events: [...this.get(slot).events, ...events].slice(-maxEventsOfSlot) })
     await this.flush()
     // The flush that was under way may have been over its last look at what is to be written.
     if (this.#dirty.has(slot)) await this.flush()

@@ -22,7 +22,7 @@ import {
   takeUnderWay,
 } from './ending.ts'
 import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
-import { tell, whyStarted } from './tell.ts'
+import { isSuccess, kindOfEnd, tell, whyStarted } from './tell.ts'
 import type { InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
 
 export interface SlotStep {
@@ -246,8 +246,7 @@ function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Sl
   }
   const ended = { ...was, spec: was.spec }
   const cause = was.kind === 'ending' ? was.cause : explainEnd(exit, ended.spec)
-  // Work that ends well ends as it was asked to: nobody has to look.
-  const kind = was.kind !== 'ending' && comesToAnEnd(ended.spec.service) && isSuccess(exit) ? 'stopped' : 'exited'
+  const kind = was.kind === 'ending' ? 'exited' : kindOfEnd(ended.spec.service, exit)
   tell(actions, kind, was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
   const isWanted = slot.goal.kind === 'run' && slot.goal.spec.identity === ended.spec.identity
   if (!isWanted) return vacant
@@ -267,8 +266,6 @@ const explainEnd = (exit: Exit, { service }: InstanceSpec): string =>
   isSuccess(exit) && !comesToAnEnd(service) && service.restart.policy === 'always'
     ? `${explainExit(exit)} (what is meant to end is a job: \`job: true\`, or restart: 'on-failure')`
     : explainExit(exit)
-
-const isSuccess = (exit: Exit): boolean => exit.kind === 'code' && exit.code === 0
 
 type Former = Extract<Slot['occupancy'], { kind: 'starting' | 'live' | 'ending' }> & { readonly spec: InstanceSpec }
 

@@ -1,6 +1,9 @@
 /** How a slot tells what it did: one story, with its cause, among the actions. */
 
 import type { Epoch } from '../model/id.ts'
+import { comesToAnEnd } from '../model/service.ts'
+import type { Service } from '../model/service.ts'
+import type { Exit } from '../model/status.ts'
 import { explainExit } from '../model/status.ts'
 import type { InstanceSpec, Slot, SlotAction } from './slot.ts'
 
@@ -19,3 +22,9 @@ export function whyStarted(slot: Slot, spec: InstanceSpec): string {
   if (slot.restarts === 0) return `revision ${spec.revision}`
   return `restart ${slot.restarts}${slot.lastExit === null ? '' : ` after: ${explainExit(slot.lastExit)}`}`
 }
+
+export const isSuccess = (exit: Exit): boolean => exit.kind === 'code' && exit.code === 0
+
+/** Of an end that nobody asked for. Work that ends well ends as it was asked to: nobody has to look. */
+export const kindOfEnd = (service: Service, exit: Exit): 'stopped' | 'exited' =>
+  comesToAnEnd(service) && isSuccess(exit) ? 'stopped' : 'exited'
