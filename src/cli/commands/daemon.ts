@@ -70,7 +70,7 @@ export async function restart(context: Context, invocation: Invocation): Promise
   }
   await stopDaemon(context, state.directory)
   await startDaemon(context, state.directory)
-  const answer = await waitForDaemon(new Client(state.directory))
+  const answer = await waitForDaemon(new Client(state.directory), () => startDaemon(context, state.directory))
   context.terminal.print(`The daemon runs: pid ${answer.pid}, version ${answer.version}. The instances were not touched.`)
   return 0
 }

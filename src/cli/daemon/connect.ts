@@ -20,6 +20,7 @@ import { readText } from '../../system/read-quietly.ts'
 /** A daemon that must recover 1,000 instances answers within some seconds; one that was started in vain says why in its log. */
 const startLimitMs = 30_000
 const pollIntervalMs = 20
+const startAgainMs = 2000
 
 export type StartPolicy = 'never' | 'if-used'
 
@@ -64,7 +65,7 @@ export async function connectStarted(context: Context, state: StateDirectory): P
   const running = await askVersion(client)
   if (running !== null) return checkVersion(context, client, running)
   await startDaemon(context, state.directory)
-  return checkVersion(context, client, await waitForDaemon(client))
+  return checkVersion(context, client, await waitForDaemon(client, () => startDaemon(context, state.directory)))
 }
 
 /** Null where no daemon runs and none may be started. */
@@ -84,12 +85,20 @@ export async function startDaemon(context: Context, state: string): Promise<void
   await context.tools.launchDaemon({ state, node: context.node, entry: context.entry })
 }
 
-export async function waitForDaemon(client: Client): Promise<VersionAnswer> {
+/** `startAgain`: what was asked to start it the first time may have found a supervisor that was just ending, and left it to that one. */
+export async function waitForDaemon(client: Client, startAgain: () => Promise<void> = async () => {}): Promise<VersionAnswer> {
   const deadline = performance.now() + startLimitMs
+  let againAt = performance.now() + startAgainMs
   for (;;) {
     const answer = await askVersion(client)
     if (answer !== null) return answer
-    if (hasRefused(client.state) || performance.now() > deadline) throw explainNoStart(client.state)
+    const now = performance.now()
+    if (hasRefused(client.state) || now > deadline) throw explainNoStart(client.state)
+    // systemd does that itself, and counts how often it is asked.
+    if (now > againAt && !isUnderSystemd(client.state)) {
+      await startAgain()
+      againAt = performance.now() + startAgainMs
+    }
     await delay(pollIntervalMs)
   }
 }
