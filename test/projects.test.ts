@@ -1,6 +1,8 @@
 /** Two projects side by side in one daemon: each by itself, also when the daemon is killed; what both cannot have is refused by name. */
 
 import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { StatusAnswer } from '../src/protocol/api.ts'
 import { Machine, reporter } from './daemon-harness.ts'
@@ -53,4 +55,23 @@ test('a port that another project has is refused when it is planned, naming who 
   const { code, stderr } = await machine.run(['up', '--yes'])
   assert.equal(code, 1)
   assert.match(stderr, new RegExp(`worker wants port ${port}, which one/worker has \\[E_PROJECT_CLASH\\]`))
+})
+
+test('two projects that build the same release at once have a tree each, and neither build finds the other there', async () => {
+  await using machine = new Machine()
+  const folder = join(machine.workshop, 'app')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'main.sh'), '[ -e made ] && exec sleep 1000000\n')
+  const [begun, go] = [join(machine.workshop, 'begun'), join(machine.workshop, 'go')]
+  const command = `mkdir mine && echo x >>${begun}; while [ ! -e ${go} ]; do sleep 0.05; done; rmdir mine && touch made`
+  const services = { web: { command: ['/bin/sh', 'main.sh'], source: { path: folder, build: { command } } } }
+  const outcomes = []
+  for (const [index, name] of ['one', 'two'].entries()) {
+    machine.writeConfigText(`export default define(${JSON.stringify({ name, services })})`)
+    outcomes.push(machine.start(['up', '--yes']).outcome)
+    await until(`${name} builds`, 30_000, () => existsSync(begun) && readFileSync(begun, 'utf8') === 'x\n'.repeat(index + 1))
+  }
+  writeFileSync(go, '')
+  for (const { code, stdout, stderr } of await Promise.all(outcomes)) assert.equal(code, 0, `${stdout}${stderr}`)
+  assert.equal(readdirSync(join(machine.state, 'releases/trees')).length, 2)
 })

@@ -79,7 +79,7 @@ export class Project {
     this.#surroundings = surroundings
     const { traffic, wire, allotment, balancerFor, others } = surroundings
     const builder = new Builder({ ...ports, facts })
-    const releases = new HostReleases({ releases: ports.releases, builder })
+    const releases = new HostReleases({ releases: ports.releases, builder, place: record.place })
     const trustsNotes = ports.storeFault !== null
     this.#agent = new Agent({ ...ports, facts, allotment, traffic, link: wire.agent, releases, builder, trustsNotes })
     const planning = {

@@ -4,6 +4,7 @@
  */
 
 import type { ProjectId } from '../core/model/project-id.ts'
+import { builtIn } from '../core/release/tree-request.ts'
 import { projectIdOf } from '../core/model/project-id.ts'
 import type { Project as Config } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -61,7 +62,12 @@ export class Projects {
 
   /** Where it is not known what an instance of some project runs from, nothing goes. */
   async #collectReleases(): Promise<void> {
-    const needed = await Promise.all(this.list().map((project) => project.releases.needed()))
+    const needed = await Promise.all(
+      this.list().map(async ({ releases, place }) => {
+        const requests = await releases.needed()
+        return requests === null ? null : requests.map((request) => builtIn(place, request))
+      }),
+    )
     const known = needed.filter((requests) => requests !== null)
     if (known.length === needed.length) await this.#options.ports.releases.collect(known.flat())
   }

@@ -30,11 +30,11 @@ export function makeLayout(layout: Layout): void {
 export const blobPath = (layout: Layout, sha256: string, isExecutable: boolean): string =>
   join(layout.blobs, sha256.slice(0, 2), `${sha256.slice(2)}${isExecutable ? '.x' : ''}`)
 
-/** The name of a tree: the same release with the same build is one. */
-export function treeKey({ digest, build }: TreeRequest): string {
+/** The name of a tree: the same release with the same build is one, in one project. */
+export function treeKey({ digest, build, place }: TreeRequest): string {
   if (build === null) return digest
   return createHash('sha256')
-    .update(canonicalJson([digest, build]))
+    .update(canonicalJson([digest, build, place ?? null]))
     .digest('hex')
 }
 

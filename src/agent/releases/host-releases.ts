@@ -2,7 +2,9 @@
 
 import type { ServiceName } from '../../core/model/id.ts'
 import type { Service } from '../../core/model/service.ts'
-import { requestOf, sourceOf } from '../../core/release/tree-request.ts'
+import type { ProjectId } from '../../core/model/project-id.ts'
+import { builtIn, requestOf, sourceOf } from '../../core/release/tree-request.ts'
+import type { TreeRequest } from '../../core/release/tree-request.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Releases } from '../../ports/releases.ts'
 import type { ProcessOrder } from '../../ports/runtime.ts'
@@ -11,6 +13,7 @@ import type { Builder } from './builder.ts'
 export interface HostReleasesOptions {
   readonly releases: Releases
   readonly builder: Builder
+  readonly place: ProjectId
 }
 
 export class HostReleases {
@@ -23,7 +26,7 @@ export class HostReleases {
   /** Whether trees have to be made before the services can start. */
   async isPending(services: readonly Service[]): Promise<boolean> {
     for (const service of services) {
-      const request = requestOf(service)
+      const request = this.#requestOf(service)
       if (request !== null && (await this.#options.releases.find(request)) === null) return true
     }
     return false
@@ -36,7 +39,7 @@ export class HostReleases {
   ): Promise<{ readonly service: ServiceName; readonly error: unknown } | null> {
     const { releases, builder } = this.#options
     for (const service of services) {
-      const request = requestOf(service)
+      const request = this.#requestOf(service)
       const build = sourceOf(service)?.build ?? null
       try {
         if (request === null || (await releases.find(request)) !== null) continue
@@ -55,7 +58,7 @@ export class HostReleases {
 
   /** For a start: the tree is there, unless somebody has removed it. What needs no build is then made anew. */
   async treeFor(service: Service): Promise<Pick<ProcessOrder, 'tree'>> {
-    const request = requestOf(service)
+    const request = this.#requestOf(service)
     if (request === null) return {}
     const found = await this.#options.releases.find(request)
     if (found !== null) return { tree: { path: found, isWritable: false } }
@@ -65,5 +68,9 @@ export class HostReleases {
       })
     }
     return { tree: { path: await this.#options.releases.makeTree(request), isWritable: false } }
+  }
+  #requestOf(service: Service): TreeRequest | null {
+    const request = requestOf(service)
+    return request === null ? null : builtIn(this.#options.place, request)
   }
 }

@@ -1,5 +1,6 @@
 /** Which tree of files a service runs from: its release, and what was built from it. */
 
+import type { ProjectId } from '../model/project-id.ts'
 import { canonicalJson } from '../model/service.ts'
 import type { Project, Service, SourceFolder } from '../model/service.ts'
 
@@ -9,7 +10,13 @@ export interface TreeRequest {
   readonly digest: string
   /** The command that was, or is to be, run in it; null: none. */
   readonly build: readonly string[] | null
+  /** The project that builds it; absent where nothing is built: files as they are may be anybody's. */
+  readonly place?: ProjectId
 }
+
+/** Two projects that build the same at once must not write into one tree. */
+export const builtIn = (place: ProjectId, request: TreeRequest): TreeRequest =>
+  request.build === null ? request : { ...request, place }
 
 export function sourceOf({ runs }: Service): SourceFolder | null {
   return runs.kind === 'process' ? runs.source : null
