@@ -30,6 +30,7 @@ import { announceOutput, makeOutputPipe, openOutputPipe, outputPipe } from './lo
 import { readLog } from './logs/read-log.ts'
 import { listSegments } from './logs/segments.ts'
 import { writeNumber } from './slot-files.ts'
+import { readText } from '../system/read-quietly.ts'
 
 const program = fileURLToPath(new URL('log-collector.ts', import.meta.url))
 const kib = 1024
@@ -98,9 +99,10 @@ class Bed {
     return child
   }
 
+  /** Of the segments that are there; a collector at work removes the oldest. */
   text(slot: string): string {
     return listSegments(this.directory(slot))
-      .map(({ path }) => readFileSync(path, 'utf8'))
+      .map(({ path }) => readText(path))
       .join('')
   }
 

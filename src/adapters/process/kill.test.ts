@@ -78,6 +78,7 @@ for (const force of ways) {
     const found = { pid, startTicks, startedAt, exit: null, note: '{"epoch":1}', ageMs, isOfThisBoot: true }
     assert.deepEqual(bed.discovery, {
       occupants: [{ ...instance(1), state: 'running', ...found }],
+      endedBefore: [],
       lastEpochs: new Map([[web, 1]]),
       committed: new Map([[web, 1]]),
     })

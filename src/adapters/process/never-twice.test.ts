@@ -142,7 +142,12 @@ test('an epoch is never used twice, nor one below it, whatever became of its fil
   assert.deepEqual(await bed.runtime.start(bed.order(5, ['true'])), { kind: 'superseded', by: 5 as Epoch })
   await bed.runtime.forget(web)
   await bed.reopen()
-  assert.deepEqual(bed.discovery, { occupants: [], lastEpochs: new Map([[web, 5]]), committed: new Map([[web, 5]]) })
+  assert.deepEqual(bed.discovery, {
+    occupants: [],
+    endedBefore: [],
+    lastEpochs: new Map([[web, 5]]),
+    committed: new Map([[web, 5]]),
+  })
   assert.deepEqual(await bed.runtime.start(bed.order(5, ['true'])), { kind: 'superseded', by: 5 as Epoch })
   await bed.run(6, ['true'])
 })
@@ -180,6 +185,7 @@ test(
     const nothing = { pid: null, startTicks: null, startedAt: null, exit: null, note: null, isOfThisBoot: false }
     assert.deepEqual(bed.discovery, {
       occupants: [{ ...instance(9), state: 'running', ...nothing }],
+      endedBefore: [],
       lastEpochs: new Map([[web, 9]]),
       // Nothing on disk says so any more; the kernel does.
       committed: new Map(),
