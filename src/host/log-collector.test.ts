@@ -384,7 +384,9 @@ test('of more instances than files may be open, those that have to wait are read
 test('a letter box that somebody has removed is made again, and nothing is missed', async (t) => {
   const bed = new Bed(t)
   await bed.runCollector()
-  rmSync(join(bed.state, 'host', 'collector.box'))
+  const box = join(bed.state, 'host', 'collector.box')
+  await until(() => existsSync(box), 'it has a letter box')
+  rmSync(box)
   bed.open('web.0', 1)
   await once(bed.run('web.0', 1, 'echo here'), 'exit')
   await until(() => existsSync(bed.directory('web.0')) && bed.text('web.0') === 'here\n', 'it is there', 30_000)

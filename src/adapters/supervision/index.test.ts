@@ -249,12 +249,20 @@ test('a collector of another Daruma is replaced by the daemon that comes', async
   // The same program with another digest holds the lock in its place.
   writeFileSync(join(bed.state, 'pause'), '')
   await until(() => existsSync(join(bed.state, 'paused')), 'the daemon does not look')
-  kill(first)
-  await until(() => !isRunning(first), 'it ended')
   const [program = '', ...rest] = words
-  const other = spawn(program, [...rest.slice(0, -1), '0123456789abcdef'], { stdio: 'ignore' })
-  t.after(() => kill(other.pid ?? 0))
-  await until(() => bed.pid('collector') === other.pid, 'the other has taken over')
+  let other = 0
+  const hasTakenOver = async (): Promise<boolean> => {
+    const one = bed.pid('collector')
+    kill(one)
+    await until(() => !isRunning(one), 'it ended')
+    const { pid = 0 } = spawn(program, [...rest.slice(0, -1), '0123456789abcdef'], { stdio: 'ignore' })
+    t.after(() => kill(pid))
+    other = pid
+    await until(() => isAliveProcess(bed.pid('collector')), 'there is one')
+    return bed.pid('collector') === pid
+  }
+  // The daemon puts another in the place of one that it started and that has lived for a while; it may be quicker than we are.
+  for (let tried = 0; !(await hasTakenOver()); tried += 1) assert.ok(tried < 5)
   rmSync(join(bed.state, 'pause'))
-  await until(() => bed.pid('collector') !== other.pid && isAliveProcess(bed.pid('collector')), 'ours is there')
+  await until(() => bed.pid('collector') !== other && isAliveProcess(bed.pid('collector')), 'ours is there')
 })
