@@ -99,7 +99,7 @@ export class Project {
       prepare: (services: readonly Service[], say: Say) => releases.prepare(services, say),
       isBuilding: () => builder.isBusy,
     }
-    this.#server = new ProjectServer({ ...ports, ...surroundings, link: wire.server, host, planning, trees })
+    this.#server = new ProjectServer({ ports, surroundings, link: wire.server, host, planning, trees })
     this.eventCounts = countEvents((follower) => this.events.follow(follower))
   }
 

@@ -51,28 +51,38 @@ import { Times } from './times.ts'
 import { StoreTrouble } from './store-trouble.ts'
 import { World } from './world/world.ts'
 
-export interface ProjectServerOptions {
+/** What the server reaches the world with. */
+export interface ServerPorts {
   readonly store: Store
   readonly directory: StateDirectory
   readonly images: Images
   readonly releases: Releases
-  readonly trees: TreePreparation & { readonly isBuilding: () => boolean }
   readonly clock: Clock
   readonly cron: () => Promise<Cron>
   readonly random: Random
   readonly log: Log
   readonly checkpoint: Checkpoint
-  readonly link: ServerLink
-  readonly host: HostInspection
+}
+
+/** What it shares with the other projects of the machine. */
+export interface ServerSurroundings {
   readonly numbers: EventNumbers
   /** Of the machine's own part, which no config describes: what holds there for ever. */
   readonly builtIn: RevisionRecord | null
-  /** What must be known of host and neighbours to plan. */
   /** Removes the files of releases that no project needs. */
   readonly collectReleases: () => Promise<void>
-  readonly planning: Pick<RequestTools, 'limits' | 'engineFault' | 'balancerFor' | 'others'>
   /** The store can be written no more: only another daemon can go on. */
   readonly onStoreLost: (message: string) => void
+}
+
+export interface ProjectServerOptions {
+  readonly ports: ServerPorts
+  readonly surroundings: ServerSurroundings
+  readonly link: ServerLink
+  readonly host: HostInspection
+  readonly trees: TreePreparation & { readonly isBuilding: () => boolean }
+  /** What must be known of host and neighbours to plan. */
+  readonly planning: Pick<RequestTools, 'limits' | 'engineFault' | 'balancerFor' | 'others'>
 }
 
 export class ProjectServer {
@@ -101,7 +111,8 @@ export class ProjectServer {
 
   constructor(options: ProjectServerOptions) {
     this.#options = options
-    const { store, clock, random, checkpoint, images, log, host } = options
+    const { ports, surroundings, host, trees } = options
+    const { store, clock, random, checkpoint, images, log } = ports
     const { world } = this
     const life = (): number => this.#life
     const publish = (key: string, entry: DownEntry | null): void => {
@@ -111,18 +122,17 @@ export class ProjectServer {
     const secrets = new SecretStore(store, random)
     this.#secrets = secrets
     const redact = (text: string): Redacted => secrets.redact(text)
-    this.#revisions = new Revisions(store, options.builtIn)
+    this.#revisions = new Revisions(store, surroundings.builtIn)
     this.events = new EventLog({
       store,
       clock,
-      numbers: options.numbers,
+      numbers: surroundings.numbers,
       revision: () => world.target?.number ?? world.applied,
       redact,
       onTaken: () => this.#endpoint?.sendSoon(),
     })
     this.events.follow((event) => this.#times.note(event))
-    const { releases, trees } = options
-    this.releases = new ProjectReleases({ releases, store, world, isBuilding: trees.isBuilding })
+    this.releases = new ProjectReleases({ releases: ports.releases, store, world, isBuilding: trees.isBuilding })
     const emit = (event: Story): void => this.events.emit(event)
     const loadRevision = (number: RevisionNumber): Promise<RevisionRecord | null> => this.#revisions.load(number)
     this.#trouble = new StoreTrouble({ world, log, emit })
@@ -144,9 +154,9 @@ export class ProjectServer {
     this.cron = new CronTable({
       world,
       store,
-      directory: options.directory,
+      directory: ports.directory,
       checkpoint,
-      cron: options.cron,
+      cron: ports.cron,
       assignments: this.#assignments,
       clock,
       random,
@@ -154,7 +164,7 @@ export class ProjectServer {
       emit,
       loadRevision,
       nudgeWorld: () => this.#reconciler.nudge(),
-      onStoreLost: () => options.onStoreLost('the run ledger cannot be written'),
+      onStoreLost: () => surroundings.onStoreLost('the run ledger cannot be written'),
     })
     this.operations = new Operations({
       world,
@@ -162,21 +172,25 @@ export class ProjectServer {
       clock,
       checkpoint,
       preparation: makePreparation({ images, trees, passwordFor: (service) => secrets.registryPasswordFor(service) }),
-      redact,
       trouble: this.#trouble,
       pauses: this.#pauses,
       nudge: () => this.#reconciler.nudge(),
       newId: () => random.hex(6),
-      emit: (kind, message, cause) => emit({ kind, slot: null, epoch: null, message, cause }),
-      report: (service, slot, message) => reportFailure({ host, redact }, { service, slot, message }),
-      troubleOf: ({ name }) => this.#routing.troubleOf(name),
-      isRoutingApplied: () => this.#routing.isApplied,
-      observe: () => host.observeBalancer(),
+      outlet: {
+        emit: (kind, message, cause) => emit({ kind, slot: null, epoch: null, message, cause }),
+        report: (service, slot, message) => reportFailure({ host, redact }, { service, slot, message }),
+        redact,
+      },
+      routing: {
+        troubleOf: ({ name }) => this.#routing.troubleOf(name),
+        isApplied: () => this.#routing.isApplied,
+        observe: () => host.observeBalancer(),
+      },
       loadRevision,
       onEnd: async () => {
         const warn = (error: unknown): void => log.write('warn', `history: ${String(error)}`)
         await this.history.prune().catch(warn)
-        void options.collectReleases().catch(warn)
+        void surroundings.collectReleases().catch(warn)
       },
     })
     this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler, cron: this.cron })
@@ -198,7 +212,9 @@ export class ProjectServer {
 
   /** What the store says. */
   async load(): Promise<void> {
-    const { store, clock, link, builtIn, directory } = this.#options
+    const { ports, surroundings, link } = this.#options
+    const { store, clock, directory } = ports
+    const { builtIn } = surroundings
     const { world } = this
     const loadRevision = (number: RevisionNumber): Promise<RevisionRecord | null> => this.#revisions.load(number)
     this.#life = ((await readRecord<number>(store, keys.life)) ?? 0) + 1
@@ -304,7 +320,7 @@ export class ProjectServer {
       ...this.#options.planning,
       world: this.world,
       secrets: this.#secrets,
-      clock: this.#options.clock,
+      clock: this.#options.ports.clock,
       releases: this.releases,
       timesOf: (name) => this.#times.of(name),
       // Runs come and go by themselves: no plan is out of date for them.

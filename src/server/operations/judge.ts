@@ -14,14 +14,12 @@ import type { ProgressVerdict, ServiceProgress, SlotProgress } from '../../core/
 import { isRouteAwaited, isVolumeHeld } from '../rollout/handovers.ts'
 import type { Pauses } from '../rollout/pauses.ts'
 import type { OperationRecord } from '../records.ts'
+import type { RoutingFacts } from './routing-facts.ts'
 import type { World } from '../world/world.ts'
 
 export interface JudgeOptions {
   readonly world: World
-  /** Why a service cannot be reached, where waiting does not help: a port of a route is taken. */
-  readonly troubleOf: (service: Service) => string | null
-  /** Whether the balancer serves the routes as they are wanted, for the instances that there are now. */
-  readonly isRoutingApplied: () => boolean
+  readonly routing: Pick<RoutingFacts, 'troubleOf' | 'isApplied'>
   readonly pauses: Pauses
   /** Whether a new revision of the service is only being tried out. */
   readonly isTriedOut: (name: ServiceName) => boolean
@@ -56,7 +54,7 @@ export class Judge {
     const judgeOne = (view: ServiceView, isWaiting: boolean): ProgressVerdict => {
       const before = this.#progress.get(view.name) ?? null
       const isResting = this.#options.pauses.isPausing(view) || this.#options.isTriedOut(view.name)
-      const isRouted = view.wanted === null || view.wanted.service.routes.length === 0 || this.#options.isRoutingApplied()
+      const isRouted = view.wanted === null || view.wanted.service.routes.length === 0 || this.#options.routing.isApplied()
       return judgeProgress({
         view,
         slots: this.#slotsOf(view.name),
@@ -69,7 +67,7 @@ export class Judge {
     for (const name of record.involved) {
       const view = views.get(name)
       const isWaiting = view !== undefined && this.#isWaiting(view, views)
-      const trouble = record.state === 'running' && view?.wanted ? this.#options.troubleOf(view.wanted.service) : null
+      const trouble = record.state === 'running' && view?.wanted ? this.#options.routing.troubleOf(view.wanted.service) : null
       const verdict: ProgressVerdict =
         trouble !== null
           ? { kind: 'failed', slot: null, message: trouble }

@@ -53,12 +53,12 @@ test('an operation that is recorded is not overwritten, whoever recorded it, and
     checkpoint: null,
     preparation: { isPending: async () => false, prepare: async () => null },
     newId: () => 'second',
-    emit: () => {},
-    report: () => assert.fail('nothing has failed'),
-    redact: () => assert.fail('nothing is said'),
-    troubleOf: () => null,
-    isRoutingApplied: () => true,
-    observe: async () => null,
+    outlet: {
+      emit: () => {},
+      report: () => assert.fail('nothing has failed'),
+      redact: () => assert.fail('nothing is said'),
+    },
+    routing: { troubleOf: () => null, isApplied: () => true, observe: async () => null },
     loadRevision: async () => null,
     onEnd: async () => {},
   })

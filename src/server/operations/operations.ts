@@ -6,14 +6,13 @@
 
 import type { RevisionNumber, ServiceName, SlotId } from '../../core/model/id.ts'
 import { asServiceName } from '../../core/model/id.ts'
-import type { Service } from '../../core/model/service.ts'
-import type { BalancerObservation } from '../../ports/balancer.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Operation as Write, Store } from '../../ports/store.ts'
 import type { OperationLine, OperationView } from '../../protocol/api.ts'
 import { Judge } from './judge.ts'
+import type { RoutingFacts } from './routing-facts.ts'
 import { put, readRecord, remove } from '../../ports/json-records.ts'
 import { keys } from '../records.ts'
 import type { OperationRecord, RevisionRecord, TrialRecord } from '../records.ts'
@@ -30,6 +29,17 @@ import { say, type Watched } from './watched-operation.ts'
 import type { StoreTrouble } from '../store-trouble.ts'
 import type { World } from '../world/world.ts'
 
+/** What an operation lets out: its events, and what its watchers read. */
+export interface OperationOutlet {
+  readonly emit: (
+    kind: 'operation-started' | 'operation-succeeded' | 'operation-failed' | 'rolling-back' | 'rolled-back',
+    message: string,
+    cause: string | null,
+  ) => void
+  readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<OutgoingFailure>
+  readonly redact: Redact
+}
+
 export interface OperationsOptions {
   readonly world: World
   readonly store: Store
@@ -41,19 +51,8 @@ export interface OperationsOptions {
   readonly clock: Clock
   readonly checkpoint: Checkpoint
   readonly newId: () => string
-  readonly emit: (
-    kind: 'operation-started' | 'operation-succeeded' | 'operation-failed' | 'rolling-back' | 'rolled-back',
-    message: string,
-    cause: string | null,
-  ) => void
-  readonly report: (service: ServiceName, slot: string | null, message: string) => Promise<OutgoingFailure>
-  readonly redact: Redact
-  /** Why a service cannot be reached, where waiting does not help: a port of a route is taken. */
-  readonly troubleOf: (service: Service) => string | null
-  /** What the balancer counts; null while none answers. */
-  readonly observe: () => Promise<BalancerObservation | null>
-  /** Whether the balancer serves the routes as they are wanted, for the instances that there are now. */
-  readonly isRoutingApplied: () => boolean
+  readonly outlet: OperationOutlet
+  readonly routing: RoutingFacts
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
   /** Tidies up before another operation may begin. Never rejects. */
   readonly onEnd: () => Promise<void>
@@ -81,9 +80,10 @@ export class Operations {
   constructor(options: OperationsOptions) {
     this.#options = options
     this.#world = options.world
-    this.#progress = new ProgressLines(options.redact)
+    this.#progress = new ProgressLines(options.outlet.redact)
     this.trials = new Trials({
       ...options,
+      observe: options.routing.observe,
       record: (name, trial) => this.#recordTrial(name, trial),
       say: (name, message) => {
         if (this.#current !== null) this.#progress.say(this.#current, name, message, nothing)
@@ -118,7 +118,7 @@ export class Operations {
     const revision = await this.#options.loadRevision(number)
     const watched = this.#watched(record)
     this.#setCurrent(watched)
-    this.#options.emit('operation-started', `${titleOf(record)} is resumed`, 'the daemon was restarted')
+    this.#options.outlet.emit('operation-started', `${titleOf(record)} is resumed`, 'the daemon was restarted')
     if (record.state === 'preparing' && revision !== null) return void this.#prepare(watched, revision)
     this.#world.setTarget(revision)
     this.judge()
@@ -215,7 +215,7 @@ export class Operations {
     this.#world.lastRevision = Math.max(this.#world.lastRevision, target)
     const watched = this.#watched(record)
     this.#setCurrent(watched)
-    this.#options.emit('operation-started', `${titleOf(record)} begins`, requesterOf(record))
+    this.#options.outlet.emit('operation-started', `${titleOf(record)} begins`, requesterOf(record))
     for (const name of intent.stop) this.#world.setStopped(name, true)
     if (isPrepared) this.#rollOut(record, intent.revision)
     else if (intent.revision !== null) void this.#prepare(watched, intent.revision)
@@ -239,7 +239,7 @@ export class Operations {
     const { preparation, checkpoint } = this.#options
     const { record } = watched
     const failure = await preparation.prepare(revision, record.involved, (service, message) =>
-      say(watched, { kind: 'progress', service, slot: null, message: this.#options.redact(message), ...nothing }),
+      say(watched, { kind: 'progress', service, slot: null, message: this.#options.outlet.redact(message), ...nothing }),
     )
     if (this.#isClosed) return
     if (checkpoint !== null) await checkpoint('daemon.images-prepared')
@@ -257,7 +257,7 @@ export class Operations {
     watched: Watched,
     { service, slot, message }: { readonly service: ServiceName; readonly slot: string | null; readonly message: string },
   ): Promise<void> {
-    const failure = await this.#options.report(service, slot, message)
+    const failure = await this.#options.outlet.report(service, slot, message)
     await this.#options.store.transact({ then: [put(keys.fate(watched.record.target), { state: 'failed' })] })
     await this.#end(watched, { state: 'failed', cause: failure.message, failure })
   }
@@ -321,7 +321,7 @@ export class Operations {
     verdict: { readonly slot: string | null; readonly message: string },
   ): Promise<void> {
     const { record } = watched
-    const failure = await this.#options.report(name, verdict.slot, verdict.message)
+    const failure = await this.#options.outlet.report(name, verdict.slot, verdict.message)
     const isRevision = record.target !== record.base
     if (!isRevision || record.state === 'rolling-back')
       return this.#end(watched, { state: 'failed', cause: verdict.message, failure })
@@ -337,7 +337,7 @@ export class Operations {
     this.#judge.forget()
     this.#progress.forgetLines()
     this.#setCurrent({ ...watched, record: next })
-    this.#options.emit('rolling-back', `revision ${record.target} is taken back to ${record.base}`, verdict.message)
+    this.#options.outlet.emit('rolling-back', `revision ${record.target} is taken back to ${record.base}`, verdict.message)
     this.#options.nudge()
   }
 
@@ -371,7 +371,11 @@ export class Operations {
     this.#timer?.cancel()
     const rolledBack = record.state === 'rolling-back'
     const kind = rolledBack ? 'rolled-back' : how.state === 'succeeded' ? 'operation-succeeded' : 'operation-failed'
-    this.#options.emit(kind, rolledBack ? `back at revision ${record.base}` : `${titleOf(record)} has ${how.state}`, how.cause)
+    this.#options.outlet.emit(
+      kind,
+      rolledBack ? `back at revision ${record.base}` : `${titleOf(record)} has ${how.state}`,
+      how.cause,
+    )
     const durationMs = Math.round(clock.now() - watched.startedMs)
     if (how.failure !== null) say(watched, { kind: 'failure', failure: how.failure })
     say(watched, { kind: 'end', state: how.state, rolledBack, revision: this.#world.applied, durationMs })
