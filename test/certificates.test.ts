@@ -18,7 +18,7 @@ import { nodeRandom } from '../src/adapters/node/random.ts'
 import { makeTable } from '../src/core/balance/make-table.ts'
 import type { RoutingTable } from '../src/core/balance/table.ts'
 import { defaultBalancer as defaultSettings } from '../src/core/keys/balancer.ts'
-import type { Story } from '../src/core/model/event.ts'
+import type { Event } from '../src/core/model/event.ts'
 import type { Project, Route, Tls } from '../src/core/model/service.ts'
 import { Certificates, type OrderRecord } from '../src/agent/traffic/certificates.ts'
 import { readRecord } from '../src/ports/json-records.ts'
@@ -77,7 +77,7 @@ test(
     for (const name of readdirSync(join(bed.state, 'certificates')))
       assert.equal(statSync(join(bed.state, 'certificates', name)).mode & 0o777, 0o600, name)
     assert.deepEqual(
-      stage.stories.map(({ kind }) => kind),
+      stage.events.map(({ kind }) => kind),
       ['certificate-fetched', 'certificate-fetched'],
     )
   },
@@ -87,11 +87,11 @@ test('a server that says when to come again is not asked before, by the next dae
   await using stage = await openStage()
   stage.server.refuseFor = 7200
   await stage.begin({ kind: 'automatic' })
-  await until('the refusal', 20_000, () => stage.stories.some(({ kind }) => kind === 'certificate-failed'))
+  await until('the refusal', 20_000, () => stage.events.some(({ kind }) => kind === 'certificate-failed'))
   const record = await readRecord<OrderRecord>(stage.store, `certificate/${domain}`)
   assert.equal(record?.failures, 1)
   assert.ok(Date.parse(record.retryAt) > Date.now() + 7_000_000, record.retryAt)
-  assert.match(stage.stories[0]?.message ?? '', /too many orders.*E_CERTIFICATE_ORDER/)
+  assert.match(stage.events[0]?.message ?? '', /too many orders.*E_CERTIFICATE_ORDER/)
   stage.server.refuseFor = null
   stage.next()
   stage.look()
@@ -185,10 +185,10 @@ test(
       await until('the look is over', 5000, () => !stage.isLooking())
     }
     assert.deepEqual(
-      stage.stories.map(({ kind }) => kind),
+      stage.events.map(({ kind }) => kind),
       ['certificate-failed'],
     )
-    assert.match(stage.stories[0]?.message ?? '', /another certificate/)
+    assert.match(stage.events[0]?.message ?? '', /another certificate/)
     assert.equal((await handshake(stage.ports.https, domain, null)).fingerprint, shown.fingerprint)
     write()
     stage.look()
@@ -207,7 +207,7 @@ interface Stage extends AsyncDisposable {
   readonly server: AcmeServer
   readonly store: Store
   readonly ports: { readonly http: number; readonly https: number }
-  readonly stories: Story[]
+  readonly events: Event[]
   certificates: Certificates
   begin(tls: Tls): Promise<void>
   /** Another daemon on the same state. */
@@ -234,7 +234,7 @@ async function openStage(): Promise<Stage> {
   const caFile = bed.file('ca.pem')
   writeFileSync(caFile, server.ownCertificate)
   const store = createMemoryStore()
-  const stories: Story[] = []
+  const events: Event[] = []
   let project: Project | null = null
   let [wanted, inForce] = ['', '']
   let turn: Promise<void> = Promise.resolve()
@@ -268,7 +268,7 @@ async function openStage(): Promise<Stage> {
       clock: nodeClock,
       random: nodeRandom,
       wish: () => ({ settings: project!.balancer, routes: project!.services.flatMap(({ routes }) => routes) }),
-      tell: (story) => stories.push(story),
+      emit: (event) => events.push(event),
       traffic: { note: apply, isInForce: () => wanted === inForce },
     })
 
@@ -277,7 +277,7 @@ async function openStage(): Promise<Stage> {
     server,
     store,
     ports,
-    stories,
+    events,
     certificates: create(),
     async begin(tls) {
       const route: Route = {

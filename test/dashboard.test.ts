@@ -145,7 +145,7 @@ describe('the page', { skip: noBrowser }, () => {
     assert.notEqual((await machine.instance('web/0')).pid, pid)
   })
 
-  test('a service has its plots, its story, and its logs, which follow, can be held and cut down', async () => {
+  test('a service has its plots, its events, and its logs, which follow, can be held and cut down', async () => {
     await visit('#/services/web')
     await page.getByRole('heading', { name: 'web', exact: true }).waitFor()
     const cpu = page.getByRole('img', { name: /^CPU over the last 10 minutes/ })
@@ -365,7 +365,7 @@ describe('the page', { skip: noBrowser }, () => {
     await shifting.close()
   })
 
-  test('a daemon that dies is noticed and said; the next one is found by itself, and the story goes on', async () => {
+  test('a daemon that dies is noticed and said; the next one is found by itself, and the events go on', async () => {
     await visit('#/')
     await rowOf('web').waitFor()
     const daemon = await machine.findOne('daemon')

@@ -6,8 +6,8 @@
 
 import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { Goal } from '../core/instance/slot.ts'
-import { kindOfEnd } from '../core/instance/tell.ts'
-import type { Story } from '../core/model/event.ts'
+import { kindOfEnd } from '../core/instance/emit.ts'
+import type { Event } from '../core/model/event.ts'
 import { isRunSlot } from '../core/model/id.ts'
 import { buildSlot } from '../core/release/build-slot.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
@@ -280,8 +280,8 @@ export class Agent {
 
   /** Of an epoch that another has followed: it counts for nothing any more, and is told all the same. */
   #tellEnd({ slot, epoch, spec, exit }: EndFound): void {
-    const story = { kind: kindOfEnd(spec.service, exit), slot, epoch, message: tellExit(exit), cause: null }
-    this.#noteEnd(slot, { settledEpoch: epoch }, [story])
+    const event = { kind: kindOfEnd(spec.service, exit), slot, epoch, message: tellExit(exit), cause: null }
+    this.#noteEnd(slot, { settledEpoch: epoch }, [event])
   }
 
   #forget(slot: SlotId): void {
@@ -342,7 +342,7 @@ export class Agent {
     shell.dispatch(toSlotEvent(event, this.#options.random.fraction()))
   }
 
-  #settle({ id, slot }: SlotShell, epoch: Epoch, events: readonly Story[]): void {
+  #settle({ id, slot }: SlotShell, epoch: Epoch, events: readonly Event[]): void {
     const { outcome, startsUnderIdentity: starts } = slot
     const memo = this.#memory.get(id)
     // What it had before is no news: some other program of the job may have completed since.
@@ -352,7 +352,7 @@ export class Agent {
   }
 
   /** What tells of an end waits until the end is written down. */
-  #noteEnd(slot: SlotId, change: Partial<SlotMemo>, events: readonly Story[]): void {
+  #noteEnd(slot: SlotId, change: Partial<SlotMemo>, events: readonly Event[]): void {
     const numbered = this.#server?.hold(events) ?? []
     void this.#memory.noteEnd(slot, change, numbered).then(() => this.#server?.release(numbered))
   }

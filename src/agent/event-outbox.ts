@@ -6,7 +6,7 @@
  * end again, and tells of it once.
  */
 
-import type { Story } from '../core/model/event.ts'
+import type { Event } from '../core/model/event.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { AgentEvent, EventId } from '../ports/exchange.ts'
 import { isAfter } from './slots/slot-memory.ts'
@@ -45,7 +45,7 @@ export class EventOutbox {
     for (const event of events) this.#held.delete(event)
   }
 
-  add(event: Story): AgentEvent {
+  add(event: Event): AgentEvent {
     this.#sequence += 1
     const numbered = { ...event, at: this.#clock.wallTime(), life: this.#life, sequence: this.#sequence }
     this.#events.push(numbered)

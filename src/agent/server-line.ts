@@ -2,7 +2,7 @@
 
 import { isSameReport } from '../core/instance/report.ts'
 import type { SlotReport } from '../core/instance/report.ts'
-import type { Story } from '../core/model/event.ts'
+import type { Event } from '../core/model/event.ts'
 import type { SlotId } from '../core/model/id.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { AgentEvent, AgentLink, Assignment, Down, DownEntry, RoutingWish, Up, UpEntry } from '../ports/exchange.ts'
@@ -93,13 +93,13 @@ export class ServerLine {
 
   // Events -------------------------------------------------------------------------------------------------------------
 
-  emit(event: Story): void {
+  emit(event: Event): void {
     this.#outbox.add(event)
     this.#endpoint.sendSoon()
   }
 
   /** Events of an end: they wait, and with them all that come later, until they are {@link release}d. */
-  hold(events: readonly Story[]): readonly AgentEvent[] {
+  hold(events: readonly Event[]): readonly AgentEvent[] {
     const numbered = events.map((event) => this.#outbox.add(event))
     this.#outbox.hold(numbered)
     return numbered

@@ -4,7 +4,7 @@
  * (`load.ts`), and from then on a nudge and a slow pulse are all that move it: start-up and steady state are the same path.
  */
 
-import type { Story } from '../core/model/event.ts'
+import type { Event } from '../core/model/event.ts'
 import { projectIdOf } from '../core/model/project-id.ts'
 import type { Timer } from '../ports/clock.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -74,7 +74,7 @@ export class Daemon {
       ...ports,
       machine: () => this.machine.served.shells,
       served: () => this.projects.served(),
-      tell: (event) => this.machine.events.emit(event),
+      emit: (event) => this.machine.events.emit(event),
       onChange: () => {
         for (const project of this.#all()) project.noteTraffic()
       },
@@ -99,9 +99,9 @@ export class Daemon {
   async #tellStart(): Promise<void> {
     const { store, directory } = this.#ports
     const lastBoot = await readRecord<string>(store, 'boot')
-    this.#tell('daemon-started', `pid ${this.#facts.pid}, version ${this.#facts.version}`, null)
+    this.#emit('daemon-started', `pid ${this.#facts.pid}, version ${this.#facts.version}`, null)
     if (lastBoot !== null && lastBoot !== directory.bootId)
-      this.#tell('host-rebooted', 'nothing that ran before runs any more', 'a new boot id')
+      this.#emit('host-rebooted', 'nothing that ran before runs any more', 'a new boot id')
     // A disk that is full after a reboot must not keep the daemon from getting up: then the next one tells of the reboot again.
     if (lastBoot !== directory.bootId) await store.transact({ then: [put('boot', directory.bootId)] }).catch(ignoreFullDisk)
   }
@@ -115,7 +115,7 @@ export class Daemon {
     this.traffic.close()
     await this.projects.close()
     await this.machine.close()
-    this.#tell('daemon-stopped', 'instances run on', reason.message)
+    this.#emit('daemon-stopped', 'instances run on', reason.message)
     await this.machine.events.flush()
     this.#ended(reason)
   }
@@ -123,8 +123,8 @@ export class Daemon {
   /** The container engine has gone, for the reason given, or (null) is back. What it runs is not given up for that. */
   noteEngine(fault: string | null): void {
     if (!this.projects.noteEngine(fault)) return
-    if (fault === null) this.#tell('engine-back', 'the container engine answers again', null)
-    else this.#tell('engine-away', 'the container engine does not answer; what it ran counts as running', fault)
+    if (fault === null) this.#emit('engine-back', 'the container engine answers again', null)
+    else this.#emit('engine-away', 'the container engine does not answer; what it ran counts as running', fault)
   }
 
   /** Somebody talks to the daemon. */
@@ -209,7 +209,7 @@ export class Daemon {
     // First, so that no trouble with anything below takes the net from under the nudges.
     for (const project of all) project.look()
     for (const companion of await this.#ports.companions.ensure()) {
-      this.#tell('supervisor-restarted', `${companion} was started again`, 'it had died')
+      this.#emit('supervisor-restarted', `${companion} was started again`, 'it had died')
     }
     await this.#compact()
     if (this.#hasNothingToKeep()) await this.stop({ kind: 'asked', message: 'there is nothing to keep' })
@@ -230,8 +230,8 @@ export class Daemon {
     return this.#facts.isOnDemand && this.#ports.clock.now() - this.#busyAtMs >= idleLimitMs
   }
 
-  #tell(kind: Story['kind'], message: string, cause: string | null): void {
-    this.machine.tell(kind, message, cause)
+  #emit(kind: Event['kind'], message: string, cause: string | null): void {
+    this.machine.emit(kind, message, cause)
   }
 }
 

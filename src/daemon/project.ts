@@ -9,7 +9,7 @@ import { HostReleases } from '../agent/releases/host-releases.ts'
 import type { TrafficView } from '../agent/traffic/traffic-view.ts'
 import type { Allotment } from '../agent/port-allotment.ts'
 import type { ServedProject } from '../agent/traffic/served-project.ts'
-import type { Story } from '../core/model/event.ts'
+import type { Event } from '../core/model/event.ts'
 import { projectIdOf } from '../core/model/project-id.ts'
 import type { ProjectId } from '../core/model/project-id.ts'
 import type { ServiceName, SlotId } from '../core/model/id.ts'
@@ -210,7 +210,7 @@ export class Project {
     return this.#server.isEmpty()
   }
 
-  tell(kind: Story['kind'], message: string, cause: string | null): void {
+  emit(kind: Event['kind'], message: string, cause: string | null): void {
     this.events.emit({ kind, slot: null, epoch: null, message, cause })
   }
 

@@ -7,7 +7,7 @@
  * What agents emitted is taken in once: the id of the last one is written in the same transaction.
  */
 
-import type { RecordedEvent, Story } from '../core/model/event.ts'
+import type { RecordedEvent, Event } from '../core/model/event.ts'
 import type { RevisionNumber } from '../core/model/id.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { AgentEvent, EventId } from '../ports/exchange.ts'
@@ -99,7 +99,7 @@ export class EventLog {
     this.#received = this.#taken
   }
 
-  emit(event: Story): void {
+  emit(event: Event): void {
     this.#add({ ...event, at: this.#clock.wallTime() }, null)
     void this.flush()
   }
@@ -115,7 +115,7 @@ export class EventLog {
     void this.flush()
   }
 
-  #add(event: Story & Pick<RecordedEvent, 'at'>, id: EventId | null): void {
+  #add(event: Event & Pick<RecordedEvent, 'at'>, id: EventId | null): void {
     const { message, cause } = event
     const recorded: OutgoingEvent = {
       ...event,

@@ -7,7 +7,7 @@ import { balancerName } from '../core/balance/balancer-service.ts'
 import type { SlotReport } from '../core/instance/report.ts'
 import { asRevisionNumber, isRunSlot, parseSlotId } from '../core/model/id.ts'
 import type { RevisionNumber, SlotId } from '../core/model/id.ts'
-import type { Story } from '../core/model/event.ts'
+import type { Event } from '../core/model/event.ts'
 import type { GapStatus } from '../core/model/status.ts'
 import type { Project as Config } from '../core/model/service.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
@@ -133,7 +133,7 @@ export class ProjectServer {
     })
     this.events.follow((event) => this.#times.note(event))
     this.releases = new ProjectReleases({ releases: ports.releases, store, world, isBuilding: trees.isBuilding })
-    const emit = (event: Story): void => this.events.emit(event)
+    const emit = (event: Event): void => this.events.emit(event)
     const loadRevision = (number: RevisionNumber): Promise<RevisionRecord | null> => this.#revisions.load(number)
     this.#trouble = new StoreTrouble({ world, log, emit })
     this.#assignments = new Assignments({ world, secrets: this.#secrets, life, publish })

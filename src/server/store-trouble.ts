@@ -2,17 +2,17 @@
 
 import { DarumaError } from '../ports/error.ts'
 import type { Log } from '../ports/log.ts'
-import type { Story } from '../core/model/event.ts'
+import type { Event } from '../core/model/event.ts'
 import type { World } from './world/world.ts'
 
 type Writer = 'reconciler' | 'operation'
 
 export class StoreTrouble {
-  readonly #options: { readonly world: World; readonly log: Log; readonly emit: (event: Story) => void }
+  readonly #options: { readonly world: World; readonly log: Log; readonly emit: (event: Event) => void }
   readonly #hindered = new Set<Writer>()
   #isLost = false
 
-  constructor(options: { readonly world: World; readonly log: Log; readonly emit: (event: Story) => void }) {
+  constructor(options: { readonly world: World; readonly log: Log; readonly emit: (event: Event) => void }) {
     this.#options = options
   }
 

@@ -74,7 +74,7 @@ class History {
     else if (fault < 0.75 && this.#backup !== null) {
       this.#machine.restoreDatabase(this.#backup)
       this.#backup = null
-      // What the lost part of the story completed is known only as far as the slot's own files tell.
+      // What the lost events completed is known only from the slot's own files.
       kernel.completions.clear()
     }
     if (random.chance(0.15)) this.#machine.clock.stepWall(random.pick([-1, 1]) * random.pick([700, 5000, 3_600_000, 3e11]))

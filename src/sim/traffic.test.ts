@@ -288,7 +288,7 @@ test('a service with routes that goes is drained, and its balancer with it when 
   assert.deepEqual(machine.kernel.violations, [])
 })
 
-test('the gap of what is replaced in place is measured, told in the operation, the story and the status', async () => {
+test('the gap of what is replaced in place is measured, shown in the operation, the events and the status', async () => {
   const machine = new SimulatedMachine(8)
   machine.kernel.isCalm = true
   const services = (version: string): readonly Service[] => [

@@ -4,7 +4,7 @@
  * lives. Ending the rest is the program's own decision, or its probes'.
  */
 
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import type { SlotShell } from './slot-shell.ts'
@@ -21,7 +21,7 @@ export interface MemoryKillsOptions {
   readonly runtime: Pick<Runtime, 'memoryKills'>
   /** It was found running, rather than started, by this agent. */
   readonly isAdopted: (slot: SlotId, epoch: Epoch) => boolean
-  readonly emit: (event: Story) => void
+  readonly emit: (event: Event) => void
 }
 
 export class MemoryKills {

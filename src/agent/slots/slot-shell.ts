@@ -8,7 +8,7 @@ import { describeSlot, isSameOutside } from '../../core/instance/describe.ts'
 import type { SlotDescription } from '../../core/instance/describe.ts'
 import type { InstanceSpec, Slot, SlotAction, SlotEvent, StartObstacle } from '../../core/instance/slot.ts'
 import { nextWakeMs, stepSlot } from '../../core/instance/step.ts'
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Check } from '../../core/model/service.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
@@ -28,13 +28,13 @@ export interface SlotTools {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly emit: (event: Story) => void
+  readonly emit: (event: Event) => void
   readonly acquirePort: (slot: SlotId, spec: InstanceSpec) => Promise<PortAnswer>
   readonly portOf: (slot: SlotId) => number | null
   /** Everything the runtime needs to start the spec; may throw an operating error (a secret, a volume). */
   readonly buildStartRequest: (start: WantedStart) => Promise<StartOrder>
   /** The end of an epoch has been taken in, with these events: to be written down together. */
-  readonly settled: (shell: SlotShell, epoch: Epoch, events: readonly Story[]) => void
+  readonly settled: (shell: SlotShell, epoch: Epoch, events: readonly Event[]) => void
   /** Something has changed that matters outside the slot. */
   readonly changed: (shell: SlotShell) => void
 }
@@ -77,7 +77,7 @@ export class SlotShell {
     const isSettled = event.kind === 'gone' || event.kind === 'found-ended'
     const isNews = isSettled || !isSameOutside(this.#slot, slot)
     this.#slot = slot
-    const events = actions.flatMap((action) => (action.kind === 'tell' ? [{ slot: this.id, ...action.story }] : []))
+    const events = actions.flatMap((action) => (action.kind === 'emit' ? [{ slot: this.id, ...action.event }] : []))
     if (isSettled) this.#tools.settled(this, event.epoch, events)
     else for (const each of events) this.#tools.emit(each)
     for (const action of actions) this.#perform(action)
@@ -99,7 +99,7 @@ export class SlotShell {
 
   #perform(action: SlotAction): void {
     switch (action.kind) {
-      case 'tell':
+      case 'emit':
       case 'record-outcome':
         // Both go with what they belong to: see dispatch.
         return

@@ -4,7 +4,7 @@
  */
 
 import { balancerSlot } from '../../core/balance/balancer-service.ts'
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 import type { BalancerSettings, Service } from '../../core/model/service.ts'
 import { DarumaError } from '../../ports/error.ts'
 
@@ -16,12 +16,12 @@ interface Trouble {
 }
 
 export class BalancerTrouble {
-  readonly #tell: (story: Story) => void
+  readonly #emit: (event: Event) => void
   readonly #onNews: () => void
   #trouble: Trouble | null = null
 
-  constructor(options: { readonly tell: (story: Story) => void; readonly onNews: () => void }) {
-    this.#tell = options.tell
+  constructor(options: { readonly emit: (event: Event) => void; readonly onNews: () => void }) {
+    this.#emit = options.emit
     this.#onNews = options.onNews
   }
 
@@ -47,7 +47,7 @@ export class BalancerTrouble {
     const before = this.#trouble
     this.#trouble = { code, message, table }
     if (before?.code === code && before.message === message && before.table === table) return
-    // One that is just starting, or starting again, is the slot's own story.
+    // One that is just starting, or starting again, is told by the slot's own events.
     if (!isAway(code) && before?.message !== message) this.#tellOf('blocked', message)
     this.#onNews()
   }
@@ -58,7 +58,7 @@ export class BalancerTrouble {
   }
 
   #tellOf(kind: 'blocked' | 'unblocked', message: string): void {
-    this.#tell({ kind, slot: balancerSlot, epoch: null, message, cause: null })
+    this.#emit({ kind, slot: balancerSlot, epoch: null, message, cause: null })
   }
 }
 

@@ -54,7 +54,7 @@ test('a rest after a failure that was set by a clock years ahead ends when the c
     random: new SeededRandom(1),
     wish: () => wish,
     traffic: { note: () => {}, isInForce: () => true },
-    tell: () => {},
+    emit: () => {},
   })
   clock.stepWall(3e11)
   certificates.note()
@@ -94,7 +94,7 @@ test('a certificate from a file that ends soon is told of at 21 days and at 7, o
     random: new SeededRandom(1),
     wish: () => ({ settings: project.balancer, routes: service === undefined ? [] : routes }),
     traffic: { note: () => {}, isInForce: () => true },
-    tell: ({ kind, message, cause }) => told.push(`${kind}: ${message}: ${cause}`),
+    emit: ({ kind, message, cause }) => told.push(`${kind}: ${message}: ${cause}`),
   })
   const sentence = `the certificate /shop.pem ends on ${notAfter.slice(0, 10)}, and nothing here renews it`
   certificates.note()
@@ -134,7 +134,7 @@ test('a certificate that is due the moment it comes, by a clock that is ahead, i
     random: new SeededRandom(1),
     wish: () => wish,
     traffic: { note: () => {}, isInForce: () => true },
-    tell: ({ message }) => told.push(message),
+    emit: ({ message }) => told.push(message),
   })
   certificates.note()
   await pass(clock, 10 * 60_000)

@@ -7,7 +7,7 @@
 import { alarmBeforeDays, describeEnd, warnBeforeDays } from '../../core/balance/certificate-end.ts'
 import type { HeldCertificate } from '../../core/balance/make-table.ts'
 import { backoffMs } from '../../core/balance/renewal.ts'
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 import type { BalancerSettings } from '../../core/model/service.ts'
 import type { CertificateKeeper, Challenge, OrderFailure, StoredCertificate } from '../../ports/certificates.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
@@ -27,7 +27,7 @@ export interface CertificatesOptions {
   readonly wish: () => SharedSettings
   /** Is told when certificates or challenges have changed, and knows whether all of that has come to the balancer. */
   readonly traffic: { note(): void; isInForce(): boolean }
-  readonly tell: (story: Story) => void
+  readonly emit: (event: Event) => void
 }
 
 /** How an order for a domain went the last times. It outlives the daemon: a server's limits do too. */
@@ -127,7 +127,7 @@ export class Certificates {
       try {
         nextMs = await this.#look(keeper, wishOf(this.#wish))
       } catch (error) {
-        this.#tell('certificate-failed', `Certificates could not be looked after: ${(error as Error).message}`, null)
+        this.#emit('certificate-failed', `Certificates could not be looked after: ${(error as Error).message}`, null)
       }
     }
     this.#isLooking = false
@@ -161,7 +161,7 @@ export class Certificates {
       this.#warn(files.certificate, joined)
     } catch (error) {
       const { message } = error as Error
-      if (this.#complaints.get(files.certificate) !== message) this.#tell('certificate-failed', message, null)
+      if (this.#complaints.get(files.certificate) !== message) this.#emit('certificate-failed', message, null)
       this.#complaints.set(files.certificate, message)
     }
   }
@@ -176,7 +176,7 @@ export class Certificates {
     else if (this.#warnings.get(path)?.told !== told) {
       const text = describeEnd(path, notAfter)
       this.#warnings.set(path, { text, told })
-      this.#tell('certificate-ending', text, `less than ${near} days are left`)
+      this.#emit('certificate-ending', text, `less than ${near} days are left`)
     }
   }
 
@@ -213,7 +213,7 @@ export class Certificates {
         return this.#answer(challenge)
       })
       this.#fetched.set(domain, stored)
-      this.#tell('certificate-fetched', `A certificate for ${domain} was fetched; it is valid until ${stored.notAfter}.`, null)
+      this.#emit('certificate-fetched', `A certificate for ${domain} was fetched; it is valid until ${stored.notAfter}.`, null)
       if (stored.renewAt > this.#options.clock.wallTime()) await this.#remember(domain, null)
       else await this.#failed(domain, { directory, failures: failures + 1, error: new Error(dueAlready(domain)) })
     } catch (error) {
@@ -239,7 +239,7 @@ export class Certificates {
     const retryAt = clock.wallTimeOf(nowMs + backoffMs(failures, random.fraction(), error.retryAfterMs ?? null))
     await this.#remember(domain, { directory, failures, failedAt: clock.wallTimeOf(nowMs), retryAt })
     const code = error instanceof DarumaError ? ` (${error.code})` : ''
-    this.#tell('certificate-failed', `${error.message}${code}`, `it is tried again at ${retryAt}`)
+    this.#emit('certificate-failed', `${error.message}${code}`, `it is tried again at ${retryAt}`)
   }
 
   /** Resolves when the balancer serves it. */
@@ -265,12 +265,12 @@ export class Certificates {
       .transact({ then: [record === null ? { kind: 'delete', key } : put(key, record)] })
       // A full disk: the rest is forgotten with this daemon, and no sooner.
       .catch((error: unknown) =>
-        this.#tell('certificate-failed', `The order for ${domain} could not be written down: ${String(error)}`, null),
+        this.#emit('certificate-failed', `The order for ${domain} could not be written down: ${String(error)}`, null),
       )
   }
 
-  #tell(kind: Story['kind'], message: string, cause: string | null): void {
-    this.#options.tell({ kind, slot: null, epoch: null, message, cause })
+  #emit(kind: Event['kind'], message: string, cause: string | null): void {
+    this.#options.emit({ kind, slot: null, epoch: null, message, cause })
   }
 }
 

@@ -8,7 +8,7 @@
 
 import { balancerKindOf, balancerService, balancerSlot } from '../../core/balance/balancer-service.ts'
 import type { RoutingTable } from '../../core/balance/table.ts'
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import { ownPart } from '../../core/model/project-id.ts'
 import type { ProjectId } from '../../core/model/project-id.ts'
@@ -43,7 +43,7 @@ export interface TrafficOptions {
   readonly clock: Clock
   readonly log: Log
   readonly balancers: Balancers | null
-  readonly tell: (story: Story) => void
+  readonly emit: (event: Event) => void
   /** Something about what is in force has changed: slots may be ready, or in trouble, that were not. */
   readonly onChange: () => void
   /** Null where there are none: routes with TLS are then served without. */
@@ -104,7 +104,7 @@ export class Traffic {
     this.#view = new RoutingReader(options.served)
     this.#shared = new SharedWishes(options.served)
     this.#served = new AppliedTable(options)
-    this.#trouble = new BalancerTrouble({ tell: options.tell, onNews: options.onChange })
+    this.#trouble = new BalancerTrouble({ emit: options.emit, onNews: options.onChange })
     this.#certificates = new Certificates({ ...options, wish: () => this.#shared.read(), traffic: this })
   }
 

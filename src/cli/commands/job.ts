@@ -91,7 +91,7 @@ async function print(context: Context, invocation: Invocation, client: Client, s
   }
 }
 
-/** A daemon that dies meanwhile comes back by itself, and so does the run's story. */
+/** A daemon that dies meanwhile comes back by itself, and so do the events of the run. */
 const returnLimitMs = 60_000
 
 async function wait(client: Client, begun: RunView, signal: AbortSignal): Promise<RunView> {

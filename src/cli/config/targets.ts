@@ -25,7 +25,7 @@ export async function namedTargets(client: Client, status: StatusAnswer, invocat
   return named
 }
 
-/** A slot that is gone may still have a log and a story. */
+/** A slot that is gone may still have a log and events. */
 const serviceOf = (target: string): string => target.replace(/\/[\d:.TZ-]+$/, '')
 
 async function formerServices(client: Client): Promise<ReadonlySet<string>> {

@@ -1,4 +1,4 @@
-/** One event as one line of a story: when, where, which epoch, what, and why. */
+/** One event as one line: when, where, which epoch, what, and why. */
 
 import type { EventKind, RecordedEvent } from '../../core/model/event.ts'
 import { toneOfEvent, type EventTone } from '../../core/model/event-tone.ts'

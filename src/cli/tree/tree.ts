@@ -1,6 +1,6 @@
 /**
  * The command tree as data: every command with its arguments, flags, examples and exit codes. The parser, the help, the shell
- * completion and `docs/reference/commands.md` are all made from it, so that they cannot tell different stories. What a command does
+ * completion and `docs/reference/commands.md` are all made from it, so that they cannot contradict each other. What a command does
  * stands in `commands/` and is loaded only when it runs.
  */
 
@@ -163,13 +163,13 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'events',
-    summary: 'the story: what happened, in order, each with its cause',
+    summary: 'what happened, in order, each with its cause',
     arguments: [{ syntax: '[targets...]', summary: 'only about these services or slots', completes: 'target' }],
     flags: [follow, { syntax: '-n, --lines <count>', summary: 'the last events (50)' }],
     examples: [
       { command: 'daruma events', meaning: 'the last 50' },
       { command: 'daruma events -f', meaning: 'and what comes' },
-      { command: 'daruma events -n 200 worker', meaning: 'the story of one service' },
+      { command: 'daruma events -n 200 worker', meaning: 'the events of one service' },
     ],
     load: async () => (await import('../commands/look/events.ts')).events,
   },

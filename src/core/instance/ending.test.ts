@@ -51,12 +51,12 @@ class Bench {
     return (this.slot.occupancy as { epoch: Epoch }).epoch
   }
 
-  /** What was asked because of this event, stories aside. */
+  /** What was asked because of this event, events aside. */
   send(event: SlotEvent): readonly string[] {
     const { slot, actions } = stepSlot(this.slot, event, this.nowMs)
     this.slot = slot
     this.actions.push(...actions)
-    return actions.map((action) => action.kind).filter((kind) => kind !== 'tell' && kind !== 'probe')
+    return actions.map((action) => action.kind).filter((kind) => kind !== 'emit' && kind !== 'probe')
   }
 
   wait(ms: number): readonly string[] {

@@ -4,7 +4,7 @@
  * A drain has a limit, so that one request without an end keeps nothing from changing.
  */
 
-import { tell } from './tell.ts'
+import { emit } from './emit.ts'
 import type { Ending, Slot, SlotAction, SlotEvent } from './slot.ts'
 
 /** How long a slot waits before it tries again what the world refused. */
@@ -35,14 +35,14 @@ export function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: n
     stuck: null,
   }
   const occupancy = mustDrain ? ending : askToStop(ending, why.nowMs, actions)
-  if (mustDrain) tell(actions, 'draining', at.epoch, 'gets no new requests and finishes those that it has', why.cause)
+  if (mustDrain) emit(actions, 'draining', at.epoch, 'gets no new requests and finishes those that it has', why.cause)
   return { ...slot, occupancy, lastFailure: why.atFault ? why.cause : slot.lastFailure }
 }
 
 /** The signal now, the kill after the grace period. */
 function askToStop(ending: Ending, nowMs: number, actions: SlotAction[]): Ending {
   const { signal, to } = ending.spec?.service.stop ?? ({ signal: 'SIGTERM', to: 'leader' } as const)
-  tell(actions, 'stopping', ending.epoch, `asked to stop with ${signal}`, ending.cause)
+  emit(actions, 'stopping', ending.epoch, `asked to stop with ${signal}`, ending.cause)
   actions.push({ kind: 'signal', epoch: ending.epoch, signal, to })
   return { ...ending, drain: null, killAtMs: nowMs + ending.graceMs }
 }
@@ -71,7 +71,7 @@ export function moveEnding(slot: Slot, at: Ending, nowMs: number, actions: SlotA
   if (!isDrained && nowMs < at.drain.untilMs) return slot
   if (!isDrained) {
     const left = at.drain.underWay === null ? 'nobody knows what it has under way' : `it still has ${at.drain.underWay} requests`
-    tell(actions, 'draining', at.epoch, 'its time to finish is over', left)
+    emit(actions, 'draining', at.epoch, 'its time to finish is over', left)
   }
   return { ...slot, occupancy: askToStop(at, nowMs, actions) }
 }
@@ -80,7 +80,7 @@ function killIfDue(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[])
   if (at.killed || nowMs < at.killAtMs) return slot
   if (at.stuck === null) {
     const cause = at.graceMs === 0 ? at.cause : `still there after ${at.graceMs / 1000} s`
-    tell(actions, 'killed', at.epoch, 'every process of it is killed', cause)
+    emit(actions, 'killed', at.epoch, 'every process of it is killed', cause)
   }
   actions.push({ kind: 'kill', epoch: at.epoch })
   return { ...slot, occupancy: { ...at, killed: true } }
@@ -96,13 +96,13 @@ export function takeUnderWay(slot: Slot, event: Extract<SlotEvent, { kind: 'unde
 export function takeStuck(slot: Slot, event: Extract<SlotEvent, { kind: 'stuck' }>, nowMs: number, actions: SlotAction[]): Slot {
   const at = slot.occupancy
   if (at.kind !== 'ending' || at.epoch !== event.epoch) return slot
-  if (at.stuck === null) tell(actions, 'blocked', at.epoch, event.message, at.cause)
+  if (at.stuck === null) emit(actions, 'blocked', at.epoch, event.message, at.cause)
   return { ...slot, occupancy: { ...at, stuck: event.message, killed: false, killAtMs: nowMs + obstacleRetryMs } }
 }
 
 export function takeHangs(slot: Slot, event: Extract<SlotEvent, { kind: 'hangs' }>, nowMs: number, actions: SlotAction[]): Slot {
   const at = slot.occupancy
   if (at.kind !== 'live' || at.epoch !== event.epoch) return slot
-  tell(actions, 'unhealthy', at.epoch, event.message, null)
+  emit(actions, 'unhealthy', at.epoch, event.message, null)
   return end(slot, { cause: event.message, atFault: true, nowMs }, actions)
 }

@@ -6,7 +6,7 @@
 import type { Epoch, RevisionNumber, SlotId } from '../model/id.ts'
 import type { Check, Service, SignalName, StopPolicy } from '../model/service.ts'
 import type { Exit } from '../model/status.ts'
-import type { Story } from '../model/event.ts'
+import type { Event } from '../model/event.ts'
 import type { HealthWatch, ProbeName } from './health.ts'
 
 /** What an instance was, or shall be, started with. Equal `identity` means: the same process will do. */
@@ -157,7 +157,7 @@ export type SlotAction =
       readonly timeoutMs: number
     }
   | { readonly kind: 'record-outcome'; readonly outcome: Outcome }
-  | { readonly kind: 'tell'; readonly story: Omit<Story, 'slot'> }
+  | { readonly kind: 'emit'; readonly event: Omit<Event, 'slot'> }
 
 /** A vacant slot. The goal is given at birth, so that a slot restored after a crash moves only once it knows its occupant. */
 export function newSlot(id: SlotId, lastEpoch: Epoch | null, goal: Goal): Slot {

@@ -55,7 +55,7 @@ class Bench {
     const { slot, actions } = stepSlot(this.slot, event, this.nowMs)
     this.slot = slot
     this.actions.push(...actions)
-    return actions.filter((action) => action.kind !== 'tell')
+    return actions.filter((action) => action.kind !== 'emit')
   }
 
   wait(ms: number): readonly SlotAction[] {
@@ -80,8 +80,8 @@ class Bench {
     return this.send({ kind: 'gone', epoch: this.epoch, exit, jitter: 1 })
   }
 
-  story(): readonly string[] {
-    return this.actions.flatMap((action) => (action.kind === 'tell' ? [action.story.kind] : []))
+  events(): readonly string[] {
+    return this.actions.flatMap((action) => (action.kind === 'emit' ? [action.event.kind] : []))
   }
 
   get state(): string {
@@ -134,7 +134,7 @@ test('quick failures wait twice as long each time, and past the budget the slot 
     bench.gone({ kind: 'code', code: 1 })
     waits.push(Math.max(0, bench.slot.notBeforeMs - bench.nowMs))
     if (bench.slot.occupancy.kind === 'vacant') bench.wait(bench.slot.notBeforeMs - bench.nowMs)
-    if (round === 3) assert.ok(bench.story().includes('crash-looping'))
+    if (round === 3) assert.ok(bench.events().includes('crash-looping'))
   }
   assert.deepEqual(waits, [0, 100, 200, 30_000, 30_000])
 })

@@ -22,7 +22,7 @@ import {
   takeUnderWay,
 } from './ending.ts'
 import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
-import { isSuccess, kindOfEnd, tell, whyStarted } from './tell.ts'
+import { emit, isSuccess, kindOfEnd, whyStarted } from './emit.ts'
 import type { InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
 
 export interface SlotStep {
@@ -121,11 +121,11 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
   const lastEpoch = maxEpoch(slot.lastEpoch, epoch)
   if (spec === null) {
     const cause = 'nothing says what it is'
-    tell(actions, 'orphan-ended', epoch, 'ends what runs in this slot', cause)
+    emit(actions, 'orphan-ended', epoch, 'ends what runs in this slot', cause)
     const orphan = { kind: 'ending', epoch, spec: null, pid, startedAt, startedMs: nowMs, cause, atFault: false } as const
     return { ...slot, lastEpoch, occupancy: { ...orphan, drain: null, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null } }
   }
-  tell(actions, 'adopted', epoch, `adopted with pid ${pid}`, 'it was running when the daemon began')
+  emit(actions, 'adopted', epoch, `adopted with pid ${pid}`, 'it was running when the daemon began')
   const fresh = beginWatch(spec.service.health, nowMs)
   const health = hasProbes(spec.service.health) ? fresh : { ...fresh, isUp: true, isReady: true, provenAtMs: nowMs }
   return {
@@ -170,7 +170,7 @@ function takeStarted(slot: Slot, event: Extract<SlotEvent, { kind: 'started' }>,
   // Found by a new daemon in the moment between its keeper's joining and its first word.
   if (at.kind === 'live' && at.epoch === epoch) return { ...slot, occupancy: { ...at, pid, startedAt } }
   if (at.kind !== 'starting' || at.epoch !== epoch) return slot
-  tell(actions, 'started', epoch, `runs with pid ${pid}`, whyStarted(slot, at.spec))
+  emit(actions, 'started', epoch, `runs with pid ${pid}`, whyStarted(slot, at.spec))
   const health = beginWatch(at.spec.service.health, nowMs)
   return { ...slot, occupancy: { kind: 'live', epoch, spec: at.spec, pid, startedAt, sinceMs: nowMs, health }, obstacle: null }
 }
@@ -187,10 +187,10 @@ function takeRefused(slot: Slot, refusal: StartObstacle, at: Moment, actions: Sl
     const policy = slot.goal.kind === 'run' ? slot.goal.spec.service.restart : null
     const failuresInARow = slot.failuresInARow + 1
     const pauseMs = policy === null ? obstacleRetryMs : Math.max(obstacleRetryMs, backoffMs(policy, failuresInARow, at.jitter))
-    if (isNews) tell(actions, 'start-failed', epoch, refusal.message, null)
+    if (isNews) emit(actions, 'start-failed', epoch, refusal.message, null)
     return { ...vacant, obstacle: refusal, failuresInARow, notBeforeMs: at.nowMs + pauseMs, lastFailure: refusal.message }
   }
-  if (isNews) tell(actions, refusal.kind === 'no-space' ? 'disk-full' : 'blocked', epoch, refusal.message, null)
+  if (isNews) emit(actions, refusal.kind === 'no-space' ? 'disk-full' : 'blocked', epoch, refusal.message, null)
   return { ...vacant, obstacle: refusal, notBeforeMs: at.nowMs + obstacleRetryMs }
 }
 
@@ -216,15 +216,15 @@ function takeProbed(slot: Slot, event: Extract<SlotEvent, { kind: 'probed' }>, n
     case 'none':
       return { ...slot, occupancy }
     case 'became-ready':
-      tell(actions, 'ready', at.epoch, 'is ready', event.detail)
+      emit(actions, 'ready', at.epoch, 'is ready', event.detail)
       return { ...slot, occupancy, lastFailure: null }
     case 'became-unready':
-      tell(actions, 'unready', at.epoch, 'is not ready any more', event.detail)
+      emit(actions, 'unready', at.epoch, 'is not ready any more', event.detail)
       return { ...slot, occupancy }
     case 'not-alive': {
       const times = watch.probes.liveness?.failuresInARow ?? 0
       const cause = `liveness failed ${times} times in a row: ${event.detail}`
-      tell(actions, 'unhealthy', at.epoch, 'does not answer its liveness probe', cause)
+      emit(actions, 'unhealthy', at.epoch, 'does not answer its liveness probe', cause)
       return end({ ...slot, occupancy }, { cause, atFault: true, nowMs }, actions)
     }
   }
@@ -241,13 +241,13 @@ function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Sl
   if (was.kind === 'vacant') return slot
   const vacant: Slot = { ...slot, occupancy: { kind: 'vacant' }, lastExit: exit, obstacle: null }
   if (was.spec === null || (was.kind === 'ending' && !was.atFault)) {
-    tell(actions, 'stopped', was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
+    emit(actions, 'stopped', was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
     return vacant
   }
   const ended = { ...was, spec: was.spec }
   const cause = was.kind === 'ending' ? was.cause : explainEnd(exit, ended.spec)
   const kind = was.kind === 'ending' ? 'exited' : kindOfEnd(ended.spec.service, exit)
-  tell(actions, kind, was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
+  emit(actions, kind, was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
   const isWanted = slot.goal.kind === 'run' && slot.goal.spec.identity === ended.spec.identity
   if (!isWanted) return vacant
   return comesToAnEnd(ended.spec.service) || !restartsAfter(ended.spec, exit, was.kind === 'ending')
@@ -276,7 +276,7 @@ function endOfWork(slot: Slot, was: Former, ended: Moment & { exit: Exit; cause:
   const mayRetry = service.restart.policy !== 'no' && slot.failuresInARow + 1 <= service.restart.budget
   if (!isDone && mayRetry) return failed(slot, was, ended, actions)
   const outcome = { kind: isDone ? 'completed' : 'failed', identity, exit: ended.exit } as const
-  tell(actions, outcome.kind, was.epoch, isDone ? 'has completed' : `failed: ${ended.cause}`, null)
+  emit(actions, outcome.kind, was.epoch, isDone ? 'has completed' : `failed: ${ended.cause}`, null)
   actions.push({ kind: 'record-outcome', outcome })
   return { ...slot, outcome, lastFailure: isDone ? null : ended.cause }
 }
@@ -287,9 +287,9 @@ function failed(slot: Slot, was: Former, ended: Moment & { cause: string }, acti
   const failuresInARow = countFailure(restart, slot.failuresInARow, livedMs)
   const pauseMs = backoffMs(restart, failuresInARow, ended.jitter)
   if (failuresInARow > restart.budget && slot.failuresInARow <= restart.budget) {
-    tell(actions, 'crash-looping', was.epoch, `failed ${failuresInARow} times in quick succession`, ended.cause)
+    emit(actions, 'crash-looping', was.epoch, `failed ${failuresInARow} times in quick succession`, ended.cause)
   } else if (pauseMs > 0) {
-    tell(actions, 'backing-off', was.epoch, `waits ${tellPause(pauseMs)} before the next start`, ended.cause)
+    emit(actions, 'backing-off', was.epoch, `waits ${tellPause(pauseMs)} before the next start`, ended.cause)
   }
   return { ...slot, failuresInARow, notBeforeMs: ended.nowMs + pauseMs, lastFailure: ended.cause }
 }
@@ -347,12 +347,12 @@ function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): 
   const { health, update } = at.spec.service
   if (!at.health.isUp && !hasProbes(health) && nowMs >= at.sinceMs + update.minReadyMs) {
     const isUp = { ...at.health, isUp: true, isReady: true, provenAtMs: nowMs }
-    if (!comesToAnEnd(at.spec.service)) tell(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
+    if (!comesToAnEnd(at.spec.service)) emit(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
     return { ...slot, occupancy: { ...at, health: isUp }, lastFailure: null }
   }
   if (!at.health.isUp && hasProbes(health) && nowMs >= at.sinceMs + health.startPeriodMs) {
     const cause = `was not healthy within ${health.startPeriodMs / 1000} s: ${lastDetail(health, at.health) ?? 'no answer'}`
-    tell(actions, 'unhealthy', at.epoch, 'never became healthy', cause)
+    emit(actions, 'unhealthy', at.epoch, 'never became healthy', cause)
     return end(slot, { cause, atFault: true, nowMs }, actions)
   }
   const orders = dueProbes(health, at.health, nowMs)

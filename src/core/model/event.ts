@@ -1,5 +1,5 @@
 /**
- * The story of a project: one event for each thing that was done or noticed, each with its cause, in the order in which it
+ * The event log of a project: one event for each thing that was done or noticed, each with its cause, in the order in which it
  * happened. `daruma events` prints these; no decision ever reads them back.
  */
 
@@ -54,8 +54,8 @@ export type EventKind =
   | 'certificate-failed'
   | 'certificate-ending'
 
-/** What a decision says happened; the shell adds number and time. */
-export interface Story {
+/** An event as it is emitted; the event log adds number and time. */
+export interface Event {
   readonly kind: EventKind
   readonly slot: SlotId | null
   readonly epoch: Epoch | null
@@ -65,8 +65,8 @@ export interface Story {
   readonly cause: string | null
 }
 
-export interface RecordedEvent extends Story {
-  /** Grows by one with each event of the machine; those of one project have gaps where others were told. */
+export interface RecordedEvent extends Event {
+  /** Grows by one with each event of the machine; those of one project have gaps where others were emitted. */
   readonly number: number
   /** ISO 8601, UTC, milliseconds: for people; never compared. */
   readonly at: string

@@ -1,4 +1,4 @@
-/** The events of the projects that are shown, and the machine's own, as one story in the order in which they were told. */
+/** The events of the projects that are shown, and the machine's own, in the order in which they were emitted. */
 
 import type { RecordedEvent } from '../../core/model/event.ts'
 import type { Answer, Call } from '../../ports/api.ts'

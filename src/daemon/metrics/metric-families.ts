@@ -74,7 +74,7 @@ export const families: Readonly<Record<MetricName, Described>> = {
     ['kind'],
     'When the operation under way began, as Unix time.',
   ),
-  events: one('events', 'counter', '', ['kind'], 'Events of the story since the daemon began, by their kind.'),
+  events: one('events', 'counter', '', ['kind'], 'Events since the daemon started, by their kind.'),
   service: one('service', 'info', '', [...ofService, 'kind', 'guarantee'], 'What a service is.'),
   desired: one('service_desired_instances', 'gauge', '', ofService, 'How many instances the service should have.'),
   ready: one('service_ready_instances', 'gauge', '', ofService, 'How many of them are ready.'),

@@ -50,7 +50,7 @@ export function collectMetrics(parts: readonly MetricSources[]): { readonly cont
   return { contentType: openMetricsType, text: exposition.render() }
 }
 
-/** Counts the story from where it is. Unknown kinds cannot flood it: a story is told by the daemon alone. */
+/** Counts events from now on. Their kinds are bounded: only the daemon emits events. */
 export function countEvents(follow: (follower: (event: RecordedEvent) => void) => void): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   follow(({ kind }) => counts.set(kind, (counts.get(kind) ?? 0) + 1))

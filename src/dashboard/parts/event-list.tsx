@@ -1,4 +1,4 @@
-/** The story, in the order in which it happened, as `daruma events` tells it. */
+/** The events, in order, as `daruma events` prints them. */
 
 import type { JSX } from 'preact'
 import type { RecordedEvent } from '../../protocol/api.ts'

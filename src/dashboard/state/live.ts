@@ -1,5 +1,5 @@
 /**
- * What the page knows, kept fresh: a look at the daemon every two seconds, the story as a stream, and whether any of it can still be
+ * What the page knows, kept fresh: a look at the daemon every two seconds, the events as a stream, and whether any of it can still be
  * believed. While nobody sees the tab nothing is measured for it: a hidden page only says now and then that it is still there.
  */
 

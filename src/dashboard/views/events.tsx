@@ -1,4 +1,4 @@
-/** The whole story that the page has heard, or that of one service. */
+/** All events that the page has received, or those of one service. */
 
 import type { JSX } from 'preact'
 import { EventList, isAbout } from '../parts/event-list.tsx'

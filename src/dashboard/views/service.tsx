@@ -1,4 +1,4 @@
-/** One service: what it uses and what reaches it over ten minutes, its instances, its story, what it prints. */
+/** One service: what it uses and what reaches it over ten minutes, its instances, its events, what it prints. */
 
 import type { JSX } from 'preact'
 import type { InstanceStatus } from '../../protocol/api.ts'
@@ -29,7 +29,7 @@ export function ServiceView({ name }: { readonly name: string }): JSX.Element {
       <section>
         <Crumbs />
         <h1>{name}</h1>
-        <p class="empty">There is no service of this name now. Its story may still be among the events.</p>
+        <p class="empty">There is no service of this name now. Its events may still be listed.</p>
       </section>
     )
   }

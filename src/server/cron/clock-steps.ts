@@ -4,7 +4,7 @@
  */
 
 import { formatInstant } from '../../core/clockwork/instant.ts'
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 
 /** A wall clock that has moved that much against the monotonic one was set; less is its being steered. */
 const stepMs = 2000
@@ -13,7 +13,7 @@ export class ClockSteps {
   #seen: { readonly wallMs: number; readonly nowMs: number } | null = null
 
   /** What is to be told; null when nothing is. */
-  look(wallMs: number, nowMs: number): Story | null {
+  look(wallMs: number, nowMs: number): Event | null {
     const before = this.#seen
     this.#seen = { wallMs, nowMs }
     if (before === null) return null

@@ -12,7 +12,7 @@ import type { Ledger, Run } from '../../core/clockwork/ledger.ts'
 import type { Span } from '../../core/clockwork/spans.ts'
 import { turn } from '../../core/clockwork/turn.ts'
 import type { InstanceSpec } from '../../core/instance/slot.ts'
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../../core/model/id.ts'
 import { isRunSlot, parseSlotId } from '../../core/model/id.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
@@ -52,7 +52,7 @@ export interface CronTableOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly emit: (event: Story) => void
+  readonly emit: (event: Event) => void
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
   /** The reconciler shall look: a gate may open, or somebody waits for the end of what is leaving. */
   readonly nudgeWorld: () => void

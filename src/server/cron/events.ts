@@ -2,11 +2,11 @@
 
 import { formatInstant } from '../../core/clockwork/instant.ts'
 import type { Ledger, Run, Skip } from '../../core/clockwork/ledger.ts'
-import type { Story } from '../../core/model/event.ts'
+import type { Event } from '../../core/model/event.ts'
 import { runSlotId } from '../../core/model/id.ts'
 import { slotOf } from './entry.ts'
 
-export function emitChanges(before: Ledger, after: Ledger, emit: (event: Story) => void): void {
+export function emitChanges(before: Ledger, after: Ledger, emit: (event: Event) => void): void {
   if (before === after) return
   const { service } = after
   if (before.skips !== after.skips) {
@@ -31,7 +31,7 @@ function sayWhat({ fromMs, toMs, count, kind }: Skip): string {
   return `${word}, with ${count === null ? 'those' : `${count - 1}`} before it since ${formatInstant(fromMs)}`
 }
 
-function eventOf(run: Run): Pick<Story, 'kind' | 'message' | 'cause'> | null {
+function eventOf(run: Run): Pick<Event, 'kind' | 'message' | 'cause'> | null {
   const { end, phase, attempt } = run
   if (end === null) return null
   if (phase === 'pausing') {

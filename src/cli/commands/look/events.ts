@@ -1,4 +1,4 @@
-/** `daruma events`: the story, told in order. Following goes on over the death of a daemon, which is itself a part of it. */
+/** `daruma events`: the event log, in order. Following resumes after a daemon's death, which is an event itself. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -13,7 +13,7 @@ import { namedTargets } from '../../config/targets.ts'
 import { untilEnded } from '../../daemon/until-ended.ts'
 
 const defaultLines = 50
-/** As many as the daemon keeps at most: a story of one service has to be searched in that of all. */
+/** As many as the daemon keeps at most: the events of one service are searched for among all. */
 const searchLimit = 100_000
 const returnLimitMs = 60_000
 const pollIntervalMs = 200
@@ -75,7 +75,7 @@ async function follow(
         throw error
       if (deadline === 0) {
         deadline = performance.now() + returnLimitMs
-        context.terminal.note(context.terminal.notePalette.yellow('the daemon went away; the story goes on with the next one'))
+        context.terminal.note(context.terminal.notePalette.yellow('the daemon went away; events resume with the next one'))
       }
       if (performance.now() > deadline) throw error
     }

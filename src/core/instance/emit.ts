@@ -1,4 +1,4 @@
-/** How a slot tells what it did: one story, with its cause, among the actions. */
+/** Events of a slot: each is one of the actions that a step returns, with its cause. */
 
 import type { Epoch } from '../model/id.ts'
 import { comesToAnEnd } from '../model/service.ts'
@@ -7,14 +7,14 @@ import type { Exit } from '../model/status.ts'
 import { explainExit } from '../model/status.ts'
 import type { InstanceSpec, Slot, SlotAction } from './slot.ts'
 
-export function tell(
+export function emit(
   actions: SlotAction[],
-  kind: Extract<SlotAction, { kind: 'tell' }>['story']['kind'],
+  kind: Extract<SlotAction, { kind: 'emit' }>['event']['kind'],
   epoch: Epoch | null,
   message: string,
   cause: string | null,
 ): void {
-  actions.push({ kind: 'tell', story: { kind, epoch, message, cause } })
+  actions.push({ kind: 'emit', event: { kind, epoch, message, cause } })
 }
 
 /** A restart is told with what it follows, a first start with the revision that asked for it. */
