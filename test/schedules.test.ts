@@ -19,11 +19,11 @@ const runsOf = (machine: Machine, name: string = 'tick'): Promise<RunsAnswer> =>
   until('the daemon tells of runs', 10_000, () => askDaemon<RunsAnswer>(machine.state, `/v1/jobs/${name}/runs`))
 
 const checkpoints = [
-  'clockwork.decided',
-  'clockwork.recorded',
-  'clockwork.acted',
-  'clockwork.watermark-written',
-  'clockwork.slots-forgotten',
+  'cron.decided',
+  'cron.recorded',
+  'cron.acted',
+  'cron.watermark-written',
+  'cron.slots-forgotten',
   'runtime.directory-made',
   'runtime.note-written',
   'runtime.cgroups-made',

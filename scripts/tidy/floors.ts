@@ -68,7 +68,7 @@ export const coreParts: readonly string[] = [
   'claim',
   'instance',
   'rollout',
-  'clockwork',
+  'cron',
   'balance',
   'release',
 ]

@@ -3,8 +3,8 @@
  * ticks begun that nothing here remembers. So every slot goes on under a new, far larger claim, and no tick of the past is begun.
  */
 
-import { parseInstant } from '../core/clockwork/instant.ts'
-import { afterTakeOver } from '../core/clockwork/take-over.ts'
+import { parseInstant } from '../core/cron/instant.ts'
+import { afterTakeOver } from '../core/cron/take-over.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import { maxTransactionOperations } from '../ports/store.ts'

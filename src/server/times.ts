@@ -5,7 +5,7 @@
 
 import { noTimes, withStart, withStop, type LearnedTimes } from '../core/plan/learned-times.ts'
 import type { RecordedEvent } from '../core/model/event.ts'
-import { parseInstant } from '../core/clockwork/instant.ts'
+import { parseInstant } from '../core/cron/instant.ts'
 import { isRunSlot, parseSlotId, type ServiceName } from '../core/model/id.ts'
 
 interface Pending {

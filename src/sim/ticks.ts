@@ -4,8 +4,8 @@
  * begin than ticks come.
  */
 
-import { isCovered } from '../core/clockwork/spans.ts'
-import type { Ledger } from '../core/clockwork/ledger.ts'
+import { isCovered } from '../core/cron/spans.ts'
+import type { Ledger } from '../core/cron/ledger.ts'
 import { isRunSlot, parseSlotId, tickOf } from '../core/model/id.ts'
 import type { ServiceName } from '../core/model/id.ts'
 import type { SimulatedMachine } from './machine.ts'
@@ -19,7 +19,7 @@ export interface Watched {
 
 /** Of the longest run that is ended by its timeout, some must begin in any half minute. */
 const fewest = 5
-/** As long as the clockwork may take to look. */
+/** The longest time between two evaluations of the schedules. */
 const patienceMs = 1000
 
 export async function watchTicks(

@@ -2,7 +2,7 @@
 
 import type { Mutation } from './mutation.ts'
 
-const rules = 'src/core/clockwork/clockwork.test.ts'
+const rules = 'src/core/cron/cron.test.ts'
 const daemon = 'src/server/cron/cron-table.test.ts'
 const histories = 'src/sim/daemon.test.ts'
 
@@ -12,7 +12,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'tick-is-not-covered',
     rule: 'a tick is covered in the transaction that allows its start, and nothing uncovers it',
-    file: 'src/core/clockwork/due.ts',
+    file: 'src/core/cron/due.ts',
     find: `covered: cover(ledger.covered, tickMs, ticks)`,
     replace: `covered: ledger.covered`,
     caughtBy: { file: rules, test: 'a clock that was years ahead for an hour silences nothing when it is put right' },
@@ -20,7 +20,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'tick-is-left-out',
     rule: 'each tick has its run or is skipped by its policy, and none passes in silence',
-    file: 'src/core/clockwork/due.ts',
+    file: 'src/core/cron/due.ts',
     find: `for (const tickMs of punctual) next =`,
     replace: `for (const tickMs of punctual.filter((at) => at % 4000 === 0)) next =`,
     caughtBy: { file: histories, test: 'ticks that waited begin beside those that come: more runs than ticks, each once' },
@@ -28,7 +28,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'clock-set-back-silences',
     rule: 'a clock that was years ahead must not silence the schedule for years',
-    file: 'src/core/clockwork/due.ts',
+    file: 'src/core/cron/due.ts',
     find: ` || wallMs < ledger.anchorMs`,
     replace: ``,
     caughtBy: { file: rules, test: 'a clock that was years ahead for an hour silences nothing when it is put right' },
@@ -36,7 +36,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'what-was-jumped-over-is-covered',
     rule: 'ticks that a clock jumped over never began, and may still come',
-    file: 'src/core/clockwork/spans.ts',
+    file: 'src/core/cron/spans.ts',
     find: `before !== undefined && ticks !== null && (ticks.next(before.toMs) ?? 0) >= tickMs`,
     replace: `before !== undefined && ticks !== null`,
     caughtBy: { file: rules, test: 'a clock that was years ahead for an hour silences nothing when it is put right' },
@@ -44,7 +44,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'two-runs-at-once',
     rule: 'at most one run of a schedule is under way, whatever its overlap says',
-    file: 'src/core/clockwork/turn.ts',
+    file: 'src/core/cron/evaluate.ts',
     find: `  if (activeRun(ledger) !== null) return ledger\n`,
     replace: ``,
     caughtBy: { file: rules, test: 'replace asks what runs to end, and begins when that is gone' },
@@ -52,7 +52,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'queue-without-bound',
     rule: 'every queue has a bound',
-    file: 'src/core/clockwork/admit.ts',
+    file: 'src/core/cron/admit.ts',
     find: `queued.length >= maxQueued`,
     replace: `queued.length > maxQueued`,
     caughtBy: { file: rules, test: 'queue lets ticks wait, in order and not without end' },
@@ -60,7 +60,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'lost-runs-are-repeated',
     rule: 'a run whose fate is unknown is lost, shown, and repeated only if the user said retryLost',
-    file: 'src/core/clockwork/settle.ts',
+    file: 'src/core/cron/settle.ts',
     find: `return schedule.retryLost && run.attempt`,
     replace: `return run.attempt`,
     caughtBy: { file: rules, test: 'a lost attempt is repeated only by who says so' },
@@ -68,7 +68,7 @@ export const scheduleMutations: readonly Mutation[] = [
   {
     name: 'replaced-runs-are-tried-again',
     rule: 'a run that was asked to end for no fault of its own is not tried again',
-    file: 'src/core/clockwork/settle.ts',
+    file: 'src/core/cron/settle.ts',
     find: `  if (run.ask !== null) return { kind: run.ask.kind, exit, message: run.ask.because }\n`,
     replace: ``,
     caughtBy: { file: rules, test: 'replace asks what runs to end, and begins when that is gone' },

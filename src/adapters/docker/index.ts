@@ -9,7 +9,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
-import { Gate } from '../../system/gate.ts'
+import { Semaphore } from '../../system/semaphore.ts'
 import {
   commitEpoch,
   ensureSlot,
@@ -81,7 +81,7 @@ class DockerRuntime implements Runtime {
   readonly #lives = new Map<string, ContainerLife>()
   /** Slots of which we know all containers that there can be: they were listed once, and each creation since has been answered. */
   readonly #clearSlots = new Set<SlotId>()
-  readonly #starts = new Gate(maxParallelStarts)
+  readonly #starts = new Semaphore(maxParallelStarts)
   readonly #events: EventStream
   readonly #secretFiles: SecretFiles
   readonly #network: Network

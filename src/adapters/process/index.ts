@@ -29,7 +29,7 @@ import type {
 import { discoverSlots } from './discover.ts'
 import { type Enclosure } from './cgroups/enclosure.ts'
 import { planExec } from './exec.ts'
-import { Gate } from '../../system/gate.ts'
+import { Semaphore } from '../../system/semaphore.ts'
 import { hastenJoins } from './keepers/hasten-joins.ts'
 import { observeHolders } from './holders.ts'
 import { LeftoverLimits } from './cgroups/leftover-limits.ts'
@@ -96,7 +96,7 @@ class ProcessRuntime implements Runtime {
   readonly #leftovers: LeftoverLimits
   /** Changes that are seen when nobody waits for his start, or with the next poll: what begins comes first. */
   readonly #postponed = new Set<Life>()
-  readonly #starts = new Gate(maxParallelStarts)
+  readonly #starts = new Semaphore(maxParallelStarts)
   readonly #spares = new Spares((message, error) => this.#warn(message, error))
   readonly #outputs: Outputs
   readonly #secretFiles: SecretFiles
@@ -137,7 +137,7 @@ class ProcessRuntime implements Runtime {
 
   async start(order: StartOrder): Promise<StartRefusal | null> {
     const refusal = await this.#startInTurn(order)
-    if (!this.#starts.isFull) this.#lookAtPostponed()
+    if (!this.#starts.hasWaiters) this.#lookAtPostponed()
     return refusal
   }
 
@@ -334,8 +334,8 @@ class ProcessRuntime implements Runtime {
       explainRefusal: (word) => explainRefusal(word, () => this.holders(slot), paths),
       emit: (event) => this.#emit(event),
       postpone: () => {
-        if (this.#starts.isFull) this.#postponed.add(life)
-        return this.#starts.isFull
+        if (this.#starts.hasWaiters) this.#postponed.add(life)
+        return this.#starts.hasWaiters
       },
       onTrouble: (message, error) => this.#warn(message, error),
     })
@@ -360,7 +360,7 @@ class ProcessRuntime implements Runtime {
     this.#leftovers.look()
     this.#outputs.look()
     this.#keepers.lookAtLeaving()
-    if (!this.#starts.isFull) this.#spares.make()
+    if (!this.#starts.hasWaiters) this.#spares.make()
   }
 
   async #reach(name: string): Promise<void> {

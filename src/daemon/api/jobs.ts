@@ -1,8 +1,8 @@
 /** Schedules, jobs and their runs in the words of the API. It reads the ledgers and decides nothing. */
 
-import { formatInstant } from '../../core/clockwork/instant.ts'
-import type { Run } from '../../core/clockwork/ledger.ts'
-import { activeRun } from '../../core/clockwork/ledger.ts'
+import { formatInstant } from '../../core/cron/instant.ts'
+import type { Run } from '../../core/cron/ledger.ts'
+import { activeRun } from '../../core/cron/ledger.ts'
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import { asServiceName, isRunSlot, parseSlotId, tickOf } from '../../core/model/id.ts'
 import { DarumaError } from '../../ports/error.ts'

@@ -1,9 +1,9 @@
 /** The attempt of a run that is under way: how it ended, whether it takes too long, and how long the run rests before the next one. */
 
-import type { Ledger, Run } from '../../core/clockwork/ledger.ts'
-import { activeRun, withRun } from '../../core/clockwork/ledger.ts'
-import { settleAttempt } from '../../core/clockwork/settle.ts'
-import type { AttemptEnd } from '../../core/clockwork/settle.ts'
+import type { Ledger, Run } from '../../core/cron/ledger.ts'
+import { activeRun, withRun } from '../../core/cron/ledger.ts'
+import { settleAttempt } from '../../core/cron/settle.ts'
+import type { AttemptEnd } from '../../core/cron/settle.ts'
 import { backoffMs } from '../../core/instance/backoff.ts'
 import type { SlotId } from '../../core/model/id.ts'
 import type { Service } from '../../core/model/service.ts'

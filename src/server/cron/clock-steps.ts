@@ -3,7 +3,7 @@
  * decided by this (each look goes by what the wall shows); it is told, so that nobody wonders why a tick came twice on the wall.
  */
 
-import { formatInstant } from '../../core/clockwork/instant.ts'
+import { formatInstant } from '../../core/cron/instant.ts'
 import type { Event } from '../../core/model/event.ts'
 
 /** A wall clock that has moved that much against the monotonic one was set; less is its being steered. */

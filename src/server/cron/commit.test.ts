@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { admit } from '../../core/clockwork/admit.ts'
-import { newLedger } from '../../core/clockwork/ledger.ts'
+import { admit } from '../../core/cron/admit.ts'
+import { newLedger } from '../../core/cron/ledger.ts'
 import { asServiceName } from '../../core/model/id.ts'
 import { createMemoryStore } from '../../sim/store.ts'
 import { newEntry } from './entry.ts'
 import type { CronEntry } from './entry.ts'
-import { commitTurns } from './commit.ts'
-import type { Turned } from './commit.ts'
+import { commitDecisions } from './commit.ts'
+import type { Decided } from './commit.ts'
 import { isDue } from './prune.ts'
 
 function aBook(name: string): CronEntry {
@@ -16,8 +16,8 @@ function aBook(name: string): CronEntry {
   return { ...newEntry({ service, ledger, written: null, forgotten: [] }), isDirty: false }
 }
 
-/** A turn that lets one run in. */
-const turned = (entry: CronEntry, answers: string[]): Turned => ({
+/** A decision that lets one run in. */
+const decided = (entry: CronEntry, answers: string[]): Decided => ({
   entry,
   after: admit(entry.ledger, 'forbid', { tickMs: 60_000, by: 'schedule', isLate: false }).ledger,
   answer: (error) => void answers.push(`${entry.service} ${error === null ? 'is durable' : error.message}`),
@@ -27,7 +27,7 @@ test('a schedule whose run cannot be acted upon hinders no other, and nothing of
   const store = createMemoryStore()
   const entries = ['first', 'second'].map(aBook)
   const answers: string[] = []
-  const turns = entries.map((entry) => turned(entry, answers))
+  const decisions = entries.map((entry) => decided(entry, answers))
   const acted: string[] = []
   let isBroken = true
   const act = async (entry: CronEntry, after: CronEntry['ledger']): Promise<void> => {
@@ -35,7 +35,7 @@ test('a schedule whose run cannot be acted upon hinders no other, and nothing of
     if (isBroken && entry.service === 'first') throw new Error('its revision cannot be read')
     acted.push(entry.service)
   }
-  await assert.rejects(commitTurns({ store, checkpoint: null, act }, turns, 0), /cannot be read/)
+  await assert.rejects(commitDecisions({ store, checkpoint: null, act }, decisions, 0), /cannot be read/)
   assert.deepEqual(acted, ['second'])
   assert.deepEqual(answers, ['first is durable', 'second is durable'])
   assert.deepEqual(
@@ -44,13 +44,13 @@ test('a schedule whose run cannot be acted upon hinders no other, and nothing of
   )
   isBroken = false
   const again = entries.map((entry) => ({ entry, after: entry.ledger, answer: (): void => {} }))
-  await commitTurns({ store, checkpoint: null, act }, again, 0)
+  await commitDecisions({ store, checkpoint: null, act }, again, 0)
   assert.deepEqual(acted, ['second', 'first', 'second'])
 })
 
 test('runs beyond those that are kept wait while others are being started, but not for ever', () => {
   const entry = aBook('tick')
-  const [run] = turned(entry, []).after.runs
+  const [run] = decided(entry, []).after.runs
   assert.ok(run)
   const surplus = (count: number): Parameters<typeof isDue>[0] => [{ entry, runs: Array.from({ length: count }, () => run) }]
   assert.deepEqual(

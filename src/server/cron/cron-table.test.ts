@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatInstant, parseInstant } from '../../core/clockwork/instant.ts'
+import { formatInstant, parseInstant } from '../../core/cron/instant.ts'
 import { cronerCron } from '../../adapters/croner/index.ts'
 import { defaultBalancer as balancer } from '../../core/keys/balancer.ts'
 import { asRevisionNumber, asServiceName, isRunSlot } from '../../core/model/id.ts'

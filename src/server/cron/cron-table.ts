@@ -1,16 +1,16 @@
 /**
  * The table of schedules: starts their runs, each tick at most once. Each look goes over the entries in which something has happened or that
- * are due, lets `core/clockwork` decide, writes what was decided, and only then acts. Wall
+ * are due, lets `core/cron` decide, writes what was decided, and only then acts. Wall
  * time picks the ticks; everything that waits, waits by the monotonic clock and looks again at least every second, so that a clock that
  * was set or a machine that slept is seen at once.
  */
 
-import { firstLedger } from '../../core/clockwork/due.ts'
-import { parseInstant } from '../../core/clockwork/instant.ts'
-import { surplusRuns } from '../../core/clockwork/ledger.ts'
-import type { Ledger, Run } from '../../core/clockwork/ledger.ts'
-import type { Span } from '../../core/clockwork/spans.ts'
-import { turn } from '../../core/clockwork/turn.ts'
+import { firstLedger } from '../../core/cron/due.ts'
+import { parseInstant } from '../../core/cron/instant.ts'
+import { surplusRuns } from '../../core/cron/ledger.ts'
+import type { Ledger, Run } from '../../core/cron/ledger.ts'
+import type { Span } from '../../core/cron/spans.ts'
+import { evaluate } from '../../core/cron/evaluate.ts'
 import type { InstanceSpec } from '../../core/instance/slot.ts'
 import type { Event } from '../../core/model/event.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../../core/model/id.ts'
@@ -26,8 +26,8 @@ import type { Store } from '../../ports/store.ts'
 import { Attempts } from './attempts.ts'
 import { isEntryDue, newEntry, nextOf, slotOf, untilDueMs } from './entry.ts'
 import type { CronEntry } from './entry.ts'
-import { commitTurns } from './commit.ts'
-import type { Turned } from './commit.ts'
+import { commitDecisions } from './commit.ts'
+import type { Decided } from './commit.ts'
 import { loadLedgers } from './load-ledgers.ts'
 import { Presences } from './presence.ts'
 import { forgetLedgers, isDue, prune } from './prune.ts'
@@ -63,7 +63,7 @@ export interface CronTableOptions {
 /** The net under every notification, and how soon a clock that was set is noticed. */
 const lookEveryMs = 1000
 /** Schedules that one transaction decides. */
-const turnsAtOnce = 32
+const evaluationsAtOnce = 32
 /** After a failure of the store: it is told by the reconciler, which tries as often. */
 const retryMs = 1000
 
@@ -207,9 +207,9 @@ export class CronTable {
     if (this.#presences.isNew()) await this.#noticeWorld(wallMs)
     const due = [...this.#entries.values()].filter((entry) => isEntryDue(entry, wallMs, nowMs))
     // A few at a time: while the next are decided and written, the first begin already.
-    for (let from = 0; from < due.length; from += turnsAtOnce) {
-      const turned = due.slice(from, from + turnsAtOnce).map((entry) => this.#turn(entry, wallMs, nowMs))
-      await commitTurns({ store, checkpoint, act: (entry, after) => this.#act(entry, after) }, turned, nowMs)
+    for (let from = 0; from < due.length; from += evaluationsAtOnce) {
+      const decided = due.slice(from, from + evaluationsAtOnce).map((entry) => this.#evaluate(entry, wallMs, nowMs))
+      await commitDecisions({ store, checkpoint, act: (entry, after) => this.#act(entry, after) }, decided, nowMs)
     }
     await this.#pruneAll()
     const named = this.#named
@@ -218,13 +218,13 @@ export class CronTable {
     if (isForgotten && this.#named === named) this.#named = null
   }
 
-  #turn(entry: CronEntry, wallMs: number, nowMs: number): Turned {
+  #evaluate(entry: CronEntry, wallMs: number, nowMs: number): Decided {
     entry.isDirty = false
     const { service, presence } = entry
     const asked = this.#admitByHand(entry, this.#attempts.take(entry, nowMs), wallMs)
     const isRested = (run: Run): boolean => this.#attempts.isRested(slotOf(service, run), nowMs)
     const isUntouched = (run: Run): boolean => this.#isUntouched(slotOf(service, run), run)
-    return { entry, after: turn({ ledger: asked.ledger, presence, wallMs, isRested, isUntouched }), answer: asked.answer }
+    return { entry, after: evaluate({ ledger: asked.ledger, presence, wallMs, isRested, isUntouched }), answer: asked.answer }
   }
 
   #admitByHand(entry: CronEntry, ledger: Ledger, wallMs: number): ReturnType<typeof admitByHand> {
@@ -259,7 +259,7 @@ export class CronTable {
     const found = this.#options.world.reports.get(slot)?.occupant?.spec ?? null
     if (found !== null) return this.#runs.adopt(slot, found)
     const spec = await this.#recordedSpec(entry.service, run)
-    // What should be may have changed while this was written down and read; then the next turn ends it before it began.
+    // What should be may have changed while this was written down and read; then the next evaluation ends it before it began.
     if (this.#attempts.hasEnd(slot) || run.ask !== null || this.#presences.isNew()) return this.#markDirty(entry.service)
     if (entry.presence.kind !== 'active') return
     if (spec === null) {

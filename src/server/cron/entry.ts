@@ -1,10 +1,10 @@
 /** One schedule in the daemon's memory: its ledger as it is and as it was last written, and what must be written to make the two equal. */
 
-import { anchored, nextTickMs } from '../../core/clockwork/due.ts'
-import { formatInstant } from '../../core/clockwork/instant.ts'
-import type { Ledger, Run } from '../../core/clockwork/ledger.ts'
-import type { Span } from '../../core/clockwork/spans.ts'
-import type { Presence } from '../../core/clockwork/turn.ts'
+import { anchored, nextTickMs } from '../../core/cron/due.ts'
+import { formatInstant } from '../../core/cron/instant.ts'
+import type { Ledger, Run } from '../../core/cron/ledger.ts'
+import type { Span } from '../../core/cron/spans.ts'
+import type { Presence } from '../../core/cron/evaluate.ts'
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import { runSlotId } from '../../core/model/id.ts'
 import type { Compare, Operation } from '../../ports/store.ts'
@@ -23,7 +23,7 @@ export interface CronEntry {
   nextMs: number | null
   /** By the monotonic clock: when its attempt must be looked at though nothing happens (its time is up, its pause over); infinite for never. */
   attemptDueMs: number
-  /** Something has happened that its next turn must see. */
+  /** Something has happened that its next evaluation must see. */
   isDirty: boolean
   /** Why its expression cannot be used here (a timezone that this Node does not know); null when it can. */
   fault: string | null
@@ -57,7 +57,7 @@ export function nextOf({ ledger, presence }: CronEntry, wallMs: number): number 
   return nextTickMs(anchored(ledger, presence.schedule, wallMs), presence.ticks)
 }
 
-/** Whether its turn would change anything. Wall time picks ticks, and may have gone back; whatever waits, waits by the monotonic clock. */
+/** Whether evaluating it would change anything. Wall time picks ticks, and may have gone back; whatever waits, waits by the monotonic clock. */
 export function isEntryDue(entry: CronEntry, wallMs: number, nowMs: number): boolean {
   if (entry.isDirty || wallMs < entry.ledger.anchorMs) return true
   if (entry.nextMs !== null && wallMs >= entry.nextMs && entry.presence.kind === 'active') return true

@@ -1,7 +1,7 @@
 /** What happened to runs, beyond what their slots tell: ticks that started nothing, ends that nobody saw, attempts that follow. */
 
-import { formatInstant } from '../../core/clockwork/instant.ts'
-import type { Ledger, Run, Skip } from '../../core/clockwork/ledger.ts'
+import { formatInstant } from '../../core/cron/instant.ts'
+import type { Ledger, Run, Skip } from '../../core/cron/ledger.ts'
 import type { Event } from '../../core/model/event.ts'
 import { runSlotId } from '../../core/model/id.ts'
 import { slotOf } from './entry.ts'

@@ -4,11 +4,11 @@
  * each is the last witness, and what ever began is not begun again.
  */
 
-import { cover, isCovered, unite } from '../../core/clockwork/spans.ts'
-import type { Span } from '../../core/clockwork/spans.ts'
-import { parseInstant } from '../../core/clockwork/instant.ts'
-import { newLedger, withRun } from '../../core/clockwork/ledger.ts'
-import type { Ledger, Run } from '../../core/clockwork/ledger.ts'
+import { cover, isCovered, unite } from '../../core/cron/spans.ts'
+import type { Span } from '../../core/cron/spans.ts'
+import { parseInstant } from '../../core/cron/instant.ts'
+import { newLedger, withRun } from '../../core/cron/ledger.ts'
+import type { Ledger, Run } from '../../core/cron/ledger.ts'
 import type { AttemptReport, SlotReport } from '../../core/instance/report.ts'
 import type { SlotId } from '../../core/model/id.ts'
 import { asRevisionNumber, asServiceName, isRunSlot, parseSlotId, tickOf } from '../../core/model/id.ts'

@@ -1,6 +1,6 @@
 /** What should be of each schedule, by the target revision and by what operators did; looked up anew only when one of them has changed. */
 
-import type { Ticks } from '../../core/clockwork/spans.ts'
+import type { Ticks } from '../../core/cron/spans.ts'
 import type { Schedule, Service } from '../../core/model/service.ts'
 import type { Cron } from '../../ports/cron.ts'
 import type { CronEntry } from './entry.ts'

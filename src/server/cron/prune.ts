@@ -3,8 +3,8 @@
  * database, so that a database that is put back cannot start what nothing else remembers any more.
  */
 
-import type { Run } from '../../core/clockwork/ledger.ts'
-import { unite, without } from '../../core/clockwork/spans.ts'
+import type { Run } from '../../core/cron/ledger.ts'
+import { unite, without } from '../../core/cron/spans.ts'
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import type { StateDirectory } from '../../ports/state-directory.ts'
@@ -48,7 +48,7 @@ export async function prune(
   const unasked = partOf(surplus, (slot) => !assignments.isAskedToForget(slot))
   const chosen = atMost(unasked, maxAtOnce)
   if (chosen.length > 0) await writeWatermarks(prunes, chosen, how.isForgotten)
-  if (checkpoint !== null) await checkpoint('clockwork.watermark-written')
+  if (checkpoint !== null) await checkpoint('cron.watermark-written')
   for (const { entry, runs } of chosen) for (const run of runs) assignments.forget(slotOf(entry.service, run))
   const writes: Operation[] = []
   for (const { entry, runs } of asked) {
@@ -58,7 +58,7 @@ export async function prune(
     if (entry.written !== null) entry.written = { ...entry.written, runs: entry.written.runs.filter(stays) }
     if (how.isForgotten && entry.ledger.runs.length === 0) writes.push(remove(keys.schedule(entry.service)))
   }
-  if (checkpoint !== null) await checkpoint('clockwork.slots-forgotten')
+  if (checkpoint !== null) await checkpoint('cron.slots-forgotten')
   for (let from = 0; from < writes.length; from += maxTransactionOperations)
     await store.transact({ then: writes.slice(from, from + maxTransactionOperations) })
   for (const { entry, runs } of asked) for (const run of runs) assignments.drop(slotOf(entry.service, run))

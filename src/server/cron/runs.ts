@@ -3,8 +3,8 @@
  * An assignment is for one attempt. How the attempt ended is read from the host's report, whoever saw it first.
  */
 
-import type { AttemptEnd } from '../../core/clockwork/settle.ts'
-import type { Run } from '../../core/clockwork/ledger.ts'
+import type { AttemptEnd } from '../../core/cron/settle.ts'
+import type { Run } from '../../core/cron/ledger.ts'
 import type { SlotReport } from '../../core/instance/report.ts'
 import type { InstanceSpec } from '../../core/instance/slot.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../../core/model/id.ts'

@@ -1,5 +1,5 @@
 /**
- * One turn of one schedule's clockwork: `(ledger, what there is, wall time) → ledger`. It takes no hint of what changed: a run that ended,
+ * Evaluates one schedule: `(ledger, what there is, wall time) → ledger`. It takes no hint of what changed: a run that ended,
  * a tick that is due, a deploy, a clock that was set are all seen by looking. What differs in the ledger that comes back is written down
  * first, and only then done.
  */
@@ -19,7 +19,7 @@ export type Presence =
   /** A database that has never seen a revision: what runs is left alone. */
   | { readonly kind: 'unknown' }
 
-export interface TurnInput {
+export interface EvaluateInput {
   readonly ledger: Ledger
   readonly presence: Presence
   readonly wallMs: number
@@ -29,7 +29,7 @@ export interface TurnInput {
   readonly isUntouched: (run: Run) => boolean
 }
 
-export function turn({ ledger, presence, wallMs, isRested, isUntouched }: TurnInput): Ledger {
+export function evaluate({ ledger, presence, wallMs, isRested, isUntouched }: EvaluateInput): Ledger {
   switch (presence.kind) {
     case 'unknown':
       return ledger

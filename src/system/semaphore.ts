@@ -1,5 +1,5 @@
 /** Lets at most a number of tasks be under way at once; the others wait their turn in order. */
-export class Gate {
+export class Semaphore {
   readonly #limit: number
   readonly #waiting: (() => void)[] = []
   #underWay = 0
@@ -9,7 +9,7 @@ export class Gate {
   }
 
   /** Whether somebody waits for a place. */
-  get isFull(): boolean {
+  get hasWaiters(): boolean {
     return this.#waiting.length > 0
   }
 

@@ -10,8 +10,8 @@ import type { Ledger, Run } from './ledger.ts'
 import { settleAttempt } from './settle.ts'
 import { cover, isCovered, maxSpans, unite } from './spans.ts'
 import type { Ticks } from './spans.ts'
-import { turn } from './turn.ts'
-import type { Presence } from './turn.ts'
+import { evaluate } from './evaluate.ts'
+import type { Presence } from './evaluate.ts'
 
 const name = asServiceName('report')
 const revision = asRevisionNumber(1)
@@ -46,7 +46,7 @@ const active = (over: Partial<Schedule> = {}, ticks: Ticks = every(minute)): Pre
 })
 
 const at = (ledger: Ledger, wallMs: number, presence: Presence = active()): Ledger =>
-  turn({ ledger, presence, wallMs, isRested: () => true, isUntouched: () => false })
+  evaluate({ ledger, presence, wallMs, isRested: () => true, isUntouched: () => false })
 
 const fresh = (wallMs: number): Ledger => firstLedger(name, schedule(), wallMs)
 
@@ -292,7 +292,7 @@ test('never the same tick twice, never two runs at once, whatever happens to clo
         const begun = new Map<number, number>()
         const keep = 2
         const look = (): void => {
-          ledger = turn({ ledger, presence: presenceNow(), wallMs, isRested: () => true, isUntouched: () => false })
+          ledger = evaluate({ ledger, presence: presenceNow(), wallMs, isRested: () => true, isUntouched: () => false })
           written = ledger
           const run = activeRun(ledger)
           if (run?.phase === 'under-way' && run.ask === null) {
@@ -356,7 +356,7 @@ test('under no fault every tick gets its run, on any timetable, however unevenly
         for (const pause of pauses) {
           wallMs += pause
           // With a queue, so that no tick may be refused; and every run is quick.
-          ledger = turn({
+          ledger = evaluate({
             ledger,
             presence: active({ overlap: 'queue' }, ticks),
             wallMs,
@@ -366,7 +366,7 @@ test('under no fault every tick gets its run, on any timetable, however unevenly
           for (let rounds = 0; activeRun(ledger) !== null && rounds < 20; rounds += 1) {
             const run = activeRun(ledger)
             if (run !== null) started.add(run.tickMs)
-            ledger = turn({
+            ledger = evaluate({
               ledger: ended(ledger),
               presence: active({ overlap: 'queue' }, ticks),
               wallMs,
