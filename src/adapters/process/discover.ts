@@ -1,5 +1,5 @@
 /**
- * What a new daemon finds. The kernel is asked before the disk is believed: an epoch whose enclosure can be closed is gone for
+ * What a new daemon finds. The kernel is asked before the disk is believed: an epoch whose cgroup can be closed is gone for
  * good, and one that cannot be closed is running, whatever any file says.
  *
  * A keeper may be alive and not have joined its cgroup yet; it looks like nothing here. Closing the epoch is what makes that true:
@@ -8,11 +8,11 @@
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
-import type { Enclosure } from './cgroups/enclosure.ts'
+import type { Cgroup } from './cgroups/cgroup.ts'
 import { ageOf, isAlive, observeBootId } from '../../system/process-stat.ts'
-import { settleExit } from './life.ts'
+import { settleExit } from './instance-monitor.ts'
 import type { Site } from './site.ts'
-import { unreachableEnclosure } from './cgroups/unreachable.ts'
+import { unreachableCgroup } from './cgroups/unreachable.ts'
 import {
   epochDirectory,
   listEpochs,
@@ -25,7 +25,7 @@ import {
 } from '../../host/slot-files.ts'
 
 /** Calls `adopt` for each running epoch. Of those that are gone, a slot's newest committed one is told. */
-export function discoverSlots(site: Site, adopt: (instance: InstanceRef, enclosure: Enclosure) => void): Discovery {
+export function discoverSlots(site: Site, adopt: (instance: InstanceRef, cgroup: Cgroup) => void): Discovery {
   const occupants: Occupant[] = []
   const endedBefore: Occupant[] = []
   const lastEpochs = new Map<SlotId, Epoch>()
@@ -43,7 +43,7 @@ export function discoverSlots(site: Site, adopt: (instance: InstanceRef, enclosu
 function discoverSlot(
   site: Site,
   slot: SlotId,
-  adopt: (instance: InstanceRef, enclosure: Enclosure) => void,
+  adopt: (instance: InstanceRef, cgroup: Cgroup) => void,
 ): Pick<Required<Discovery>, 'occupants' | 'endedBefore'> & { readonly last: number; readonly committed: number } {
   const paths = site.paths(slot)
   const onDisk = listEpochs(paths)
@@ -53,13 +53,13 @@ function discoverSlot(
   const running: Occupant[] = []
 
   for (const epoch of inKernel.toSorted((a, b) => a - b)) {
-    const enclosure = site.enclosure(slot, epoch)
+    const cgroup = site.cgroup(slot, epoch)
     oomKills.set(epoch, site.survey.limits.countOomKills(site.cgroupPath(slot, epoch)))
-    if (!isHeldByKeeper(site, slot, epoch) && enclosure.close()) continue
+    if (!isHeldByKeeper(site, slot, epoch) && cgroup.seal()) continue
     // A daemon that was killed while it sent a signal left the cgroup frozen.
-    enclosure.freezer?.thaw()
+    cgroup.freezer?.thaw()
     running.push(describe(site, { slot, epoch }, 'running'))
-    adopt({ slot, epoch }, enclosure)
+    adopt({ slot, epoch }, cgroup)
   }
   const newest = newestStarted(paths)
   const hidden =
@@ -85,14 +85,14 @@ function discoverSlot(
 }
 
 /** No cgroup that we can see holds it, and yet its command lives: that is no end. */
-function findHidden(site: Site, { slot, epoch }: InstanceRef): Enclosure | null {
+function findHidden(site: Site, { slot, epoch }: InstanceRef): Cgroup | null {
   const paths = site.paths(slot)
   const directory = epochDirectory(paths, epoch)
   const beginning = readBeginning(directory)
   const note = readEpochNote(directory)
   const isOurs = note !== null && note.container === undefined && note.bootId === observeBootId()
   if (!isOurs || beginning.kind !== 'started' || !isAlive(beginning)) return null
-  return unreachableEnclosure(beginning, paths.lock)
+  return unreachableCgroup(beginning, paths.lock)
 }
 
 /** Its cgroup is empty and its namespace is not: something in it cannot be killed now. */

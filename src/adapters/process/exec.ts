@@ -10,27 +10,27 @@ import { observeProcess } from '../../system/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { ExecPlan } from '../../ports/runtime.ts'
 import { asUser, findUser, splitEnvironment } from './launch.ts'
-import type { Life } from './life.ts'
+import type { InstanceMonitor } from './instance-monitor.ts'
 import { readEpochNote } from '../../host/slot-files.ts'
 import type { Survey } from './survey.ts'
 
 /** Throws `E_RUNTIME_NOT_RUNNING`. */
 export async function planExec(options: {
-  readonly life: Life | null
+  readonly monitor: InstanceMonitor | null
   readonly slot: string
   readonly command: readonly string[]
   readonly limitFiles: readonly string[]
   readonly survey: Survey
   readonly enter: string
 }): Promise<ExecPlan> {
-  const { life, survey } = options
-  const beginning = life?.beginning
-  const environ = life?.environment ?? (beginning?.kind === 'started' ? await readEnvironment(beginning.pid) : null)
-  if (life === null || beginning?.kind !== 'started' || environ === null) throw notRunning(options.slot)
-  const isOurs = life.enclosure.members().includes(beginning.pid)
+  const { monitor, survey } = options
+  const beginning = monitor?.beginning
+  const environ = monitor?.environment ?? (beginning?.kind === 'started' ? await readEnvironment(beginning.pid) : null)
+  if (monitor === null || beginning?.kind !== 'started' || environ === null) throw notRunning(options.slot)
+  const isOurs = monitor.cgroup.members().includes(beginning.pid)
   if (!isOurs || observeProcess(beginning.pid)?.startTicks !== beginning.startTicks) throw notRunning(options.slot)
 
-  const note = readEpochNote(life.directory)
+  const note = readEpochNote(monitor.directory)
   const { plain, loader } = splitEnvironment(environ)
   const account = note?.user ?? null
   const user = account === null ? null : await findUser(account)
@@ -38,7 +38,7 @@ export async function planExec(options: {
     command: [
       '/bin/sh',
       options.enter,
-      [...life.enclosure.joinFiles, ...options.limitFiles].join('\n'),
+      [...monitor.cgroup.joinFiles, ...options.limitFiles].join('\n'),
       `${beginning.pid}`,
       `${beginning.startTicks}`,
       note?.namespaces === false ? '' : (survey.tools.nsenter ?? ''),

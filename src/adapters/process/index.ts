@@ -27,16 +27,16 @@ import type {
   Usage,
 } from '../../ports/runtime.ts'
 import { discoverSlots } from './discover.ts'
-import { type Enclosure } from './cgroups/enclosure.ts'
+import { type Cgroup } from './cgroups/cgroup.ts'
 import { planExec } from './exec.ts'
 import { Semaphore } from '../../system/semaphore.ts'
-import { hastenJoins } from './keepers/hasten-joins.ts'
+import { prewarmCgroupMove } from './keepers/prewarm-cgroup-move.ts'
 import { observeHolders } from './holders.ts'
 import { LeftoverLimits } from './cgroups/leftover-limits.ts'
 import type { ProcessRuntimeOptions } from './options.ts'
 import { Outputs } from './outputs.ts'
 import { findFault, findUser, planRun, type ProcessStart } from './launch.ts'
-import { Life, type LifeOptions } from './life.ts'
+import { InstanceMonitor, type InstanceMonitorOptions } from './instance-monitor.ts'
 import { Site } from './site.ts'
 import { Spares } from './spares.ts'
 import { explainRefusal, explainStartFailure } from './start-failure.ts'
@@ -92,10 +92,10 @@ class ProcessRuntime implements Runtime {
   readonly #options: ProcessRuntimeOptions
   readonly #site: Site
   readonly #scripts: InstalledScripts
-  readonly #lives = new Map<string, Life>()
+  readonly #monitors = new Map<string, InstanceMonitor>()
   readonly #leftovers: LeftoverLimits
   /** Changes that are seen when nobody waits for his start, or with the next poll: what begins comes first. */
-  readonly #postponed = new Set<Life>()
+  readonly #postponed = new Set<InstanceMonitor>()
   readonly #starts = new Semaphore(maxParallelStarts)
   readonly #spares = new Spares((message, error) => this.#warn(message, error))
   readonly #outputs: Outputs
@@ -103,7 +103,7 @@ class ProcessRuntime implements Runtime {
   #emit: (event: RuntimeEvent) => void = () => {}
   #poll: NodeJS.Timeout | null = null
   #pollRound = 0
-  readonly #hasten: () => void
+  readonly #prewarmCgroupMove: () => void
   readonly #keepers: ReadyKeepers
 
   constructor(options: ProcessRuntimeOptions, site: Site, scripts: InstalledScripts) {
@@ -119,7 +119,7 @@ class ProcessRuntime implements Runtime {
       prologue: renderKnownState(),
       onTrouble: (message, error) => this.#warn(message, error),
     })
-    this.#hasten = hastenJoins(site.survey.killing === 'v1' ? null : site.survey.enclosureMount)
+    this.#prewarmCgroupMove = prewarmCgroupMove(site.survey.killing === 'v1' ? null : site.survey.cgroupMount)
   }
 
   async discover(onEvent: (event: RuntimeEvent) => void): Promise<Discovery> {
@@ -127,8 +127,8 @@ class ProcessRuntime implements Runtime {
     this.#keepers.remove(this.#site.keepers?.read() ?? [])
     // A keeper that stands by has in its mount namespace what was mounted before.
     if (this.#site.survey.namespaces) await this.#secretFiles.prepare()
-    const found = discoverSlots(this.#site, (instance, enclosure) => this.#adopt(instance, enclosure))
-    this.#secretFiles.sweep([...this.#lives.values()].map(({ instance }) => instance))
+    const found = discoverSlots(this.#site, (instance, cgroup) => this.#adopt(instance, cgroup))
+    this.#secretFiles.sweep([...this.#monitors.values()].map(({ instance }) => instance))
     this.#poll = setInterval(() => this.#lookAtAll(), pollIntervalMs)
     this.#poll.unref()
     this.#keepers.open()
@@ -196,19 +196,19 @@ class ProcessRuntime implements Runtime {
     this.#site.bind(keeper.number, order.slot, order.epoch)
     const joinFiles = survey.limits.make(this.#site.cgroupPath(order.slot, order.epoch), order.limits)
     // A keeper that has yet to join the limits' cgroups would wait for the kernel.
-    if (joinFiles.length > 0) this.#hasten()
+    if (joinFiles.length > 0) this.#prewarmCgroupMove()
     await this.#reach('runtime.cgroups-made')
 
     const { commandEnvironment, ...run } = planRun({ order: given, survey, epochDirectory: directory, user, volumes })
-    const life = this.#watch({ slot: order.slot, epoch: order.epoch }, this.#site.enclosure(order.slot, order.epoch), {
+    const monitor = this.#watch({ slot: order.slot, epoch: order.epoch }, this.#site.cgroup(order.slot, order.epoch), {
       isOurs: true,
       keeper: identity,
       environment: commandEnvironment,
       hasLimits: Object.values(order.limits).some((limit) => limit !== null),
     })
     undo.push(() => {
-      life.detach()
-      this.#lives.delete(keyOf(order))
+      monitor.detach()
+      this.#monitors.delete(keyOf(order))
     })
     // The keeper takes the slot's lock while the disk writes the epoch; it runs nothing before it is told to.
     keeper.tell(renderOccupy(keeper.number, { slotDirectory: paths.directory, epochDirectory: directory, joinFiles }))
@@ -223,15 +223,15 @@ class ProcessRuntime implements Runtime {
   }
 
   async signal(instance: InstanceRef, signal: SignalName, to: StopPolicy['to'] = 'leader'): Promise<void> {
-    await this.#lives.get(keyOf(instance))?.ask(signal, to)
+    await this.#monitors.get(keyOf(instance))?.ask(signal, to)
   }
 
   async kill(instance: InstanceRef, limitMs: number): Promise<void> {
-    const life = this.#lives.get(keyOf(instance)) ?? this.#findForgotten(instance)
-    if (life === null) return
-    life.end()
-    if (await life.endsWithin(limitMs)) return
-    const holders = await observeHolders({ lock: this.#site.paths(instance.slot).lock, members: life.enclosure.members() })
+    const monitor = this.#monitors.get(keyOf(instance)) ?? this.#findForgotten(instance)
+    if (monitor === null) return
+    monitor.end()
+    if (await monitor.endsWithin(limitMs)) return
+    const holders = await observeHolders({ lock: this.#site.paths(instance.slot).lock, members: monitor.cgroup.members() })
     const names = holders.map((holder) => `${holder.pid} (${holder.command})`).join(', ')
     throw new DarumaError('E_RUNTIME_UNKILLABLE', `${instance.slot} did not end within ${limitMs} ms of SIGKILL: ${names}`, {
       hint: 'a process in an uninterruptible call (a hanging disk or network mount) ends when that call does',
@@ -243,7 +243,7 @@ class ProcessRuntime implements Runtime {
   }
 
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
-    const members = this.#site.epochsInKernel(slot).flatMap((epoch) => [...this.#site.enclosure(slot, epoch).members()])
+    const members = this.#site.epochsInKernel(slot).flatMap((epoch) => [...this.#site.cgroup(slot, epoch).members()])
     return observeHolders({ lock: this.#site.paths(slot).lock, members })
   }
 
@@ -252,14 +252,14 @@ class ProcessRuntime implements Runtime {
   }
 
   usage(instance: InstanceRef): Usage | null {
-    return observeUsage(this.#lives.get(keyOf(instance))?.enclosure ?? null)
+    return observeUsage(this.#monitors.get(keyOf(instance))?.cgroup ?? null)
   }
 
   async exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan> {
     const { survey } = this.#site
     const limitFiles = survey.limits.joinFiles(this.#site.cgroupPath(instance.slot, instance.epoch))
-    const life = this.#lives.get(keyOf(instance)) ?? null
-    return planExec({ life, slot: instance.slot, command, limitFiles, survey, enter: this.#scripts.enter() })
+    const monitor = this.#monitors.get(keyOf(instance)) ?? null
+    return planExec({ monitor, slot: instance.slot, command, limitFiles, survey, enter: this.#scripts.enter() })
   }
 
   readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage> {
@@ -279,8 +279,8 @@ class ProcessRuntime implements Runtime {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#poll !== null) clearInterval(this.#poll)
-    for (const life of this.#lives.values()) life.detach()
-    this.#lives.clear()
+    for (const monitor of this.#monitors.values()) monitor.detach()
+    this.#monitors.clear()
     this.#outputs.close()
     this.#emit = () => {}
     await this.#keepers.close()
@@ -291,71 +291,71 @@ class ProcessRuntime implements Runtime {
 
   /** The witness before a start: every earlier epoch of the slot is closed for good, or the slot is occupied. */
   #isOccupied(slot: SlotId): boolean {
-    for (const life of this.#lives.values()) if (life.instance.slot === slot) return true
-    return this.#site.epochsInKernel(slot).some((epoch) => !this.#site.enclosure(slot, epoch).close())
+    for (const monitor of this.#monitors.values()) if (monitor.instance.slot === slot) return true
+    return this.#site.epochsInKernel(slot).some((epoch) => !this.#site.cgroup(slot, epoch).seal())
   }
 
-  #adopt(instance: InstanceRef, enclosure: Enclosure): Life {
+  #adopt(instance: InstanceRef, cgroup: Cgroup): InstanceMonitor {
     const keeper = readKeeper(epochDirectory(this.#site.paths(instance.slot), instance.epoch))
-    const life = this.#watch(instance, enclosure, { isOurs: false, keeper, environment: null, hasLimits: true })
-    life.adopt(readBeginning(life.directory))
-    this.#outputs.hold(instance.slot, life.directory)
-    return life
+    const monitor = this.#watch(instance, cgroup, { isOurs: false, keeper, environment: null, hasLimits: true })
+    monitor.adopt(readBeginning(monitor.directory))
+    this.#outputs.hold(instance.slot, monitor.directory)
+    return monitor
   }
 
   /** An epoch that nobody told us of, in a state that was restored or tampered with while we ran. */
-  #findForgotten(instance: InstanceRef): Life | null {
-    const enclosure = this.#site.enclosure(instance.slot, instance.epoch)
-    return enclosure.close() ? null : this.#adopt(instance, enclosure)
+  #findForgotten(instance: InstanceRef): InstanceMonitor | null {
+    const cgroup = this.#site.cgroup(instance.slot, instance.epoch)
+    return cgroup.seal() ? null : this.#adopt(instance, cgroup)
   }
 
-  #watch(instance: InstanceRef, enclosure: Enclosure, birth: Birth): Life {
+  #watch(instance: InstanceRef, cgroup: Cgroup, birth: Birth): InstanceMonitor {
     const { slot, epoch } = instance
     const paths = this.#site.paths(slot)
     const path = this.#site.cgroupPath(slot, epoch)
-    const life = new Life({
+    const monitor = new InstanceMonitor({
       instance: { slot, epoch },
       paths,
       directory: epochDirectory(paths, epoch),
-      enclosure,
+      cgroup,
       ...birth,
       arrivalLimitMs: this.#options.arrivalLimitMs ?? defaultArrivalLimitMs,
       countOomKills: () => (birth.hasLimits ? this.#site.survey.limits.countOomKills(path) : 0),
       cleanUp: () => {
-        this.#lives.delete(keyOf(instance))
-        this.#postponed.delete(life)
-        this.#outputs.end(life.directory)
+        this.#monitors.delete(keyOf(instance))
+        this.#postponed.delete(monitor)
+        this.#outputs.end(monitor.directory)
         this.#secretFiles.remove(instance)
         if (birth.hasLimits) this.#leftovers.remove(path)
-        const isLive = (other: number): boolean => this.#lives.has(keyOf({ slot, epoch: asEpoch(other) }))
+        const isLive = (other: number): boolean => this.#monitors.has(keyOf({ slot, epoch: asEpoch(other) }))
         pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
       },
       readLastWords: () => this.#outputs.readLastWords({ slot, epoch }, paths),
       explainRefusal: (word) => explainRefusal(word, () => this.holders(slot), paths),
       emit: (event) => this.#emit(event),
       postpone: () => {
-        if (this.#starts.hasWaiters) this.#postponed.add(life)
+        if (this.#starts.hasWaiters) this.#postponed.add(monitor)
         return this.#starts.hasWaiters
       },
       onTrouble: (message, error) => this.#warn(message, error),
     })
-    this.#lives.set(keyOf(instance), life)
-    return life
+    this.#monitors.set(keyOf(instance), monitor)
+    return monitor
   }
 
   #lookAtPostponed(): void {
-    const lives = [...this.#postponed]
+    const monitors = [...this.#postponed]
     this.#postponed.clear()
-    for (const life of lives) life.look()
+    for (const monitor of monitors) monitor.look()
   }
 
   #lookAtAll(): void {
     this.#lookAtPostponed()
     this.#pollRound += 1
     let index = 0
-    for (const life of this.#lives.values()) {
+    for (const monitor of this.#monitors.values()) {
       index += 1
-      if (!life.isWatched || (index + this.#pollRound) % pollRoundsOfWatched === 0) life.look()
+      if (!monitor.isWatched || (index + this.#pollRound) % pollRoundsOfWatched === 0) monitor.look()
     }
     this.#leftovers.look()
     this.#outputs.look()
@@ -373,7 +373,7 @@ class ProcessRuntime implements Runtime {
 }
 
 /** `hasLimits`: it may have cgroups of limits; of one that was adopted nobody knows. */
-type Birth = Pick<LifeOptions, 'isOurs' | 'keeper' | 'environment'> & { readonly hasLimits: boolean }
+type Birth = Pick<InstanceMonitorOptions, 'isOurs' | 'keeper' | 'environment'> & { readonly hasLimits: boolean }
 
 const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { observeProcess } from '../../system/process-stat.ts'
 import { isRunning, kill } from '../../../test/support/runtime-bed.ts'
-import type { Enclosure } from './cgroups/enclosure.ts'
+import type { Cgroup } from './cgroups/cgroup.ts'
 import { sendFrozen } from './signal.ts'
 
 interface Target {
@@ -20,8 +20,8 @@ async function startTarget(t: TestContext): Promise<Target> {
   return { pid, startTicks: observeProcess(pid)?.startTicks ?? assert.fail('it is there'), exit: once(child, 'exit') }
 }
 
-/** An enclosure of one process that writes down what is done to it, in order. */
-function enclosureOf(pid: number, story: string[], isFrozen: () => boolean = () => true): Enclosure {
+/** An cgroup of one process that writes down what is done to it, in order. */
+function cgroupOf(pid: number, story: string[], isFrozen: () => boolean = () => true): Cgroup {
   return {
     joinFiles: [],
     eventsFile: null,
@@ -31,7 +31,7 @@ function enclosureOf(pid: number, story: string[], isFrozen: () => boolean = () 
     },
     isPopulated: () => isRunning(pid),
     killAll: () => assert.fail('nothing is killed'),
-    close: () => assert.fail('nothing is closed'),
+    seal: () => assert.fail('nothing is closed'),
     freezer: {
       freeze: () => void story.push('freeze'),
       isFrozen,
@@ -45,7 +45,7 @@ const alone = { keeper: null, to: 'leader' } as const
 test('members are looked at and the signal is sent while nothing can end, and then all go on', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
-  await sendFrozen({ enclosure: enclosureOf(pid, story), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
+  await sendFrozen({ cgroup: cgroupOf(pid, story), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
   await exit
   assert.deepEqual(story.slice(0, 2), ['freeze', 'members'])
   assert.match(story.at(-1) ?? '', /^thaw/)
@@ -55,7 +55,7 @@ test('a freezer that has missed somebody is let go and asked again', async (t) =
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
   const isFrozen = (): boolean => story.filter((word) => word === 'freeze').length > 1
-  await sendFrozen({ enclosure: enclosureOf(pid, story, isFrozen), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
+  await sendFrozen({ cgroup: cgroupOf(pid, story, isFrozen), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
   assert.deepEqual(await exit, [null, 'SIGTERM'])
   assert.deepEqual(story.slice(0, 4), ['freeze', 'thaw', 'freeze', 'members'])
 })
@@ -64,7 +64,7 @@ test('what cannot be frozen gets no signal, and is let go', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
   const send = sendFrozen({
-    enclosure: enclosureOf(pid, story, () => false),
+    cgroup: cgroupOf(pid, story, () => false),
     target: { pid, startTicks },
     ...alone,
     signal: 'SIGKILL',
@@ -79,7 +79,7 @@ test('a process of the same epoch that was given the recorded number later gets 
   const { pid, startTicks, exit } = await startTarget(t)
   const story: string[] = []
   await sendFrozen({
-    enclosure: enclosureOf(pid, story),
+    cgroup: cgroupOf(pid, story),
     target: { pid, startTicks: startTicks - 1 },
     ...alone,
     signal: 'SIGKILL',

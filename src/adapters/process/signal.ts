@@ -11,7 +11,7 @@ import { isWaitingShell } from '../../core/model/shell-command.ts'
 import { commandWords, isAlive, observeProcess } from '../../system/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { hasCode } from '../../system/errno.ts'
-import { type Enclosure, type Freezer } from './cgroups/enclosure.ts'
+import { type Cgroup, type Freezer } from './cgroups/cgroup.ts'
 import type { KeeperIdentity } from './keepers/keeper-lane.ts'
 
 /** Freezing takes well under a millisecond; a process that cannot be frozen in this time is in an uninterruptible call. */
@@ -19,7 +19,7 @@ const freezeLimitMs = 500
 const looksPerAttempt = 20
 
 export interface StopRequest {
-  readonly enclosure: Enclosure
+  readonly cgroup: Cgroup
   /** The command. */
   readonly target: { readonly pid: number; readonly startTicks: number }
   /** Null where it is not known (format 1), or has gone: then it is told nothing. */
@@ -30,15 +30,15 @@ export interface StopRequest {
 
 /** Does nothing when the command has ended. Throws `E_RUNTIME_UNFREEZABLE`, having sent nothing: ending the epoch still works. */
 export async function sendFrozen(request: StopRequest): Promise<void> {
-  const { enclosure, target, signal } = request
-  const freezer = enclosure.freezer
+  const { cgroup, target, signal } = request
+  const freezer = cgroup.freezer
   // A process group cannot be frozen: there the check and the signal are merely next to each other, and `guarantees` says weaker.
   if (freezer === null) return sendTo(request)
-  if (!enclosure.isPopulated()) return
+  if (!cgroup.isPopulated()) return
   freezer.freeze()
   try {
-    if (!(await isFrozenInTime(freezer, enclosure))) {
-      if (!enclosure.isPopulated()) return
+    if (!(await isFrozenInTime(freezer, cgroup))) {
+      if (!cgroup.isPopulated()) return
       throw new DarumaError(
         'E_RUNTIME_UNFREEZABLE',
         `process ${target.pid} could not be frozen within ${freezeLimitMs} ms for ${signal}`,
@@ -53,10 +53,10 @@ export async function sendFrozen(request: StopRequest): Promise<void> {
   }
 }
 
-async function isFrozenInTime(freezer: Freezer, enclosure: Enclosure): Promise<boolean> {
+async function isFrozenInTime(freezer: Freezer, cgroup: Cgroup): Promise<boolean> {
   const deadline = performance.now() + freezeLimitMs
   for (let looks = 1; !freezer.isFrozen(); looks += 1) {
-    if (performance.now() > deadline || !enclosure.isPopulated()) return false
+    if (performance.now() > deadline || !cgroup.isPopulated()) return false
     // A v1 freezer can miss whoever forks in that moment, and then stays "FREEZING" for ever; let go and asked again, it catches him.
     if (looks % looksPerAttempt === 0) {
       freezer.thaw()
@@ -68,8 +68,8 @@ async function isFrozenInTime(freezer: Freezer, enclosure: Enclosure): Promise<b
   return true
 }
 
-function sendTo({ enclosure, target, keeper, signal, to }: StopRequest): void {
-  const members = enclosure.members()
+function sendTo({ cgroup, target, keeper, signal, to }: StopRequest): void {
+  const members = cgroup.members()
   const command = findCommand(target, members)
   // The keeper first: it must know that the end is asked for before the command is gone. SIGCONT: everything has been told (keeper.sh).
   const isKeeperThere = keeper !== null && members.includes(keeper.pid) && isAlive(keeper)

@@ -8,13 +8,13 @@ import { existsSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
-import { type Enclosure, childDirectories, removeCgroup } from './cgroups/enclosure.ts'
-import { freezerEnclosure } from './cgroups/freezer.ts'
+import { type Cgroup, childDirectories, removeCgroup } from './cgroups/cgroup.ts'
+import { freezerCgroup } from './cgroups/freezer.ts'
 import { KeeperCgroups } from './keepers/keeper-cgroups.ts'
-import { processGroupEnclosure } from './cgroups/process-group.ts'
+import { processGroup } from './cgroups/process-group.ts'
 import { type SlotPaths, epochDirectory, listEpochs, parseSlotName, slotName, slotPaths } from '../../host/slot-files.ts'
 import type { Survey } from './survey.ts'
-import { unifiedEnclosure } from './cgroups/unified.ts'
+import { unifiedCgroup } from './cgroups/unified.ts'
 
 export class Site {
   readonly stateDirectory: string
@@ -28,8 +28,8 @@ export class Site {
     this.stateDirectory = options.stateDirectory
     this.survey = options.survey
     this.#home = options.home
-    const { enclosureMount } = options.survey
-    this.keepers = enclosureMount === null ? null : new KeeperCgroups(join(enclosureMount, 'daruma', options.home, 'keepers'))
+    const { cgroupMount } = options.survey
+    this.keepers = cgroupMount === null ? null : new KeeperCgroups(join(cgroupMount, 'daruma', options.home, 'keepers'))
   }
 
   /** What its folder in /run is called. */
@@ -69,13 +69,13 @@ export class Site {
     return join('daruma', this.#home, slotName(slot))
   }
 
-  enclosure(slot: SlotId, epoch: Epoch): Enclosure {
-    const { enclosureMount } = this.survey
-    if (enclosureMount === null) return processGroupEnclosure(epochDirectory(this.paths(slot), epoch))
-    const enclosure = this.#cgroup(join(enclosureMount, this.cgroupPath(slot, epoch)))
+  cgroup(slot: SlotId, epoch: Epoch): Cgroup {
+    const { cgroupMount } = this.survey
+    if (cgroupMount === null) return processGroup(epochDirectory(this.paths(slot), epoch))
+    const cgroup = this.#cgroup(join(cgroupMount, this.cgroupPath(slot, epoch)))
     const { keepers } = this
-    if (keepers === null || keepers.numberOf(slot, epoch) === null) return enclosure
-    return { ...enclosure, close: () => !enclosure.isPopulated() && keepers.remove(slot, epoch, () => enclosure.close()) }
+    if (keepers === null || keepers.numberOf(slot, epoch) === null) return cgroup
+    return { ...cgroup, seal: () => !cgroup.isPopulated() && keepers.remove(slot, epoch, () => cgroup.seal()) }
   }
 
   /** The keeper's cgroup belongs to the epoch from here on. */
@@ -91,20 +91,20 @@ export class Site {
   }
 
   /** Of a keeper that stands by; it belongs to no slot. */
-  keeperEnclosure(number: number): Enclosure {
+  keeperCgroup(number: number): Cgroup {
     return this.#cgroup(this.keepers?.pathOf(number) ?? '')
   }
 
-  #cgroup(directory: string): Enclosure {
+  #cgroup(directory: string): Cgroup {
     const { killing } = this.survey
-    return killing === 'v1' ? freezerEnclosure(directory) : unifiedEnclosure(directory, { hasKillFile: killing === 'v2' })
+    return killing === 'v1' ? freezerCgroup(directory) : unifiedCgroup(directory, { hasKillFile: killing === 'v2' })
   }
 
   /** Epochs that may have processes: those with a cgroup, or where there are none, those with a directory. */
   epochsInKernel(slot: SlotId): readonly Epoch[] {
-    const { enclosureMount } = this.survey
-    if (enclosureMount === null) return listEpochs(this.paths(slot))
-    const former = childDirectories(join(enclosureMount, this.#formerSlotPath(slot)))
+    const { cgroupMount } = this.survey
+    if (cgroupMount === null) return listEpochs(this.paths(slot))
+    const former = childDirectories(join(cgroupMount, this.#formerSlotPath(slot)))
       .filter((name) => /^\d+$/.test(name))
       .map(Number)
       .map(asEpoch)
@@ -113,9 +113,9 @@ export class Site {
 
   /** Slots known to the kernel, whatever the disk says. */
   slotsInKernel(): readonly SlotId[] {
-    const { enclosureMount } = this.survey
-    if (enclosureMount === null) return []
-    const names = childDirectories(join(enclosureMount, 'daruma', this.#home))
+    const { cgroupMount } = this.survey
+    if (cgroupMount === null) return []
+    const names = childDirectories(join(cgroupMount, 'daruma', this.#home))
     return [...names.map(parseSlotName).filter((slot) => slot !== null), ...(this.keepers?.slots() ?? [])]
   }
 
@@ -130,27 +130,27 @@ export class Site {
    * join, and a directory whose removal would take a volume's mount away from an instance.
    */
   sweep(): void {
-    const { enclosureMount, limits } = this.survey
-    if (enclosureMount === null) return
-    for (const mount of limits.mounts) if (mount !== enclosureMount) this.#sweepLimits(mount, enclosureMount)
+    const { cgroupMount, limits } = this.survey
+    if (cgroupMount === null) return
+    for (const mount of limits.mounts) if (mount !== cgroupMount) this.#sweepLimits(mount, cgroupMount)
     this.keepers?.sweep()
-    if (!removeEmpty(join(enclosureMount, 'daruma', this.#home))) return
+    if (!removeEmpty(join(cgroupMount, 'daruma', this.#home))) return
     removeEmpty(this.openDirectory)
   }
 
   /** Limits outlive their epoch when a daemon is killed between the removal of one and of the other. */
-  #sweepLimits(mount: string, enclosureMount: string): void {
+  #sweepLimits(mount: string, cgroupMount: string): void {
     const state = join('daruma', this.#home)
     for (const slot of childDirectories(join(mount, state)))
       for (const epoch of childDirectories(join(mount, state, slot)))
-        if (!existsSync(join(enclosureMount, state, slot, epoch))) removeCgroup(join(mount, state, slot, epoch))
+        if (!existsSync(join(cgroupMount, state, slot, epoch))) removeCgroup(join(mount, state, slot, epoch))
     removeEmpty(join(mount, state))
   }
 
   /** Removes the slot's own cgroup, when the last of its epochs is closed. */
   removeSlotCgroups(slot: SlotId): void {
-    const { enclosureMount, limits } = this.survey
-    if (enclosureMount !== null) removeCgroup(join(enclosureMount, this.#formerSlotPath(slot)))
+    const { cgroupMount, limits } = this.survey
+    if (cgroupMount !== null) removeCgroup(join(cgroupMount, this.#formerSlotPath(slot)))
     limits.remove(this.#formerSlotPath(slot))
   }
 }

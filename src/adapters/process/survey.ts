@@ -31,7 +31,7 @@ export interface Survey {
   readonly killing: KillMechanism
   readonly namespaces: boolean
   /** Where `daruma/<stateId>` stands for the chosen mechanism; null for process groups. */
-  readonly enclosureMount: string | null
+  readonly cgroupMount: string | null
   readonly limits: LimitCgroups
   readonly guarantees: Guarantees
 }
@@ -54,10 +54,10 @@ export async function surveyHost(options: {
   ])
   const tools = { ...found, setsid: canFork ? found.setsid : null }
   const limits = limitCgroups(killing === 'process-group' ? { unified: null, controllers: new Map() } : mounts, isUsable)
-  const enclosureMount =
+  const cgroupMount =
     killing === 'process-group' ? null : killing === 'v1' ? (mounts.controllers.get('freezer') ?? null) : mounts.unified
   const guarantees = explainGuarantees({ isRoot, killing, namespaces, hasLock: tools.flock !== null, limits: limits.available })
-  return { isRoot, tools, killing, namespaces, enclosureMount, limits, guarantees }
+  return { isRoot, tools, killing, namespaces, cgroupMount, limits, guarantees }
 }
 
 function chooseMechanism(

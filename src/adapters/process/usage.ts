@@ -8,16 +8,16 @@ import { dirname, join } from 'node:path'
 import { observeProcess } from '../../system/process-stat.ts'
 import { readText } from '../../system/read-quietly.ts'
 import type { Usage } from '../../ports/runtime.ts'
-import type { Enclosure } from './cgroups/enclosure.ts'
+import type { Cgroup } from './cgroups/cgroup.ts'
 
 /** Linux reports both in units that are the same on every architecture that Node runs on. */
 const pageBytes = 4096
 const ticksPerSecond = 100
 
 /** Null where nothing runs. */
-export function observeUsage(enclosure: Enclosure | null): Usage | null {
-  const members = enclosure?.members() ?? []
-  if (enclosure === null || members.length === 0) return null
+export function observeUsage(cgroup: Cgroup | null): Usage | null {
+  const members = cgroup?.members() ?? []
+  if (cgroup === null || members.length === 0) return null
   let ownPages = 0
   let sharedPages = 0
   let cpuTicks = 0
@@ -25,10 +25,10 @@ export function observeUsage(enclosure: Enclosure | null): Usage | null {
     const [, resident = 0, shared = 0] = readText(`/proc/${pid}/statm`).split(' ').map(Number)
     ownPages += resident - shared
     sharedPages = Math.max(sharedPages, shared)
-    if (enclosure.eventsFile === null) cpuTicks += observeProcess(pid)?.cpuTicks ?? 0
+    if (cgroup.eventsFile === null) cpuTicks += observeProcess(pid)?.cpuTicks ?? 0
   }
   const counted =
-    enclosure.eventsFile === null ? null : /^usage_usec (\d+)/m.exec(readText(join(dirname(enclosure.eventsFile), 'cpu.stat')))
+    cgroup.eventsFile === null ? null : /^usage_usec (\d+)/m.exec(readText(join(dirname(cgroup.eventsFile), 'cpu.stat')))
   return {
     cpuSeconds: counted?.[1] === undefined ? cpuTicks / ticksPerSecond : Number(counted[1]) / 1e6,
     memoryBytes: (ownPages + sharedPages) * pageBytes,

@@ -12,7 +12,7 @@ import { hasFlock } from './lock-holder.ts'
 
 /** Below the mounts in which instances are kept together: v2, and v1's freezer (decision 3). */
 export function stateCgroups(stateId: string): readonly string[] {
-  return enclosureMounts().map((mount) => join(mount, 'daruma', stateId))
+  return cgroupMounts().map((mount) => join(mount, 'daruma', stateId))
 }
 
 export interface Inhabitant {
@@ -26,7 +26,7 @@ export interface Inhabitant {
 
 /** Everybody in any state's cgroups, or in those of one, who holds a slot's lock. One after the other: of thousands the first may do. */
 export function* findInhabitants(stateId?: string): Generator<Inhabitant, void, undefined> {
-  for (const mount of enclosureMounts()) {
+  for (const mount of cgroupMounts()) {
     const root = join(mount, 'daruma')
     for (const id of stateId === undefined ? childrenOf(root) : [stateId]) {
       for (const pid of membersBelow(join(root, id))) {
@@ -73,7 +73,7 @@ function childrenOf(cgroup: string): readonly string[] {
   }
 }
 
-function enclosureMounts(): readonly string[] {
+function cgroupMounts(): readonly string[] {
   return readText('/proc/self/mountinfo')
     .split('\n')
     .flatMap((line) => {

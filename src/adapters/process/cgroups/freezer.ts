@@ -8,9 +8,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { hasCode, isMissing } from '../../../system/errno.ts'
-import { type Enclosure, type Freezer, cgroupMembers, killEach, removeCgroup } from './enclosure.ts'
+import { type Cgroup, type Freezer, cgroupMembers, killEach, removeCgroup } from './cgroup.ts'
 
-export function freezerEnclosure(directory: string): Enclosure {
+export function freezerCgroup(directory: string): Cgroup {
   const freezer: Freezer = {
     freeze: () => write(directory, 'FROZEN'),
     isFrozen: () => read(directory) === 'FROZEN',
@@ -27,7 +27,7 @@ export function freezerEnclosure(directory: string): Enclosure {
       killEach(cgroupMembers(directory))
       freezer.thaw()
     },
-    close: () => removeCgroup(directory),
+    seal: () => removeCgroup(directory),
     freezer,
   }
 }

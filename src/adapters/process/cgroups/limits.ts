@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import type { Limits } from '../../../core/model/service.ts'
 import { isMissing } from '../../../system/errno.ts'
 import { readText } from '../../../system/read-quietly.ts'
-import { removeCgroup } from './enclosure.ts'
+import { removeCgroup } from './cgroup.ts'
 import type { CgroupMounts } from './mounts.ts'
 
 export type LimitName = 'cpu' | 'memory' | 'pids'
@@ -60,7 +60,7 @@ const required = (name: string, value: string): ControllerSetting['files'][numbe
 const optional = (name: string, value: string): ControllerSetting['files'][number] => ({ name, value, optional: true })
 
 export interface LimitCgroups {
-  /** Makes what `limits` needs; returns the files a keeper must join beyond its enclosure's. Throws when the host cannot. */
+  /** Makes what `limits` needs; returns the files a keeper must join beyond its cgroup's. Throws when the host cannot. */
   make(path: string, limits: Limits): readonly string[]
   /** Join files of an epoch that exist already. */
   joinFiles(path: string): readonly string[]

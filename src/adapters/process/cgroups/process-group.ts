@@ -10,13 +10,13 @@ import { join } from 'node:path'
 import { isAlive, observeBootId, observeProcess, parseProcessStat } from '../../../system/process-stat.ts'
 import { readEpochNote, readKeeper } from '../../../host/slot-files.ts'
 import { hasCode, isMissing } from '../../../system/errno.ts'
-import { type Enclosure, killEach } from './enclosure.ts'
+import { type Cgroup, killEach } from './cgroup.ts'
 import type { KeeperIdentity } from '../keepers/keeper-lane.ts'
 
 /** In the environment of every process of an epoch that has no cgroup: the path of its epoch directory. */
 export const markVariable: string = 'DARUMA_INSTANCE'
 
-export function processGroupEnclosure(epochDirectory: string): Enclosure {
+export function processGroup(epochDirectory: string): Cgroup {
   const members = (): number[] => {
     const keeper = readKeeper(epochDirectory) ?? readFormerKeeper(epochDirectory)
     return keeper === null ? [] : groupMembers(keeper, `${markVariable}=${epochDirectory}\0`)
@@ -28,7 +28,7 @@ export function processGroupEnclosure(epochDirectory: string): Enclosure {
     members,
     isPopulated,
     killAll: () => killEach(members()),
-    close: () => !isPopulated(),
+    seal: () => !isPopulated(),
     freezer: null,
   }
 }

@@ -8,9 +8,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { hasCode, isMissing } from '../../../system/errno.ts'
-import { type Enclosure, type Freezer, cgroupMembers, killEach, removeCgroup } from './enclosure.ts'
+import { type Cgroup, type Freezer, cgroupMembers, killEach, removeCgroup } from './cgroup.ts'
 
-export function unifiedEnclosure(directory: string, options: { readonly hasKillFile: boolean }): Enclosure {
+export function unifiedCgroup(directory: string, options: { readonly hasKillFile: boolean }): Cgroup {
   const freezer: Freezer = {
     freeze: () => write(directory, 'cgroup.freeze', '1'),
     isFrozen: () => readEvents(directory).includes('frozen 1'),
@@ -27,7 +27,7 @@ export function unifiedEnclosure(directory: string, options: { readonly hasKillF
       killEach(cgroupMembers(directory))
       freezer.thaw()
     },
-    close: () => removeCgroup(directory),
+    seal: () => removeCgroup(directory),
     freezer,
   }
 }

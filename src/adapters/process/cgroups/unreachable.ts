@@ -8,9 +8,9 @@ import { statSync } from 'node:fs'
 
 import { isAlive } from '../../../system/process-stat.ts'
 import { readText } from '../../../system/read-quietly.ts'
-import { type Enclosure, killEach } from './enclosure.ts'
+import { type Cgroup, killEach } from './cgroup.ts'
 
-export function unreachableEnclosure(command: { readonly pid: number; readonly startTicks: number }, lock: string): Enclosure {
+export function unreachableCgroup(command: { readonly pid: number; readonly startTicks: number }, lock: string): Cgroup {
   const members = (): readonly number[] => (isAlive(command) ? [command.pid] : [])
   const isPopulated = (): boolean => isAlive(command) || isLocked(lock)
   return {
@@ -20,7 +20,7 @@ export function unreachableEnclosure(command: { readonly pid: number; readonly s
     isPopulated,
     // With the command its keeper ends, and with that the PID namespace.
     killAll: () => killEach(members()),
-    close: () => !isPopulated(),
+    seal: () => !isPopulated(),
     freezer: null,
   }
 }

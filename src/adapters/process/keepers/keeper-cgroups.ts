@@ -12,7 +12,7 @@ import { join } from 'node:path'
 
 import { type Epoch, type SlotId, asEpoch } from '../../../core/model/id.ts'
 import { parseSlotName, slotName } from '../../../host/slot-files.ts'
-import { childDirectories } from '../cgroups/enclosure.ts'
+import { childDirectories } from '../cgroups/cgroup.ts'
 
 export class KeeperCgroups {
   /** `<mount>/daruma/<stateId>/keepers` in the hierarchy that holds instances together. */

@@ -102,9 +102,9 @@ export class ReadyKeepers {
   /** Removes the cgroups of those that were sent away, as soon as they are empty; to be called now and then. */
   lookAtLeaving(): void {
     for (const number of this.#leaving) {
-      const enclosure = this.#options.site.keeperEnclosure(number)
-      if (enclosure.isPopulated()) enclosure.killAll()
-      else if (enclosure.close()) this.#leaving.delete(number)
+      const cgroup = this.#options.site.keeperCgroup(number)
+      if (cgroup.isPopulated()) cgroup.killAll()
+      else if (cgroup.seal()) this.#leaving.delete(number)
     }
   }
 
@@ -183,7 +183,7 @@ export class ReadyKeepers {
       const { keepers } = this.#options.site
       lane.reserve()
       number = keepers === null ? (this.#lastNumber += 1) : await keepers.make()
-      const [joinFile = null] = keepers === null ? [] : this.#options.site.keeperEnclosure(number).joinFiles
+      const [joinFile = null] = keepers === null ? [] : this.#options.site.keeperCgroup(number).joinFiles
       shell.make(lane, joinFile)
       const identity = await lane.greet(renderGreeting(this.#options.tools(), number), this.#options.readyLimitMs ?? readyLimitMs)
       this.#retryMs = firstRetryMs

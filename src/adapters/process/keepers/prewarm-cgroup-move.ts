@@ -10,7 +10,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** The function to call when a start's cgroups are made; it never waits and never fails. `mount` is that of the v2 hierarchy. */
-export function hastenJoins(mount: string | null): () => void {
+export function prewarmCgroupMove(mount: string | null): () => void {
   const own = mount === null ? null : ownCgroup()
   if (mount === null || own === null) return () => {}
   const file = join(mount, own, 'cgroup.procs')

@@ -1,6 +1,6 @@
 /**
  * What holds all processes of one epoch together: a cgroup, or without one a process group. Three implementations stand beside this
- * file. The one thing to know is {@link Enclosure.close}: it is the proof that nothing of the epoch runs *and* nothing ever will,
+ * file. The one thing to know is {@link Cgroup.seal}: it is the proof that nothing of the epoch runs *and* nothing ever will,
  * because a keeper that comes late can no longer join.
  */
 
@@ -9,10 +9,10 @@ import { join } from 'node:path'
 
 import { hasCode, isMissing } from '../../../system/errno.ts'
 
-export interface Enclosure {
+export interface Cgroup {
   /** The files into which a keeper writes its process id; empty for a process group. */
   readonly joinFiles: readonly string[]
-  /** A file whose change says that the enclosure became empty or frozen, or null. */
+  /** A file whose change says that the cgroup became empty or frozen, or null. */
   readonly eventsFile: string | null
   /** Living processes inside; zombies do not count. */
   members(): readonly number[]
@@ -20,7 +20,7 @@ export interface Enclosure {
   /** One attempt at ending everything inside, by SIGKILL; the caller repeats it until {@link isPopulated} is false. */
   killAll(): void
   /** True when nothing is inside and nothing can ever join; false while something is. Idempotent. */
-  close(): boolean
+  seal(): boolean
   /** Stops everything inside without its knowledge, so that process ids in it cannot be reused; null where that is impossible. */
   readonly freezer: Freezer | null
 }
@@ -69,7 +69,7 @@ export function childDirectories(directory: string): string[] {
   }
 }
 
-/** SIGKILL for each, in a frozen or repeatedly inspected enclosure; one that has ended meanwhile is no error. */
+/** SIGKILL for each, in a frozen or repeatedly inspected cgroup; one that has ended meanwhile is no error. */
 export function killEach(pids: readonly number[]): void {
   for (const pid of pids) {
     try {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 
 import { observeProcess } from '../../system/process-stat.ts'
 import { RuntimeBed, instance, isRunning, kill, until, web, needsRoot } from '../../../test/support/runtime-bed.ts'
-import { settleExit } from './life.ts'
+import { settleExit } from './instance-monitor.ts'
 
 test('an instance reports its pid as this host sees it, its start time, and its end once', async (t) => {
   const bed = await RuntimeBed.open(t)

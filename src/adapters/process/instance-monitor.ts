@@ -1,7 +1,7 @@
 /**
  * One epoch, watched from the moment its keeper may exist until nothing of it is left. `look` compares the world with what was
  * reported and takes no hint of what changed, so a lost notification costs at most one poll. The end is reported once, and only
- * after the enclosure was closed: see {@link Enclosure.close}.
+ * after the cgroup was sealed: see {@link Cgroup.seal}.
  */
 
 import { type FSWatcher, existsSync, watch } from 'node:fs'
@@ -11,16 +11,16 @@ import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../system/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
-import type { Enclosure } from './cgroups/enclosure.ts'
+import type { Cgroup } from './cgroups/cgroup.ts'
 import type { KeeperIdentity } from './keepers/keeper-lane.ts'
 import { sendFrozen } from './signal.ts'
 import { type Beginning, type SlotPaths, readBeginning, readExit } from '../../host/slot-files.ts'
 
-export interface LifeOptions {
+export interface InstanceMonitorOptions {
   readonly instance: InstanceRef
   readonly paths: SlotPaths
   readonly directory: string
-  readonly enclosure: Enclosure
+  readonly cgroup: Cgroup
   /** Whether this daemon has just ordered it; else it is adopted, and was populated when it was found. */
   readonly isOurs: boolean
   /** Its keeper; null where that is not known. */
@@ -29,7 +29,7 @@ export interface LifeOptions {
   readonly environment: Readonly<Record<string, string>> | null
   /**
    * From the order (or the adoption) to the command's beginning: milliseconds, on a machine that is out of breath seconds. A keeper that
-   * is later is not waited for: it is ended in its enclosure, or finds it closed.
+   * is later is not waited for: it is ended in its cgroup, or finds it sealed.
    */
   readonly arrivalLimitMs: number
   /** How often the kernel killed for memory; asked just before the cgroups go. */
@@ -50,14 +50,14 @@ interface Asked {
   readonly to: StopPolicy['to']
 }
 
-export class Life {
+export class InstanceMonitor {
   readonly instance: InstanceRef
-  readonly enclosure: Enclosure
+  readonly cgroup: Cgroup
   readonly directory: string
   /** Resolves when the last event was emitted. */
   readonly over: Promise<void>
 
-  readonly #options: LifeOptions
+  readonly #options: InstanceMonitorOptions
   readonly #watchers: FSWatcher[] = []
   readonly #resolveOver: () => void
   #beginning: Beginning = { kind: 'none' }
@@ -65,28 +65,28 @@ export class Life {
   #isEnding = false
   #asked: Asked | null = null
   #hasToldRest = false
-  /** Whether its keeper has been seen in the enclosure. */
+  /** Whether its keeper has been seen in the cgroup. */
   #hasJoined: boolean
   readonly #watchedSinceMs: number = performance.now()
   #quickLook: NodeJS.Timeout | null = null
   #quickDelayMs = 1
 
-  constructor(options: LifeOptions) {
+  constructor(options: InstanceMonitorOptions) {
     this.#options = options
     this.instance = options.instance
-    this.enclosure = options.enclosure
+    this.cgroup = options.cgroup
     this.directory = options.directory
     const { promise, resolve } = Promise.withResolvers<void>()
     this.over = promise
     this.#resolveOver = resolve
     // A keeper with a cgroup has been in it since before it was told anything.
-    this.#hasJoined = !options.isOurs || options.enclosure.joinFiles.length > 0
+    this.#hasJoined = !options.isOurs || options.cgroup.joinFiles.length > 0
     this.#watch(options.directory, this.#onWriting)
-    // Nothing is told of an enclosure before somebody has joined it.
-    if (options.enclosure.eventsFile !== null) this.#watch(options.enclosure.eventsFile, this.#onJoin)
+    // Nothing is told of an cgroup before somebody has joined it.
+    if (options.cgroup.eventsFile !== null) this.#watch(options.cgroup.eventsFile, this.#onJoin)
   }
 
-  get environment(): LifeOptions['environment'] {
+  get environment(): InstanceMonitorOptions['environment'] {
     return this.#options.environment
   }
 
@@ -96,7 +96,7 @@ export class Life {
 
   /** Whether the kernel tells of every change that can come; else only looking does. */
   get isWatched(): boolean {
-    return this.#beginning.kind !== 'none' && this.enclosure.eventsFile !== null && this.#watchers.length === 2
+    return this.#beginning.kind !== 'none' && this.cgroup.eventsFile !== null && this.#watchers.length === 2
   }
 
   /** An adopted epoch's beginning was reported by discovery, not by an event. */
@@ -108,15 +108,15 @@ export class Life {
     if (this.#phase !== 'open') return
     try {
       this.#noticeBeginning()
-      if (this.enclosure.isPopulated()) {
+      if (this.cgroup.isPopulated()) {
         this.#hasJoined = true
         // With the command gone, whatever still lives here is left over.
         if (!this.#isEnding && !this.#isLate() && readExit(this.directory) === null && !this.#isAbandoned()) return
         if (!this.#isEnding && this.#asked !== null) return this.#tellTheRest(this.#asked)
-        this.enclosure.killAll()
+        this.cgroup.killAll()
         return this.#lookAgainSoon()
       }
-      if (!this.#mayStillJoin()) this.#close()
+      if (!this.#mayStillJoin()) this.#seal()
     } catch (error) {
       this.#options.onTrouble('looking at an instance failed', error)
     }
@@ -127,7 +127,7 @@ export class Life {
     if (this.#beginning.kind !== 'started' || this.#phase !== 'open') return
     if (signal !== 'SIGKILL') this.#asked = { signal, to }
     const { keeper } = this.#options
-    await sendFrozen({ enclosure: this.enclosure, target: this.#beginning, keeper, signal, to })
+    await sendFrozen({ cgroup: this.cgroup, target: this.#beginning, keeper, signal, to })
   }
 
   /** SIGKILL for everything; {@link over} tells when it is done. Repeats by itself. */
@@ -158,7 +158,7 @@ export class Life {
     const { keeper } = this.#options
     if (this.#hasToldRest || to === 'all' || this.#beginning.kind !== 'started' || (keeper !== null && isAlive(keeper))) return
     this.#hasToldRest = true
-    const rest = { enclosure: this.enclosure, target: this.#beginning, keeper: null, signal, to: 'all' } as const
+    const rest = { cgroup: this.cgroup, target: this.#beginning, keeper: null, signal, to: 'all' } as const
     sendFrozen(rest).catch((error: unknown) =>
       this.#options.onTrouble('what a command left behind could not be told to end', error),
     )
@@ -182,7 +182,7 @@ export class Life {
     if (beginning.kind !== 'started' || beginning.startTicks === 0 || isAlive(beginning)) return false
     if (this.#options.keeper !== null) return !isAlive(this.#options.keeper)
     // One of format 1 tells by its words.
-    return !this.enclosure.members().some((pid) => commandWords(pid).includes(this.directory))
+    return !this.cgroup.members().some((pid) => commandWords(pid).includes(this.directory))
   }
 
   #noticeBeginning(): void {
@@ -203,11 +203,11 @@ export class Life {
     return keeper !== null && keeper.startTicks !== 0 && isAlive(keeper)
   }
 
-  #close(): void {
+  #seal(): void {
     if (this.#isKeeperAlive()) return this.#lookAgainSoon()
     const oomKills = this.#options.countOomKills()
     this.#stopWatchingEvents()
-    if (!this.enclosure.close()) return this.#lookAgainSoon()
+    if (!this.cgroup.seal()) return this.#lookAgainSoon()
     this.#phase = 'closing'
     // Nothing can change any more: what the keeper wrote last is read now.
     this.#noticeBeginning()
@@ -279,7 +279,7 @@ export class Life {
 
   /** The kernel keeps a removed cgroup's file alive for its watchers; the epoch directory's watcher stays for a failed close. */
   #stopWatchingEvents(): void {
-    if (this.enclosure.eventsFile !== null && this.#watchers.length > 1) this.#watchers.pop()?.close()
+    if (this.cgroup.eventsFile !== null && this.#watchers.length > 1) this.#watchers.pop()?.close()
   }
 
   #stopWatching(): void {
