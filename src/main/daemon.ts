@@ -20,8 +20,8 @@ import { openStateDirectory } from '../adapters/state-directory/index.ts'
 import { createCompanions, readSupervisor } from '../adapters/supervision/index.ts'
 import { serve } from '../adapters/http/socket.ts'
 import { Daemon } from '../daemon/daemon.ts'
-import { Looker } from '../daemon/metrics/looker.ts'
-import { PageDoor } from '../daemon/api/page-door.ts'
+import { TelemetryReader } from '../daemon/metrics/telemetry-reader.ts'
+import { DashboardListener } from '../daemon/api/dashboard-listener.ts'
 import { makeRoutes } from '../daemon/api/routes.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
@@ -144,13 +144,13 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       return openPage({ ...options, routes, folder: join(import.meta.dirname, '../../dist/dashboard'), log })
     },
   }
-  const looker = new Looker({
+  const telemetry = new TelemetryReader({
     daemon,
     clock: nodeClock,
     version,
     host: hostname(),
   })
-  const page = new PageDoor({ server: pageServer, directory, clock: nodeClock, random: nodeRandom, log })
+  const page = new DashboardListener({ server: pageServer, directory, clock: nodeClock, random: nodeRandom, log })
   const routes = makeRoutes({
     daemon,
     releases,
@@ -158,7 +158,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     about: { version, pid: process.pid, state: directory.path, runs },
     examine: () => examineDaemon({ directory, runtime, daemon, images: containers.images }),
     stop: () => void daemon.stop({ kind: 'asked', message: 'asked by a command' }),
-    looker,
+    telemetry,
     page,
   })
   using address = socketAddress(directory.path)

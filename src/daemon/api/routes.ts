@@ -34,8 +34,8 @@ import type { Daemon } from '../daemon.ts'
 import { followEvents } from './follow-events.ts'
 import { followLogs, unknownTarget } from './follow-logs.ts'
 import { findRun, listJobs, listRuns, runByHand } from './jobs.ts'
-import type { Looker } from '../metrics/looker.ts'
-import type { PageDoor } from './page-door.ts'
+import type { TelemetryReader } from '../metrics/telemetry-reader.ts'
+import type { DashboardListener } from './dashboard-listener.ts'
 import type { ProjectView } from '../../protocol/projects.ts'
 import { viewProject } from './project-view.ts'
 import type { Project } from '../project.ts'
@@ -52,8 +52,8 @@ export interface RouteTools {
   readonly about: Omit<VersionAnswer, 'api' | 'projects'>
   readonly examine: () => Promise<DoctorAnswer>
   readonly stop: () => void
-  readonly looker: Looker
-  readonly page: Pick<PageDoor, 'ask'>
+  readonly telemetry: TelemetryReader
+  readonly page: Pick<DashboardListener, 'ask'>
 }
 
 export function makeRoutes(tools: RouteTools): readonly Route[] {
@@ -95,12 +95,12 @@ function table(tools: RouteTools): readonly Route[] {
     { method: 'POST', path: '/v1/exec', handle: (call) => planExec(daemon, call) },
     ...releaseRoutes(tools.releases),
     { method: 'GET', path: '/v1/doctor', handle: async () => json(await tools.examine()) },
-    { method: 'GET', path: '/v1/overview', handle: async (call) => json(await tools.looker.overview(shown(call))) },
+    { method: 'GET', path: '/v1/overview', handle: async (call) => json(await tools.telemetry.overview(shown(call))) },
     { method: 'GET', path: '/v1/series', handle: (call) => readSeries(tools, call) },
     {
       method: 'GET',
       path: '/v1/metrics',
-      handle: async (call) => ({ kind: 'text', ...(await tools.looker.metrics(shown(call))) }),
+      handle: async (call) => ({ kind: 'text', ...(await tools.telemetry.metrics(shown(call))) }),
     },
     { method: 'POST', path: '/v1/page', handle: async ({ body }) => json(await tools.page.ask(pageRequest(body, 'request'))) },
     { method: 'POST', path: '/v1/daemon/stop', handle: () => stop(tools) },
@@ -117,7 +117,9 @@ function tellVersion({ daemon, about }: RouteTools): VersionAnswer {
 const json = (body: unknown): Answer => ({ kind: 'json', body })
 
 async function readSeries(tools: RouteTools, call: Call): Promise<Answer> {
-  return json(await tools.looker.series(shownBy(tools.daemon, call), readNumber(call, 'since', 0), call.query.getAll('service')))
+  return json(
+    await tools.telemetry.series(shownBy(tools.daemon, call), readNumber(call, 'since', 0), call.query.getAll('service')),
+  )
 }
 
 function listProjects(daemon: Daemon): readonly ProjectView[] {

@@ -23,7 +23,7 @@ interface Remembered {
   readonly boot: string
 }
 
-export interface PageDoorTools {
+export interface DashboardListenerTools {
   readonly server: PageServer
   readonly directory: Pick<StateDirectory, 'readFile' | 'writeFile' | 'bootId'>
   readonly clock: Clock
@@ -31,15 +31,15 @@ export interface PageDoorTools {
   readonly log: Log
 }
 
-export class PageDoor {
-  readonly #tools: PageDoorTools
+export class DashboardListener {
+  readonly #tools: DashboardListenerTools
   #open: { readonly page: OpenPage; readonly token: string } | null = null
   #usedAtMs = 0
   #timer: Timer | null = null
   /** Asks are answered one after the other: two commands at once share one door. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(tools: PageDoorTools) {
+  constructor(tools: DashboardListenerTools) {
     this.#tools = tools
   }
 

@@ -16,18 +16,18 @@ import { shownService, shownStatus } from '../api/shown.ts'
 import type { Shown } from '../api/shown.ts'
 import type { SlotReport } from '../../core/instance/report.ts'
 
-export interface LookerTools {
+export interface TelemetryReaderTools {
   readonly daemon: Daemon
   readonly clock: Clock
   readonly version: string
   readonly host: string
 }
 
-export class Looker {
-  readonly #tools: LookerTools
+export class TelemetryReader {
+  readonly #tools: TelemetryReaderTools
   readonly #series: Series
 
-  constructor(tools: LookerTools) {
+  constructor(tools: TelemetryReaderTools) {
     this.#tools = tools
     const { daemon, clock } = tools
     this.#series = new Series({

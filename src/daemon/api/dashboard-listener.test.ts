@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SimulatedClock } from '../../sim/clock.ts'
 import { DarumaError } from '../../ports/error.ts'
-import { PageDoor } from './page-door.ts'
+import { DashboardListener } from './dashboard-listener.ts'
 
 interface Opened {
   readonly port: number
@@ -20,8 +20,8 @@ class Scene {
   taken: number | null = null
   #tokens = 0
 
-  door(): PageDoor {
-    return new PageDoor({
+  door(): DashboardListener {
+    return new DashboardListener({
       clock: this.clock,
       random: { fraction: () => 0, hex: (bytes) => `token-${(this.#tokens += 1)}-${bytes}` },
       log: { write: () => {} },
