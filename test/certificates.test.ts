@@ -33,57 +33,53 @@ import { until } from './processes.ts'
 
 const domain = 'shop.example.test'
 
-test(
-  'a name gets its certificate through the balancer, is redirected then, and gets the next one before the first ends',
-  { timeout: 60_000 },
-  async () => {
-    await using stage = await openStage()
-    const { bed, server, ports } = stage
-    server.lifeMs = 8000
-    await stage.begin({ kind: 'automatic' })
-    assert.equal(statusOf(await stage.get()), 200, 'until then the route is served without TLS')
-    const first = await until('the first certificate', 20_000, () => stage.certificates.held[0]?.certificate)
-    await stage.settled()
-    assert.equal(statusOf(await stage.get()), 301)
-    const shown = await handshake(ports.https, domain, server.authority)
-    assert.deepEqual(shown.names, `DNS:${domain}`)
-    assert.deepEqual(
-      server.fetched.map((each) => each.domain),
-      [domain],
-    )
-    assert.deepEqual([server.orders.length, server.accounts.size], [1, 1])
-    assert.deepEqual(stage.certificates.challenges, {})
+test('a name gets its certificate through the balancer, is redirected then, and gets the next one before the first ends', async () => {
+  await using stage = await openStage()
+  const { bed, server, ports } = stage
+  server.lifeMs = 8000
+  await stage.begin({ kind: 'automatic' })
+  assert.equal(statusOf(await stage.get()), 200, 'until then the route is served without TLS')
+  const first = await until('the first certificate', 20_000, () => stage.certificates.held[0]?.certificate)
+  await stage.settled()
+  assert.equal(statusOf(await stage.get()), 301)
+  const shown = await handshake(ports.https, domain, server.authority)
+  assert.deepEqual(shown.names, `DNS:${domain}`)
+  assert.deepEqual(
+    server.fetched.map((each) => each.domain),
+    [domain],
+  )
+  assert.deepEqual([server.orders.length, server.accounts.size], [1, 1])
+  assert.deepEqual(stage.certificates.challenges, {})
 
-    const kept = tlsConnect({ port: ports.https, host: '127.0.0.1', servername: domain, rejectUnauthorized: false })
-    await once(kept, 'secureConnect')
-    const ask = async (): Promise<number> => {
-      const answered = once(kept, 'data')
-      kept.write(`GET / HTTP/1.1\r\nHost: ${domain}\r\n\r\n`)
-      return statusOf(String((await answered)[0]))
-    }
-    // A connection that says nothing at first is given up after ten seconds; one that has been of use may rest for a minute.
-    assert.equal(await ask(), 200)
-    server.lifeMs = 86_400_000
-    // What a minute's look would find; nobody waits for it here.
-    await until('a third of its life is left', 10_000, () => Date.parse(notAfterOf(first.file)) - Date.now() < 9000 / 3, 100)
-    stage.look()
-    await until('the next certificate', 20_000, () => stage.certificates.held[0]?.certificate.digest !== first.digest)
-    await stage.settled()
-    const renewed = await handshake(ports.https, domain, server.authority)
-    assert.notEqual(renewed.fingerprint, shown.fingerprint)
-    assert.equal(await ask(), 200, 'a connection of before goes on')
-    kept.destroy()
-    assert.deepEqual([server.orders.length, server.accounts.size], [2, 1], 'one account, one order for each')
-    for (const name of readdirSync(join(bed.state, 'certificates')))
-      assert.equal(statSync(join(bed.state, 'certificates', name)).mode & 0o777, 0o600, name)
-    assert.deepEqual(
-      stage.events.map(({ kind }) => kind),
-      ['certificate-fetched', 'certificate-fetched'],
-    )
-  },
-)
+  const kept = tlsConnect({ port: ports.https, host: '127.0.0.1', servername: domain, rejectUnauthorized: false })
+  await once(kept, 'secureConnect')
+  const ask = async (): Promise<number> => {
+    const answered = once(kept, 'data')
+    kept.write(`GET / HTTP/1.1\r\nHost: ${domain}\r\n\r\n`)
+    return statusOf(String((await answered)[0]))
+  }
+  // A connection that says nothing at first is given up after ten seconds; one that has been of use may rest for a minute.
+  assert.equal(await ask(), 200)
+  server.lifeMs = 86_400_000
+  // What a minute's look would find; nobody waits for it here.
+  await until('a third of its life is left', 10_000, () => Date.parse(notAfterOf(first.file)) - Date.now() < 9000 / 3, 100)
+  stage.look()
+  await until('the next certificate', 20_000, () => stage.certificates.held[0]?.certificate.digest !== first.digest)
+  await stage.settled()
+  const renewed = await handshake(ports.https, domain, server.authority)
+  assert.notEqual(renewed.fingerprint, shown.fingerprint)
+  assert.equal(await ask(), 200, 'a connection of before goes on')
+  kept.destroy()
+  assert.deepEqual([server.orders.length, server.accounts.size], [2, 1], 'one account, one order for each')
+  for (const name of readdirSync(join(bed.state, 'certificates')))
+    assert.equal(statSync(join(bed.state, 'certificates', name)).mode & 0o777, 0o600, name)
+  assert.deepEqual(
+    stage.events.map(({ kind }) => kind),
+    ['certificate-fetched', 'certificate-fetched'],
+  )
+})
 
-test('a server that says when to come again is not asked before, by the next daemon neither', { timeout: 30_000 }, async () => {
+test('a server that says when to come again is not asked before, by the next daemon neither', async () => {
   await using stage = await openStage()
   stage.server.refuseFor = 7200
   await stage.begin({ kind: 'automatic' })
@@ -100,51 +96,47 @@ test('a server that says when to come again is not asked before, by the next dae
   assert.equal(statusOf(await stage.get()), 200)
 })
 
-test(
-  'an order that is cut off is taken up again, not made anew; of two at once one is refused',
-  { timeout: 60_000 },
-  async () => {
-    await using stage = await openStage()
-    const { bed, server } = stage
-    const folder = join(bed.state, 'certificates')
-    const caFile = bed.file('ca.pem')
-    const order = { domain, directory: server.directory, email: null, caFile }
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+test('an order that is cut off is taken up again, not made anew; of two at once one is refused', async () => {
+  await using stage = await openStage()
+  const { bed, server } = stage
+  const folder = join(bed.state, 'certificates')
+  const caFile = bed.file('ca.pem')
+  const order = { domain, directory: server.directory, email: null, caFile }
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
 
-    // The daemon dies while the challenge is being answered: all that its process sees of that is the end of its input.
-    const entry = join(import.meta.dirname, '../src/main/acme.ts')
-    const orphan = spawn(process.execPath, [entry], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_EXTRA_CA_CERTS: caFile },
-    })
-    orphan.stdin.write(`${JSON.stringify({ ...order, folder })}\n`)
-    const [line] = (await once(createInterface({ input: orphan.stdout }), 'line')) as [string]
-    assert.equal((JSON.parse(line) as { readonly kind: string }).kind, 'challenge')
-    const keeper = createCertificateKeeper({ stateDirectory: bed.state, node: process.execPath })
-    await assert.rejects(
-      keeper.order(order, async () => undefined),
-      hasCode('E_CERTIFICATE_BUSY'),
-    )
-    const gone = once(orphan, 'exit')
-    orphan.stdin.end()
-    await gone
+  // The daemon dies while the challenge is being answered: all that its process sees of that is the end of its input.
+  const entry = join(import.meta.dirname, '../src/main/acme.ts')
+  const orphan = spawn(process.execPath, [entry], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: caFile },
+  })
+  orphan.stdin.write(`${JSON.stringify({ ...order, folder })}\n`)
+  const [line] = (await once(createInterface({ input: orphan.stdout }), 'line')) as [string]
+  assert.equal((JSON.parse(line) as { readonly kind: string }).kind, 'challenge')
+  const keeper = createCertificateKeeper({ stateDirectory: bed.state, node: process.execPath })
+  await assert.rejects(
+    keeper.order(order, async () => undefined),
+    hasCode('E_CERTIFICATE_BUSY'),
+  )
+  const gone = once(orphan, 'exit')
+  orphan.stdin.end()
+  await gone
 
-    // The next one is killed at the same place.
-    const another = createCertificateKeeper({ stateDirectory: bed.state, node: process.execPath })
-    await assert.rejects(
-      another.order(order, async () => {
-        another.close()
-        await new Promise(() => undefined)
-      }),
-      hasCode('E_CERTIFICATE_ORDER'),
-    )
-    await stage.begin({ kind: 'automatic' })
-    await until('the certificate', 20_000, () => stage.certificates.held[0])
-    assert.equal(server.orders.length, 1)
-  },
-)
+  // The next one is killed at the same place.
+  const another = createCertificateKeeper({ stateDirectory: bed.state, node: process.execPath })
+  await assert.rejects(
+    another.order(order, async () => {
+      another.close()
+      await new Promise(() => undefined)
+    }),
+    hasCode('E_CERTIFICATE_ORDER'),
+  )
+  await stage.begin({ kind: 'automatic' })
+  await until('the certificate', 20_000, () => stage.certificates.held[0])
+  assert.equal(server.orders.length, 1)
+})
 
-test('an order whose key was lost is given up, and not taken up for ever', { timeout: 30_000 }, async () => {
+test('an order whose key was lost is given up, and not taken up for ever', async () => {
   await using stage = await openStage()
   const { bed, server } = stage
   await stage.begin({ kind: 'automatic' })
@@ -161,44 +153,40 @@ test('an order whose key was lost is given up, and not taken up for ever', { tim
   assert.equal(existsSync(order), false)
 })
 
-test(
-  'files are joined, a pair that does not fit is told once and leaves the one before, and a renewed file is taken',
-  { timeout: 30_000 },
-  async () => {
-    await using stage = await openStage()
-    const [certificate, key] = [stage.bed.file('site.pem'), stage.bed.file('site.key')]
-    const write = (): string => {
-      const [chain = '', secret = ''] = selfSigned([domain], Date.now()).split('-----BEGIN PRIVATE KEY')
-      writeFileSync(certificate, chain)
-      writeFileSync(key, `-----BEGIN PRIVATE KEY${secret}`)
-      return chain
-    }
-    write()
-    await stage.begin({ kind: 'files', certificate, key, digest: null })
-    await until('it is served', 5000, async () => statusOf(await stage.get()) === 301)
-    await stage.settled()
-    const shown = await handshake(stage.ports.https, domain, null)
-    assert.equal(shown.names, `DNS:${domain}`)
-    writeFileSync(key, selfSigned([domain], Date.now()))
-    for (let time = 0; time < 2; time += 1) {
-      stage.look()
-      await until('the look is over', 5000, () => !stage.isLooking())
-    }
-    assert.deepEqual(
-      stage.events.map(({ kind }) => kind),
-      ['certificate-failed'],
-    )
-    assert.match(stage.events[0]?.message ?? '', /another certificate/)
-    assert.equal((await handshake(stage.ports.https, domain, null)).fingerprint, shown.fingerprint)
-    write()
+test('files are joined, a pair that does not fit is told once and leaves the one before, and a renewed file is taken', async () => {
+  await using stage = await openStage()
+  const [certificate, key] = [stage.bed.file('site.pem'), stage.bed.file('site.key')]
+  const write = (): string => {
+    const [chain = '', secret = ''] = selfSigned([domain], Date.now()).split('-----BEGIN PRIVATE KEY')
+    writeFileSync(certificate, chain)
+    writeFileSync(key, `-----BEGIN PRIVATE KEY${secret}`)
+    return chain
+  }
+  write()
+  await stage.begin({ kind: 'files', certificate, key, digest: null })
+  await until('it is served', 5000, async () => statusOf(await stage.get()) === 301)
+  await stage.settled()
+  const shown = await handshake(stage.ports.https, domain, null)
+  assert.equal(shown.names, `DNS:${domain}`)
+  writeFileSync(key, selfSigned([domain], Date.now()))
+  for (let time = 0; time < 2; time += 1) {
     stage.look()
-    await until(
-      'the new one is shown',
-      5000,
-      async () => (await handshake(stage.ports.https, domain, null)).fingerprint !== shown.fingerprint,
-    )
-  },
-)
+    await until('the look is over', 5000, () => !stage.isLooking())
+  }
+  assert.deepEqual(
+    stage.events.map(({ kind }) => kind),
+    ['certificate-failed'],
+  )
+  assert.match(stage.events[0]?.message ?? '', /another certificate/)
+  assert.equal((await handshake(stage.ports.https, domain, null)).fingerprint, shown.fingerprint)
+  write()
+  stage.look()
+  await until(
+    'the new one is shown',
+    5000,
+    async () => (await handshake(stage.ports.https, domain, null)).fingerprint !== shown.fingerprint,
+  )
+})
 
 const hasCode = (code: string) => (error: unknown) => error instanceof DarumaError && error.code === code
 

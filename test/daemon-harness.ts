@@ -8,6 +8,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { hangLimit } from './hang-limit.ts'
 import type { RecordedEvent } from '../src/core/model/event.ts'
 import type { InstanceStatus, StatusAnswer } from '../src/protocol/api.ts'
 import { cleanUp, makeWorkshop } from './clean-up.ts'
@@ -107,7 +108,7 @@ export class Machine implements AsyncDisposable {
     options: { readonly limitMs?: number; readonly environment?: Readonly<Record<string, string>> } = {},
   ): Promise<Outcome> {
     const { child, outcome } = this.start(words, options)
-    const limit = setTimeout(() => child.kill('SIGKILL'), options.limitMs ?? 60_000)
+    const limit = setTimeout(() => child.kill('SIGKILL'), hangLimit(options.limitMs ?? 60_000))
     try {
       return await outcome
     } finally {

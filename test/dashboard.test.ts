@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
+import { hangLimit } from './hang-limit.ts'
 import type { PageAnswer } from '../src/protocol/api.ts'
 import { faintTexts, namelessThings, noBrowser, openBrowser, openTab, type Watched } from './browser.ts'
 import { Machine, fixtures } from './daemon-harness.ts'
@@ -204,7 +205,7 @@ describe('the page', { skip: noBrowser }, () => {
     const requests = page.getByRole('img', { name: /^Requests over the last 10 minutes/ })
     const most = async (what: string): Promise<number> =>
       Number(new RegExp(`${what}: now [^,]+, at most ([\\d.]+)`).exec((await requests.getAttribute('aria-label')) ?? '')?.[1])
-    const end = performance.now() + 20_000
+    const end = performance.now() + hangLimit(20_000)
     while (!((await most('requests')) > 1 && (await most('failed')) > 0.4)) {
       assert.ok(performance.now() < end, (await requests.getAttribute('aria-label')) ?? '')
       assert.equal((await fetch(`http://127.0.0.1:${route}/`)).status, 200)
@@ -375,7 +376,7 @@ describe('the page', { skip: noBrowser }, () => {
     await page.getByText(/^\d+ s old$/).waitFor()
     assert.equal(await rowOf('web').count(), 1)
     await machine.kill('supervisor', undefined, 'SIGCONT')
-    await page.getByText(/^Connected again\. The daemon began anew \(pid \d+\)/).waitFor({ timeout: 30_000 })
+    await page.getByText(/^Connected again\. The daemon began anew \(pid \d+\)/).waitFor({ timeout: hangLimit(30_000) })
     await page.getByText('Live', { exact: true }).waitFor()
     assert.notEqual((await machine.findOne('daemon')).pid, daemon.pid)
     // In the short list a second's runs of the schedule soon push it out.

@@ -211,7 +211,7 @@ test(
 
 test(
   'with a full disk the daemon says so and runs on, recovers when space returns, and its database is whole',
-  { skip: needsRoot, timeout: 90_000 },
+  { skip: needsRoot },
   async (t) => {
     const { state } = mountSmallDisk(t)
     await using witness = await startWitness()

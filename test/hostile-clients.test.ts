@@ -22,7 +22,7 @@ if (existsSync(haproxy)) attackAll('HAProxy', (stateDirectory) => createHaproxyB
 else describe('HAProxy', () => it('is not installed', { skip: 'apt-get install haproxy' }, () => undefined))
 
 function attackAll(name: string, make: MakeBalancer): void {
-  describe(`${name} under attack:`, { timeout: 240_000 }, () => {
+  describe(`${name} under attack:`, () => {
     malformed(make)
     smuggling(make)
     floods(make)

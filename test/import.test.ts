@@ -41,7 +41,7 @@ services:
 volumes: { pages: }
 `
 
-test('a Compose file is imported, comes up on a real engine, and serves', { skip: needsEngine, timeout: 240_000 }, async () => {
+test('a Compose file is imported, comes up on a real engine, and serves', { skip: needsEngine }, async () => {
   await using engine = await LabEngine.start()
   const machine = new Machine({ environment: { ...engine.environment, PASSWORD: 'from-outside' } })
   try {

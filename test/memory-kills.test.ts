@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Machine } from './daemon-harness.ts'
 import { LabEngine, needsEngine } from './engine/lab-engine.ts'
+import { until } from './processes.ts'
 
 /** A child that wants more than there is, under a parent that does not care and goes on. */
 const greedy = (shell: string): readonly string[] => [
@@ -19,8 +20,7 @@ async function isTold(machine: Machine, service: Readonly<Record<string, unknown
   await machine.waitFor('status says so', (status) => reason.test(status.instances[0]?.reason ?? ''), 60_000)
   const told = async (): Promise<readonly string[]> =>
     (await machine.events()).filter(({ kind }) => kind === 'memory-killed').map(({ message }) => message)
-  const end = performance.now() + 60_000
-  while ((await told()).length === 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 100))
+  await until('it is told', 60_000, async () => (await told()).length > 0, 100)
   assert.equal((await told()).length, 1)
   const now = await machine.instance('greedy/0')
   assert.deepEqual([now.state, now.pid, now.epoch], ['running', before.pid, before.epoch])
@@ -32,7 +32,7 @@ async function isTold(machine: Machine, service: Readonly<Record<string, unknown
   assert.equal((await told()).length, 1)
 }
 
-describe('A child that is killed for want of memory', { timeout: 300_000 }, () => {
+describe('A child that is killed for want of memory', () => {
   const skip = process.geteuid?.() === 0 ? false : 'needs root'
   test('is told of an instance that is a process', { skip }, async () => {
     await using machine = new Machine()

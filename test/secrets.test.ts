@@ -22,7 +22,7 @@ const healths = {
   'an exec probe says it': `{ exec: ['sh', '-c', 'echo "denied: $TOKEN"; exit 1'], interval: '200ms' }`,
 }
 
-describe('A secret that', { timeout: 300_000 }, () => {
+describe('A secret that', () => {
   for (const [what, health] of Object.entries(healths))
     test(`${what} is redacted in events, progress, failure, status, logs and what the command prints`, async () => {
       await using machine = new Machine({ environment: { TOKEN_OF_TEST: value } })

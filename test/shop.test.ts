@@ -50,7 +50,7 @@ interface Page {
 
 test(
   'examples/shop comes up with one command, changes under load with no failed request, survives its database, and its backup restores',
-  { skip, timeout: 240_000 },
+  { skip },
   () =>
     onMachine(async ({ machine, witness }) => {
       const { folder, database, door } = await settle(machine, witness.port)

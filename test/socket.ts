@@ -2,8 +2,9 @@
 
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { hangLimit } from './hang-limit.ts'
 
-const answerLimitMs = 5000
+const answerLimitMs = hangLimit(5000)
 
 /** Null where no daemon listens, or it does not answer in time (it may be stopped). Other answers than 2xx are thrown. */
 export async function askDaemon<Answer>(state: string, path: string, body?: unknown): Promise<Answer | null> {

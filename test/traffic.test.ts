@@ -91,7 +91,7 @@ class Shop implements AsyncDisposable {
 const told = ({ failures, failuresByPhase }: LoadResult): string => JSON.stringify([failuresByPhase, failures.slice(0, 5)])
 
 for (const program of programs) {
-  describe(`behind ${program}`, { skip: isMissing(program), timeout: 180_000 }, () => {
+  describe(`behind ${program}`, { skip: isMissing(program) }, () => {
     it('no request fails through updates, scaling, restarts, and the way back', async () => {
       await using shop = await Shop.open(program)
       await using load = await shop.load(120)

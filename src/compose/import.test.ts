@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
+import { hangLimit } from '../../test/hang-limit.ts'
 import { folder, imported, importFrom, place } from '../../test/support/compose-bed.ts'
 import { loadConfig } from '../adapters/config-file/index.ts'
 import { importFiles, type Imported } from './import.ts'
@@ -36,7 +37,7 @@ test('each sample becomes the config, and the list of what is missing, that stan
   }
 })
 
-test('what is written loads, alone and with every profile, and TypeScript accepts it', { timeout: 120_000 }, async (t) => {
+test('what is written loads, alone and with every profile, and TypeScript accepts it', async (t) => {
   const directory = folder(t)
   const configs: string[] = []
   for (const sample of samples) {
@@ -71,7 +72,7 @@ test('what is written loads, alone and with every profile, and TypeScript accept
   writeFileSync(join(directory, 'package.json'), '{ "type": "module" }')
   writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: configs }))
   const compiler = join(root, 'node_modules/typescript/bin/tsc')
-  const check = promisify(execFile)(process.execPath, [compiler, '-p', directory], { timeout: 100_000 })
+  const check = promisify(execFile)(process.execPath, [compiler, '-p', directory], { timeout: hangLimit(100_000) })
   const output = await check.then(
     () => '',
     (error: { readonly stdout: string }) => error.stdout,
@@ -186,7 +187,7 @@ test('what stands in a file stays data: no text of it becomes code, nor a protot
   assert.equal(Object.hasOwn(environment, '__proto__'), true)
 })
 
-test('a file of very many lines or aliases is read in one go', { timeout: 20_000 }, async (t) => {
+test('a file of very many lines or aliases is read in one go', async (t) => {
   const directory = folder(t)
   place(directory, {
     'compose.yaml': `x: &x { a: 1 }\nx-all:\n${'  - *x\n'.repeat(30_000)}services: { web: { image: a, env_file: web.env } }\n`,
@@ -239,102 +240,97 @@ test('aliases of aliases do not fill the memory, nor a deep file the stack', asy
   }
 })
 
-test(
-  'whatever a file says under its keys, it is refused with a place, or what is written loads',
-  { timeout: 120_000 },
-  async (t) => {
-    const directory = folder(t)
-    const word = fc.oneof(
-      fc.constantFrom(
-        'web',
-        'db',
-        'a:b',
-        '80:80',
-        './x:/y',
-        '${X:-y}',
-        '$$',
-        "it's `${q}`",
-        'true',
-        '1h5s',
-        '*/',
-        '\u2028',
-        '',
-        '../..',
-        'A=b',
-        'redis:7',
-      ),
-      fc.string({ maxLength: 12 }),
-    )
-    const leaf = fc.oneof(word, fc.integer({ min: -5, max: 70_000 }), fc.boolean(), fc.constant(null))
-    const value = fc.oneof(
-      leaf,
-      fc.array(leaf, { maxLength: 3 }),
-      fc.dictionary(word, leaf, { maxKeys: 3 }),
-      fc.array(
-        fc.dictionary(fc.constantFrom('target', 'source', 'type', 'published', 'path', 'protocol'), leaf, { maxKeys: 3 }),
-        { maxLength: 2 },
-      ),
-    )
-    const key = fc.constantFrom(
-      'command',
-      'environment',
-      'ports',
-      'expose',
-      'volumes',
-      'depends_on',
-      'healthcheck',
-      'restart',
-      'deploy',
-      'user',
-      'labels',
-      'secrets',
-      'env_file',
-      'stop_grace_period',
-      'mem_limit',
-      'cpus',
-      'scale',
-      'logging',
-      'network_mode',
-      'profiles',
-      'build',
-      'networks',
-      'links',
-      'tmpfs',
-      'cap_add',
-      '__proto__',
-      'odd',
-    )
-    const service = fc.dictionary(key, value, { maxKeys: 4 }).map((fields) => ({ image: 'redis:7', ...fields }))
-    let accepted = 0
-    await fc.assert(
-      fc.asyncProperty(
-        fc.dictionary(fc.constantFrom('web', 'db', 'Big_One', '1st', '__proto__'), service, { minKeys: 1, maxKeys: 3 }),
-        async (services) => {
-          place(directory, { 'compose.yaml': JSON.stringify({ services }) })
-          const answer = await importFrom(directory)
-          if (!answer.ok) {
-            assert.ok(
-              answer.problems.length > 0 &&
-                answer.problems.every(
-                  ({ line, message }) => line !== null || message.startsWith('and ') || message.includes('cannot be read'),
-                ),
-              JSON.stringify(answer.problems),
-            )
-            return
-          }
-          accepted += 1
-          const file = join(directory, 'daruma.config.ts')
-          writeFileSync(file, answer.text)
-          const loaded = await loadConfig({ file, stage: null, cwd: directory, loadCron: null })
+test('whatever a file says under its keys, it is refused with a place, or what is written loads', async (t) => {
+  const directory = folder(t)
+  const word = fc.oneof(
+    fc.constantFrom(
+      'web',
+      'db',
+      'a:b',
+      '80:80',
+      './x:/y',
+      '${X:-y}',
+      '$$',
+      "it's `${q}`",
+      'true',
+      '1h5s',
+      '*/',
+      '\u2028',
+      '',
+      '../..',
+      'A=b',
+      'redis:7',
+    ),
+    fc.string({ maxLength: 12 }),
+  )
+  const leaf = fc.oneof(word, fc.integer({ min: -5, max: 70_000 }), fc.boolean(), fc.constant(null))
+  const value = fc.oneof(
+    leaf,
+    fc.array(leaf, { maxLength: 3 }),
+    fc.dictionary(word, leaf, { maxKeys: 3 }),
+    fc.array(fc.dictionary(fc.constantFrom('target', 'source', 'type', 'published', 'path', 'protocol'), leaf, { maxKeys: 3 }), {
+      maxLength: 2,
+    }),
+  )
+  const key = fc.constantFrom(
+    'command',
+    'environment',
+    'ports',
+    'expose',
+    'volumes',
+    'depends_on',
+    'healthcheck',
+    'restart',
+    'deploy',
+    'user',
+    'labels',
+    'secrets',
+    'env_file',
+    'stop_grace_period',
+    'mem_limit',
+    'cpus',
+    'scale',
+    'logging',
+    'network_mode',
+    'profiles',
+    'build',
+    'networks',
+    'links',
+    'tmpfs',
+    'cap_add',
+    '__proto__',
+    'odd',
+  )
+  const service = fc.dictionary(key, value, { maxKeys: 4 }).map((fields) => ({ image: 'redis:7', ...fields }))
+  let accepted = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.dictionary(fc.constantFrom('web', 'db', 'Big_One', '1st', '__proto__'), service, { minKeys: 1, maxKeys: 3 }),
+      async (services) => {
+        place(directory, { 'compose.yaml': JSON.stringify({ services }) })
+        const answer = await importFrom(directory)
+        if (!answer.ok) {
           assert.ok(
-            loaded.ok || loaded.problems.every(({ code }) => code === 'E_CONFIG_NEEDS_ROOT' || /FILE|BUILD|IMAGE/.test(code)),
-            `${JSON.stringify(loaded)}\n${answer.text}`,
+            answer.problems.length > 0 &&
+              answer.problems.every(
+                ({ line, message }) => line !== null || message.startsWith('and ') || message.includes('cannot be read'),
+              ),
+            JSON.stringify(answer.problems),
           )
-        },
-      ),
-      { numRuns: 300 },
-    )
-    assert.ok(accepted > 30, `only ${accepted} were accepted`)
-    assert.ok(existsSync(join(directory, 'daruma.config.ts')))
-  },
-)
+          return
+        }
+        accepted += 1
+        const file = join(directory, 'daruma.config.ts')
+        writeFileSync(file, answer.text)
+        const loaded = await loadConfig({ file, stage: null, cwd: directory, loadCron: null })
+        assert.ok(
+          loaded.ok || loaded.problems.every(({ code }) => code === 'E_CONFIG_NEEDS_ROOT' || /FILE|BUILD|IMAGE/.test(code)),
+          `${JSON.stringify(loaded)}\n${answer.text}`,
+        )
+      },
+    ),
+    { numRuns: 300 },
+  )
+  assert.ok(accepted > 30, `only ${accepted} were accepted`)
+  assert.ok(existsSync(join(directory, 'daruma.config.ts')))
+})

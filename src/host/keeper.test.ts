@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { hangLimit } from '../../test/hang-limit.ts'
 import { makeOutputPipe } from './logs/output-pipe.ts'
 import { hostScripts, kill, until } from '../../test/support/runtime-bed.ts'
 import { renderGreeting, renderOccupy, renderRun } from '../adapters/process/keepers/keeper-script.ts'
@@ -46,7 +47,7 @@ class Slot {
     const input = [renderGreeting(tools, 1), ...messages].join('')
     // Descriptor 0 is a socket in real life; what the keeper answers there is not looked at here.
     const script = 'exec 8</proc; exec /bin/sh -s'
-    const { status } = spawnSync('/bin/sh', ['-c', script], { input, encoding: 'utf8', timeout: 10_000 })
+    const { status } = spawnSync('/bin/sh', ['-c', script], { input, encoding: 'utf8', timeout: hangLimit(10_000) })
     // 2: half a message is no command.
     assert.ok(status === 0 || status === 2, `${status}`)
     const read = (name: string): string => readFileSync(join(this.home, name), 'utf8').trim()

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
 
+import { hangLimit } from '../../test/hang-limit.ts'
 import { temporaryFolder } from '../../test/cli/harness.ts'
 import { baseEnvironment } from '../../test/daemon-harness.ts'
 
@@ -26,7 +27,7 @@ async function plan(config: string, environment: Readonly<Record<string, string>
   const child = spawn(process.execPath, [entry, 'plan', '--state', join(folder.path, 'state'), ...flags], {
     cwd: folder.path,
     env: { ...baseEnvironment(), ...environment },
-    timeout: 120_000,
+    timeout: hangLimit(120_000),
   })
   let stdout = ''
   let stderr = ''
@@ -100,7 +101,7 @@ test(
     ]
     const run = spawnSync('sh', words, {
       env: { ...baseEnvironment(), HOME: '/proc/daruma', XDG_CACHE_HOME: '/proc/daruma' },
-      timeout: 60_000,
+      timeout: hangLimit(60_000),
       encoding: 'utf8',
     })
     assert.deepEqual({ status: run.status, stderr: run.stderr }, { status: 0, stderr: '' })

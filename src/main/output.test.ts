@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
 
+import { hangLimit } from '../../test/hang-limit.ts'
 import { type Answer, fakeDaemon, usedState } from '../../test/cli/harness.ts'
 import { baseEnvironment } from '../../test/daemon-harness.ts'
 import type { StatusAnswer } from '../protocol/api.ts'
@@ -82,7 +83,7 @@ async function inShell(script: string): Promise<Outcome> {
   child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part))
   child.stderr.setEncoding('utf8').on('data', (part: string) => (stderr += part))
   // A command that hangs is ended with its whole pipeline.
-  const limit = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), 120_000)
+  const limit = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), hangLimit(120_000))
   await new Promise((resolve) => child.once('close', resolve))
   clearTimeout(limit)
   const [said = '', codes = ''] = stderr.split(/^codes /m)

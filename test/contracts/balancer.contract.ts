@@ -12,7 +12,7 @@ import { life, routes } from './balancer/life.contract.ts'
 import { strangers } from './balancer/strangers.contract.ts'
 
 export function testBalancerContract(name: string, make: MakeBalancer): void {
-  describe(`${name} keeps the balancer's contract:`, { timeout: 240_000 }, () => {
+  describe(`${name} keeps the balancer's contract:`, () => {
     life(make)
     routes(make)
     changes(make)

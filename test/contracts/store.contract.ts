@@ -15,7 +15,7 @@ const remove = (key: string): Operation => ({ kind: 'delete', key })
 const hasCode = (code: string) => (error: unknown) => error instanceof DarumaError && error.code === code
 
 export function testStoreContract(name: string, open: () => Promise<Store>): void {
-  describe(`${name} keeps the store's contract:`, { timeout: 60_000 }, () => {
+  describe(`${name} keeps the store's contract:`, () => {
     reads(open)
     transactions(open)
     watches(open)

@@ -21,6 +21,7 @@ import {
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { hangLimit } from '../hang-limit.ts'
 import { makeWorkshop } from '../clean-up.ts'
 import { allPids, commandLine, identify, isAlive, type ProcessId, signalProcess, until } from '../processes.ts'
 
@@ -162,7 +163,7 @@ export class LabEngine implements AsyncDisposable {
   docker(...words: readonly string[]): string {
     const { status, stdout, stderr } = spawnSync('docker', words, {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: hangLimit(60_000),
       env: { PATH: process.env['PATH'], HOME: this.folder, ...this.environment },
     })
     if (status !== 0) throw new Error(`docker ${words.join(' ')}: ${stderr}`)
@@ -171,7 +172,7 @@ export class LabEngine implements AsyncDisposable {
 
   /** Ports are published on this machine's own loopback. */
   inside(program: string, ...words: readonly string[]): string {
-    return spawnSync(program, words, { encoding: 'utf8', timeout: 60_000 }).stdout.trim()
+    return spawnSync(program, words, { encoding: 'utf8', timeout: hangLimit(60_000) }).stdout.trim()
   }
 
   /** A root of busybox and its usual names, made here: no registry is asked. */
@@ -202,7 +203,7 @@ export class LabEngine implements AsyncDisposable {
     this.signal('SIGCONT')
     this.signal('SIGTERM')
     const engine = this.#engine
-    const end = performance.now() + 5000
+    const end = performance.now() + hangLimit(5000)
     while (engine !== null && isAlive(engine) && performance.now() < end) await sleep(20)
     await until('everything of the engine is gone', 20_000, () => {
       const remaining = [...this.#processes(), ...cgroupMembers(this.#name)]

@@ -8,6 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, globSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { basename, join } from 'node:path'
+import { hangLimit } from '../hang-limit.ts'
 import { makeWorkshop } from '../clean-up.ts'
 import { allPids, commandLine, identify, isAlive, type ProcessId, signalProcess, until } from '../processes.ts'
 import { busyboxRoot } from './lab-engine.ts'
@@ -235,7 +236,7 @@ function cgroupOf(pid: number): string {
 const networkOf = (pid: number): string => `10.${130 + (pid % 20)}.${(pid >> 4) % 250}.`
 
 function run(program: string, words: readonly string[], env?: Readonly<Record<string, string | undefined>>): string {
-  const options = { encoding: 'utf8', timeout: 60_000, ...(env === undefined ? {} : { env }) } as const
+  const options = { encoding: 'utf8', timeout: hangLimit(60_000), ...(env === undefined ? {} : { env }) } as const
   const { status, stdout, stderr } = spawnSync(program, words, options)
   if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${stderr}`)
   return stdout.trim()

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { hangLimit } from '../hang-limit.ts'
 import { root } from '../../scripts/tree.ts'
 
 export interface Lab extends Disposable {
@@ -31,7 +32,7 @@ export function openLab(settings: readonly string[]): Lab {
         cwd: folder,
         encoding: 'utf8',
         env,
-        timeout: 60_000,
+        timeout: hangLimit(60_000),
       })
       return { code: result.status, output: result.stdout + result.stderr }
     },

@@ -33,7 +33,7 @@ describe('the histogram of latencies', () => {
   })
 })
 
-describe('the load generator', { timeout: 60_000 }, () => {
+describe('the load generator', () => {
   it('sends its rate, and finds every POST executed exactly once', async (t) => {
     const ledger = workshopFile(t, 'ledger')
     await using upstream = await startUpstream({ LEDGER: ledger, DARUMA_SLOT: 'web/0', DARUMA_EPOCH: '7' })
@@ -120,7 +120,7 @@ describe('the load generator', { timeout: 60_000 }, () => {
   }
 })
 
-describe('the counting upstream', { timeout: 60_000 }, () => {
+describe('the counting upstream', () => {
   it('finishes what it has when it is asked to end', async (t) => {
     const ledger = workshopFile(t, 'ledger')
     await using upstream = await startUpstream({ LEDGER: ledger })

@@ -6,11 +6,12 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { hangLimit } from '../hang-limit.ts'
 import { libc } from '../../src/system/libc.ts'
 import { Collector } from '../../src/host/logs/collector.ts'
 import { listSegments } from '../../src/host/logs/segments.ts'
 
-const settleLimitMs = 5000
+const settleLimitMs = hangLimit(5000)
 
 export function readSlotLogText(state: string, slotName: string): string {
   return readLogIn(state, join(state, 'slots', slotName))

@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { hangLimit } from '../hang-limit.ts'
 import { identify, namespaceOf, until } from '../processes.ts'
 import type { Copy, Entry, Violation } from './ledger.ts'
 import type { Message, Question } from './server.ts'
@@ -41,7 +42,7 @@ export async function violationsOf(witness: Witness): Promise<readonly Violation
 type Answer = Extract<Message, { readonly kind: 'answer' }>
 type Ask = Omit<Question, 'id'> & { readonly slot?: string; readonly state?: string; readonly name?: string }
 
-const answerLimitMs = 10_000
+const answerLimitMs = hangLimit(10_000)
 
 export async function startWitness(): Promise<Witness> {
   const child = fork(join(import.meta.dirname, 'server.ts'), [], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })

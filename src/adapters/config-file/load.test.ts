@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { hangLimit } from '../../../test/hang-limit.ts'
 import { renderProblems } from '../../core/config/render-problems.ts'
 import { evaluate } from './evaluate.ts'
 import { findConfig } from './find.ts'
@@ -89,7 +90,7 @@ test('a config is an ES module under any package.json, in all four extensions, a
       if (!loaded.ok) console.log(file, JSON.stringify(loaded.problems))
     }`
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
-    timeout: 30_000,
+    timeout: hangLimit(30_000),
   })
   assert.deepEqual({ stdout, stderr }, { stdout: '', stderr: '' })
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { after, before } from 'node:test'
 
+import { hangLimit } from '../../../test/hang-limit.ts'
 import { asServiceName, type SlotId, slotId } from '../../core/model/id.ts'
 import { ContainerBed, instance, type OrderOver, web } from '../../../test/engine/container-bed.ts'
 import type { EngineKind, TestEngine, Testing } from '../../../test/engine/engine-kind.ts'
@@ -43,7 +44,7 @@ export async function answers(
   addresses: readonly string[],
   inside: SlotId = web,
 ): Promise<void> {
-  const deadline = performance.now() + 20_000
+  const deadline = performance.now() + hangLimit(20_000)
   let found = resolve(bed, name, inside)
   while (found.join(' ') !== addresses.join(' ') && performance.now() < deadline) found = resolve(bed, name, inside)
   assert.deepEqual(found, addresses)

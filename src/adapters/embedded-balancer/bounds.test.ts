@@ -31,7 +31,7 @@ async function crowd(t: TestContext, port: number, count: number, say: (socket: 
 
 const get = (port: number): Promise<string> => rawExchange(port, `GET / HTTP/1.1\r\n${host}Connection: close\r\n\r\n`)
 
-describe('The memory of the embedded balancer', { timeout: 120_000 }, () => {
+describe('The memory of the embedded balancer', () => {
   it('does not grow by what is pipelined: while a request is under way nothing behind it is parsed, or read for long', async (t) => {
     await using bed = openEmbedded()
     const port = await bed.freePort()
@@ -137,7 +137,7 @@ describe('The memory of the embedded balancer', { timeout: 120_000 }, () => {
   })
 })
 
-describe('Requests in one piece, in pieces, with bodies that look like heads', { timeout: 120_000 }, () => {
+describe('Requests in one piece, in pieces, with bodies that look like heads', () => {
   it('are answered in their order and with their own bodies, however they are cut', async () => {
     await using bed = openEmbedded()
     const port = await bed.freePort()

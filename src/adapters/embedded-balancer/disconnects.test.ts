@@ -26,7 +26,7 @@ async function stubborn(port: number): Promise<Socket> {
   return socket
 }
 
-describe('Disconnects of the embedded balancer:', { timeout: 120_000 }, () => {
+describe('Disconnects of the embedded balancer:', () => {
   it('a handshake that was refused keeps no connection, whether its client says more, says nothing or never ends', async () => {
     await using bed = openEmbedded()
     const port = await bed.freePort()
@@ -77,7 +77,7 @@ describe('Disconnects of the embedded balancer:', { timeout: 120_000 }, () => {
     assert.deepEqual(upstreams.get(mute.upstream.id), { requests: 5, failed: 0, active: 0, isEjected: false })
   })
 
-  it('raw TCP: a client that had gone before an upstream was found is not under way for ever', { timeout: 10_000 }, async () => {
+  it('raw TCP: a client that had gone before an upstream was found is not under way for ever', async () => {
     await using bed = openEmbedded()
     const port = await bed.freePort()
     const server = createServer((each) => void each.on('error', () => undefined).resume()).listen(port, '127.0.0.1')

@@ -32,7 +32,7 @@ async function serveRaw(bed: Bed, answer: string, isWhole = (text: string): bool
   return { heard, upstream: raw.upstream }
 }
 
-describe('Framing in the embedded balancer:', { timeout: 120_000 }, () => {
+describe('Framing in the embedded balancer:', () => {
   it('an answer in chunks stays in chunks, with its trailers', async () => {
     await using bed = openEmbedded()
     const port = await bed.freePort()

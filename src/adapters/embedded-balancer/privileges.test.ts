@@ -47,7 +47,7 @@ async function freeLowPort(): Promise<number> {
   throw new Error('no low port is free')
 }
 
-describe('The privileges of the embedded balancer', { timeout: 120_000, skip }, () => {
+describe('The privileges of the embedded balancer', { skip }, () => {
   it('stay behind with its parent: the worker is a user without a name, without capabilities, groups and a way back', async () => {
     await using bed = openEmbedded()
     const [port, upstream] = [await bed.freePort(), await bed.serve()]

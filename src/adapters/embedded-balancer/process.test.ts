@@ -17,7 +17,7 @@ const make = (stateDirectory: string): Balancer => createEmbeddedBalancer({ stat
 const get = async (port: number): Promise<number> =>
   statusOf(await rawExchange(port, 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n'))
 
-describe('The process of the embedded balancer', { timeout: 120_000 }, () => {
+describe('The process of the embedded balancer', () => {
   it('tells an exception that nobody caught, and goes on with everything else', async () => {
     const thrower =
       "process.on('SIGUSR2', () => { setImmediate(() => { throw new Error('on purpose') }); Promise.reject(new Error('broken promise')) })"

@@ -16,7 +16,7 @@ const sh = (
 })
 const running = (word: string): readonly number[] => allPids().filter((pid) => commandLine(pid).includes(word))
 
-describe('A command of a probe', { timeout: 120_000 }, () => {
+describe('A command of a probe', () => {
   test('tells its exit code and the beginning of what it says, or why it could not be begun', async () => {
     const runner = createCommandRunner()
     assert.deepEqual(await runner.run(sh('echo out; echo err >&2; exit 3'), 30_000), { code: 3, output: 'out\nerr' })

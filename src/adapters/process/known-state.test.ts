@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { hangLimit } from '../../../test/hang-limit.ts'
 import { RuntimeBed, hostScripts, needsRoot } from '../../../test/support/runtime-bed.ts'
 import { attainable, defaultRlimits } from './keepers/known-state.ts'
 
@@ -34,7 +35,7 @@ async function showUnder(t: Parameters<typeof RuntimeBed.open>[0], around: reado
     await runtime[Symbol.asyncDispose]()
   `
   const words = [...around, process.execPath, '--input-type=module-typescript', '-e', script]
-  const { status, stderr } = spawnSync(words[0] ?? '', words.slice(1), { encoding: 'utf8', cwd: '/', timeout: 60_000 })
+  const { status, stderr } = spawnSync(words[0] ?? '', words.slice(1), { encoding: 'utf8', cwd: '/', timeout: hangLimit(60_000) })
   assert.equal(status, 0, stderr)
   return readFileSync(bed.path('shown'), 'utf8')
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
+import { hangLimit } from '../../../test/hang-limit.ts'
 import { cgroupsOf } from '../../../test/clean-up.ts'
 import { asServiceName, slotId } from '../../core/model/id.ts'
 import { RuntimeBed, hostScripts, instance, isRunning, needsRoot, until } from '../../../test/support/runtime-bed.ts'
@@ -326,7 +327,7 @@ test('without root it works with process groups, and says what is weaker', { ski
   const { stdout, stderr, status } = spawnSync(
     'setpriv',
     ['--reuid=nobody', '--clear-groups', process.execPath, '--input-type=module-typescript', '-e', unprivileged(state)],
-    { encoding: 'utf8', cwd: '/', timeout: 30_000 },
+    { encoding: 'utf8', cwd: '/', timeout: hangLimit(30_000) },
   )
   assert.equal(status, 0, stderr)
   assert.deepEqual(JSON.parse(stdout), {

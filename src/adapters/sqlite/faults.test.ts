@@ -45,7 +45,7 @@ const refused =
     return true
   }
 
-describe('a full disk', { skip: isRoot ? false : 'mounting a small file system needs root', timeout: 60_000 }, () => {
+describe('a full disk', { skip: isRoot ? false : 'mounting a small file system needs root' }, () => {
   it('refuses the transaction whole, spares its small neighbours, and is forgotten once there is space', async (t) => {
     const mount = smallFileSystem(t)
     await using store = await openSqliteStore({ file: join(mount, 'state.db') })
@@ -94,7 +94,7 @@ describe('a full disk', { skip: isRoot ? false : 'mounting a small file system n
   })
 })
 
-describe('a killed process', { timeout: 60_000 }, () => {
+describe('a killed process', () => {
   it('never loses an acknowledged transaction, nor keeps half of one', async () => {
     const file = newFile()
     let from = 0
