@@ -28,7 +28,7 @@ export interface Instance {
   hasBegun: boolean
   /** It has had a signal. */
   wasAsked: boolean
-  /** Its enclosure is gone: a keeper that comes now can only leave. */
+  /** Its cgroup is gone: a keeper that comes now can only leave. */
   isClosed: boolean
 }
 
