@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { ListedService } from '../src/cli/render/projects.ts'
 import type { StatusAnswer } from '../src/protocol/api.ts'
+import { cgroupsOf, readStateId } from './clean-up.ts'
 import { Machine, reporter } from './daemon-harness.ts'
 import { until } from './processes.ts'
 import { askDaemon } from './socket.ts'
@@ -74,4 +76,42 @@ test('two projects that build the same release at once have a tree each, and nei
   writeFileSync(go, '')
   for (const { code, stdout, stderr } of await Promise.all(outcomes)) assert.equal(code, 0, `${stdout}${stderr}`)
   assert.equal(readdirSync(join(machine.state, 'releases/trees')).length, 2)
+})
+
+test('a project that is down is removed with all that it has but its volumes, and comes back with them at revision 1', async () => {
+  await using machine = new Machine()
+  write(machine, 'other')
+  await machine.up()
+  write(machine, 'one', { volumes: ['data'] })
+  await machine.up()
+  const first = (await machine.instance('one/worker/0')).epoch ?? 0
+  const volume = join(machine.state, 'projects/one/volumes/data')
+  writeFileSync(join(volume, 'kept'), 'yes')
+  const refused = await machine.run(['project', 'rm', 'one', '--yes'])
+  assert.match(refused.stderr, /one is up: .* \[E_PROJECT_RUNNING\]\n→ `daruma down -p one`/)
+  assert.equal((await machine.run(['down', '--yes', '-p', 'one'])).code, 0)
+  const unasked = await machine.run(['project', 'rm', 'one'])
+  assert.deepEqual([unasked.code, /E_CONFIRMATION/.test(unasked.stderr)], [1, true])
+  const removed = await machine.run(['project', 'rm', 'one', '--yes'])
+  assert.deepEqual([removed.code, removed.stdout], [0, `one is removed.\nkept: data, in ${volume}\n`])
+
+  const id = readStateId(machine.state)!
+  const inKernel = cgroupsOf(id).filter((cgroup) => existsSync(join(cgroup, 'one')))
+  assert.deepEqual([inKernel, readdirSync('/run/daruma').filter((name) => name === `${id}_one`)], [[], []])
+  assert.deepEqual(readdirSync(join(machine.state, 'projects/one')), ['volumes'])
+  await machine.kill('daemon')
+  const listed = await machine.run(['project', 'ls'])
+  assert.match(listed.stdout, /^PROJECT .*\nother .*\nkept of one, which was removed: data \(in .*\)\n$/)
+
+  await machine.up()
+  const again = await machine.instance('one/worker/0')
+  assert.ok((again.epoch ?? 0) > first, `${again.epoch} after ${first}`)
+  assert.equal(again.revision, 1)
+  assert.equal(readFileSync(join(volume, 'kept'), 'utf8'), 'yes')
+  const json = (await machine.run(['ls', '--json'])).stdout
+  const services = (JSON.parse(json) as readonly ListedService[]).map(({ project, service, ready }) => [project, service, ready])
+  assert.deepEqual(services, [
+    ['one', 'worker', 1],
+    ['other', 'worker', 1],
+  ])
 })

@@ -1,26 +1,28 @@
 /**
- * The projects of the machine: found in the database by a new daemon, opened with the first `up` of a new name, and removed by hand. Changes of
+ * The projects of the machine: found in the database by a new daemon, opened with the first `up` of a new name, and removed by hand. A project's
+ * place never changes, so that a project can be given another name or another config while everything of it runs on. Changes of
  * what is wanted are accepted one at a time over all projects, so that no two of them can take the same domain; they are carried out at once.
  */
 
 import type { ProjectId } from '../core/model/project-id.ts'
 import { builtIn } from '../core/release/tree-request.ts'
-import { projectIdOf } from '../core/model/project-id.ts'
+import { parseProjectId, projectIdOf } from '../core/model/project-id.ts'
 import type { Project as Config } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { Store } from '../ports/store.ts'
 import type { OperationAnswer, OperationRequest } from '../protocol/api.ts'
 import { originsFile } from '../protocol/origins.ts'
-import type { Origin } from '../protocol/origins.ts'
-import type { RemoveProjectAnswer } from '../protocol/projects.ts'
+import type { WrittenOrigin } from '../protocol/origins.ts'
+import type { HandOverRequest, KeptVolumes, RemoveProjectAnswer } from '../protocol/projects.ts'
 import type { DaemonFacts, DaemonPorts, Home } from './daemon-facts.ts'
 import type { EventNumbers } from '../server/event-log.ts'
 import type { PortAllotment } from '../agent/port-allotment.ts'
 import { prefixedStore } from './prefixed-store.ts'
 import { Project } from './project.ts'
 import { ProjectTraffic } from '../agent/traffic/project-traffic.ts'
-import { listRecords, put, remove } from '../ports/json-records.ts'
+import { listRecords, put } from '../ports/json-records.ts'
 import { keys, projectPrefix } from '../server/records.ts'
+import { namedByOrigins } from './found-projects.ts'
+import { answerOf, finishRemoval, freePlace, listKept, refuseUnknown, removeKept } from './removal.ts'
 import type { ProjectRecord } from '../server/records.ts'
 import type { ServedProject } from '../agent/traffic/served-project.ts'
 import type { Traffic } from '../agent/traffic/traffic.ts'
@@ -45,6 +47,10 @@ export class Projects {
   /** Accepting a change: one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #engineFault: string | null = null
+  /** Found on disk, and in no record: of one in which nothing is, nothing is to be shown. */
+  readonly #found = new Set<ProjectId>()
+  /** Removed, and something of them could not be. */
+  readonly #leaving = new Set<ProjectId>()
 
   constructor(options: ProjectsOptions) {
     this.#options = options
@@ -90,10 +96,14 @@ export class Projects {
   /** Opens what the database knows of, and what has files here though the database (a restored one) has never heard of it. */
   async remember(): Promise<void> {
     const { ports } = this.#options
-    const records = (await listRecords<ProjectRecord>(ports.store, 'project/')).map(({ record }) => record)
-    const places = new Set(records.map(({ place }) => place))
+    const recorded = (await listRecords<ProjectRecord>(ports.store, 'project/')).map(({ record }) => record)
+    for (const record of recorded) if (record.removal !== undefined) await this.#goOnRemoving(record)
+    const places = new Set(recorded.map(({ place }) => place))
     const found = (await ports.listHomes()).filter((place) => !places.has(place))
-    for (const record of [...records, ...found.map(recordOfPlace)]) {
+    for (const place of found) this.#found.add(place)
+    const known = recorded.filter(({ removal }) => removal === undefined)
+    const written = found.length === 0 ? null : await ports.directory.readFile(originsFile).catch(() => null)
+    for (const record of [...known, ...namedByOrigins(found, known, written)]) {
       const { project } = await this.#open(record)
       await project.remember()
     }
@@ -105,6 +115,12 @@ export class Projects {
 
   async begin(): Promise<void> {
     await Promise.all(this.list().map((project) => project.begin()))
+    for (const place of this.#found) {
+      const opened = this.#byPlace.get(place)
+      if (opened?.project.isUnused() === true) await this.#shut(opened)
+    }
+    this.#found.clear()
+    await this.#noteOrigins()
   }
 
   async close(): Promise<void> {
@@ -134,17 +150,19 @@ export class Projects {
       const known = this.find(id)
       if (known !== null) return this.#applyTo(known, request)
       const { name, stage } = request.project
-      const record = { place: this.#freePlace(id), name, stage, origin: null }
+      const { store } = this.#options.ports
+      const isTaken = (each: ProjectId): boolean => this.#byPlace.has(each) || this.#leaving.has(each)
+      const record = { place: await freePlace(store, id, isTaken), name, stage, origin: null }
       const opened = await this.#open(record)
       try {
         await opened.project.remember()
         await opened.project.load(async () => {})
         await opened.project.begin()
         // First, so that no daemon finds an operation, or an instance, of a project that it does not know.
-        await this.#options.ports.store.transact({ then: [put(keys.project(record.place), record)] })
+        await store.transact({ then: [put(keys.project(record.place), record)] })
         return await this.#applyTo(opened.project, request)
       } finally {
-        if (opened.project.isUnused()) await this.#drop(opened, [])
+        if (opened.project.isUnused()) await this.#drop(opened)
       }
     })
   }
@@ -158,21 +176,62 @@ export class Projects {
       const { ports } = this.#options
       const opened = this.#byPlace.get(project.place)
       if (opened === undefined) throw new DarumaError('E_PROJECT_UNKNOWN', `There is no project ${project.id} any more.`)
+      refuseUnknown(project.id, volumes, await ports.listVolumes(project.place))
+      const record: ProjectRecord = { ...project.record, removal: { volumes } }
+      refuseRunning(project)
+      await ports.store.transact({ then: [put(keys.project(project.place), record)] })
       if (!project.isEmpty()) {
-        throw new DarumaError('E_PROJECT_RUNNING', `${project.id} has services, or something is under way in it.`, {
-          hint: `\`daruma down -p ${project.id}\` takes it down first.`,
-        })
+        // Somebody has begun something meanwhile: then it stays.
+        await ports.store.transact({ then: [put(keys.project(project.place), project.record)] })
+        refuseRunning(project)
       }
-      const present = await ports.listVolumes(project.place)
-      const unknown = volumes.find((name) => !present.includes(name))
-      if (unknown !== undefined) {
-        throw new DarumaError('E_VOLUME_UNKNOWN', `${project.id} has no volume ${unknown}.`, {
-          hint: present.length === 0 ? 'It has none.' : `It has: ${present.join(', ')}.`,
-        })
-      }
-      await this.#drop(opened, volumes)
+      project.record = record
+      await this.#drop(opened)
       await this.#noteOrigins()
-      return { kept: present.filter((name) => !volumes.includes(name)) }
+      void this.#collectReleases().catch((error: unknown) => ports.log.write('warn', `releases: ${String(error)}`))
+      return answerOf(ports, project.place)
+    })
+  }
+
+  /** By their names. */
+  volumesOf({ place }: Project): Promise<readonly string[]> {
+    return this.#options.ports.listVolumes(place)
+  }
+
+  /** What removed projects have left. */
+  kept(): Promise<readonly KeptVolumes[]> {
+    return listKept(this.#options.ports)
+  }
+
+  /** Null where no removed project of this id has left anything. Throws `E_VOLUME_UNKNOWN`. */
+  removeKept(id: ProjectId, volumes: readonly string[]): Promise<RemoveProjectAnswer | null> {
+    return this.#inTurn(() => removeKept(this.#options.ports, id, volumes))
+  }
+
+  /**
+   * Gives the project another name, or another config that it comes from, in one write: whoever dies over it leaves it as it was or as it is
+   * to be. Throws `E_PROJECT_EXISTS`, `E_STORE_FULL`.
+   */
+  handOver(project: Project, { name, stage, by }: HandOverRequest): Promise<void> {
+    return this.#inTurn(async () => {
+      const { clock, store } = this.#options.ports
+      const id = projectIdOf({ name, stage })
+      if (parseProjectId(id) === null) throw new DarumaError('E_REQUEST_INVALID', `No project can be called ${id}.`)
+      const other = this.find(id)
+      if (other !== null && other !== project)
+        throw new DarumaError('E_PROJECT_EXISTS', `There is a project ${id} already.`, {
+          hint: `\`daruma project ls\` lists them; \`daruma project rm ${id}\` removes one that is down.`,
+        })
+      const { record } = project
+      const origin = by.file === null ? record.origin : { file: by.file, user: by.user, at: clock.wallTime() }
+      if (id === project.id && origin?.file === record.origin?.file && origin?.user === record.origin?.user) return
+      const next: ProjectRecord = { ...record, name, stage, origin }
+      await store.transact({ then: [put(keys.project(record.place), next)] })
+      const before = project.id
+      project.record = next
+      const what = id === before ? `${id} comes from ${by.file ?? 'a pipe'} now` : `${before} is called ${id} now`
+      project.emit('handed-over', what, `${by.command} by ${by.user}`)
+      await this.#noteOrigins()
     })
   }
 
@@ -190,12 +249,18 @@ export class Projects {
 
   /** Beside the database, so that commands find the state by their config without evaluating it, also while no daemon runs. */
   async #noteOrigins(): Promise<void> {
-    const origins: readonly Origin[] = this.list().map(({ record: { name, stage, origin } }) => ({
+    const { directory, storeFault } = this.#options.ports
+    // What a damaged database says may not take the place of what is known.
+    if (storeFault !== null) return
+    const origins = this.list().map(({ place, record: { name, stage, origin } }): WrittenOrigin => ({
       file: origin?.file ?? null,
       stage,
       project: name,
+      place,
+      user: origin?.user ?? null,
+      at: origin?.at ?? null,
     }))
-    await this.#options.ports.directory.writeFile(originsFile, `${JSON.stringify(origins)}\n`).catch(() => undefined)
+    await directory.writeFile(originsFile, `${JSON.stringify(origins)}\n`).catch(() => undefined)
   }
 
   async #open(record: ProjectRecord): Promise<Opened> {
@@ -230,25 +295,39 @@ export class Projects {
     return opened
   }
 
-  async #drop({ project, home }: Opened, volumes: readonly string[]): Promise<void> {
-    const { ports, traffic } = this.#options
-    const { place } = project
-    this.#byPlace.delete(place)
+  /** Ends the project's own work, and the daemon's knowledge of it; nothing of its files is touched. */
+  async #shut({ project, home }: Opened): Promise<void> {
+    this.#byPlace.delete(project.place)
     await project.close()
     await project.events.flush()
     await home[Symbol.asyncDispose]()
-    await ports.removeHome(place, volumes)
-    // Its own record last: what a daemon that dies here leaves is found, and removed, again.
-    await clear(ports.store, projectPrefix(place))
-    await ports.store.transact({ then: [remove(keys.project(place))] }).catch(ignoreFullDisk)
-    traffic.noteProject(place)
+    this.#options.traffic.noteProject(project.place)
   }
 
-  /** A project that was renamed keeps the place that it began with. */
-  #freePlace(id: ProjectId): ProjectId {
-    for (let number = 1; ; number += 1) {
-      const place = (number === 1 ? id : `${id}__${number}`) as ProjectId
-      if (!this.#byPlace.has(place)) return place
+  async #drop(opened: Opened): Promise<void> {
+    const { record } = opened.project
+    this.#leaving.add(record.place)
+    await this.#shut(opened)
+    await this.#remove(record)
+  }
+
+  /** What an earlier daemon has begun. Its home is opened, since closing it removes what is left in the kernel. */
+  async #goOnRemoving(record: ProjectRecord): Promise<void> {
+    this.#leaving.add(record.place)
+    const home = await this.#options.ports.openHome(record.place)
+    await home[Symbol.asyncDispose]()
+    await this.#remove(record)
+  }
+
+  /** What cannot be removed now (a full disk, a volume that is mounted) is tried again, and its place is nobody's until then. */
+  async #remove(record: ProjectRecord): Promise<void> {
+    const { ports } = this.#options
+    try {
+      await finishRemoval(ports, record)
+      this.#leaving.delete(record.place)
+    } catch (error) {
+      ports.log.write('warn', `the project ${projectIdOf(record)} could not be removed: ${String(error)}`)
+      ports.clock.after(removeAgainMs, () => void this.#inTurn(() => this.#remove(record)))
     }
   }
 
@@ -259,20 +338,14 @@ export class Projects {
   }
 }
 
-/** All but the last claim, above which every later epoch must be. */
-async function clear(store: Store, prefix: string): Promise<void> {
-  for (;;) {
-    const { entries } = await store.list(prefix, { limit: 500 })
-    const found = entries.filter(({ key }) => key !== prefix + keys.claims)
-    if (found.length === 0) return
-    await store.transact({ then: found.map(({ key }) => remove(key)) }).catch(ignoreFullDisk)
-  }
-}
+/** What could not be removed of a project is tried again. */
+const removeAgainMs = 10_000
 
-/** Nothing but its place is known: what it is called was in the database. */
-function recordOfPlace(place: ProjectId): ProjectRecord {
-  const [name = place, stage] = place.replace(/__\d+$/, '').split('_')
-  return { place, name, stage: stage ?? null, origin: null }
+function refuseRunning(project: Project): void {
+  if (project.isEmpty()) return
+  throw new DarumaError('E_PROJECT_RUNNING', `${project.id} has services, or something is under way in it.`, {
+    hint: `\`daruma down -p ${project.id}\` takes it down first.`,
+  })
 }
 
 function ignoreFullDisk(error: unknown): void {

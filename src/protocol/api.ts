@@ -6,8 +6,9 @@
  * | method and path | body → answer |
  * |---|---|
  * | GET /v1/version | → {@link VersionAnswer} |
- * | GET /v1/projects | → {@link ProjectView}[], by their ids |
- * | POST /v1/projects/ID/remove | {@link RemoveProjectRequest} → {@link RemoveProjectAnswer}, or `E_PROJECT_UNKNOWN`, `E_PROJECT_RUNNING` |
+ * | GET /v1/projects, GET /v1/projects/kept | → {@link ProjectView}[], by their ids; {@link KeptVolumes}[]: what removed projects have left |
+ * | POST /v1/projects/ID/remove | {@link RemoveProjectRequest} → {@link RemoveProjectAnswer}, or `E_PROJECT_UNKNOWN`, `E_PROJECT_RUNNING`, `E_VOLUME_UNKNOWN` |
+ * | POST /v1/projects/ID/hand-over | {@link HandOverRequest} → {@link ProjectView}, or `E_PROJECT_EXISTS`: another name or config, and all runs on |
  * | GET /v1/status | → {@link StatusAnswer} |
  * | POST /v1/plan | {@link PlanRequest} → {@link PlanAnswer} |
  * | POST /v1/operations | {@link OperationRequest} → {@link OperationAnswer}, or 409 `E_OPERATION_BUSY` / `E_PLAN_STALE` |
@@ -37,8 +38,7 @@
  * | POST /v1/daemon/stop | → {} ; the daemon ends, instances run on |
  *
  * `?project=ID` says which project a call is about. Without it, it is about the only one there is; where there are several, what only looks answers
- * for all of them, with services and slots behind their project (`shop/web/0`), and what changes something is refused with `E_PROJECT_AMBIGUOUS`. A plan and an apply name their own.
- * Every error is a {@link ErrorAnswer} with a 4xx or 5xx status.
+ * for all of them, with services and slots behind their project (`shop/web/0`), and what changes something is refused with `E_PROJECT_AMBIGUOUS`. An apply names its own; so does a plan that names none. Every error is a {@link ErrorAnswer} with a 4xx or 5xx status.
  */
 
 import type { RecordedEvent } from '../core/model/event.ts'

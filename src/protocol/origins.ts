@@ -8,3 +8,12 @@ export interface Origin {
   readonly stage: string | null
   readonly project: string
 }
+
+/** What the file holds of each: also where the project has its files, so that a lost database does not cost its name. */
+export interface WrittenOrigin extends Origin {
+  readonly place: string
+  /** Null where no config was ever read for it. */
+  readonly user: string | null
+  /** ISO 8601. */
+  readonly at: string | null
+}

@@ -24,7 +24,7 @@ import type {
   Requester,
   SecretValues,
 } from './api.ts'
-import type { RemoveProjectRequest } from './projects.ts'
+import type { HandOverRequest, RemoveProjectRequest } from './projects.ts'
 
 /** Gives the value back typed, or throws `E_REQUEST_INVALID`; `path` is what the whole is called in the message. */
 export type Parser<Type> = (value: unknown, path: string) => Type
@@ -90,4 +90,8 @@ export const pageRequest: Parser<PageRequest> = parserOf(objectOf<PageRequest>({
 
 export const removeProjectRequest: Parser<RemoveProjectRequest> = parserOf(
   objectOf<RemoveProjectRequest>({ volumes: listOf(anyText) }),
+)
+
+export const handOverRequest: Parser<HandOverRequest> = parserOf(
+  objectOf<HandOverRequest>({ name: anyText, stage: orNull(anyText), by }),
 )

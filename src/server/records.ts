@@ -27,6 +27,7 @@ export const projectPrefix = (place: ProjectId): string => `projects/${place}/`
 export const keys = {
   layout: 'layout',
   project: (place: ProjectId): string => `project/${place}`,
+  kept: (place: ProjectId): string => `kept/${place}`,
   applied: 'applied',
   operation: 'operation',
   claims: 'claims',
@@ -56,6 +57,17 @@ export interface ProjectRecord {
   readonly stage: string | null
   /** The last apply that read a config: its path, who asked, and when. */
   readonly origin: Origin | null
+  /** Being removed, with these volumes: a daemon that finds this goes on with it. */
+  readonly removal?: { readonly volumes: readonly string[] }
+}
+
+/** Volumes that a removed project has left: its place is given to no other project. */
+export interface KeptRecord {
+  readonly place: ProjectId
+  readonly name: string
+  readonly stage: string | null
+  /** ISO 8601: when it was removed. */
+  readonly at: string
 }
 
 /** Written once. `skipsJobs`: a rollback never runs jobs. */

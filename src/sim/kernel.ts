@@ -6,10 +6,12 @@
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
 import { asEpoch, isRunSlot, parseSlotId } from '../core/model/id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { Service } from '../core/model/service.ts'
 import type { Exit } from '../core/model/status.ts'
 import type { RuntimeEvent, StartOrder } from '../ports/runtime.ts'
 import type { SimulatedClock } from './clock.ts'
+import { ownSlot } from './place.ts'
 import type { SeededRandom } from './random.ts'
 
 export interface Instance {
@@ -73,6 +75,12 @@ export class SimulatedKernel {
 
   #onEvent(event: RuntimeEvent): void {
     for (const listener of this.#listeners.values()) listener(event)
+  }
+
+  /** The files of a part's slots are removed: what they say of the past is gone with them. */
+  forgetPart(part: ProjectId): void {
+    for (const slots of [this.epochs, this.committed, this.instances])
+      for (const slot of slots.keys()) if (ownSlot(part, slot) !== null) slots.delete(slot)
   }
 
   of(slot: SlotId): readonly Instance[] {

@@ -9,7 +9,6 @@ import { updatePace } from '../core/keys/service/update.ts'
 import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
-import type { ProjectId } from '../core/model/project-id.ts'
 import type { Service } from '../core/model/service.ts'
 import { drainingShells } from '../agent/traffic/endpoints.ts'
 import { Daemon } from '../daemon/daemon.ts'
@@ -21,6 +20,7 @@ import type { Store } from '../ports/store.ts'
 import type { OperationRequest, Requester, StatusAnswer } from '../protocol/api.ts'
 import { SimulatedBalancer } from './balancer.ts'
 import { SimulatedClock } from './clock.ts'
+import { SimulatedHomes } from './homes.ts'
 import { SimulatedKernel } from './kernel.ts'
 import { kernelSlot } from './place.ts'
 import { SeededRandom } from './random.ts'
@@ -58,8 +58,7 @@ export class SimulatedMachine {
   readonly log: string[] = []
   /** Of the state directory, beside the database. */
   readonly files: Map<string, string> = new Map()
-  /** Projects that have files here. */
-  readonly homes: Set<ProjectId> = new Set()
+  readonly homes: SimulatedHomes
   #store: Store = createMemoryStore()
   #life: Life | null = null
   /** What becomes of messages between the halves of a project; null: each arrives at once. */
@@ -74,6 +73,7 @@ export class SimulatedMachine {
   constructor(seed: number) {
     this.random = new SeededRandom(seed)
     this.kernel = new SimulatedKernel(this.clock, this.random)
+    this.homes = new SimulatedHomes(this.kernel)
     this.balancer = new SimulatedBalancer(this.kernel)
     this.balancer.drainedForMs = (slot, epoch) =>
       this.clock.now() - (this.#life?.drains.get(`${slot} ${epoch}`) ?? this.clock.now())
@@ -209,16 +209,16 @@ export class SimulatedMachine {
         runtime: createSimulatedRuntime(this.kernel, null, pass),
         openHome: async (place) => {
           await pass()
-          this.homes.add(place)
+          this.homes.open(place)
           const directory = this.#directory(`/state/projects/${place}`, pass)
           const runtime = createSimulatedRuntime(this.kernel, place, pass)
           return { directory, runtime, [Symbol.asyncDispose]: async () => {} }
         },
-        listHomes: async () => [...this.homes],
-        listVolumes: async () => [],
-        removeHome: async (place) => {
+        listHomes: async () => this.homes.list(),
+        listVolumes: async (place) => this.homes.volumesOf(place),
+        removeHome: async (place, volumes) => {
           await pass()
-          this.homes.delete(place)
+          this.homes.remove(place, volumes)
         },
         images: {
           ensure: async ({ container }, say) => {

@@ -6,6 +6,7 @@ import { gettingUpMutations } from './getting-up.ts'
 import type { Mutation } from './mutation.ts'
 import { neverTwiceMutations } from './never-twice.ts'
 import { oneDaemonMutations } from './one-daemon.ts'
+import { projectMutations } from './projects.ts'
 import { scheduleMutations } from './schedules.ts'
 import { trafficMutations } from './traffic.ts'
 
@@ -17,4 +18,5 @@ export const mutations: readonly Mutation[] = [
   ...trafficMutations,
   ...containerMutations,
   ...scheduleMutations,
+  ...projectMutations,
 ]

@@ -31,7 +31,12 @@ export async function completeNames(context: Context, invocation: Invocation): P
   try {
     const state = await findKnownState(context, invocation)
     if (state === null) return 0
-    const { services, instances } = await new Client(state.directory).status(limitMs)
+    const client = new Client(state.directory)
+    if (invocation.words[0] === 'projects') {
+      for (const { id } of await client.projects(limitMs)) context.terminal.print(id)
+      return 0
+    }
+    const { services, instances } = await client.status(limitMs)
     const names = services.map((service) => service.service as string)
     const slots = invocation.words[0] === 'targets' ? instances.map((instance) => instance.slot as string) : []
     for (const name of [...names, ...slots]) context.terminal.print(name)

@@ -47,6 +47,7 @@ export async function makePlan(
   options: { readonly onIdle: boolean },
 ): Promise<PlannedChange> {
   const config = await evaluateConfig(context, invocation)
+  refuseOtherName(invocation, projectIdOf(config.project))
   const state = stateOfProject(context, invocation, config.project)
   const client = await connect(context, state, 'if-used')
   const isKnown = client !== null && (await setProject(client, config.project))
@@ -83,6 +84,15 @@ export function refuseObstacles({ certain }: Obstacles): void {
   const count = new Set(certain.map(({ service }) => service)).size
   throw new DarumaError('E_PLAN_OBSTACLES', `${plural(count, 'service')} cannot start as things are:\n${lines.join('\n')}`, {
     hint: 'Nothing was changed. Fix what is named, or leave services out with --only.',
+  })
+}
+
+/** What is applied is what the config describes: -p can only say the same. */
+function refuseOtherName(invocation: Invocation, id: string): void {
+  const named = invocation.text('project')
+  if (named === null || named === id) return
+  throw new DarumaError('E_PROJECT_UNKNOWN', `The config is of the project ${id}, and -p names ${named}.`, {
+    hint: `Leave -p away, name the config of ${named} with -f FILE, or change \`name\` in this one.`,
   })
 }
 

@@ -37,7 +37,13 @@ import type {
   StatusAnswer,
   VersionAnswer,
 } from '../../protocol/api.ts'
-import type { ProjectView } from '../../protocol/projects.ts'
+import type {
+  HandOverRequest,
+  KeptVolumes,
+  ProjectView,
+  RemoveProjectAnswer,
+  RemoveProjectRequest,
+} from '../../protocol/projects.ts'
 import { socketAddress } from '../../protocol/socket.ts'
 import { DarumaError } from '../../ports/error.ts'
 
@@ -81,6 +87,19 @@ export class Client {
 
   projects(limitMs: number = quickLimitMs): Promise<readonly ProjectView[]> {
     return this.#call('GET', '/v1/projects', undefined, limitMs)
+  }
+
+  keptVolumes(): Promise<readonly KeptVolumes[]> {
+    return this.#call('GET', '/v1/projects/kept', undefined, quickLimitMs)
+  }
+
+  /** Takes as long as the disk needs for its files. */
+  removeProject(id: string, body: RemoveProjectRequest): Promise<RemoveProjectAnswer> {
+    return this.#call('POST', `/v1/projects/${encodeURIComponent(id)}/remove`, body, sealLimitMs)
+  }
+
+  handOver(id: string, body: HandOverRequest): Promise<ProjectView> {
+    return this.#call('POST', `/v1/projects/${encodeURIComponent(id)}/hand-over`, body, quickLimitMs)
   }
 
   status(limitMs: number = quickLimitMs): Promise<StatusAnswer> {

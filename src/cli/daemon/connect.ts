@@ -7,13 +7,14 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { projectIdOf } from '../../core/model/project-id.ts'
 import type { VersionAnswer } from '../../protocol/api.ts'
 import { apiVersion } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { Client } from './client.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
-import { resolveState, type StateDirectory } from './state.ts'
+import { evaluateConfig, resolveState, type StateDirectory } from './state.ts'
 import { unitOf } from './systemd-unit.ts'
 import { readText } from '../../system/read-quietly.ts'
 
@@ -35,13 +36,24 @@ export async function connectUsed(context: Context, invocation: Invocation): Pro
   throw neverUsed(state, await findElsewhere(context, invocation))
 }
 
-/** What `-p` names; else the project that was applied from the config in reach. Null: whatever the state has. */
+/**
+ * What `-p` names; else the project of the config in reach: the one that was applied from it, and where that is none, or several, the one that
+ * it names. Null, where no config is in reach: whatever the state has. Throws `E_PROJECT_UNKNOWN` for a config of which nothing was applied.
+ */
 async function chooseProject(context: Context, invocation: Invocation, { projects }: VersionAnswer): Promise<string | null> {
   const named = invocation.text('project')
-  if (named !== null || projects === undefined || projects.length < 2) return named
+  if (named !== null || projects === undefined || projects.length === 0) return named
   const file = await context.tools.findConfig({ file: invocation.text('file'), cwd: context.cwd })
+  if (file === null) return null
   const stage = invocation.text('stage')
-  return projects.find((project) => file !== null && project.file === file && project.stage === stage)?.id ?? null
+  const [only, ...others] = projects.filter((project) => project.file === file && project.stage === stage)
+  if (only !== undefined && others.length === 0) return only.id
+  const { project } = await evaluateConfig(context, invocation, 'leave')
+  const id = projectIdOf(project)
+  if (projects.some((each) => each.id === id)) return id
+  throw new DarumaError('E_PROJECT_UNKNOWN', `Nothing was applied from ${file} as ${id}.`, {
+    hint: `On this machine: ${projects.map((each) => each.id).join(', ')}. -p names one of them; \`daruma ls\` shows all.`,
+  })
 }
 
 export function neverUsed(state: StateDirectory, elsewhere: readonly string[] = []): DarumaError {

@@ -194,7 +194,7 @@ const describeGap = ({ lastMs, worstMs }: GapStatus): string =>
 
 const note = (text: string, palette: Palette): string => palette.yellow(`└ ${sanitise(text, false)}`)
 
-function paintState(state: SlotState, palette: Palette): Paint {
+export function paintState(state: SlotState, palette: Palette): Paint {
   switch (state) {
     case 'running':
     case 'completed':

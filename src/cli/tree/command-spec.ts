@@ -28,14 +28,14 @@ export interface ArgumentSpec {
   /** `<service>`, `[services...]`: commander's notation. */
   readonly syntax: string
   readonly summary: string
-  readonly completes?: 'service' | 'target' | 'shell'
+  readonly completes?: 'service' | 'target' | 'project' | 'shell'
 }
 
 export interface FlagSpec {
   /** `-n, --lines <count>`: commander's notation. */
   readonly syntax: string
   readonly summary: string
-  readonly completes?: 'service' | 'file' | 'directory'
+  readonly completes?: 'service' | 'project' | 'file' | 'directory'
   /** May be given more than once, or with commas. */
   readonly isList?: boolean
 }

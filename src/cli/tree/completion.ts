@@ -5,7 +5,7 @@
 
 import { Option } from 'commander'
 
-import type { CommandSpec, FlagSpec } from './command-spec.ts'
+import type { ArgumentSpec, CommandSpec, FlagSpec } from './command-spec.ts'
 import { flagsOf } from './global-flags.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
@@ -59,7 +59,7 @@ const flagWords = (spec: CommandSpec): readonly FlagWords[] =>
   })
 
 /** What a command's arguments are, for a shell: a kind of names, fixed words, or files. */
-const argumentKind = (spec: CommandSpec): 'service' | 'target' | 'shell' | null => spec.arguments?.[0]?.completes ?? null
+const argumentKind = (spec: CommandSpec): NonNullable<ArgumentSpec['completes']> | null => spec.arguments?.[0]?.completes ?? null
 
 function renderBash(entries: readonly Entry[]): string {
   const cases = entries.map((entry) => {
@@ -67,7 +67,7 @@ function renderBash(entries: readonly Entry[]): string {
     const flags = flagWords(entry.spec).flatMap((flag) => flag.words)
     return `    ${quote(entry.path.join(' '))}) flags=${quote(flags.join(' '))}; words=${quote(children.join(' '))}; kind=${quote(argumentKind(entry.spec) ?? '')} ;;`
   })
-  const withValue = new Map<string, Set<string>>()
+  const withValue = new Map<string, Set<ValueKind>>()
   for (const flag of entries.flatMap((entry) => flagWords(entry.spec)).filter((candidate) => candidate.takesValue)) {
     for (const word of flag.words) {
       const kinds = withValue.get(word) ?? new Set()
@@ -90,7 +90,7 @@ _daruma() {
       -*) ;;
       *)
         if [ -z "$command" ]; then command=\${COMP_WORDS[index]}
-        elif [ "$command" = daemon ] || [ "$command" = job ]; then command="$command \${COMP_WORDS[index]}"
+        elif [[ " ${parentsOf(entries).join(' ')} " == *" $command "* ]]; then command="$command \${COMP_WORDS[index]}"
         fi ;;
     esac
   done
@@ -114,6 +114,7 @@ ${cases.join('\n')}
   case "$kind" in
     service) names=$(daruma __complete services 2>/dev/null) ;;
     target) names=$(daruma __complete targets 2>/dev/null) ;;
+    project) names=$(daruma __complete projects 2>/dev/null) ;;
     shell) names=${quote(shells.join(' '))} ;;
     *) names='' ;;
   esac
@@ -129,12 +130,21 @@ function isAmbiguous(entries: readonly Entry[], word: string): boolean {
   return uses.some((flag) => flag.takesValue) && uses.some((flag) => !flag.takesValue)
 }
 
-function bashValue(kind: string): string {
+type ValueKind = NonNullable<FlagSpec['completes']> | 'none'
+
+/** Names that the daemon is asked for. */
+const isOfNames = (kind: ValueKind | undefined): boolean => kind === 'service' || kind === 'project'
+
+/** Commands that have commands of their own. */
+const parentsOf = (entries: readonly Entry[]): readonly (string | undefined)[] =>
+  topLevel(entries)
+    .filter((entry) => childrenOf(entries, entry).length > 0)
+    .map(({ path }) => path[0])
+
+function bashValue(kind: ValueKind): string {
   if (kind === 'file') return 'COMPREPLY=($(compgen -f -- "$current"))'
   if (kind === 'directory') return 'COMPREPLY=($(compgen -d -- "$current"))'
-  return kind === 'service'
-    ? 'COMPREPLY=($(compgen -W "$(daruma __complete services 2>/dev/null)" -- "$current"))'
-    : 'COMPREPLY=()'
+  return isOfNames(kind) ? `COMPREPLY=($(compgen -W "$(daruma __complete ${kind}s 2>/dev/null)" -- "$current"))` : 'COMPREPLY=()'
 }
 
 function renderZsh(entries: readonly Entry[]): string {
@@ -167,7 +177,7 @@ _daruma() {
   shift words
   (( CURRENT-- ))
   local command=$words[1]
-  if [[ $command == daemon || $command == job ]] && (( CURRENT > 2 )); then
+  if [[ $command == (${parentsOf(entries).join('|')}) ]] && (( CURRENT > 2 )); then
     command="$command $words[2]"
     shift words
     (( CURRENT-- ))
@@ -190,7 +200,7 @@ function zshFlags(flag: FlagWords): readonly string[] {
 function zshValue(kind: FlagSpec['completes']): string {
   if (kind === 'file') return '_files'
   if (kind === 'directory') return '_files -/'
-  return kind === 'service' ? '_daruma_names services' : ''
+  return isOfNames(kind) ? `_daruma_names ${kind}s` : ''
 }
 
 function zshArgument(kind: ReturnType<typeof argumentKind>): string {
@@ -230,7 +240,8 @@ function renderFish(entries: readonly Entry[]): string {
 function fishFlag(flag: FlagWords): string {
   const words = flag.words.map((word) => (word.startsWith('--') ? `-l ${word.slice(2)}` : `-s ${word.slice(1)}`))
   const files = flag.spec.completes === 'file' || flag.spec.completes === 'directory' ? ' -F' : ''
-  const names = flag.spec.completes === 'service' ? ` -a ${fishQuote('(daruma __complete services 2>/dev/null)')}` : ''
+  const kind = flag.spec.completes
+  const names = isOfNames(kind) ? ` -a ${fishQuote(`(daruma __complete ${kind}s 2>/dev/null)`)}` : ''
   return `${words.join(' ')}${flag.takesValue ? ' -r' : ''}${files}${names} -d ${fishQuote(flag.spec.summary)}`
 }
 

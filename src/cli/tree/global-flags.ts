@@ -10,6 +10,7 @@ export const globalFlags: readonly FlagSpec[] = [
   {
     syntax: '-p, --project <project>',
     summary: 'the project, where the machine has several: shop, or shop_staging with a stage',
+    completes: 'project',
   },
   { syntax: '-e, --stage <stage>', summary: 'the stage that the config is evaluated for' },
   {

@@ -7,6 +7,7 @@
 import type { ArgumentSpec, CommandSpec, ExitSpec, FlagSpec } from './command-spec.ts'
 import { daemonCommands } from './daemon-commands.ts'
 import { jobCommands } from './job-commands.ts'
+import { projectCommands } from './project-commands.ts'
 
 export const commonExits: readonly ExitSpec[] = [
   { code: '0', meaning: 'done, or nothing was to do' },
@@ -139,6 +140,15 @@ export const commands: readonly CommandSpec[] = [
       { code: '3', meaning: 'nothing is in trouble, but not everything that is wanted is ready yet' },
     ],
     load: async () => (await import('../commands/look/status.ts')).status,
+  },
+  {
+    name: 'ls',
+    summary: 'every service of every project of this machine, one a line',
+    examples: [
+      { command: 'daruma ls', meaning: 'in whatever folder: all projects' },
+      { command: 'daruma ls -p shop', meaning: 'the services of one' },
+    ],
+    load: async () => (await import('../commands/project.ts')).listServices,
   },
   {
     name: 'logs',
@@ -286,6 +296,7 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('../commands/look/history.ts')).history,
   },
   jobCommands,
+  projectCommands,
   daemonCommands,
   {
     name: 'completion',
@@ -308,7 +319,7 @@ export const commands: readonly CommandSpec[] = [
     name: '__complete',
     summary: 'names for the completion scripts',
     isHidden: true,
-    arguments: [{ syntax: '<what>', summary: 'services or targets' }],
+    arguments: [{ syntax: '<what>', summary: 'services, targets or projects' }],
     examples: [],
     load: async () => (await import('../commands/completion.ts')).completeNames,
   },

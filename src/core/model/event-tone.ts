@@ -49,6 +49,7 @@ const tones: Readonly<Record<EventKind, EventTone>> = {
   'certificate-fetched': 'plain',
   'certificate-failed': 'bad',
   'certificate-ending': 'uneasy',
+  'handed-over': 'plain',
 }
 
 /** A daemon may be newer than whoever shows its events. */

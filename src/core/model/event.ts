@@ -53,6 +53,8 @@ export type EventKind =
   | 'certificate-fetched'
   | 'certificate-failed'
   | 'certificate-ending'
+  /** It has another name, or comes from another config, than before. */
+  | 'handed-over'
 
 /** An event as it is emitted; the event log adds number and time. */
 export interface Event {

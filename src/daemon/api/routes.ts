@@ -21,14 +21,7 @@ import type {
   RunView,
   VersionAnswer,
 } from '../../protocol/api.ts'
-import {
-  execRequest,
-  operationRequest,
-  pageRequest,
-  planRequest,
-  promoteRequest,
-  removeProjectRequest,
-} from '../../protocol/schema.ts'
+import { execRequest, operationRequest, pageRequest, planRequest, promoteRequest } from '../../protocol/schema.ts'
 import { pause, readNumber, until } from './call.ts'
 import type { Daemon } from '../daemon.ts'
 import { followEvents } from './follow-events.ts'
@@ -36,8 +29,7 @@ import { followLogs, unknownTarget } from './follow-logs.ts'
 import { findRun, listJobs, listRuns, runByHand } from './jobs.ts'
 import type { TelemetryReader } from '../metrics/telemetry-reader.ts'
 import type { DashboardListener } from './dashboard-listener.ts'
-import type { ProjectView } from '../../protocol/projects.ts'
-import { viewProject } from './project-view.ts'
+import { projectRoutes } from './project-routes.ts'
 import type { Project } from '../project.ts'
 import type { FateRecord, RevisionRecord } from '../../server/records.ts'
 import { releaseRoutes } from './release-routes.ts'
@@ -72,10 +64,9 @@ function table(tools: RouteTools): readonly Route[] {
   const shown = (call: Call): Shown => shownBy(daemon, call)
   return [
     { method: 'GET', path: '/v1/version', handle: () => json(tellVersion(tools)) },
-    { method: 'GET', path: '/v1/projects', handle: () => json(listProjects(daemon)) },
-    { method: 'POST', path: '/v1/projects/*/remove', handle: (call) => removeProject(daemon, call) },
+    ...projectRoutes(daemon),
     { method: 'GET', path: '/v1/status', handle: (call) => json(shownStatus(daemon, shown(call))) },
-    { method: 'POST', path: '/v1/plan', handle: async ({ body }) => json(await daemon.plan(planRequest(body, 'request'))) },
+    { method: 'POST', path: '/v1/plan', handle: (call) => plan(daemon, call) },
     { method: 'POST', path: '/v1/operations', handle: (call) => operate(daemon, call) },
     { method: 'GET', path: '/v1/operations/current', handle: (call) => json(currentOperation(shown(call))) },
     {
@@ -122,14 +113,10 @@ async function readSeries(tools: RouteTools, call: Call): Promise<Answer> {
   )
 }
 
-function listProjects(daemon: Daemon): readonly ProjectView[] {
-  return daemon.projects.list().map(viewProject)
-}
-
-async function removeProject(daemon: Daemon, { parameters: [named = ''], body }: Call): Promise<Answer> {
-  const { volumes } = removeProjectRequest(body, 'request')
-  const query = new URLSearchParams({ project: named })
-  return json(await daemon.projects.remove(projectOf(daemon, { query }), volumes))
+/** Of the project that the config names; or of the one that is asked for, which is to be what the config describes. */
+async function plan(daemon: Daemon, call: Call): Promise<Answer> {
+  const request = planRequest(call.body, 'request')
+  return json(await (call.query.has('project') ? projectOf(daemon, call).plan(request) : daemon.plan(request)))
 }
 
 async function operate(daemon: Daemon, call: Call): Promise<Answer> {
@@ -171,7 +158,8 @@ async function showRevision(project: Project, call: Call): Promise<Answer> {
   if (found === null) throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${call.parameters[0] ?? ''}.`)
   return json({
     ...summarised(found.record, found.fate),
-    project: found.record.project,
+    // A project that was renamed has one name in all of its history.
+    project: { ...found.record.project, name: project.record.name, stage: project.record.stage },
     plan: found.record.plan,
   } satisfies RevisionView)
 }

@@ -6,6 +6,7 @@
 import type { RecordedEvent } from '../../core/model/event.ts'
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import { parseProjectId, qualifiedService, qualifiedSlot } from '../../core/model/project-id.ts'
+import { nearest } from '../../core/values/nearest.ts'
 import type { Call } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { StatusAnswer } from '../../protocol/api.ts'
@@ -42,7 +43,10 @@ function find(daemon: Daemon, named: string): Project {
   const project = id === null ? null : daemon.projects.find(id)
   if (project !== null) return project
   const projects = daemon.projects.list()
-  throw new DarumaError('E_PROJECT_UNKNOWN', `There is no project ${named} on this machine.`, {
+  const ids = projects.map((each): string => each.id)
+  const near = nearest(named, ids)
+  const question = near === null ? '' : ` Did you mean ${near}?`
+  throw new DarumaError('E_PROJECT_UNKNOWN', `There is no project ${named} on this machine.${question}`, {
     hint: projects.length === 0 ? 'Nothing was ever applied here.' : `There are: ${listIds(projects)}.`,
   })
 }

@@ -1,0 +1,206 @@
+/** Projects that come, go, and get other names on one simulated machine: what each leaves, and what the next one finds. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
+import { DarumaError } from '../ports/error.ts'
+import type { Store } from '../ports/store.ts'
+import type { Requester } from '../protocol/api.ts'
+import type { KeptVolumes } from '../protocol/projects.ts'
+import { SimulatedMachine, aService } from '../sim/machine.ts'
+import type { Project } from './project.ts'
+
+const by = (file: string): Requester => ({ pid: 1, user: 'tester', command: 'test', file })
+
+function calmMachine(seed: number): SimulatedMachine {
+  const machine = new SimulatedMachine(seed)
+  machine.kernel.isCalm = true
+  return machine
+}
+
+const find = (machine: SimulatedMachine, id: string): Project | null => machine.daemon?.projects.find(id as ProjectId) ?? null
+
+const ids = (machine: SimulatedMachine): readonly string[] | undefined => machine.daemon?.projects.list().map(({ id }) => id)
+
+const running = (machine: SimulatedMachine): readonly string[] =>
+  machine.kernel.running().map(({ order, pid }) => `${order.slot} ${order.epoch} pid ${pid}`)
+
+async function up(machine: SimulatedMachine, name: string, services: readonly string[], file = `/${name}.ts`): Promise<void> {
+  await machine.begin()
+  const project = { name, stage: null, balancer, services: services.map((service) => aService(service, 'serve')) }
+  const base = find(machine, name)?.world.applied ?? 0
+  await perform(
+    machine,
+    machine.daemon!.apply({ kind: 'apply', by: by(file), project, secrets: {}, base, fingerprint: null, only: null }),
+  )
+  assert.ok(await machine.runUntil(() => find(machine, name)?.operations.current === null, 60_000), `${name} has no end`)
+}
+
+async function down(machine: SimulatedMachine, name: string): Promise<void> {
+  await perform(machine, machine.daemon!.operate(find(machine, name)!, { kind: 'down', by: by('') }))
+  assert.ok(await machine.runUntil(() => find(machine, name)?.isEmpty() === true, 60_000), `${name} is not down`)
+}
+
+const remove = (machine: SimulatedMachine, name: string, volumes: readonly string[] = []): Promise<string | null> =>
+  perform(machine, machine.daemon!.projects.remove(find(machine, name)!, volumes))
+
+const rename = (machine: SimulatedMachine, name: string, to: string): Promise<string | null> =>
+  perform(machine, machine.daemon!.projects.handOver(find(machine, name)!, { name: to, stage: null, by: by(`/${name}.ts`) }))
+
+/** The refusal's code, or null; the daemon may die over it. */
+async function perform(machine: SimulatedMachine, work: Promise<unknown>): Promise<string | null> {
+  const daemon = machine.daemon
+  let answer: string | null | undefined
+  work.then(
+    () => (answer = null),
+    (error: unknown) => (answer = error instanceof DarumaError ? error.code : `BUG ${String(error)}`),
+  )
+  await machine.runUntil(() => answer !== undefined || machine.daemon !== daemon, 60_000)
+  return answer ?? null
+}
+
+/** Time goes on while the daemon works on the answer. */
+async function answerOf<Answer>(machine: SimulatedMachine, work: Promise<Answer>): Promise<Answer> {
+  let isOver = false
+  void work.finally(() => (isOver = true)).catch(() => undefined)
+  await machine.runUntil(() => isOver, 60_000)
+  return work
+}
+
+const keptBy = (machine: SimulatedMachine): Promise<readonly KeptVolumes[]> => answerOf(machine, machine.daemon!.projects.kept())
+
+const keysOf = async (store: Store, prefix: string): Promise<readonly string[]> =>
+  (await store.list(prefix)).entries.map(({ key }) => key)
+
+test('a project that was removed and is applied again begins at revision 1 and gives out no epoch again', async () => {
+  const machine = calmMachine(1)
+  await up(machine, 'shop', ['worker'])
+  const [first] = machine.kernel.running()
+  await down(machine, 'shop')
+  assert.equal(await remove(machine, 'shop'), null)
+  assert.deepEqual(ids(machine), [])
+  assert.deepEqual(await keysOf(await machine.copyDatabase(), 'projects/shop/'), ['projects/shop/claims'])
+  await up(machine, 'shop', ['worker'])
+  const [second] = machine.kernel.running()
+  assert.equal(find(machine, 'shop')?.world.applied, 1)
+  assert.ok(second!.order.epoch > first!.order.epoch, `${second!.order.epoch} after ${first!.order.epoch}`)
+})
+
+test('a project in which something runs is not removed', async () => {
+  const machine = calmMachine(2)
+  await up(machine, 'shop', ['worker'])
+  const before = running(machine)
+  assert.equal(await remove(machine, 'shop'), 'E_PROJECT_RUNNING')
+  assert.deepEqual([ids(machine), running(machine)], [['shop'], before])
+})
+
+test('daemons that die over a removal leave the project whole or gone, and nothing of it in between', async () => {
+  const outcomes = new Set<boolean>()
+  for (let seed = 100; seed < 130; seed += 1) {
+    const machine = calmMachine(seed)
+    machine.homes.putVolumes('shop' as ProjectId, 'data')
+    await up(machine, 'shop', ['worker'])
+    await down(machine, 'shop')
+    machine.deathRate = 0.15
+    await remove(machine, 'shop')
+    machine.deathRate = 0
+    await machine.begin()
+    await machine.run(30_000)
+    const isWhole = find(machine, 'shop') !== null
+    const left = await keysOf(await machine.copyDatabase(), 'projects/shop/')
+    if (isWhole) assert.equal(find(machine, 'shop')?.world.applied, 2, `seed ${seed}`)
+    else {
+      assert.deepEqual(left, ['projects/shop/claims'], `seed ${seed}`)
+      assert.deepEqual(
+        (await keptBy(machine)).map(({ id, volumes }) => [id, volumes]),
+        [['shop', ['data']]],
+      )
+    }
+    outcomes.add(isWhole)
+  }
+  assert.equal(outcomes.size, 2, 'both have been seen')
+})
+
+test('volumes that a removed project has left are found by the next one of its name, and by no other', async () => {
+  const machine = calmMachine(3)
+  await up(machine, 'one', ['worker'])
+  machine.homes.putVolumes('one' as ProjectId, 'data')
+  assert.equal(await rename(machine, 'one', 'two'), null)
+  await down(machine, 'two')
+  assert.equal(await remove(machine, 'two'), null)
+  await up(machine, 'one', ['worker'])
+  await up(machine, 'two', ['worker'])
+  const places = machine.daemon!.projects.list().map(({ id, place }) => [id, place])
+  assert.deepEqual(places, [
+    ['one', 'one__2'],
+    ['two', 'one'],
+  ])
+  await down(machine, 'two')
+  assert.equal(await remove(machine, 'two', ['daat']), 'E_VOLUME_UNKNOWN')
+  assert.equal(await remove(machine, 'two', ['data']), null)
+  assert.deepEqual([machine.homes.volumesOf('one' as ProjectId), await keptBy(machine)], [[], []])
+})
+
+test('what a removed project has left can be removed later', async () => {
+  const machine = calmMachine(4)
+  await up(machine, 'shop', ['worker'])
+  machine.homes.putVolumes('shop' as ProjectId, 'data', 'more')
+  await down(machine, 'shop')
+  assert.equal(await remove(machine, 'shop'), null)
+  const { projects } = machine.daemon!
+  assert.equal(await perform(machine, projects.removeKept('shop' as ProjectId, ['data'])), null)
+  assert.deepEqual(
+    (await keptBy(machine)).map(({ volumes }) => volumes),
+    [['more']],
+  )
+  assert.equal(await perform(machine, projects.removeKept('shop' as ProjectId, ['more'])), null)
+  assert.deepEqual([await keptBy(machine), await answerOf(machine, projects.removeKept('shop' as ProjectId, []))], [[], null])
+})
+
+test('a project that gets another name keeps all that runs, and its history, also under the next daemon', async () => {
+  const machine = calmMachine(5)
+  await up(machine, 'one', ['worker', 'web'])
+  const before = running(machine)
+  assert.equal(await rename(machine, 'one', 'two'), null)
+  for (let life = 0; life < 2; life += 1) {
+    assert.deepEqual([ids(machine), find(machine, 'two')?.world.applied, running(machine)], [['two'], 1, before])
+    machine.killDaemon()
+    await machine.begin()
+    await machine.run(5000)
+  }
+  assert.equal(await rename(machine, 'two', 'two'), null)
+  await up(machine, 'two', ['worker'])
+  assert.deepEqual([find(machine, 'two')?.world.applied, running(machine)], [2, before.filter((line) => line.includes('worker'))])
+})
+
+test('daemons that die over a new name leave the old one or the new one, and all that runs', async () => {
+  const outcomes = new Set<string>()
+  for (let seed = 200; seed < 220; seed += 1) {
+    const machine = calmMachine(seed)
+    await up(machine, 'one', ['worker'])
+    const before = running(machine)
+    machine.deathRate = 0.3
+    await rename(machine, 'one', 'two')
+    machine.deathRate = 0
+    await machine.begin()
+    await machine.run(5000)
+    assert.deepEqual([ids(machine)?.length, running(machine)], [1, before], `seed ${seed}`)
+    outcomes.add(String(ids(machine)))
+  }
+  assert.deepEqual([...outcomes].toSorted(), ['one', 'two'])
+})
+
+test('the name that a project has left is free, and a name that another has is refused', async () => {
+  const machine = calmMachine(6)
+  await up(machine, 'one', ['worker'])
+  const before = running(machine)
+  assert.equal(await rename(machine, 'one', 'two'), null)
+  await up(machine, 'one', ['worker'])
+  assert.equal(await rename(machine, 'one', 'two'), 'E_PROJECT_EXISTS')
+  assert.deepEqual([ids(machine), running(machine).length], [['one', 'two'], 2])
+  assert.deepEqual(
+    running(machine).filter((line) => before.includes(line)),
+    before,
+  )
+})
