@@ -3,6 +3,7 @@
 import type { Mutation } from './mutation.ts'
 
 const lateKeepers = 'src/adapters/process/never-twice.test.ts'
+const hangs = 'src/adapters/process/uninterruptible.test.ts'
 const kills = 'src/adapters/process/kill.test.ts'
 const steps = 'src/core/instance/step.test.ts'
 
@@ -58,6 +59,28 @@ export const neverTwiceMutations: readonly Mutation[] = [
     caughtBy: {
       file: 'src/server/rollout/reconciler.test.ts',
       test: 'the host is told to begin only when the assignment behind it is durable',
+    },
+  },
+  {
+    name: 'empty-cgroup-is-the-end',
+    rule: 'an instance is gone when process 1 of its namespace is: what has left the cgroup may hang in an uninterruptible call',
+    file: 'src/adapters/process/instance-monitor.ts',
+    find: `if (isKeeperAlive(keeper)) {`,
+    replace: `if (this.#isEnding && keeper === null) {`,
+    caughtBy: {
+      file: hangs,
+      test: 'a child that left the cgroup and the lock, and hangs where nothing can kill it, is not overlapped by a successor',
+    },
+  },
+  {
+    name: 'empty-cgroup-is-the-end-for-the-next-daemon',
+    rule: 'a daemon that begins asks for process 1 of the namespace, too',
+    file: 'src/adapters/process/site.ts',
+    find: `return !isKeeperAlive(this.keeperOf(slot, epoch)) && this`,
+    replace: `return this`,
+    caughtBy: {
+      file: hangs,
+      test: 'a daemon that finds an empty cgroup while such a child hangs takes the slot for occupied',
     },
   },
   {

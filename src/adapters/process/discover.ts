@@ -20,7 +20,6 @@ import {
   readBeginning,
   readEpochNote,
   readExit,
-  readKeeper,
   readNumber,
 } from '../../host/slot-files.ts'
 
@@ -55,7 +54,7 @@ function discoverSlot(
   for (const epoch of inKernel.toSorted((a, b) => a - b)) {
     const cgroup = site.cgroup(slot, epoch)
     oomKills.set(epoch, site.survey.limits.countOomKills(site.cgroupPath(slot, epoch)))
-    if (!isHeldByKeeper(site, slot, epoch) && cgroup.seal()) continue
+    if (site.seal(slot, epoch)) continue
     // A daemon that was killed while it sent a signal left the cgroup frozen.
     cgroup.freezer?.thaw()
     running.push(describe(site, { slot, epoch }, 'running'))
@@ -93,12 +92,6 @@ function findHidden(site: Site, { slot, epoch }: InstanceRef): Cgroup | null {
   const isOurs = note !== null && note.container === undefined && note.bootId === observeBootId()
   if (!isOurs || beginning.kind !== 'started' || !isAlive(beginning)) return null
   return unreachableCgroup(beginning, paths.lock)
-}
-
-/** Its cgroup is empty and its namespace is not: something in it cannot be killed now. */
-function isHeldByKeeper(site: Site, slot: SlotId, epoch: Epoch): boolean {
-  const keeper = readKeeper(epochDirectory(site.paths(slot), epoch))
-  return keeper !== null && keeper.startTicks !== 0 && isAlive(keeper)
 }
 
 function describe(site: Site, instance: InstanceRef, state: Occupant['state'], oomKills: number = 0): Occupant {

@@ -1,5 +1,5 @@
 /**
- * Who is in the way of a slot: processes in its cgroups, and processes that have its directory open. /proc/locks would name only the
+ * Who is in the way of a slot: processes in its cgroups, in the PID namespaces of its keepers, and processes that have its directory open. /proc/locks would name only the
  * process that once asked for the lock, which is `flock` itself and long gone; who still holds it is seen in everybody's descriptors.
  */
 
@@ -13,12 +13,26 @@ import { listProcesses } from './cgroups/process-group.ts'
 export async function observeHolders(options: {
   readonly lock: string
   readonly members: readonly number[]
+  /** That live. */
+  readonly keepers: readonly number[]
 }): Promise<readonly ProcessIdentity[]> {
   const found = new Set(options.members.filter((pid) => pid > 0))
+  const own = await namespaceOf('self')
+  const namespaces = new Set(await Promise.all(options.keepers.map(namespaceOf)))
+  const isInside = async (pid: number): Promise<boolean> => {
+    const namespace = namespaces.size === 0 ? null : await namespaceOf(pid)
+    return namespace !== null && namespace !== own && namespaces.has(namespace)
+  }
   for (const pid of listProcesses()) {
-    if (pid !== process.pid && !found.has(pid) && (await isHolding(pid, options.lock))) found.add(pid)
+    if (pid === process.pid || found.has(pid)) continue
+    if ((await isInside(pid)) || (await isHolding(pid, options.lock))) found.add(pid)
   }
   return [...found].toSorted((a, b) => a - b).map((pid) => ({ pid, command: describeProcess(pid) }))
+}
+
+/** Null when it has ended, or is somebody else's and we are not root. */
+function namespaceOf(pid: number | 'self'): Promise<string | null> {
+  return readlink(`/proc/${pid}/ns/pid`).catch(() => null)
 }
 
 async function isHolding(pid: number, lock: string): Promise<boolean> {

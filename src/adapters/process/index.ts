@@ -30,6 +30,7 @@ import { discoverSlots } from './discover.ts'
 import { type Cgroup } from './cgroups/cgroup.ts'
 import { planExec } from './exec.ts'
 import { Semaphore } from '../../system/semaphore.ts'
+import { isKeeperAlive } from './keepers/keeper-alive.ts'
 import { prewarmCgroupMove } from './keepers/prewarm-cgroup-move.ts'
 import { observeHolders } from './holders.ts'
 import { LeftoverLimits } from './cgroups/leftover-limits.ts'
@@ -231,7 +232,7 @@ class ProcessRuntime implements Runtime {
     if (monitor === null) return
     monitor.end()
     if (await monitor.endsWithin(limitMs)) return
-    const holders = await observeHolders({ lock: this.#site.paths(instance.slot).lock, members: monitor.cgroup.members() })
+    const holders = await this.holders(instance.slot)
     const names = holders.map((holder) => `${holder.pid} (${holder.command})`).join(', ')
     throw new DarumaError('E_RUNTIME_UNKILLABLE', `${instance.slot} did not end within ${limitMs} ms of SIGKILL: ${names}`, {
       hint: 'a process in an uninterruptible call (a hanging disk or network mount) ends when that call does',
@@ -243,8 +244,10 @@ class ProcessRuntime implements Runtime {
   }
 
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
-    const members = this.#site.epochsInKernel(slot).flatMap((epoch) => [...this.#site.cgroup(slot, epoch).members()])
-    return observeHolders({ lock: this.#site.paths(slot).lock, members })
+    const epochs = this.#site.epochsInKernel(slot)
+    const members = epochs.flatMap((epoch) => [...this.#site.cgroup(slot, epoch).members()])
+    const keepers = epochs.map((epoch) => this.#site.keeperOf(slot, epoch)).filter(isKeeperAlive)
+    return observeHolders({ lock: this.#site.paths(slot).lock, members, keepers: keepers.map(({ pid }) => pid) })
   }
 
   memoryKills({ slot, epoch }: InstanceRef): number | null {
@@ -292,7 +295,7 @@ class ProcessRuntime implements Runtime {
   /** The witness before a start: every earlier epoch of the slot is closed for good, or the slot is occupied. */
   #isOccupied(slot: SlotId): boolean {
     for (const monitor of this.#monitors.values()) if (monitor.instance.slot === slot) return true
-    return this.#site.epochsInKernel(slot).some((epoch) => !this.#site.cgroup(slot, epoch).seal())
+    return this.#site.epochsInKernel(slot).some((epoch) => !this.#site.seal(slot, epoch))
   }
 
   #adopt(instance: InstanceRef, cgroup: Cgroup): InstanceMonitor {
@@ -305,8 +308,8 @@ class ProcessRuntime implements Runtime {
 
   /** An epoch that nobody told us of, in a state that was restored or tampered with while we ran. */
   #findForgotten(instance: InstanceRef): InstanceMonitor | null {
-    const cgroup = this.#site.cgroup(instance.slot, instance.epoch)
-    return cgroup.seal() ? null : this.#adopt(instance, cgroup)
+    const { slot, epoch } = instance
+    return this.#site.seal(slot, epoch) ? null : this.#adopt(instance, this.#site.cgroup(slot, epoch))
   }
 
   #watch(instance: InstanceRef, cgroup: Cgroup, birth: Birth): InstanceMonitor {

@@ -11,7 +11,8 @@ import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../system/process-stat.ts'
 import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
-import type { Cgroup } from './cgroups/cgroup.ts'
+import { type Cgroup, killEach } from './cgroups/cgroup.ts'
+import { isKeeperAlive } from './keepers/keeper-alive.ts'
 import type { KeeperIdentity } from './keepers/keeper-lane.ts'
 import { sendFrozen } from './signal.ts'
 import { type Beginning, type SlotPaths, readBeginning, readExit } from '../../host/slot-files.ts'
@@ -194,17 +195,13 @@ export class InstanceMonitor {
     this.#options.emit({ kind: 'started', ...this.instance, pid, startTicks, startedAt })
   }
 
-  /**
-   * Process 1 of the namespace ends only when everything in it has ended, also what has left the cgroup and cannot be killed now; it is no
-   * member of its cgroup any more by then (kernel/exit.c: `cgroup_exit` comes before `exit_notify`).
-   */
-  #isKeeperAlive(): boolean {
-    const { keeper } = this.#options
-    return keeper !== null && keeper.startTicks !== 0 && isAlive(keeper)
-  }
-
   #seal(): void {
-    if (this.#isKeeperAlive()) return this.#lookAgainSoon()
+    const { keeper } = this.#options
+    if (isKeeperAlive(keeper)) {
+      // Somebody has moved it out of its cgroup; with it goes its whole namespace.
+      if (this.#isEnding) killEach([keeper.pid])
+      return this.#lookAgainSoon()
+    }
     const oomKills = this.#options.countOomKills()
     this.#stopWatchingEvents()
     if (!this.cgroup.seal()) return this.#lookAgainSoon()

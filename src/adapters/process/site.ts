@@ -12,7 +12,17 @@ import { type Cgroup, childDirectories, removeCgroup } from './cgroups/cgroup.ts
 import { freezerCgroup } from './cgroups/freezer.ts'
 import { KeeperCgroups } from './keepers/keeper-cgroups.ts'
 import { processGroup } from './cgroups/process-group.ts'
-import { type SlotPaths, epochDirectory, listEpochs, parseSlotName, slotName, slotPaths } from '../../host/slot-files.ts'
+import {
+  type SlotPaths,
+  epochDirectory,
+  listEpochs,
+  parseSlotName,
+  readKeeper,
+  slotName,
+  slotPaths,
+} from '../../host/slot-files.ts'
+import { isKeeperAlive } from './keepers/keeper-alive.ts'
+import type { KeeperIdentity } from './keepers/keeper-lane.ts'
 import type { Survey } from './survey.ts'
 import { unifiedCgroup } from './cgroups/unified.ts'
 
@@ -76,6 +86,18 @@ export class Site {
     const { keepers } = this
     if (keepers === null || keepers.numberOf(slot, epoch) === null) return cgroup
     return { ...cgroup, seal: () => !cgroup.isPopulated() && keepers.remove(slot, epoch, () => cgroup.seal()) }
+  }
+
+  /**
+   * Whether nothing of the epoch runs and nothing ever will. A cgroup that is empty is no proof while process 1 of the namespace lives: something
+   * that has left the cgroup cannot be killed now.
+   */
+  seal(slot: SlotId, epoch: Epoch): boolean {
+    return !isKeeperAlive(this.keeperOf(slot, epoch)) && this.cgroup(slot, epoch).seal()
+  }
+
+  keeperOf(slot: SlotId, epoch: Epoch): KeeperIdentity | null {
+    return readKeeper(epochDirectory(this.paths(slot), epoch))
   }
 
   /** The keeper's cgroup belongs to the epoch from here on. */
