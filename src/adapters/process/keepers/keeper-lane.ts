@@ -14,6 +14,23 @@ export interface KeeperIdentity {
   readonly startTicks: number
 }
 
+/** A new keeper ended before it had said that it is ready; the message is what was said instead. Somebody killed it, or it cannot live here. */
+export class KeeperEnded extends Error {}
+
+export interface NewKeeper {
+  readonly greeting: string
+  /** What its shell says when it has made it. */
+  readonly made: string
+  /** Whether any of its processes is there; asked from then on. */
+  readonly isThere: () => boolean
+  /** For one that is there and says nothing. */
+  readonly limitMs: number
+}
+
+/** Between two questions whether a new keeper is still there: it has usually spoken before the second. */
+const firstQuestionMs = 5
+const longestQuestionMs = 200
+
 export class KeeperLane {
   readonly #socket: Socket
   #text = ''
@@ -49,23 +66,37 @@ export class KeeperLane {
     this.#state = 'taken'
   }
 
-  /** Resolves when the new keeper has said who it is; rejects, with what it said instead, when that takes too long. */
-  greet(greeting: string, limitMs: number): Promise<KeeperIdentity> {
+  /** Resolves when the new keeper has said who it is; rejects, with what it said instead, when that takes too long, or {@link KeeperEnded}. */
+  greet({ greeting, made, isThere, limitMs }: NewKeeper): Promise<KeeperIdentity> {
     if (this.#state === 'spoiled') return Promise.reject(new Error('its lane has been closed'))
     this.#text = ''
     const said: string[] = []
     return new Promise((resolve, reject) => {
       const limit = setTimeout(() => this.spoil(), limitMs)
-      this.#onSpoiled = () => {
+      let question: NodeJS.Timeout | null = null
+      const settle = (): void => {
         clearTimeout(limit)
-        reject(new Error(said.length === 0 ? `a new keeper said nothing within ${limitMs} ms, or ended` : said.join(' ')))
+        if (question !== null) clearTimeout(question)
+        this.#onSpoiled = null
+      }
+      const ask = (afterMs: number): void => {
+        question = setTimeout(() => {
+          if (isThere()) return ask(Math.min(afterMs * 2, longestQuestionMs))
+          settle()
+          reject(new KeeperEnded(said.length === 0 ? 'a new keeper ended before it said anything' : said.join(' ')))
+          this.spoil()
+        }, afterMs)
+      }
+      this.#onSpoiled = () => {
+        settle()
+        reject(new Error(said.length === 0 ? `a new keeper said nothing within ${limitMs} ms` : said.join(' ')))
       }
       this.#onLine = (line) => {
+        if (line === made) return ask(firstQuestionMs)
         const identity = parseProcessStat(line) ?? (/^\d+$/.test(line) ? { pid: Number(line), startTicks: 0 } : null)
         if (identity === null) return void said.push(line)
-        clearTimeout(limit)
+        settle()
         this.#onLine = null
-        this.#onSpoiled = null
         resolve({ pid: identity.pid, startTicks: identity.startTicks })
       }
       this.#socket.write(greeting)

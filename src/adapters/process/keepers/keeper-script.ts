@@ -8,31 +8,39 @@ import type { KeeperTools } from './keeper-tools.ts'
 import { quote } from './quote.ts'
 
 /** The program and arguments of a shell that becomes a keeper: process 1 of a PID namespace where there are any. */
-function keeperWords(tools: KeeperTools): readonly string[] {
+function keeperWords(tools: KeeperTools, number: number): readonly string[] {
   // A slave: what the host mounts later is not seen everywhere by chance, but a file system that it unmounts is let go here too.
   const namespace =
     tools.unshare === null
       ? []
       : [tools.unshare, '--pid', '--fork', '--kill-child', '--propagation', 'slave', '--mount-proc', '--']
-  // The words after `-s` are for people who look at a list of processes, and for tests.
-  return [...namespace, '/bin/sh', '-s', tools.keeper, tools.stateDirectory]
+  return [...namespace, '/bin/sh', '-s', ...keeperMarks(tools, number)]
+}
+
+/** The words after `-s`, for people who look at a list of processes, and for whoever wants to know whether a new keeper is still there. */
+export function keeperMarks(tools: KeeperTools, number: number): readonly string[] {
+  return [tools.keeper, tools.stateDirectory, `${number}`]
 }
 
 /**
- * For a shell that stands by: makes a keeper that listens on descriptor `lane`. In a child of its own, which joins the cgroup before it does
- * anything else, so that all that comes of it can be found and ended.
+ * For a shell that stands by: makes keeper `number`, which listens on descriptor `lane`. In a child of its own, which joins the cgroup before
+ * it does anything else, so that all that comes of it can be found and ended. The shell says when that has been done: from then on a keeper
+ * that is not there has ended.
  */
 export function renderSpawn(
   tools: KeeperTools,
-  from: { readonly lane: number; readonly lanes: readonly number[]; readonly joinFile: string | null },
+  from: { readonly number: number; readonly lane: number; readonly lanes: readonly number[]; readonly joinFile: string | null },
 ): string {
-  const { lane, lanes, joinFile } = from
+  const { number, lane, lanes, joinFile } = from
   const closed = lanes.map((each) => `${each}<&-`).join(' ')
   const join = joinFile === null ? '' : `echo 0 >${quote(joinFile)} && `
-  const words = [...tools.wrapper, ...(tools.setsid === null ? [] : [tools.setsid, '--fork']), ...keeperWords(tools)]
+  const words = [...tools.wrapper, ...(tools.setsid === null ? [] : [tools.setsid, '--fork']), ...keeperWords(tools, number)]
   const become = `exec 0<&${lane} 1>/dev/null 2>&0 ${closed}; exec 8</proc; ${join}exec ${words.map(quote).join(' ')}`
-  return tools.setsid === null ? `${become}\n` : `(${become})\n`
+  return tools.setsid === null ? `${become}\n` : `(${become}); { echo ${renderMade(number)} >&${lane}; } 2>/dev/null\n`
 }
+
+/** What the shell says on the lane of a keeper that it has made. */
+export const renderMade = (number: number): string => `made ${number}`
 
 /** The first thing that a new keeper reads. It answers with its line of /proc/PID/stat, or with what went wrong. */
 export function renderGreeting(tools: KeeperTools, number: number): string {

@@ -52,7 +52,8 @@ export class KeeperShell {
     // Nobody waits for it: it ends with us, when its standard input does.
     shell.unref()
     this.#stdin?.unref()
-    this.#stdin?.write(options.prologue)
+    // A lane may be given up while a keeper is made for it. Caught, not ignored: that would be inherited.
+    this.#stdin?.write(`trap : PIPE\n${options.prologue}`)
   }
 
   /** Whether all its lanes can be used, now or later. */
@@ -66,10 +67,10 @@ export class KeeperShell {
   }
 
   /** Makes a process that listens on the lane. What becomes of it the lane tells. */
-  make(lane: KeeperLane, joinFile: string | null): void {
+  make(lane: KeeperLane, keeper: { readonly number: number; readonly joinFile: string | null }): void {
     const descriptor = this.#descriptors[this.lanes.indexOf(lane)]
     if (descriptor === undefined) throw new Error('a lane of another shell')
-    this.#stdin?.write(renderSpawn(this.#tools(), { lane: descriptor, lanes: this.#descriptors, joinFile }))
+    this.#stdin?.write(renderSpawn(this.#tools(), { ...keeper, lane: descriptor, lanes: this.#descriptors }))
   }
 
   /** Keepers that run a command are nobody's children and live on; those that stand by end. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
@@ -14,6 +14,7 @@ import {
   isRunning,
   kill,
   needsRoot,
+  processesNaming,
   until,
   web,
 } from '../../../../test/support/runtime-bed.ts'
@@ -22,22 +23,33 @@ import { asServiceName, slotId } from '../../../core/model/id.ts'
 import { observeProcess } from '../../../system/process-stat.ts'
 import { installScript } from '../../../host/install-script.ts'
 import { ReadyKeepers } from './ready-keepers.ts'
-import type { ReadyKeeper } from './ready-keepers.ts'
 import { Site } from '../site.ts'
 import { surveyHost } from '../survey.ts'
 
 async function openKeepers(
   t: TestContext,
+  options: {
+    readonly force?: 'process-group'
+    /** Shell text before the keeper's own. */
+    readonly before?: (bed: RuntimeBed) => string
+    readonly readyLimitMs?: number
+  } = {},
 ): Promise<{ readonly keepers: ReadyKeepers; readonly bed: RuntimeBed; readonly troubles: string[] }> {
   // Before the bed's own hook: it waits for cgroups to be gone, and keepers that still stand by would be replaced in new ones.
   let closing: ReadyKeepers | null = null
   t.after(() => closing?.close())
   const bed = await RuntimeBed.open(t)
   await bed.runtime[Symbol.asyncDispose]()
-  const survey = await surveyHost({ stateId: bed.stateId, force: null, forceNoNamespaces: false })
+  const survey = await surveyHost({
+    stateId: bed.stateId,
+    force: options.force ?? null,
+    forceNoNamespaces: options.force !== undefined,
+  })
   const site = new Site({ stateDirectory: bed.state, home: bed.stateId, survey })
   site.keepers?.read()
-  const keeper = installScript({ name: 'keeper', from: hostScripts, stateDirectory: bed.state })
+  const installed = installScript({ name: 'keeper', from: hostScripts, stateDirectory: bed.state })
+  const keeper = options.before === undefined ? installed : bed.path('keeper-with-more.sh')
+  if (options.before !== undefined) writeFileSync(keeper, options.before(bed) + readFileSync(installed, 'utf8'))
   const { setsid, flock, mount, unshare } = survey.tools
   const tools = {
     keeper,
@@ -50,7 +62,9 @@ async function openKeepers(
   }
   const troubles: string[] = []
   const onTrouble = (message: string, error: unknown): void => void troubles.push(`${message}: ${String(error)}`)
-  const keepers = new ReadyKeepers({ site, tools: () => tools, prologue: '', onTrouble })
+  const { readyLimitMs } = options
+  const limit = readyLimitMs === undefined ? {} : { readyLimitMs }
+  const keepers = new ReadyKeepers({ site, tools: () => tools, prologue: '', onTrouble, ...limit })
   closing = keepers
   return { keepers, bed, troubles }
 }
@@ -80,14 +94,43 @@ test('a keeper that was killed while it stood by is not handed out', async (t) =
   const killed = others()
   for (const pid of killed) kill(pid)
   await until(() => !killed.some(isRunning), 'they are gone')
-  // One that was killed before it had said that it is ready is an error of whoever waits for it.
-  let next: ReadyKeeper | null = null
-  while (next === null) next = await keepers.take().catch(() => null)
+  const next = await keepers.take()
   assert.ok(isRunning(next.identity.pid))
   assert.notEqual(next.identity.pid, one.identity.pid)
   assert.ok(parent >= 0)
   for (const keeper of [one, next]) keeper.dismiss()
 })
+
+for (const force of [undefined, 'process-group'] as const) {
+  const where = force === undefined ? 'in its cgroup' : 'without cgroups'
+  test(`keepers that are killed before they have said a word are replaced, and nobody waits for them (${where})`, async (t) => {
+    // Every keeper hangs until it is calm; who would wait for them to speak would wait for an hour.
+    const before = (bed: RuntimeBed): string => `[ -e '${bed.path('calm')}' ] || /bin/sleep 1000\n`
+    const limit = { before, readyLimitMs: 3_600_000 }
+    const { keepers, bed, troubles } = await openKeepers(t, force === undefined ? limit : { ...limit, force })
+    const taking = keepers.take()
+    let taken: Awaited<typeof taking> | null = null
+    void taking.then((keeper) => (taken = keeper))
+    const hung = (): readonly number[] =>
+      processesNaming(bed.path('keeper-with-more.sh')).filter((pid) => childrenOf(pid).some((child) => child.name === 'sleep'))
+    await until(() => hung().length >= 5, 'they hang')
+    await until(() => hung().length === processesNaming(bed.path('keeper-with-more.sh')).filter(isKeeper).length, 'all of them')
+    assert.equal(taken, null)
+    writeFileSync(bed.path('calm'), '')
+    for (const pid of hung()) {
+      for (const child of childrenOf(pid)) kill(child.pid)
+      kill(pid)
+    }
+    await until(() => taken !== null, 'one that came after them is handed out')
+    ;(await taking).dismiss()
+    assert.deepEqual(
+      troubles.filter((trouble) => trouble.startsWith('a keeper could not be made')),
+      [],
+    )
+  })
+}
+
+const isKeeper = (pid: number): boolean => commandLine(pid)[0] === '/bin/sh' && commandLine(pid).length > 2
 
 test(
   'a keeper leads away from its daemon: a session of its own, no signal ignored, nothing of ours open',
@@ -161,11 +204,12 @@ function membersOf(bed: RuntimeBed): number[] {
 
 /** Other keepers that stand by for this process. */
 function sisters(pid: number): number[] {
-  const words = commandLine(pid).join('\0')
+  // The last one is its number.
+  const wordsOf = (each: number): string => commandLine(each).slice(0, -1).join('\0')
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((other) => other !== pid && commandLine(other).join('\0') === words && childrenOf(other).length === 0)
+    .filter((other) => other !== pid && wordsOf(other) === wordsOf(pid) && childrenOf(other).length === 0)
 }
 
 /** As a text, because the whole process must die. */

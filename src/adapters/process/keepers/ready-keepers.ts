@@ -5,10 +5,12 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 
-import { isAlive } from '../../../system/process-stat.ts'
-import type { KeeperIdentity, KeeperLane } from './keeper-lane.ts'
-import { renderGreeting } from './keeper-script.ts'
+import { commandWords, isAlive } from '../../../system/process-stat.ts'
+import { listProcesses } from '../cgroups/process-group.ts'
+import { KeeperEnded, type KeeperIdentity, type KeeperLane } from './keeper-lane.ts'
+import { keeperMarks, renderGreeting, renderMade } from './keeper-script.ts'
 import type { KeeperTools } from './keeper-tools.ts'
 import { KeeperShell } from './keeper-shell.ts'
 import type { Site } from '../site.ts'
@@ -24,6 +26,8 @@ const refillDelayMs = 10
 /** After a keeper that could not be made; doubled each time. */
 const firstRetryMs = 100
 const longestRetryMs = 5000
+/** So many that ended at once are replaced at once, since they may have been killed; beyond it they cannot live on this host. */
+const mostEndedInARow = 16
 
 export interface ReadyKeeper {
   /** Names it in each message, and its cgroup. */
@@ -59,6 +63,7 @@ export class ReadyKeepers {
   #making = 0
   #lastNumber = 0
   #retryMs = firstRetryMs
+  #endedInARow = 0
   #pause: NodeJS.Timeout | null = null
   #isClosed = false
 
@@ -184,17 +189,34 @@ export class ReadyKeepers {
       lane.reserve()
       number = keepers === null ? (this.#lastNumber += 1) : await keepers.make()
       const [joinFile = null] = keepers === null ? [] : this.#options.site.keeperCgroup(number).joinFiles
-      shell.make(lane, joinFile)
-      const identity = await lane.greet(renderGreeting(this.#options.tools(), number), this.#options.readyLimitMs ?? readyLimitMs)
+      const tools = this.#options.tools()
+      shell.make(lane, { number, joinFile })
+      const identity = await lane.greet({
+        greeting: renderGreeting(tools, number),
+        made: renderMade(number),
+        isThere: () => this.#isThere(number, keeperMarks(tools, number)),
+        limitMs: this.#options.readyLimitMs ?? readyLimitMs,
+      })
       this.#retryMs = firstRetryMs
+      this.#endedInARow = 0
       this.#making -= 1
       this.#handOut(this.#keeper(number, identity, lane))
     } catch (error) {
       this.#making -= 1
       lane.spoil()
       this.#sendAway(number)
-      if (!this.#isClosed) this.#rest(error)
+      if (this.#isClosed) return
+      if (error instanceof KeeperEnded && (this.#endedInARow += 1) <= mostEndedInARow) this.#refill()
+      else this.#rest(error)
     }
+  }
+
+  /** By its cgroup; without one, by its words. */
+  #isThere(number: number, marks: readonly string[]): boolean {
+    const { site } = this.#options
+    if (site.keepers !== null) return site.keeperCgroup(number).isPopulated()
+    const isIt = (words: readonly string[]): boolean => isDeepStrictEqual(words.slice(-marks.length), marks)
+    return listProcesses().some((pid) => isIt(commandWords(pid)))
   }
 
   #handOut(keeper: ReadyKeeper): void {
