@@ -253,6 +253,7 @@ const order = [
   'cpu',
   'memory',
   'pids',
+  'ulimits',
   'user',
   'readOnly',
   'capabilities',

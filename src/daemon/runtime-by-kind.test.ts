@@ -34,6 +34,7 @@ const order = (runs: StartOrder['runs'], number: number = 1): StartOrder => ({
   limits: { cpuCores: null, memoryBytes: null, pids: null },
   volumes: [],
   secretFiles: {},
+  ulimits: {},
   maxLogBytes: 1,
   note: '',
 })

@@ -9,7 +9,7 @@
  */
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import type { Container, Limits, Process, SignalName, StopPolicy, VolumeMount } from '../core/model/service.ts'
+import type { Container, Limits, Process, SignalName, StopPolicy, VolumeMount, Ulimits } from '../core/model/service.ts'
 import type { Exit } from '../core/model/status.ts'
 
 export interface InstanceRef {
@@ -25,6 +25,8 @@ export interface StartOrder extends InstanceRef {
   /** Name → value in clear. The instance finds a file of each, by its path in `DARUMA_SECRET_<NAME>`, and no other user of this host does. */
   readonly secretFiles: Readonly<Record<string, string>>
   readonly limits: Limits
+  /** Those that differ from what every instance of its kind has. */
+  readonly ulimits: Ulimits
   readonly volumes: readonly VolumeMount[]
   /** The upper bound of bytes that the slot's log keeps; enforced also while no daemon runs. */
   readonly maxLogBytes: number

@@ -204,9 +204,38 @@ export interface Settings {
    * `secrets`. Default: none.
    */
   readonly envFile?: string | readonly string[] | undefined
+  /**
+   * What the kernel allows each process of an instance (setrlimit(2)), in its units and by Docker's names: a number for both limits, or `{ soft, hard }`; `-1` is none. A process may raise its own soft limit up to the hard one.
+   * Default: for a process, whatever the shell that ran `up` had: `nofile` 65536 soft and 524288 hard, `core` 0 soft, `stack` 8388608 soft, `memlock` 8388608, `msgqueue` 819200, `nice` and `rtprio` 0, `sigpending` the kernel's own, the others unlimited; for an image, its engine's.
+   */
+  readonly ulimits?: Ulimits | undefined
   /** How much output is kept. */
   readonly logs?: Logs | undefined
 }
+
+/** By Docker's names; `-1` is no limit. */
+export type Ulimits = Readonly<
+  Partial<
+    Record<
+      | 'core'
+      | 'cpu'
+      | 'data'
+      | 'fsize'
+      | 'locks'
+      | 'memlock'
+      | 'msgqueue'
+      | 'nice'
+      | 'nofile'
+      | 'nproc'
+      | 'rss'
+      | 'rtprio'
+      | 'rttime'
+      | 'sigpending'
+      | 'stack',
+      number | { readonly soft: number; readonly hard: number }
+    >
+  >
+>
 
 /** One check for readiness and liveness alike, or up to three probes. */
 export type Health =

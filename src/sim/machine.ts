@@ -9,6 +9,7 @@ import { updatePace } from '../core/keys/service/update.ts'
 import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { asServiceName, isRunSlot } from '../core/model/id.ts'
+import { serviceSettings } from '../core/keys/service.ts'
 import type { Service } from '../core/model/service.ts'
 import { drainingShells } from '../agent/traffic/endpoints.ts'
 import { Daemon } from '../daemon/daemon.ts'
@@ -376,9 +377,7 @@ export function aService(name: string, command: string, over: Partial<Service> =
       budget: isJob ? 2 : 4,
     },
     update: { order: 'stop-first', deadlineMs: 20_000, minReadyMs: 100, ...updatePace },
-    guarantee: 'strict',
-    protect: false,
-    envFile: [],
+    ...serviceSettings.fill({}, { guarantee: 'strict' }),
     logs: { maxBytes: 1_000_000 },
     ...over,
   }

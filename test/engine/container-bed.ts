@@ -107,6 +107,7 @@ export class ContainerBed {
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
       secretFiles: {},
+      ulimits: {},
       maxLogBytes: 1 << 24,
       note: `{"epoch":${epoch}}`,
       ...more,

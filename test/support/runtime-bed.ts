@@ -91,6 +91,7 @@ export class RuntimeBed {
       limits: { cpuCores: null, memoryBytes: null, pids: null },
       volumes: [],
       secretFiles: {},
+      ulimits: {},
       maxLogBytes: 1 << 24,
       note: `{"epoch":${epoch}}`,
       ...more,

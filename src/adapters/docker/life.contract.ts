@@ -68,6 +68,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     mkdirSync(join(bed.state, 'volumes', 'data'), { recursive: true })
     const { pid } = await bed.run(1, ['sh', '-c', 'id -u >/data/id; touch /nowhere; touch /tmp/x && echo tmp; exec sleep 100'], {
       limits: { cpuCores: 0.5, memoryBytes: 64 * 2 ** 20, pids: 50 },
+      ulimits: { nofile: { soft: 100, hard: 200 } },
       volumes: [{ name: 'data', target: '/data' }],
       runs: { user: '1234:1234', directory: '/tmp', readOnly: true, capabilities: ['NET_BIND_SERVICE'] },
     })
@@ -90,6 +91,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     assert.equal((LogConfig as { Type: string }).Type, 'json-file')
     // Engines tell of capabilities each in their way; the kernel has one: CAP_NET_BIND_SERVICE is number 10 (capability.h).
     assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^CapBnd:\t0000000000000400$/m)
+    assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max open files +100 +200 /m)
     await until('its words', 10_000, () => bed.log().includes('tmp'))
     assert.match(bed.log(), /touch: \/nowhere: Read-only file system/)
     assert.equal(readFileSync(join(bed.state, 'volumes', 'data', 'id'), 'utf8'), '1234\n')

@@ -10,7 +10,9 @@ import type { Project, Runs, Service } from '../../core/model/service.ts'
 import { explainDirectory } from './directory.ts'
 import { portsOf, readPorts, type PortTable } from './ports.ts'
 import { explainProgram } from './program.ts'
+import { explainUlimits } from './ulimits.ts'
 import { explainUser } from './user.ts'
+import { readRlimitRights } from '../../system/rlimits.ts'
 
 export interface PreflightOptions {
   /** Those that are to be started anew. */
@@ -44,6 +46,8 @@ async function examine(service: Service, table: PortTable, options: PreflightOpt
     if (directory === null)
       faults.push(['program', await explainProgram({ service, runs, nodeDirectory: options.nodeDirectory, isSeen })])
   }
+  if (runs.kind === 'process')
+    for (const message of explainUlimits(service.ulimits, readRlimitRights())) faults.push(['ulimit', message])
   for (const wanted of portsOf(service, options.project)) faults.push(['port', table.explain(wanted)])
   return faults.flatMap(([kind, message]) => (message === null ? [] : [{ service: name, kind, message }]))
 }

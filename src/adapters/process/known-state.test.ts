@@ -73,11 +73,11 @@ Max core file size        unlimited            unlimited            bytes
   const { nofile, nproc, nice, core } = defaultRlimits
   assert.ok(nofile !== undefined && nproc !== undefined && nice !== undefined && core !== undefined)
   const wanted = { nofile, nproc, nice, core }
-  assert.deepEqual(attainable(wanted, found, false), {
+  assert.deepEqual(attainable(wanted, { limits: found, mayRaise: false }), {
     nofile: { soft: 20_000, hard: 20_000 },
     nproc: { soft: 96_365, hard: 96_365 },
     nice: { soft: 0, hard: 0 },
     core: { soft: 0, hard: Infinity },
   })
-  assert.equal(attainable(wanted, found, true), wanted)
+  assert.equal(attainable(wanted, { limits: found, mayRaise: true }), wanted)
 })

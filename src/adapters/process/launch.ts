@@ -6,6 +6,7 @@
 
 import type { ProcessOrder, StartOrder } from '../../ports/runtime.ts'
 import { type KeeperRun, shellsOwn } from './keepers/keeper-script.ts'
+import { entriesOf, showUlimit, type Ulimits } from '../../core/values/ulimits.ts'
 import { markVariable } from './cgroups/process-group.ts'
 import { renderNumber } from '../../host/slot-files.ts'
 import { findAccount } from '../../system/account.ts'
@@ -50,7 +51,7 @@ export function planRun(options: {
       target === null ? [] : [{ source, target, isReadOnly }],
     ),
     environment,
-    command: asUser({ survey, user: options.user, loader, command: order.runs.command }),
+    command: underUlimits(order.ulimits, survey, asUser({ survey, user: options.user, loader, command: order.runs.command })),
     commandEnvironment: { ...order.environment, ...environment },
   }
 }
@@ -68,6 +69,12 @@ export function asUser(options: {
   const groups = user.name === null ? '--clear-groups' : '--init-groups'
   const reuid = `--reuid=${user.name ?? user.uid}`
   return [survey.tools.setpriv ?? 'setpriv', reuid, `--regid=${user.gid}`, groups, '--', ...words]
+}
+
+/** In front of everything, because root alone raises a hard limit. */
+function underUlimits(ulimits: Ulimits, survey: Survey, command: readonly string[]): readonly string[] {
+  const options = entriesOf(ulimits).map(([name, ulimit]) => `--${name}=${showUlimit(ulimit)}`)
+  return options.length === 0 ? command : [survey.tools.prlimit ?? 'prlimit', ...options, '--', ...command]
 }
 
 /**
@@ -145,6 +152,7 @@ export function findFault(order: ProcessStart, survey: Survey): string | null {
     return 'the command and its environment are larger than the kernel hands to a process (E2BIG): 128 KiB a string, 2 MiB in all'
   if (user !== null && !survey.isRoot) return `running as user "${user}" needs root`
   if (user !== null && survey.tools.setpriv === null) return `running as user "${user}" needs setpriv (util-linux)`
+  if (entriesOf(order.ulimits).length > 0 && survey.tools.prlimit === null) return 'ulimits need prlimit (util-linux)'
   const mounted = order.volumes.find((volume) => volume.target !== null)
   if (mounted !== undefined && !survey.namespaces) {
     // Starting without the mount would let the program write its data where it is lost.

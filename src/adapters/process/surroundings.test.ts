@@ -56,6 +56,20 @@ test(
   },
 )
 
+for (const user of [null, 'nobody']) {
+  const skip = user === null ? false : needsRoot
+  const more = user === null ? '' : `, and ${user} can raise none of them`
+  test(`a command has the limits that the config says${more}`, { skip }, async (t) => {
+    const bed = await RuntimeBed.open(t)
+    const ulimits = { nofile: { soft: 100, hard: 200 }, core: { soft: 0, hard: 0 }, fsize: { soft: 4096, hard: -1 } }
+    const raise = user === null ? '' : '; ulimit -n 201 2>/dev/null || echo no'
+    const script = `ulimit -Sn; ulimit -Hn; ulimit -Hc; ulimit -Sf; ulimit -Hf${raise}`
+    await bed.run(1, ['/bin/sh', '-c', script], { ulimits, user })
+    await bed.event('gone', 1)
+    assert.deepEqual(bed.logText().trim().split('\n'), ['100', '200', '0', '8', 'unlimited', ...(user === null ? [] : ['no'])])
+  })
+}
+
 test('a command does not inherit how the daemon stands with the OOM killer', { skip: !existsSync(ownOomScore) }, async (t) => {
   const before = readFileSync(ownOomScore, 'utf8')
   t.after(() => writeFileSync(ownOomScore, before))
@@ -352,7 +366,7 @@ const unprivileged = (state: string): string => `
   const runtime = await createProcessRuntime({ stateDirectory: ${JSON.stringify(state)}, stateId: 'ab', scripts: ${JSON.stringify(hostScripts)}, checkpoint: null, log: { write() {} } })
   const events = []
   await runtime.discover((event) => events.push(event))
-  const order = (epoch, command, user = null) => ({ slot: 'web/0', epoch, runs: { kind: 'process', command, directory: '/', user }, environment: { PATH: process.env.PATH }, secretFiles: {}, limits: { cpuCores: null, memoryBytes: null, pids: null }, volumes: [], maxLogBytes: 1 << 24, note: '' })
+  const order = (epoch, command, user = null) => ({ slot: 'web/0', epoch, runs: { kind: 'process', command, directory: '/', user }, environment: { PATH: process.env.PATH }, secretFiles: {}, limits: { cpuCores: null, memoryBytes: null, pids: null }, ulimits: {}, volumes: [], maxLogBytes: 1 << 24, note: '' })
   const count = async (n) => { for (let i = 0; events.length < n && i < 2000; i++) await sleep(5) }
   await runtime.start(order(1, ['/bin/sh', '-c', 'exit 6']))
   await count(2)

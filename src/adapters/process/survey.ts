@@ -19,6 +19,7 @@ export interface Tools {
   readonly mount: string | null
   readonly nsenter: string | null
   readonly setpriv: string | null
+  readonly prlimit: string | null
   readonly setarch: string | null
   /** One that knows `--fork`. */
   readonly setsid: string | null
@@ -117,6 +118,7 @@ function findTools(): Tools {
     mount: find('mount'),
     nsenter: find('nsenter'),
     setpriv: find('setpriv'),
+    prlimit: find('prlimit'),
     setarch: find('setarch'),
     setsid: find('setsid'),
     env: find('env') ?? '/usr/bin/env',

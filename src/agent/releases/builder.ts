@@ -86,6 +86,7 @@ export class Builder {
           tree: { path, isWritable: true },
         },
         environment: await this.#environment(service),
+        ulimits: {},
         limits: { cpuCores: build.cpuCores, memoryBytes: build.memoryBytes, pids: build.pids },
         secretFiles: {},
         volumes: user === null ? [] : [{ name: homeOf(user), target: null }],

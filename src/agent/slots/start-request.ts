@@ -69,6 +69,7 @@ export async function buildStartRequest(tools: StartRequestTools, start: WantedS
     }),
     secretFiles: files,
     limits: service.limits,
+    ulimits: service.ulimits,
     volumes: service.volumes,
     maxLogBytes: service.logs.maxBytes,
     note: JSON.stringify(note),

@@ -1,6 +1,7 @@
 /** One service at length: `daruma status NAME`. What is known of it from the config stands first, then its slots, then its last words. */
 
 import { explainExit } from '../../core/model/status.ts'
+import { entriesOf, showUlimit } from '../../core/values/ulimits.ts'
 import type { Service } from '../../core/model/service.ts'
 import { formatDuration as formatSpan, formatSize } from '../../core/values/quantity.ts'
 import { describeScale } from '../../core/plan/transition.ts'
@@ -48,6 +49,7 @@ function specFacts(spec: Service | null): Fact[] {
     ...(limits.cpuCores === null ? [] : [`${limits.cpuCores} cores`]),
     ...(limits.memoryBytes === null ? [] : [formatSize(limits.memoryBytes)]),
     ...(limits.pids === null ? [] : [`${limits.pids} processes`]),
+    ...entriesOf(spec.ulimits).map(([name, ulimit]) => `${name} ${showUlimit(ulimit)}`),
   ]
   return [
     ...(runs.kind === 'container' ? [['image', describeImage(runs.image)] as const] : []),

@@ -18,6 +18,7 @@ import {
   readSizeBytes,
   readText,
   readWords,
+  refuse,
   refuseValue,
   type Spot,
 } from '../tree/values.ts'
@@ -34,6 +35,7 @@ export function carryContainer(draft: ServiceDraft): void {
   carryCapabilities(draft)
   draft.with('network_mode', (tree, spot) => carryNetworkMode(tree, spot, draft))
   carryLimits(draft)
+  draft.with('ulimits', (tree, spot) => carryUlimits(tree, spot, draft))
 }
 
 /** Most entry points run what they are given (`exec "$@"`), so that one of Compose's stands in front of the command. */
@@ -218,6 +220,22 @@ function carryLimits(draft: ServiceDraft): void {
   const pids = draft.get('pids_limit') ?? get(limits, 'pids')
   const most = pids === undefined ? undefined : readNumber(pids, draft.at('pids_limit'))
   if (typeof most !== 'number' || most > 0) assign(draft, 'pids', most)
+}
+
+/** The same shape and the same names. */
+function carryUlimits(tree: Tree, spot: Spot, draft: ServiceDraft): void {
+  const written: Record<string, unknown> = {}
+  for (const [name, { value }] of readMapping(tree, spot)?.entries ?? []) {
+    const at = below(spot, name)
+    if (value.kind === 'scalar') written[name] = readNumber(value, at)
+    else {
+      const soft = get(value, 'soft')
+      const hard = get(value, 'hard')
+      if (soft === undefined || hard === undefined) refuse(value, at, 'a number, or { soft, hard }')
+      else written[name] = { soft: readNumber(soft, below(at, 'soft')), hard: readNumber(hard, below(at, 'hard')) }
+    }
+  }
+  if (Object.keys(written).length > 0) draft.written['ulimits'] = written
 }
 
 /** 0 is "no limit" to Docker. */

@@ -42,6 +42,7 @@ export function balancerService(kind: 'haproxy' | 'embedded', program: BalancerC
     guarantee: 'strict',
     protect: false,
     envFile: [],
+    ulimits: {},
     logs: { maxBytes: 50 * 1024 * 1024 },
   }
 }

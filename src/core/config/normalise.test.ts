@@ -52,6 +52,7 @@ const webDefaults: Service = {
   guarantee: 'available',
   protect: false,
   envFile: [],
+  ulimits: {},
   logs: { maxBytes: 10_485_760 },
 }
 
@@ -236,7 +237,7 @@ test('an unknown key names the nearest known one, or the word that another tool 
       'E_CONFIG_UNKNOWN_KEY services.web.healthcheck: healthcheck is not a known key | null | health',
       'E_CONFIG_UNKNOWN_KEY services.web.ports: ports is not a known key | null | port',
       'E_CONFIG_UNKNOWN_KEY services.web.instances: instances is not a known key | null | replicas',
-      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, source, directory, user, environment, secrets, port, route, volumes, health, cpu, memory, pids, after, stop, restart, update, logs, guarantee, protect, envFile | null',
+      'E_CONFIG_UNKNOWN_KEY services.web.zebra: zebra is not a known key | command, image, pull, registry, containerPort, readOnly, capabilities, network, replicas, singleton, job, schedule, timezone, source, directory, user, environment, secrets, port, route, volumes, health, cpu, memory, pids, after, stop, restart, update, logs, guarantee, protect, envFile, ulimits | null',
       'E_CONFIG_UNKNOWN_KEY services.web.stop_grace_period: stop_grace_period is not a known key | null | stop.gracePeriod',
     ],
   )

@@ -34,6 +34,7 @@ const service = {
   guarantee: 'strict',
   protect: false,
   envFile: [],
+  ulimits: {},
   logs: { maxBytes: 1000 },
 } satisfies Service
 

@@ -22,6 +22,7 @@ import { type Runs, runs, runsKeys, type WrittenRuns } from './service/runs.ts'
 import { type Scale, type ScaleKind, scale, scaleKeys, type WrittenScale } from './service/scale.ts'
 import type { SecretReference, SecretSource } from './service/secret.ts'
 import { type StopPolicy, stop } from './service/stop.ts'
+import { type Ulimits, ulimits } from '../values/ulimits.ts'
 import { type UpdatePolicy, update, type WrittenUpdate } from './service/update.ts'
 import { readVolumes, type VolumeMount, volumes } from './service/volumes.ts'
 
@@ -32,6 +33,8 @@ export interface ServiceSettings {
   readonly protect: boolean
   /** As written, from the config's folder; what they say is in `environment` already. */
   readonly envFile: readonly string[]
+  /** Those that differ from what every service has. */
+  readonly ulimits: Ulimits
 }
 
 export interface Service extends ServiceSettings {
@@ -86,6 +89,16 @@ export const serviceSettings: Group<ServiceSettings> = group<ServiceSettings>('s
     prose:
       'Files of `NAME=value` lines (as dotenv reads them), from the folder of the config; they are read by `plan` and `up`. A later file wins over an earlier one, and `environment` over both. The values are recorded and shown in plans: what is secret belongs into `secrets`.',
     example: "'./.env'",
+  },
+  ulimits: {
+    type: ulimits,
+    default: {},
+    defaultWords:
+      "for a process, whatever the shell that ran `up` had: `nofile` 65536 soft and 524288 hard, `core` 0 soft, `stack` 8388608 soft, `memlock` 8388608, `msgqueue` 819200, `nice` and `rtprio` 0, `sigpending` the kernel's own, the others unlimited; for an image, its engine's",
+    restarts: 'when-set',
+    prose:
+      "What the kernel allows each process of an instance (setrlimit(2)), in its units and by Docker's names: a number for both limits, or `{ soft, hard }`; `-1` is none. A process may raise its own soft limit up to the hard one.",
+    example: '{ nofile: 100_000 }',
   },
 })
 

@@ -9,7 +9,7 @@ import type { Plan } from './plan.ts'
 
 export interface Obstacle {
   readonly service: ServiceName
-  readonly kind: 'directory' | 'user' | 'program' | 'port'
+  readonly kind: 'directory' | 'user' | 'program' | 'port' | 'ulimit'
   /** After the service's name: "the directory /srv/web does not exist". */
   readonly message: string
 }

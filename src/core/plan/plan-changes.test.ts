@@ -453,6 +453,7 @@ function oneService(): Service {
     guarantee: 'available',
     protect: false,
     envFile: [],
+    ulimits: {},
     logs: { maxBytes: 10_000_000 },
   }
 }

@@ -1,5 +1,6 @@
 /** From a start order to what the engine is asked to create: pure. Everything that an engine could do by itself is turned off. */
 
+import { entriesOf } from '../../../core/values/ulimits.ts'
 import { parseSlotId, type SlotId } from '../../../core/model/id.ts'
 import type { Container, ImageSource } from '../../../core/model/service.ts'
 import { isWaitingShell } from '../../../core/model/shell-command.ts'
@@ -111,13 +112,16 @@ function renderConfinement(container: Container): Partial<HostConfig> {
   }
 }
 
-function renderLimits({ limits }: StartOrder): Partial<HostConfig> {
+function renderLimits({ limits, ulimits }: StartOrder): Partial<HostConfig> {
   const { cpuCores, memoryBytes, pids } = limits
   return {
     ...(cpuCores === null ? {} : { NanoCpus: Math.round(cpuCores * 1e9) }),
     // Swap would turn "out of memory" into "hangs for minutes", so it is not added to the limit.
     ...(memoryBytes === null ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
     ...(pids === null ? {} : { PidsLimit: pids }),
+    ...(entriesOf(ulimits).length === 0
+      ? {}
+      : { Ulimits: entriesOf(ulimits).map(([Name, { soft: Soft, hard: Hard }]) => ({ Name, Soft, Hard })) }),
   }
 }
 

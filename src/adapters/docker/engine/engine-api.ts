@@ -43,6 +43,7 @@ export interface HostConfig {
   readonly Memory?: number
   readonly MemorySwap?: number
   readonly PidsLimit?: number
+  readonly Ulimits?: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[]
 }
 
 export interface ListedContainer {

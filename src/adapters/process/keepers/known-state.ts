@@ -7,6 +7,7 @@
  */
 
 import { readText } from '../../../system/read-quietly.ts'
+import { hardLimitIn, readRlimitRights, type RlimitRights } from '../../../system/rlimits.ts'
 import { quote } from './quote.ts'
 
 export interface Rlimit {
@@ -39,35 +40,15 @@ export const defaultRlimits: Readonly<Record<string, Rlimit>> = {
   stack: { soft: 8 * 2 ** 20, hard: Infinity },
 }
 
-/** Their names in /proc/PID/limits (kernel: fs/proc/base.c). */
-const namesInProc: Readonly<Record<string, string>> = {
-  as: 'Max address space',
-  core: 'Max core file size',
-  cpu: 'Max cpu time',
-  data: 'Max data size',
-  fsize: 'Max file size',
-  locks: 'Max file locks',
-  memlock: 'Max locked memory',
-  msgqueue: 'Max msgqueue size',
-  nice: 'Max nice priority',
-  nofile: 'Max open files',
-  nproc: 'Max processes',
-  rss: 'Max resident set',
-  rtprio: 'Max realtime priority',
-  rttime: 'Max realtime timeout',
-  stack: 'Max stack size',
-}
-
 /** The kernel's default, 50 µs (prctl(2), PR_SET_TIMERSLACK). */
 const timerSlackNs = 50_000
-const capSysResource = 24
 
 /** Script for a shell: sets itself, and with it all its children, to the known state. What is not permitted here stays as it was. */
 export function renderKnownState(): string {
   const processors = readText('/sys/devices/system/cpu/possible').trim()
-  const status = readText('/proc/self/status')
-  const mayRaise = hasCapability(status, capSysResource)
-  const limits = Object.entries(attainable(defaultRlimits, readText('/proc/self/limits'), mayRaise))
+  const rights = readRlimitRights()
+  const wanted = { ...defaultRlimits, ...sigpendingOfKernel() }
+  const limits = Object.entries(attainable(wanted, rights))
   const commands = [
     'renice -n 0 -p $$',
     'chrt --other -p 0 $$',
@@ -100,26 +81,26 @@ export function renderRlimit({ soft, hard }: Rlimit): string {
   return `${render(soft)}:${render(hard)}`
 }
 
+/** The kernel's own default for process 1 (kernel/fork.c, `fork_init`). */
+function sigpendingOfKernel(): Readonly<Record<string, Rlimit>> {
+  const threads = Number.parseInt(readText('/proc/sys/kernel/threads-max'), 10)
+  const most = Math.floor(threads / 2)
+  return Number.isSafeInteger(most) ? { sigpending: { soft: most, hard: most } } : {}
+}
+
 /** Exported for its test. Without the capability a hard limit can only be lowered. */
 export function attainable(
   wanted: Readonly<Record<string, Rlimit>>,
-  limitsOfProcess: string,
-  mayRaise: boolean,
+  { limits, mayRaise }: Pick<RlimitRights, 'limits' | 'mayRaise'>,
 ): Readonly<Record<string, Rlimit>> {
   if (mayRaise) return wanted
   const found = Object.entries(wanted).flatMap(([name, limit]): readonly [string, Rlimit][] => {
-    const line = limitsOfProcess.split('\n').find((each) => each.startsWith(`${namesInProc[name]} `))
-    const hardest = /\s{2,}(\S+)\s+(\S+)(?:\s+\S+)?\s*$/.exec(line ?? '')?.[2]
-    if (hardest === undefined) return []
-    const hard = Math.min(limit.hard, hardest === 'unlimited' ? Infinity : Number(hardest))
+    const own = hardLimitIn(limits, name)
+    if (own === null) return []
+    const hard = Math.min(limit.hard, own)
     return [[name, { soft: Math.min(limit.soft, hard), hard }]]
   })
   return Object.fromEntries(found)
-}
-
-function hasCapability(status: string, bit: number): boolean {
-  const effective = readField(status, 'CapEff')
-  return /^[0-9a-f]+$/.test(effective) && (BigInt(`0x${effective}`) >> BigInt(bit)) % 2n === 1n
 }
 
 const readField = (status: string, name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? ''
