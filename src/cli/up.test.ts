@@ -82,6 +82,27 @@ test('what cannot start is named before anybody is asked, all of it, and nothing
   assert.deepEqual(bodies(daemon), [])
 })
 
+test('a rollback names what cannot start any more, and changes nothing', async () => {
+  using state = usedState()
+  const web = { name: 'web', scale: { kind: 'singleton' }, after: [], port: { kind: 'none' }, routes: [] } as never
+  await using daemon = await fakeDaemon(state.path, {
+    ...quiet,
+    'GET /v1/revisions': { json: [{ number: 2 }, { number: 1 }] },
+    'GET /v1/revisions/1': { json: { project } },
+    'POST /v1/plan': { json: { plan, project: { ...project, services: [web] } } },
+  })
+  const missing = { service: 'web', kind: 'program', message: 'the program ./server (/srv/web/server) does not exist' } as never
+  for (const flags of [[], ['--json', '--yes']]) {
+    const context = contextFor(createScreen({ answer: 'y' }), { preflight: async () => [missing] })
+    assert.equal(await runCommandLine(context, ['rollback', '1', ...flags, '--state', state.path]), 1)
+    const said = `${context.terminal.printed()}${context.terminal.noted()}`
+    assert.match(said, /E_PLAN_OBSTACLES/)
+    assert.match(said, /the program \.\/server \(\/srv\/web\/server\) does not exist/)
+    assert.match(said, /go back to another revision/)
+  }
+  assert.deepEqual(bodies(daemon), [])
+})
+
 test('anything but yes is no', async () => {
   for (const answer of ['', 'n', 'yep', 'Y E S']) {
     using state = usedState()

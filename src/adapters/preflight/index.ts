@@ -9,7 +9,7 @@ import type { Obstacle } from '../../core/plan/obstacles.ts'
 import type { Project, Runs, Service } from '../../core/model/service.ts'
 import { explainDirectory } from './directory.ts'
 import { portsOf, readPorts, type PortTable } from './ports.ts'
-import { explainProgram } from './program.ts'
+import { explainPrograms } from './program.ts'
 import { explainUlimits } from './ulimits.ts'
 import { explainUser } from './user.ts'
 import { readRlimitRights } from '../../system/rlimits.ts'
@@ -43,8 +43,9 @@ async function examine(service: Service, table: PortTable, options: PreflightOpt
     const directory = isSeen(runs.directory) ? await explainDirectory(runs.directory) : null
     faults.push(['directory', directory])
     if (runs.user !== null) faults.push(['user', await explainUser(runs.user)])
-    if (directory === null)
-      faults.push(['program', await explainProgram({ service, runs, nodeDirectory: options.nodeDirectory, isSeen })])
+    const { nodeDirectory } = options
+    const programs = directory === null ? await explainPrograms({ service, runs, nodeDirectory, isSeen }) : []
+    for (const message of programs) faults.push(['program', message])
   }
   if (runs.kind === 'process')
     for (const message of explainUlimits(service.ulimits, readRlimitRights())) faults.push(['ulimit', message])

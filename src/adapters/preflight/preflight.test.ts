@@ -76,6 +76,9 @@ test('a program is looked for along the PATH that the service gets, and in its f
         h: { command: 'cd /nowhere && ./missing' },
         i: { command: 'X=1 ./missing' },
         j: { command: './fine.sh', directory: './plain' },
+        k: { command: './fine.sh | ./missing | tool' },
+        l: { command: 'cd bin && ./tool | lost-tool' },
+        m: { command: './missing || ./fine.sh' },
       },
       { directory },
     ),
@@ -84,7 +87,11 @@ test('a program is looked for along the PATH that the service gets, and in its f
       'c: the program ./plain (plain) is not executable: chmod +x plain',
       'd: the first line of ./dos.sh (dos.sh) ends as in DOS (CR LF), so that /bin/sh is not found',
       'e: ./lost.sh (lost.sh) is a script for /opt/nope, which does not exist',
+      'i: the program ./missing (missing) does not exist',
       'j: the directory plain is not one, but a file',
+      'k: the program ./missing (missing) does not exist',
+      'k: the program tool is not in its PATH (/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/node)',
+      'l: the program lost-tool is not in its PATH (/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/node)',
     ],
   )
 })

@@ -1,12 +1,12 @@
 /**
- * The program that a service's command names, looked for as the kernel and the shell will: along the PATH that the service gets, not
- * along ours. A command in a string is looked into only where it is one simple command.
+ * The programs that a service's command names, looked for as the kernel and the shell will: along the PATH that the service gets, not
+ * along ours. Of a command in a string only what a shell is certain to run is looked for.
  */
 
 import { open, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
-import { launchWords } from '../../core/model/shell-command.ts'
+import { shellPrograms, type ShellProgram } from '../../core/model/shell-programs.ts'
 import type { Process, Service } from '../../core/model/service.ts'
 import { servicePath } from '../../core/model/service-path.ts'
 
@@ -18,10 +18,19 @@ export interface ProgramOptions {
   readonly isSeen: (path: string) => boolean
 }
 
-/** Null when it is there, or cannot be told. */
-export async function explainProgram({ service, runs, nodeDirectory, isSeen }: ProgramOptions): Promise<string | null> {
-  const word = programOf(service, runs)
-  if (word === null) return null
+/** One sentence for each that is missing, or cannot be run; nothing of what cannot be told. */
+export async function explainPrograms(options: ProgramOptions): Promise<readonly string[]> {
+  const faults: string[] = []
+  for (const { word, isInPlace } of programsOf(options.runs)) {
+    // Where a shell has gone is not followed.
+    const isFound = isInPlace || !word.includes('/') || word.startsWith('/')
+    const fault = isFound ? await explainProgram(word, options) : null
+    if (fault !== null && !faults.includes(fault)) faults.push(fault)
+  }
+  return faults
+}
+
+async function explainProgram(word: string, { service, runs, nodeDirectory, isSeen }: ProgramOptions): Promise<string | null> {
   const fileOf = (name: string): string => resolve(runs.directory, name)
   if (word.includes('/')) return isSeen(fileOf(word)) ? explainFile(word, fileOf(word)) : null
   const path = service.environment['PATH'] ?? servicePath(nodeDirectory)
@@ -35,12 +44,10 @@ export async function explainProgram({ service, runs, nodeDirectory, isSeen }: P
   return unusable ?? `the program ${word} is not in its PATH (${shorten(path)})`
 }
 
-/** A shell's own words, and everything that only it can expand, are left to it. */
-function programOf({ stop }: Service, { command }: Process): string | null {
-  const words = launchWords(command, stop.signal)
-  const [first, flag, text] = words
-  if (first !== '/bin/sh' || flag !== '-c' || text === undefined || words.length > 3) return first ?? null
-  return text.startsWith('exec ') ? (text.split(/\s+/)[1] ?? null) : null
+function programsOf({ command }: Process): readonly ShellProgram[] {
+  const [first, flag, text] = command
+  if (first === '/bin/sh' && flag === '-c' && text !== undefined && command.length === 3) return shellPrograms(text)
+  return first === undefined ? [] : [{ word: first, isInPlace: true }]
 }
 
 const absent = 'does not exist'

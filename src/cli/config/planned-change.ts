@@ -77,13 +77,16 @@ export async function findObstacles(context: Context, client: Client | null, { p
 }
 
 /** Throws `E_PLAN_OBSTACLES` naming all of them. */
-export function refuseObstacles({ certain }: Obstacles): void {
+export function refuseObstacles(
+  { certain }: Obstacles,
+  remedy: string = 'Fix what is named, or leave services out with --only.',
+): void {
   if (certain.length === 0) return
   const width = certain.reduce((widest, { service }) => Math.max(widest, service.length), 0)
   const lines = certain.map(({ service, message }) => `  ${service.padEnd(width)}  ${message}`)
   const count = new Set(certain.map(({ service }) => service)).size
   throw new DarumaError('E_PLAN_OBSTACLES', `${plural(count, 'service')} cannot start as things are:\n${lines.join('\n')}`, {
-    hint: 'Nothing was changed. Fix what is named, or leave services out with --only.',
+    hint: `Nothing was changed. ${remedy}`,
   })
 }
 

@@ -233,7 +233,7 @@ test('rolling back asks for the plan of a way back, on which no job runs', async
     'GET /v1/operations/current': { json: null },
     'GET /v1/revisions': { json: [{ number: 2 }, { number: 1 }] },
     'GET /v1/revisions/1': { json: { project: { name: 'shop', stage: null, services: [] } } },
-    'POST /v1/plan': { json: { plan } },
+    'POST /v1/plan': { json: { plan, project: { name: 'shop', stage: null, services: [] } } },
     'POST /v1/operations': { json: { id: '', revision: 2, unchanged: true } },
   })
   const { code } = await run(['rollback', '1', '-y', '--state', state.path])

@@ -34,7 +34,7 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
   }
   const project = { name: status.project, stage: status.stage, balancer, services: [] }
   const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
-  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
+  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan, null)))
   else terminal.print(renderPlan(plan, directoryName(project), planView(terminal)).join('\n'))
   if (!(await confirm(context, invocation, 'Take everything down?'))) return 1
   return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 
+import type { Obstacles } from '../../../core/plan/obstacles.ts'
 import type { Plan } from '../../../core/plan/plan.ts'
 import type { Context } from '../../context.ts'
 import type { Invocation } from '../../tree/invocation.ts'
@@ -29,13 +30,16 @@ export async function plan(context: Context, invocation: Invocation): Promise<nu
 export function printPlan(context: Context, invocation: Invocation, change: PlannedChange): void {
   const { terminal } = context
   const { project, plan: made } = change.answer
-  const { certain, open } = change.obstacles
-  if (invocation.json) terminal.print(JSON.stringify({ ...planDocument(project, made), obstacles: [...certain, ...open] }))
+  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, made, change.obstacles)))
   else {
     terminal.print(renderPlan(made, directoryName(project), planView(terminal)).join('\n'))
     for (const line of renderUnasked(change.desired, made)) terminal.note(line)
-    for (const { service, message, job } of open) terminal.note(`${service}: ${message}, unless the job ${job} makes it.`)
+    noteOpenObstacles(context, change.obstacles)
   }
+}
+
+export function noteOpenObstacles({ terminal }: Context, { open }: Obstacles): void {
+  for (const { service, message, job } of open) terminal.note(`${service}: ${message}, unless the job ${job} makes it.`)
 }
 
 /** For a person who asks for it; a program has the names in the plan. */
@@ -46,7 +50,12 @@ export async function printDiff(context: Context, invocation: Invocation, change
   if (lines.length > 0) context.terminal.print(lines.join('\n'))
 }
 
-/** The stable form: the plan, and whose it is. */
-export function planDocument(project: { readonly name: string; readonly stage: string | null }, made: Plan): object {
-  return { kind: 'plan', project: project.name, stage: project.stage, ...made }
+/** The stable form: the plan, whose it is, and what will keep services from starting, where something starts. */
+export function planDocument(
+  project: { readonly name: string; readonly stage: string | null },
+  made: Plan,
+  obstacles: Obstacles | null,
+): object {
+  const document = { kind: 'plan', project: project.name, stage: project.stage, ...made }
+  return obstacles === null ? document : { ...document, obstacles: [...obstacles.certain, ...obstacles.open] }
 }

@@ -8,11 +8,11 @@ import type { Context } from '../../context.ts'
 import { type Invocation, parseCount } from '../../tree/invocation.ts'
 import { lastGoodRevision } from '../../config/last-good.ts'
 import { operate } from '../../daemon/operation.ts'
-import { requireIdle } from '../../config/planned-change.ts'
+import { findObstacles, refuseObstacles, requireIdle } from '../../config/planned-change.ts'
 import { planView, renderPlan } from '../../render/plan.ts'
 import { requester } from '../../daemon/requester.ts'
 import { directoryName } from '../../daemon/state.ts'
-import { planDocument } from './plan.ts'
+import { noteOpenObstacles, planDocument } from './plan.ts'
 
 export async function rollback(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
@@ -28,16 +28,16 @@ export async function rollback(context: Context, invocation: Invocation): Promis
     })
   }
   const { project } = await client.revision(number)
-  const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
-  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan)))
-  else
-    terminal.print(
-      renderPlan(
-        plan,
-        `${directoryName(project)}, back to revision ${number}${named === null ? ' (the last that was good)' : ''}`,
-        planView(terminal),
-      ).join('\n'),
-    )
+  const answer = await client.plan({ project, secrets: {}, isRollback: true, only: null })
+  const { plan } = answer
+  const obstacles = await findObstacles(context, client, answer)
+  const title = `${directoryName(project)}, back to revision ${number}${named === null ? ' (the last that was good)' : ''}`
+  if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan, obstacles)))
+  else {
+    terminal.print(renderPlan(plan, title, planView(terminal)).join('\n'))
+    noteOpenObstacles(context, obstacles)
+  }
+  refuseObstacles(obstacles, 'Fix what is named, or go back to another revision.')
   if (plan.steps.length > 0 && !(await confirm(context, invocation, `Go back to revision ${number}?`))) return 1
   return operate(context, invocation, client, {
     kind: 'rollback',
