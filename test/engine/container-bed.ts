@@ -38,8 +38,11 @@ export const aContainer = (over: Partial<Container> = {}): Container => ({
 /** A start order as a test says it: `runs` is what differs from {@link aContainer}. */
 export type OrderOver = Partial<Omit<StartOrder, 'runs'>> & { readonly runs?: Partial<ContainerOrder> }
 
+/** On a busy machine an engine that is well takes seconds to answer. */
+const limits = { askMs: 20_000, workMs: 60_000, retryMs: 100, pollMs: 500, idleMs: 1000 } as const
+
 /** Short, so that a test of a frozen engine takes seconds. */
-const limits = { askMs: 1500, workMs: 4000, retryMs: 100, pollMs: 500, idleMs: 1000 } as const
+export const impatient = { ...limits, askMs: 3000, workMs: 5000 } as const
 
 type BedOptions = DockerOptions & ConnectionOptions
 
@@ -50,19 +53,21 @@ export class ContainerBed {
   readonly faults: (string | null)[] = []
   readonly warnings: string[] = []
   readonly engine: TestEngine
+  readonly #limits: NonNullable<BedOptions['limits']>
   connection!: EngineConnection
   runtime!: Runtime
   discovery!: Discovery
 
-  private constructor(engine: TestEngine, stateId: string) {
+  private constructor(engine: TestEngine, options: Partial<BedOptions>) {
     this.engine = engine
-    this.stateId = stateId
+    this.stateId = options.stateId ?? randomBytes(8).toString('hex')
+    this.#limits = options.limits ?? limits
     this.state = join(makeWorkshop(), 'state')
     mkdirSync(this.state)
   }
 
   static async open(t: TestContext, engine: TestEngine, options: Partial<BedOptions> = {}): Promise<ContainerBed> {
-    const bed = new ContainerBed(engine, options.stateId ?? randomBytes(8).toString('hex'))
+    const bed = new ContainerBed(engine, options)
     t.after(() => bed.#destroy())
     await bed.reopen(options)
     return bed
@@ -80,7 +85,7 @@ export class ContainerBed {
       checkpoint: null as Checkpoint,
       log: { write: (_level, message, detail) => this.warnings.push(`${message} ${JSON.stringify(detail)}`) },
       onEngine: (fault) => this.faults.push(fault),
-      limits: this.engine.isSlow ? { ...limits, askMs: 10_000, workMs: 20_000 } : limits,
+      limits: this.#limits,
       ...options,
     }
     this.connection = connectEngine(whole)

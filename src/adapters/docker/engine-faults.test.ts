@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
+import { ContainerBed, impatient, instance, web } from '../../../test/engine/container-bed.ts'
 import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
 import { hangLimit } from '../../../test/hang-limit.ts'
 import { allPids, environmentOf, until } from '../../../test/processes.ts'
@@ -82,7 +82,7 @@ describe('an engine that fails, without live-restore', { skip: needsEngine }, ()
   })
 
   test('while it is away what ran counts as running; what died with it is told when it is back, once each', async (t) => {
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     await run(bed, 1)
     await engine.kill()
     await isNoticed(bed)
@@ -101,7 +101,7 @@ describe('an engine that fails, without live-restore', { skip: needsEngine }, ()
   })
 
   test('a daemon that begins while the engine is away keeps the slot, and learns the truth later', async (t) => {
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     const { pid } = await run(bed, 1)
     await engine.kill()
     await bed.reopen()
@@ -115,7 +115,7 @@ describe('an engine that fails, without live-restore', { skip: needsEngine }, ()
   })
 
   test('a start in a frozen engine ends in time, and whatever the engine does later there are never two', async (t) => {
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     const two = watchForTwo(t, bed)
     await run(bed, 1)
     await bed.runtime.kill(instance(1), 15_000)
@@ -143,7 +143,7 @@ describe('an engine that fails, without live-restore', { skip: needsEngine }, ()
   })
 
   test('a kill in a frozen engine is refused in time, and is carried out when it goes on', async (t) => {
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     await run(bed, 1)
     engine.signal('SIGSTOP')
     try {
@@ -163,7 +163,7 @@ describe('an engine that fails, with live-restore', { skip: needsEngine }, () =>
   test('its restart is survived: the same container, adopted, and its lines go on', async (t) => {
     const engine = await LabEngine.start({ liveRestore: true })
     t.after(() => engine[Symbol.asyncDispose]())
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     const runs = { network: 'bridge' } as const
     const order = bed.order(1, ['sh', '-c', 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'], { runs })
     assert.equal(await bed.runtime.start(order), null)

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test, type TestContext } from 'node:test'
 
-import { ContainerBed, instance, web } from '../../../test/engine/container-bed.ts'
+import { ContainerBed, impatient, instance, web } from '../../../test/engine/container-bed.ts'
 import { FaultyEngine, type Rule } from '../../../test/engine/faulty-engine.ts'
 import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
 import { reservedBytes } from '../../host/slot-files.ts'
@@ -51,7 +51,7 @@ describe('a container that its engine loses sight of', { skip: needsEngine }, ()
   async function openFaulty(t: TestContext): Promise<{ readonly bed: ContainerBed; readonly faulty: FaultyEngine }> {
     const faulty = await FaultyEngine.start(engine)
     t.after(() => faulty[Symbol.asyncDispose]())
-    const bed = await ContainerBed.open(t, engine, { environment: faulty.environment })
+    const bed = await ContainerBed.open(t, engine, { environment: faulty.environment, limits: impatient })
     return { bed, faulty }
   }
 
@@ -68,7 +68,7 @@ describe('a container that its engine loses sight of', { skip: needsEngine }, ()
   }
 
   test('one that was renamed by hand is found by its labels, by a daemon that began under a frozen engine too', async (t) => {
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     const { pid } = await bed.run(1, ['sleep', '1000'])
     engine.docker('rename', bed.name(), `${bed.name()}-by-hand`)
     await assertOccupied(bed, 2, pid)
@@ -94,7 +94,7 @@ describe('a container that its engine loses sight of', { skip: needsEngine }, ()
   })
 
   test('one of an older epoch that nobody knows of any more is removed whatever its name is, before its successor is made', async (t) => {
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     const labels = [`daruma.state=${bed.stateId}`, 'daruma.slot=web/0', 'daruma.epoch=4'].flatMap((label) => ['--label', label])
     const id = engine.docker('run', '-d', '--network', 'none', '--name', `${bed.name()}-mine`, ...labels, 'bb:1', 'sleep', '1000')
     assert.deepEqual(await bed.runtime.start(bed.order(4, ['sleep', '1000'])), { kind: 'superseded', by: 4 })
@@ -178,7 +178,7 @@ describe('a container that its engine loses sight of', { skip: needsEngine }, ()
   })
 
   test('one that an administrator restarts is watched under its new first process', async (t) => {
-    const bed = await ContainerBed.open(t, engine)
+    const bed = await ContainerBed.open(t, engine, { limits: impatient })
     const { pid } = await bed.run(1, ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.05; done'])
     const now = (): number => Number(engine.docker('inspect', '-f', '{{.State.Pid}}', bed.name()))
     await bed.runtime[Symbol.asyncDispose]()
