@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
+import { hangLimit } from '../hang-limit.ts'
 import { connectEngine, type ConnectionOptions, type EngineConnection } from '../../src/adapters/docker/connection.ts'
 import { createContainers, type DockerOptions } from '../../src/adapters/docker/index.ts'
 import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
@@ -39,7 +40,7 @@ export const aContainer = (over: Partial<Container> = {}): Container => ({
 export type OrderOver = Partial<Omit<StartOrder, 'runs'>> & { readonly runs?: Partial<ContainerOrder> }
 
 /** On a busy machine an engine that is well takes seconds to answer. */
-const limits = { askMs: 20_000, workMs: 60_000, retryMs: 100, pollMs: 500, idleMs: 1000 } as const
+const limits = { askMs: hangLimit(20_000), workMs: hangLimit(60_000), retryMs: 100, pollMs: 500, idleMs: 1000 } as const
 
 /** Short, so that a test of a frozen engine takes seconds. */
 export const impatient = { ...limits, askMs: 3000, workMs: 5000 } as const
