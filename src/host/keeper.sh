@@ -30,7 +30,19 @@ trap : PIPE
 # The final newline is the mark of completeness.
 daruma_refuse() {
   printf 'refused %s\n' "$1" 1<>"$daruma_home/started"
-  exit 0
+  exit "$daruma_nothing"
+}
+# How the shell that was to run the command ends when it ran nothing. A command may end so too: then `started` says who it was.
+daruma_nothing=113
+daruma_has_begun() {
+  read -r daruma_line <"$daruma_home/started" && case $daruma_line in refused*) return 1 ;; esac
+}
+
+# Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
+daruma_lock() {
+  [ -n "$daruma_flock" ] || return 0
+  "$daruma_flock" -n 9 || { command -p sleep 0.05; "$daruma_flock" -n 9; } ||
+    { command -p sleep 0.2; "$daruma_flock" -n 9; } || daruma_refuse locked
 }
 
 # The one place where the output of the keeper and its command is set up.
@@ -40,49 +52,43 @@ daruma_open_output() {
   exec 1<>"$daruma_home.out" 2>&1
 }
 
-# The first message: number, slot directory, epoch directory, cgroup.procs files of limits (one a line).
-# It comes while the daemon still writes the epoch down: the lock may be taken before, the command runs only after the second message.
-daruma_occupy() {
+# The first message, all of the order: number, slot directory, epoch directory, cgroup.procs files of limits (one a line), epoch (16 digits),
+# directory, number of mounts, [source target, or source ro:target]..., command... The message has also defined daruma_environment, which
+# exports the command's variables. It comes while the daemon still writes the epoch down, so that everything is ready by then.
+daruma_prepare() {
   [ "$1" = "$daruma_number" ] || exit 0
-  daruma_slot=$2 daruma_home=$3
+  daruma_slot=$2 daruma_home=$3 daruma_joins=$4 daruma_epoch=$5 daruma_directory=$6 daruma_volumes=$7
+  shift 7
   daruma_open_output
   #@ point: told
   # A daemon that gave this epoch up has removed them.
   daruma_ifs=$IFS
   IFS='
 '
-  for daruma_procs in $4; do
+  for daruma_procs in $daruma_joins; do
     # The test first: a plain redirection would make a file if ever the path were not a cgroup's. 0 is the process that writes it.
     [ -w "$daruma_procs" ] && echo 0 >"$daruma_procs" || daruma_refuse closed
   done
   IFS=$daruma_ifs
   #@ point: joined
   exec 9<"$daruma_slot"
-  if [ -n "$daruma_flock" ]; then
-    # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
-    "$daruma_flock" -n 9 || { command -p sleep 0.05; "$daruma_flock" -n 9; } ||
-      { command -p sleep 0.2; "$daruma_flock" -n 9; } || daruma_refuse locked
-  fi
-  #@ point: locked
-}
-
-# The second message: number, epoch (16 digits), directory, number of mounts, [source target, or source ro:target]..., command... The message has also defined
-# daruma_environment, which exports the command's variables.
-daruma_run() {
-  [ "$1" = "$daruma_number" ] || exit 0
-  daruma_epoch=$2 daruma_directory=$3 daruma_volumes=$4
-  shift 4
-  # All of the message was read: the daemon may use this socket for the next keeper.
-  echo taken >&0
-  exec </dev/null
-  # Only under the lock does the comparison mean anything: a daemon that starts a newer epoch writes this file before it tells a keeper.
-  read -r daruma_last <"$daruma_slot/epoch" || daruma_refuse superseded
-  [ "$daruma_last" = "$daruma_epoch" ] || daruma_refuse superseded
-  #@ point: compared
+  # The order was read whole and the next message comes only after this word, so none of it stands in this shell's buffer.
+  echo waits >&0
   # The command runs in the foreground, since a shell makes background jobs ignore SIGINT and SIGQUIT. It inherits descriptor 9: while
   # any child of it lives, the lock is held.
   (
     daruma_read_self
+    # The second message: number, and `go` where the daemon has locked descriptor 9 for this keeper, else `lock`.
+    read -r daruma_told daruma_word && [ "$daruma_told" = "$daruma_number" ] || exit "$daruma_nothing"
+    # The daemon may use this socket for the next keeper.
+    echo taken >&0
+    exec </dev/null
+    [ "$daruma_word" = go ] || daruma_lock
+    #@ point: locked
+    # Only under the lock does the comparison mean anything: a daemon that starts a newer epoch writes this file before it tells a keeper.
+    read -r daruma_last <"$daruma_slot/epoch" || daruma_refuse superseded
+    [ "$daruma_last" = "$daruma_epoch" ] || daruma_refuse superseded
+    #@ point: compared
     printf '%s\n' "$daruma_line" 1<>"$daruma_home/started"
     exec 8<&-
     #@ point: started
@@ -117,10 +123,13 @@ daruma_run() {
     exec "$@"
   )
   daruma_code=$? daruma_left=
+  [ "$daruma_code" != "$daruma_nothing" ] || daruma_has_begun || exit 0
   #@ point: ended
-  # Waiting for any child reaps the orphans that have ended already.
-  [ "$daruma_namespace" != yes ] || daruma_is_alone || (:) || :
-  [ "$daruma_namespace" != yes ] || daruma_is_alone || daruma_left=yes
+  if [ "$daruma_namespace" = yes ] && ! daruma_is_alone; then
+    # Waiting for any child reaps the orphans that have ended already.
+    (:) || :
+    daruma_is_alone || daruma_left=yes
+  fi
   # In one write: a daemon that reads it ends what is left, unless it has asked for the end.
   if [ "$daruma_left$daruma_asked$daruma_code" = yes0 ]; then
     echo 'daruma: the command ended with 0 and left processes running, which end with it. A program that puts itself in the background has an option to stay in the foreground; use that.'

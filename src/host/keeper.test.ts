@@ -2,14 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { hangLimit } from '../../test/hang-limit.ts'
 import { makeOutputPipe } from './logs/output-pipe.ts'
 import { hostScripts, kill, until } from '../../test/support/runtime-bed.ts'
-import { renderGreeting, renderOccupy, renderRun } from '../adapters/process/keepers/keeper-script.ts'
+import { renderGo, renderGreeting, renderOrder } from '../adapters/process/keepers/keeper-script.ts'
 
 const flock = '/usr/bin/flock'
 const digits = (value: number): string => `${value}`.padStart(16, '0')
@@ -33,23 +34,34 @@ class Slot {
   }
 
   /** Both messages, for keeper number 1 where nothing else is said. */
-  messages(number: number = 1): readonly string[] {
+  messages(number: number = 1): readonly [string, string] {
     const { directory, home } = this
+    const place = { slotDirectory: directory, epochDirectory: home, joinFiles: [] }
     const run = { epoch: digits(5), directory, mounts: [], environment: { PATH: '/usr/bin:/bin' }, command: this.#command }
-    return [renderOccupy(number, { slotDirectory: directory, epochDirectory: home, joinFiles: [] }), renderRun(number, run)]
+    return [renderOrder(number, { ...place, ...run }), renderGo(number, false)]
   }
 
-  runKeeper(messages: readonly string[] = this.messages()): {
+  /** The last message is sent when the keeper says that it waits for it; after what it is sent it reads the end of its input. */
+  async runKeeper([order = '', last = '']: readonly string[] = this.messages()): Promise<{
     readonly said: string
     readonly ended: string
     readonly hasRun: boolean
-  } {
-    const input = [renderGreeting(tools, 1), ...messages].join('')
-    // Descriptor 0 is a socket in real life; what the keeper answers there is not looked at here.
-    const script = 'exec 8</proc; exec /bin/sh -s'
-    const { status } = spawnSync('/bin/sh', ['-c', script], { input, encoding: 'utf8', timeout: hangLimit(10_000) })
-    // 2: half a message is no command.
-    assert.ok(status === 0 || status === 2, `${status}`)
+  }> {
+    const keeper = spawn('/bin/sh', ['-c', 'exec 8</proc 0<&3 3<&-; exec /bin/sh -s'], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    })
+    const socket = keeper.stdio[3] as Socket
+    socket.on('error', () => {})
+    let said = ''
+    socket.on('data', (part: Buffer) => {
+      said += part.toString('latin1')
+      if (last !== '' && said.includes('waits\n')) socket.end(last)
+    })
+    socket.write(renderGreeting(tools, 1) + order)
+    if (last === '' || !order.endsWith('\n')) socket.end()
+    const [code, signal] = (await once(keeper, 'exit')) as [number | null, string | null]
+    // 2: half a message is no command. 113: it waited and was told nothing.
+    assert.ok(code !== null && [0, 2].includes(code), `${code ?? signal}`)
     const read = (name: string): string => readFileSync(join(this.home, name), 'utf8').trim()
     return { said: read('started'), ended: read('exit'), hasRun: existsSync(join(this.directory, 'ran')) }
   }
@@ -66,44 +78,52 @@ const tools = {
 }
 const nothing = { said: '', ended: '', hasRun: false }
 
-test('a keeper of the present epoch runs its command, says who it is and how it ended', (t) => {
-  const { said, ended, hasRun } = new Slot(t).runKeeper()
+test('a keeper of the present epoch runs its command, says who it is and how it ended', async (t) => {
+  const { said, ended, hasRun } = await new Slot(t).runKeeper()
   assert.match(said, /^\d+ \(sh\) /)
   assert.deepEqual({ ended, hasRun }, { ended: 'code 3', hasRun: true })
 })
 
 for (const epoch of [`${digits(6)}\n`, `${digits(4)}\n`, digits(6), '']) {
-  test(`a keeper that finds ${JSON.stringify(epoch)} as the slot's epoch is superseded and runs nothing`, (t) => {
+  test(`a keeper that finds ${JSON.stringify(epoch)} as the slot's epoch is superseded and runs nothing`, async (t) => {
     const slot = new Slot(t)
     slot.write('epoch', epoch)
-    assert.deepEqual(slot.runKeeper(), { said: 'refused superseded', ended: '', hasRun: false })
+    assert.deepEqual(await slot.runKeeper(), { said: 'refused superseded', ended: '', hasRun: false })
   })
 }
 
-test('a ready keeper whose daemon dies before it is told anything, or in the middle of it, runs nothing', (t) => {
+test('a ready keeper whose daemon dies before the last word, or in the middle of it, runs nothing', async (t) => {
   const slot = new Slot(t)
-  const [occupy = '', run = ''] = slot.messages()
-  assert.deepEqual(slot.runKeeper([]), nothing)
-  assert.deepEqual(slot.runKeeper([occupy]), nothing)
-  for (let length = 0; length < run.length - 1; length += 7)
-    assert.deepEqual(slot.runKeeper([occupy, run.slice(0, length)]), nothing, `after ${length} bytes`)
+  const [order, go] = slot.messages()
+  assert.deepEqual(await slot.runKeeper([]), nothing)
+  assert.deepEqual(await slot.runKeeper([order]), nothing)
+  for (let length = 1; length < order.length - 1; length += 37)
+    assert.deepEqual(await slot.runKeeper([order.slice(0, length)]), nothing, `after ${length} bytes of the order`)
+  for (let length = 1; length < go.length; length += 1)
+    assert.deepEqual(await slot.runKeeper([order, go.slice(0, length)]), nothing, `after ${length} bytes of the last word`)
 })
 
-test('what was meant for another keeper is not carried out by this one', (t) => {
+test('what was meant for another keeper is not carried out by this one', async (t) => {
   const slot = new Slot(t)
-  const [occupy = '', run = ''] = slot.messages()
-  const [otherOccupy = '', otherRun = ''] = slot.messages(2)
-  assert.deepEqual(slot.runKeeper([otherOccupy, otherRun]), nothing)
-  assert.deepEqual(slot.runKeeper([occupy, otherRun]), nothing)
-  assert.deepEqual(slot.runKeeper([otherRun, occupy, run]), nothing)
+  const [order, go] = slot.messages()
+  const [otherOrder, otherGo] = slot.messages(2)
+  assert.deepEqual(await slot.runKeeper([otherOrder, go]), nothing)
+  assert.deepEqual(await slot.runKeeper([order, otherGo]), nothing)
+  assert.deepEqual(await slot.runKeeper([otherOrder + order, go]), nothing)
 })
 
-test('a keeper runs one command and no other, whatever it is told after it', (t) => {
+test('a keeper runs one command and no other, whatever it is told after it', async (t) => {
   const slot = new Slot(t)
-  const [occupy = '', run = ''] = slot.messages()
-  const again = run.replace(': >ran', ': >again')
-  assert.equal(slot.runKeeper([occupy, run, again]).ended, 'code 3')
+  const [order, go] = slot.messages()
+  const again = order.replace(': >ran', ': >again')
+  assert.equal((await slot.runKeeper([order, go + again + go])).ended, 'code 3')
   assert.equal(existsSync(join(slot.directory, 'again')), false)
+})
+
+test('a command that ends as a keeper does that ran nothing is recorded like any other', async (t) => {
+  const slot = new Slot(t)
+  const [order, go] = slot.messages()
+  assert.deepEqual((await slot.runKeeper([order.replace('exit 3', 'exit 113'), go])).ended, 'code 113')
 })
 
 test('a keeper that finds the lock held runs nothing, and does not even ask whether it is superseded', async (t) => {
@@ -113,5 +133,5 @@ test('a keeper that finds the lock held runs nothing, and does not even ask whet
   const holder = spawn(flock, ['--no-fork', lock, 'sleep', '1000'], { stdio: 'ignore' })
   t.after(() => kill(holder.pid ?? 0))
   await until(() => spawnSync(flock, ['-n', lock, 'true']).status === 1, 'the lock is held')
-  assert.deepEqual(slot.runKeeper(), { said: 'refused locked', ended: '', hasRun: false })
+  assert.deepEqual(await slot.runKeeper(), { said: 'refused locked', ended: '', hasRun: false })
 })

@@ -3,6 +3,7 @@
  * (decision 24). Each takes plain numbers and buffers that live as long as the call. Needs `node:ffi`, which Node has had since 26.1.
  */
 
+import { closeSync } from 'node:fs'
 import type * as ffiModule from 'node:ffi'
 import { getSystemErrorName } from 'node:util'
 
@@ -36,6 +37,13 @@ export interface Libc {
   sleep(ms: number): void
   /** flock(2), exclusive, never waiting. False where another holds it. */
   lock(descriptor: number): boolean
+  /** pidfd_open(2) and pidfd_getfd(2): another process's descriptor, as one of ours. Null where the kernel or its rules do not let us. */
+  borrow(pid: number, descriptor: number): number | null
+  /**
+   * Whether a program could listen on the port on all addresses of the family now: 0, or an error's number. Listens for a moment, never
+   * waiting.
+   */
+  tryListen(family: 4 | 6, port: number): number
   /** Takes `bytes` (whole blocks) away at the front of a file; others may append to it meanwhile. False where the file system cannot. */
   cutFront(descriptor: number, bytes: number): boolean
 }
@@ -49,6 +57,16 @@ const epollAdd = 1
 const epollIn = 1
 const epollErrorOrHangUp = 0x18
 const lockExclusiveNonBlocking = 2 | 4
+const streamCloseOnExec = 0o2000001
+/** SOL_SOCKET, SO_REUSEADDR: what a server has just left is free. */
+const reuseAddress = [1, 2] as const
+/** `sockaddr_in` and `sockaddr_in6` (ip(7), ipv6(7)); IPPROTO_IPV6, IPV6_V6ONLY. */
+const families = {
+  4: { domain: 2, addressBytes: 16, onlyItself: [] },
+  6: { domain: 10, addressBytes: 28, onlyItself: [[41, 26]] },
+} as const
+const pidfdOpen = 434n
+const pidfdGetfd = 438n
 const collapseRange = 8
 const maxEvents = 256
 /** `struct epoll_event` is packed on x86-64 only (epoll_ctl(2), the kernel's eventpoll.h). */
@@ -75,6 +93,12 @@ function openLibc(): Libc {
     poll: { arguments: ['buffer', 'u64', 'i32'], return: 'i32' },
     usleep: { arguments: ['u32'], return: 'i32' },
     flock: { arguments: ['i32', 'i32'], return: 'i32' },
+    socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+    setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+    bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+    listen: { arguments: ['i32', 'i32'], return: 'i32' },
+    // Of no C library that is older than the calls. Their numbers are the same on all machines (asm-generic/unistd.h).
+    syscall: { arguments: ['i64', 'i64', 'i64', 'i64'], return: 'i64' },
     fallocate: { arguments: ['i32', 'i32', 'i64', 'i64'], return: 'i32' },
     __errno_location: { arguments: [], return: 'pointer' },
   })
@@ -139,6 +163,31 @@ function openLibc(): Libc {
     },
     lock(descriptor) {
       return c.flock(descriptor, lockExclusiveNonBlocking) === 0
+    },
+    borrow(pid, descriptor) {
+      const process = Number(c.syscall(pidfdOpen, BigInt(pid), 0n, 0n))
+      if (process < 0) return null
+      const borrowed = Number(c.syscall(pidfdGetfd, BigInt(process), BigInt(descriptor), 0n))
+      closeSync(process)
+      return borrowed < 0 ? null : borrowed
+    },
+    tryListen(family, port) {
+      const { domain, addressBytes, onlyItself } = families[family]
+      const descriptor = c.socket(domain, streamCloseOnExec, 0)
+      if (descriptor < 0) return error()
+      try {
+        const address = Buffer.alloc(addressBytes)
+        address.writeUInt16LE(domain, 0)
+        address.writeUInt16BE(port, 2)
+        number.writeInt32LE(1, 0)
+        const isListening =
+          [reuseAddress, ...onlyItself].every(([level, name]) => c.setsockopt(descriptor, level, name, number, 4) === 0) &&
+          c.bind(descriptor, address, addressBytes) === 0 &&
+          c.listen(descriptor, 1) === 0
+        return isListening ? 0 : error()
+      } finally {
+        closeSync(descriptor)
+      }
     },
     cutFront(descriptor, bytes) {
       return c.fallocate(descriptor, collapseRange, 0n, BigInt(bytes)) === 0

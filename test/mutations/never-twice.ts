@@ -7,13 +7,9 @@ const hangs = 'src/adapters/process/uninterruptible.test.ts'
 const kills = 'src/adapters/process/kill.test.ts'
 const steps = 'src/core/instance/step.test.ts'
 
-/** The keeper's block as it stands there, point included: a change that moves it moves its point with it. */
-const keeperTakesLock = `  if [ -n "$daruma_flock" ]; then
-    # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.
-    "$daruma_flock" -n 9 || { command -p sleep 0.05; "$daruma_flock" -n 9; } ||
-      { command -p sleep 0.2; "$daruma_flock" -n 9; } || daruma_refuse locked
-  fi
-  #@ point: locked
+/** As it stands there, point included: a change that moves it moves its point with it. */
+const keeperTakesLock = `    [ "$daruma_word" = go ] || daruma_lock
+    #@ point: locked
 `
 const durableEpoch = {
   file: 'src/adapters/process/durable-epoch.test.ts',
@@ -25,9 +21,17 @@ export const neverTwiceMutations: readonly Mutation[] = [
     name: 'spawn-does-not-wait-for-the-commit',
     rule: 'write first: the epoch is committed before anything is spawned',
     file: 'src/adapters/process/index.ts',
-    find: `await commitEpoch(paths, order.epoch)`,
-    replace: `setImmediate(() => void commitEpoch(paths, order.epoch))`,
+    find: `const committed = commitEpoch(paths, order.epoch)`,
+    replace: `const committed = setImmediate(() => void commitEpoch(paths, order.epoch))`,
     caughtBy: { file: lateKeepers, test: 'the order of effects is the promise: every checkpoint is reached once, in order' },
+  },
+  {
+    name: 'spawn-does-not-wait-for-the-answer',
+    rule: 'write first: the epoch is durable, not only written, before anything is spawned',
+    file: 'src/adapters/process/index.ts',
+    find: `    await committed\n`,
+    replace: ``,
+    caughtBy: durableEpoch,
   },
   {
     name: 'spawn-does-not-wait-for-the-disk',
@@ -88,7 +92,19 @@ export const neverTwiceMutations: readonly Mutation[] = [
     rule: 'the keeper takes the slot lock before it runs anything',
     file: 'src/host/keeper.sh',
     find: keeperTakesLock,
-    replace: `  #@ point: locked\n`,
+    replace: `    #@ point: locked\n`,
+    caughtBy: {
+      file: lateKeepers,
+      test: 'somebody else who holds the slot lock makes the start refused, by name; when he lets go it works',
+    },
+    isSlow: true,
+  },
+  {
+    name: 'daemon-only-says-that-it-has-locked',
+    rule: 'the slot lock is held before anything runs, also where the daemon takes it for the keeper',
+    file: 'src/adapters/process/keepers/lock-for.ts',
+    find: `return isAlive(keeper) && libc().lock(borrowed)`,
+    replace: `return isAlive(keeper)`,
     caughtBy: {
       file: lateKeepers,
       test: 'somebody else who holds the slot lock makes the start refused, by name; when he lets go it works',
@@ -99,8 +115,8 @@ export const neverTwiceMutations: readonly Mutation[] = [
     name: 'keeper-leaves-the-lock-to-others',
     rule: 'the keeper takes the slot lock before it runs anything',
     file: 'src/host/keeper.sh',
-    find: `    "$daruma_flock" -n 9 || { command -p sleep 0.05;`,
-    replace: `    true || { command -p sleep 0.05;`,
+    find: `  "$daruma_flock" -n 9 || { command -p sleep 0.05;`,
+    replace: `  true || { command -p sleep 0.05;`,
     caughtBy: {
       file: 'src/host/keeper.test.ts',
       test: 'a keeper that finds the lock held runs nothing, and does not even ask whether it is superseded',
@@ -111,8 +127,8 @@ export const neverTwiceMutations: readonly Mutation[] = [
     rule: 'the lock comes before the comparison: only under it does the comparison mean anything',
     file: 'src/host/keeper.sh',
     find: keeperTakesLock,
-    replace: `  read -r daruma_last <"$daruma_slot/epoch" || daruma_refuse superseded
-  [ "$daruma_last" = "$(printf %016d "\${daruma_home##*/}")" ] || daruma_refuse superseded
+    replace: `    read -r daruma_last <"$daruma_slot/epoch" || daruma_refuse superseded
+    [ "$daruma_last" = "$daruma_epoch" ] || daruma_refuse superseded
 ${keeperTakesLock}`,
     caughtBy: {
       file: 'src/host/keeper.test.ts',
@@ -123,7 +139,7 @@ ${keeperTakesLock}`,
     name: 'keeper-compares-nothing',
     rule: 'a late keeper finds itself superseded and leaves',
     file: 'src/host/keeper.sh',
-    find: `  [ "$daruma_last" = "$daruma_epoch" ] || daruma_refuse superseded\n`,
+    find: `    [ "$daruma_last" = "$daruma_epoch" ] || daruma_refuse superseded\n`,
     replace: ``,
     caughtBy: {
       file: 'src/host/keeper.test.ts',
@@ -134,19 +150,30 @@ ${keeperTakesLock}`,
     name: 'keeper-obeys-what-was-meant-for-another',
     rule: 'a ready keeper is used once: it carries out only what was meant for it',
     file: 'src/host/keeper.sh',
-    find: `daruma_run() {\n  [ "$1" = "$daruma_number" ] || exit 0\n`,
-    replace: `daruma_run() {\n`,
+    find: `read -r daruma_told daruma_word && [ "$daruma_told" = "$daruma_number" ] ||`,
+    replace: `read -r daruma_told daruma_word ||`,
     caughtBy: { file: 'src/host/keeper.test.ts', test: 'what was meant for another keeper is not carried out by this one' },
   },
   {
     name: 'keeper-obeys-half-a-message',
     rule: 'a daemon that dies in the middle of a message has said nothing',
-    file: 'src/adapters/process/keepers/keeper-script.ts',
-    find: "return `{ daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}; }\\n`",
-    replace: "return `daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}\\n`",
+    file: 'src/host/keeper.sh',
+    find: `read -r daruma_told daruma_word && [`,
+    replace: `read -r daruma_told daruma_word; [`,
     caughtBy: {
       file: 'src/host/keeper.test.ts',
-      test: 'a ready keeper whose daemon dies before it is told anything, or in the middle of it, runs nothing',
+      test: 'a ready keeper whose daemon dies before the last word, or in the middle of it, runs nothing',
+    },
+  },
+  {
+    name: 'last-word-comes-with-the-order',
+    rule: 'a keeper is told to run only when it waits for that word, so that it can be read by the shell that obeys it alone',
+    file: 'src/adapters/process/keepers/keeper-lane.ts',
+    find: `    if (this.#hasWaited) this.#onWaits()`,
+    replace: `    this.#onWaits()`,
+    caughtBy: {
+      file: 'src/adapters/process/keepers/ready-keepers.test.ts',
+      test: 'the last word is made and sent when the keeper waits for it, and not before',
     },
   },
   {

@@ -26,10 +26,12 @@ import type {
   StartRefusal,
   Usage,
 } from '../../ports/runtime.ts'
+import { Afterwards } from './afterwards.ts'
 import { discoverSlots } from './discover.ts'
 import { type Cgroup } from './cgroups/cgroup.ts'
 import { planExec } from './exec.ts'
 import { Semaphore } from '../../system/semaphore.ts'
+import { HeldNamespaces } from './keepers/held-namespaces.ts'
 import { isKeeperAlive } from './keepers/keeper-alive.ts'
 import { prewarmCgroupMove } from './keepers/prewarm-cgroup-move.ts'
 import { observeHolders } from './holders.ts'
@@ -41,7 +43,8 @@ import { InstanceMonitor, type InstanceMonitorOptions } from './instance-monitor
 import { Site } from './site.ts'
 import { Spares } from './spares.ts'
 import { explainRefusal, explainStartFailure } from './start-failure.ts'
-import { renderOccupy, renderRun } from './keepers/keeper-script.ts'
+import { lockFor } from './keepers/lock-for.ts'
+import { renderGo, renderOrder } from './keepers/keeper-script.ts'
 import { chooseKeeperTools } from './keepers/keeper-tools.ts'
 import { renderKnownState } from './keepers/known-state.ts'
 import { ReadyKeepers } from './keepers/ready-keepers.ts'
@@ -100,6 +103,8 @@ class ProcessRuntime implements Runtime {
   readonly #starts = new Semaphore(maxParallelStarts)
   readonly #spares = new Spares((message, error) => this.#warn(message, error))
   readonly #outputs: Outputs
+  readonly #namespaces = new HeldNamespaces()
+  readonly #afterwards = new Afterwards((message, error) => this.#warn(message, error))
   readonly #secretFiles: SecretFiles
   #emit: (event: RuntimeEvent) => void = () => {}
   #poll: NodeJS.Timeout | null = null
@@ -210,13 +215,16 @@ class ProcessRuntime implements Runtime {
     undo.push(() => {
       monitor.detach()
       this.#monitors.delete(keyOf(order))
+      this.#namespaces.release(keyOf(order))
     })
-    // The keeper takes the slot's lock while the disk writes the epoch; it runs nothing before it is told to.
-    keeper.tell(renderOccupy(keeper.number, { slotDirectory: paths.directory, epochDirectory: directory, joinFiles }))
-    await commitEpoch(paths, order.epoch)
+    // The keeper makes itself ready while the disk writes the epoch; it runs nothing before it is told to.
+    keeper.tell(renderOrder(keeper.number, { slotDirectory: paths.directory, epochDirectory: directory, joinFiles, ...run }))
+    const committed = commitEpoch(paths, order.epoch)
+    this.#afterwards.run()
+    await committed
     await this.#reach('runtime.epoch-committed')
 
-    keeper.tellLast(renderRun(keeper.number, run))
+    keeper.tellLast(() => renderGo(keeper.number, lockFor(identity)))
     undo.length = 0
     this.#spares.want(order.slot, paths)
     await this.#reach('runtime.keeper-spawned')
@@ -272,6 +280,7 @@ class ProcessRuntime implements Runtime {
   async forget(slot: SlotId): Promise<void> {
     if (this.#isOccupied(slot))
       throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} cannot be forgotten: something still runs in it`)
+    this.#afterwards.run()
     await removeSlotFiles(this.#site.paths(slot))
     this.#site.removeSlotCgroups(slot)
   }
@@ -284,6 +293,8 @@ class ProcessRuntime implements Runtime {
     if (this.#poll !== null) clearInterval(this.#poll)
     for (const monitor of this.#monitors.values()) monitor.detach()
     this.#monitors.clear()
+    this.#afterwards.run()
+    this.#namespaces.close()
     this.#outputs.close()
     this.#emit = () => {}
     await this.#keepers.close()
@@ -329,9 +340,12 @@ class ProcessRuntime implements Runtime {
         this.#postponed.delete(monitor)
         this.#outputs.end(monitor.directory)
         this.#secretFiles.remove(instance)
-        if (birth.hasLimits) this.#leftovers.remove(path)
-        const isLive = (other: number): boolean => this.#monitors.has(keyOf({ slot, epoch: asEpoch(other) }))
-        pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
+        this.#afterwards.want(() => {
+          this.#namespaces.release(keyOf(instance))
+          if (birth.hasLimits) this.#leftovers.remove(path)
+          const isLive = (other: number): boolean => this.#monitors.has(keyOf({ slot, epoch: asEpoch(other) }))
+          pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
+        })
       },
       readLastWords: () => this.#outputs.readLastWords({ slot, epoch }, paths),
       explainRefusal: (word) => explainRefusal(word, () => this.holders(slot), paths),
@@ -343,6 +357,7 @@ class ProcessRuntime implements Runtime {
       onTrouble: (message, error) => this.#warn(message, error),
     })
     this.#monitors.set(keyOf(instance), monitor)
+    if (this.#site.survey.namespaces && birth.keeper !== null) this.#namespaces.hold(keyOf(instance), birth.keeper)
     return monitor
   }
 

@@ -5,7 +5,7 @@
  */
 
 import type { ProcessOrder, StartOrder } from '../../ports/runtime.ts'
-import { type KeeperRun, shellsOwn } from './keepers/keeper-script.ts'
+import { type KeeperOrder, shellsOwn } from './keepers/keeper-script.ts'
 import { entriesOf, showUlimit, type Ulimits } from '../../core/values/ulimits.ts'
 import { markVariable } from './cgroups/process-group.ts'
 import { renderNumber } from '../../host/slot-files.ts'
@@ -35,7 +35,9 @@ export function planRun(options: {
   readonly epochDirectory: string
   readonly user: UserIdentity | null
   readonly volumes: readonly VolumeDirectory[]
-}): KeeperRun & { readonly commandEnvironment: Readonly<Record<string, string>> } {
+}): Omit<KeeperOrder, 'slotDirectory' | 'epochDirectory' | 'joinFiles'> & {
+  readonly commandEnvironment: Readonly<Record<string, string>>
+} {
   const { order, survey } = options
   const { plain, loader } = splitEnvironment(order.environment)
   const environment: Record<string, string> = { ...plain }

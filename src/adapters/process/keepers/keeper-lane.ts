@@ -36,6 +36,9 @@ export class KeeperLane {
   #text = ''
   #onLine: ((line: string) => void) | null = null
   #onSpoiled: (() => void) | null = null
+  /** Whether the present keeper waits for its last message, and what is then to be done. */
+  #hasWaited = false
+  #onWaits: (() => void) | null = null
   #state: 'free' | 'taken' | 'spoiled' = 'free'
   readonly #onFree: () => void
   readonly #isOnce: boolean
@@ -64,6 +67,8 @@ export class KeeperLane {
   reserve(): void {
     if (this.#state !== 'free') throw new Error('the lane is in use')
     this.#state = 'taken'
+    this.#hasWaited = false
+    this.#onWaits = null
   }
 
   /** Resolves when the new keeper has said who it is; rejects, with what it said instead, when that takes too long, or {@link KeeperEnded}. */
@@ -103,24 +108,36 @@ export class KeeperLane {
     })
   }
 
+  /** The first message. Before the keeper has said that it waits, nothing else may be sent: it might read both at once. */
   send(text: string): void {
-    if (this.#state === 'taken') this.#socket.write(text)
+    if (this.#state !== 'taken') return
+    this.#onLine = (line) => {
+      if (line !== 'waits') return
+      this.#onLine = null
+      this.#hasWaited = true
+      this.#onWaits?.()
+    }
+    this.#socket.write(text)
   }
 
-  /** The last message: when it was taken whole, the lane is free. */
-  sendLast(text: string, limitMs: number): void {
+  /** The last message, made when the keeper waits for it: when that was taken whole, the lane is free. */
+  sendLast(make: () => string, limitMs: number): void {
     if (this.#state !== 'taken') return
     const limit = setTimeout(() => this.spoil(), limitMs)
     limit.unref()
-    this.#onLine = (line) => {
-      if (line !== 'taken') return
-      clearTimeout(limit)
-      this.#onLine = null
-      if (this.#isOnce) return this.spoil()
-      this.#state = 'free'
-      this.#onFree()
+    this.#onWaits = () => {
+      this.#onWaits = null
+      this.#onLine = (line) => {
+        if (line !== 'taken') return
+        clearTimeout(limit)
+        this.#onLine = null
+        if (this.#isOnce) return this.spoil()
+        this.#state = 'free'
+        this.#onFree()
+      }
+      this.#socket.write(make())
     }
-    this.#socket.write(text)
+    if (this.#hasWaited) this.#onWaits()
   }
 
   /** Never used again. A keeper that still listens reads the end of its input, after what stands in it. */
@@ -128,6 +145,7 @@ export class KeeperLane {
     if (this.#state === 'spoiled') return
     this.#state = 'spoiled'
     this.#onLine = null
+    this.#onWaits = null
     this.#socket.destroy()
     this.#onSpoiled?.()
     this.#onFree()

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import fc from 'fast-check'
-import { renderRun } from './keeper-script.ts'
+import { renderOrder } from './keeper-script.ts'
 
 const shells = [['dash'], ['bash', '--posix'], ['busybox', 'sh']].filter(
   ([shell = '', ...words]) => spawnSync(shell, [...words, '-c', ':']).status === 0,
@@ -16,7 +16,7 @@ const shells = [['dash'], ['bash', '--posix'], ['busybox', 'sh']].filter(
 
 /** In place of the keeper: writes down what it was given. */
 const probe = `
-daruma_run() {
+daruma_prepare() {
   daruma_environment
   printf '%s\\\\0' "$@" >"$OUT/words"
   cat /proc/self/environ >"$OUT/environ"
@@ -31,7 +31,16 @@ const makeFolder = (t: TestContext): string => {
 }
 
 const runOf = (environment: Readonly<Record<string, string>>, command: readonly string[]): string =>
-  renderRun(7, { epoch: '5', directory: '/', mounts: [{ source: 'a', target: 'b', isReadOnly: false }], environment, command })
+  renderOrder(7, {
+    slotDirectory: '/slot',
+    epochDirectory: '/slot/5',
+    joinFiles: ['/one', '/two'],
+    epoch: '5',
+    directory: '/',
+    mounts: [{ source: 'a', target: 'b', isReadOnly: false }],
+    environment,
+    command,
+  })
 
 for (const [shell = '', ...flags] of shells) {
   test(`${shell}: words and variables arrive as they were, whatever characters they hold`, (t) => {
@@ -48,7 +57,7 @@ for (const [shell = '', ...flags] of shells) {
         })
         assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
         const told = readFileSync(join(folder, 'words'), 'utf8').split('\0').slice(0, -1)
-        assert.deepEqual(told, ['7', '5', '/', '1', 'a', 'b', ...words])
+        assert.deepEqual(told, ['7', '/slot', '/slot/5', '/one\n/two', '5', '/', '1', 'a', 'b', ...words])
         const arrived = readFileSync(join(folder, 'environ'), 'utf8').split('\0')
         for (const [name, value] of Object.entries(environment)) assert.ok(arrived.includes(`${name}=${value}`), name)
       }),

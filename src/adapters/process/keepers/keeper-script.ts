@@ -51,16 +51,10 @@ export function renderGreeting(tools: KeeperTools, number: number): string {
   )
 }
 
-/** Takes the slot's lock; nothing is run yet. */
-export function renderOccupy(
-  number: number,
-  place: { readonly slotDirectory: string; readonly epochDirectory: string; readonly joinFiles: readonly string[] },
-): string {
-  const words = [place.slotDirectory, place.epochDirectory, place.joinFiles.join('\n')]
-  return `{ daruma_occupy ${[`${number}`, ...words].map(quote).join(' ')}; }\n`
-}
-
-export interface KeeperRun {
+export interface KeeperOrder {
+  readonly slotDirectory: string
+  readonly epochDirectory: string
+  readonly joinFiles: readonly string[]
   /** 16 digits. */
   readonly epoch: string
   readonly directory: string
@@ -69,13 +63,20 @@ export interface KeeperRun {
   readonly command: readonly string[]
 }
 
-/** Compares the epochs under the lock and runs the command. */
-export function renderRun(number: number, run: KeeperRun): string {
-  const variables = Object.entries(run.environment).map(([name, value]) => `${name}=${quote(value)}`)
+/** Everything that a start needs. The keeper makes itself ready and runs nothing before it reads {@link renderGo}. */
+export function renderOrder(number: number, order: KeeperOrder): string {
+  const variables = Object.entries(order.environment).map(([name, value]) => `${name}=${quote(value)}`)
   const body = variables.length === 0 ? ':' : `export ${variables.join(' ')}`
-  const mounts = run.mounts.flatMap(({ source, target, isReadOnly }) => [source, isReadOnly ? `ro:${target}` : target])
-  const words = [`${number}`, run.epoch, run.directory, `${run.mounts.length}`, ...mounts, ...run.command]
-  return `{ daruma_environment() { ${body}; }; daruma_run ${words.map(quote).join(' ')}; }\n`
+  const mounts = order.mounts.flatMap(({ source, target, isReadOnly }) => [source, isReadOnly ? `ro:${target}` : target])
+  const place = [order.slotDirectory, order.epochDirectory, order.joinFiles.join('\n')]
+  const run = [order.epoch, order.directory, `${order.mounts.length}`, ...mounts, ...order.command]
+  const words = [`${number}`, ...place, ...run].map(quote).join(' ')
+  return `{ daruma_environment() { ${body}; }; daruma_prepare ${words}; }\n`
+}
+
+/** The epoch is durable. `isLocked`: the daemon has locked the keeper's descriptor 9; else the keeper does it itself. */
+export function renderGo(number: number, isLocked: boolean): string {
+  return `${number} ${isLocked ? 'go' : 'lock'}\n`
 }
 
 /** Variables that a shell keeps for itself and lets nobody set, in one of the shells that /bin/sh may be: they arrive by another way. */

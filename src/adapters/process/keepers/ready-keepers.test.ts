@@ -85,6 +85,25 @@ test('no keeper is handed out twice, however many ask at once', async (t) => {
   assert.deepEqual(troubles, [])
 })
 
+test('the last word is made and sent when the keeper waits for it, and not before', async (t) => {
+  const { keepers, bed } = await openKeepers(t)
+  const keeper = await keepers.take()
+  let isAsked = false
+  keeper.tell(
+    `{ until [ -e ${bed.path('go')} ]; do sleep 0.01; done; echo waits >&0; read -r word; [ "$word" = go ] || exit; echo taken >&0; exec sleep 1000; }\n`,
+  )
+  keeper.tellLast(() => {
+    isAsked = true
+    return 'go\n'
+  })
+  await until(() => childrenOf(keeper.identity.pid).length > 0, 'it has read its order')
+  assert.equal(isAsked, false)
+  writeFileSync(bed.path('go'), '')
+  await until(() => commandLine(keeper.identity.pid)[0] === 'sleep', 'it has obeyed')
+  assert.equal(isAsked, true)
+  keeper.dismiss()
+})
+
 test('a keeper that was killed while it stood by is not handed out', async (t) => {
   const { keepers } = await openKeepers(t)
   const one = await keepers.take()

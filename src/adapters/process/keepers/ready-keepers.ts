@@ -33,9 +33,10 @@ export interface ReadyKeeper {
   /** Names it in each message, and its cgroup. */
   readonly number: number
   readonly identity: KeeperIdentity
-  /** Told one after the other; the last one makes place for another keeper. */
+  /** The whole order. */
   tell(text: string): void
-  tellLast(text: string): void
+  /** The last word, made when the keeper waits for it; it makes place for another keeper. */
+  tellLast(make: () => string): void
   /** It is not needed after all: it ends, and its cgroup goes. */
   dismiss(): void
 }
@@ -233,7 +234,7 @@ export class ReadyKeepers {
       number,
       identity,
       tell: (text) => lane.send(text),
-      tellLast: (text) => lane.sendLast(text, this.#options.readyLimitMs ?? readyLimitMs),
+      tellLast: (make) => lane.sendLast(make, this.#options.readyLimitMs ?? readyLimitMs),
       dismiss: () => {
         lane.spoil()
         this.#sendAway(number)
