@@ -5,6 +5,7 @@
 
 import { compare, median, tellOne, type Row } from './measure.ts'
 import { inOrder, openBench, type Bench } from './side-by-side.ts'
+import { CpuAccounts } from './cpu-accounts.ts'
 import type { Peer } from './peers/peer.ts'
 
 const count = 50
@@ -15,17 +16,21 @@ const leastShare = 0.9
 
 export async function start(): Promise<readonly Row[]> {
   using bench = openBench()
+  using accounts = new CpuAccounts()
   const times = new Map<string, number[]>()
+  const cpu = new Map<string, number[]>()
   const untilTold: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     for (const peer of inOrder<Peer>([bench.daruma(), ...bench.peers()], round)) {
-      const { acted, told } = await startOnce(peer, bench, count)
+      const { acted, told, cpuSeconds } = await startOnce(peer, { bench, accounts }, count)
+      if (cpuSeconds !== null) cpu.set(peer.name, [...(cpu.get(peer.name) ?? []), cpuSeconds])
       times.set(peer.name, [...(times.get(peer.name) ?? []), acted])
       if (peer.name.startsWith('daruma')) untilTold.push(told)
     }
   }
   const daruma = bench.daruma()
-  const { acted: manyMs } = await startOnce(daruma, bench, many)
+  const { acted: manyMs } = await startOnce(daruma, { bench, accounts }, many)
+  const cpuOf = (who: string): number => median(cpu.get(who) ?? [])
   const ours = [...times.keys()].filter((name) => name.startsWith('daruma'))
   const others = [...times.keys()].filter((name) => !name.startsWith('daruma'))
   return [
@@ -35,6 +40,14 @@ export async function start(): Promise<readonly Row[]> {
       2000,
       [...ours, ...others].map((who) => ({ who, value: median(times.get(who) ?? []) })),
     ),
+    ...(cpu.size === 0
+      ? []
+      : compare(
+          `CPU of a start of ${count}, until the last has acted`,
+          's',
+          others[0] === undefined ? null : cpuOf(others[0]),
+          [...ours, ...others].map((who) => ({ who, value: cpuOf(who) })),
+        )),
     tellOne(`start of ${many}`, manyMs, 'ms', {
       target: ((many / count) * median(times.get(daruma.name) ?? [])) / leastShare,
       goal: 'at most',
@@ -44,13 +57,19 @@ export async function start(): Promise<readonly Row[]> {
   ]
 }
 
-async function startOnce(peer: Peer, bench: Bench, programs: number): Promise<{ readonly acted: number; readonly told: number }> {
+async function startOnce(
+  peer: Peer,
+  { bench, accounts }: { readonly bench: Bench; readonly accounts: CpuAccounts },
+  programs: number,
+): Promise<{ readonly acted: number; readonly told: number; readonly cpuSeconds: number | null }> {
   try {
     const last = bench.actions.next(programs, 300_000)
+    const before = accounts.seconds(peer.name) ?? 0
     const beganAt = performance.now()
-    const told = peer.start(programs).then(() => performance.now() - beganAt)
+    const told = accounts.during(peer.name, () => peer.start(programs)).then(() => performance.now() - beganAt)
     const acted = (await last) - beganAt
-    return { acted, told: await told }
+    const after = accounts.seconds(peer.name)
+    return { acted, told: await told, cpuSeconds: after === null ? null : after - before }
   } finally {
     await peer.stop()
   }

@@ -3,7 +3,7 @@
  * are as small as programs can be, so what is measured is what starting a run costs. Each must run, and none may run twice.
  */
 
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
@@ -14,7 +14,26 @@ import { cpuSecondsOf, median, type Row } from './measure.ts'
 const rounds = 5
 
 export async function ticks(): Promise<readonly Row[]> {
-  return [...(await measure(200, 15, 1000)), ...(await measure(1000, 30, 5000))]
+  return [
+    ...(await measure({ count: 200, everySeconds: 15, targetMs: 1000 })),
+    ...(await measure({ count: 1000, everySeconds: 30, targetMs: 5000 })),
+    ...(await measure({ count: 200, everySeconds: 30, targetMs: 1500, deletedFiles })),
+    ...(await measure({ count: 1000, everySeconds: 60, targetMs: 7500, deletedFiles })),
+  ]
+}
+
+/** On some disks making files is dear for minutes after so many were deleted. */
+const deletedFiles = 50_000
+const filesPerFolder = 1000
+/** With files to delete before each. */
+const roundsAfterDeletions = 2
+
+interface Ask {
+  readonly count: number
+  readonly everySeconds: number
+  readonly targetMs: number
+  /** So many files are made and deleted before each round, on the disk where the state is. */
+  readonly deletedFiles?: number
 }
 
 interface Round {
@@ -26,7 +45,7 @@ interface Round {
 }
 
 /** `count` schedules, all due every `everySeconds`; a round for each time. */
-async function measure(count: number, everySeconds: number, targetMs: number): Promise<readonly Row[]> {
+async function measure({ count, everySeconds, targetMs, deletedFiles: deleted = 0 }: Ask): Promise<readonly Row[]> {
   await using machine = new Machine()
   const pipe = join(machine.workshop, 'first-action')
   if (spawnSync('mkfifo', [pipe]).status !== 0) throw new Error('mkfifo failed')
@@ -46,7 +65,8 @@ async function measure(count: number, everySeconds: number, targetMs: number): P
     const daemon = [await machine.findOne('daemon')]
     await roundAt(nextTickMs(everySeconds), descriptor, count, everySeconds)
     const played: Round[] = []
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < (deleted > 0 ? roundsAfterDeletions : rounds); round += 1) {
+      deleteFiles(join(machine.workshop, 'many'), deleted)
       const tickMs = nextTickMs(everySeconds)
       await sleep(tickMs - Date.now() - 200)
       const before = cpuSecondsOf(daemon)
@@ -59,7 +79,7 @@ async function measure(count: number, everySeconds: number, targetMs: number): P
         doubled,
       })
     }
-    return rowsOf(count, played, targetMs)
+    return rowsOf(deleted > 0 ? `right after ${deleted} deletions, ` : '', count, played, targetMs)
   } finally {
     closeSync(descriptor)
   }
@@ -103,8 +123,20 @@ async function roundAt(
   return { arrivals, missing: count - heard.size, doubled: total - heard.size }
 }
 
-function rowsOf(count: number, played: readonly Round[], targetMs: number): readonly Row[] {
-  const name = `${count} schedules due in one second`
+function deleteFiles(folder: string, count: number): void {
+  for (let made = 0; made < count; made += filesPerFolder) {
+    const room = join(folder, `${made}`)
+    mkdirSync(room, { recursive: true })
+    for (let file = 0; file < filesPerFolder; file += 1) writeFileSync(join(room, `${file}`), 'x')
+  }
+  if (count === 0) return
+  // The disk has had them, not only its memory.
+  spawnSync('sync', ['-f', folder])
+  rmSync(folder, { recursive: true })
+}
+
+function rowsOf(when: string, count: number, played: readonly Round[], targetMs: number): readonly Row[] {
+  const name = `${when}${count} schedules due in one second`
   const told = { target: null, met: null, against: null, ratio: null } as const
   const lastMs = median(played.map((round) => round.lastMs))
   const missing = played.reduce((sum, round) => sum + round.missing, 0)
