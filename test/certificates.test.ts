@@ -279,6 +279,7 @@ async function openStage(): Promise<Stage> {
       project = {
         name: 'shop',
         stage: null,
+        notify: [],
         balancer: { ...defaultSettings, address: '127.0.0.1', httpPort: ports.http, httpsPort: ports.https, acme },
         services: [{ ...aService('web', 'serve'), routes: [route] }],
       }

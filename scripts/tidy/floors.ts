@@ -62,6 +62,7 @@ export const coreParts: readonly string[] = [
   'values',
   'keys',
   'model',
+  'notices',
   'config',
   'plan',
   'schedule',

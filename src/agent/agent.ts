@@ -9,7 +9,7 @@ import type { Goal } from '../core/instance/slot.ts'
 import { kindOfEnd } from '../core/instance/emit.ts'
 import type { Event } from '../core/model/event.ts'
 import { isRunSlot } from '../core/model/id.ts'
-import { buildSlot } from '../core/release/build-slot.ts'
+import { isErrand } from '../core/model/errand-slots.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
 import { tellExit } from '../core/model/status.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -24,7 +24,7 @@ import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { Taken } from '../protocol/exchange/picture.ts'
 import type { Allotment } from './port-allotment.ts'
-import type { Builder } from './releases/builder.ts'
+import type { ErrandRunner } from './errand.ts'
 import type { HostReleases } from './releases/host-releases.ts'
 import { ServerLine, slotOfKey } from './server-line.ts'
 import type { TrafficView } from './traffic/traffic-view.ts'
@@ -54,7 +54,7 @@ export interface AgentOptions {
   readonly traffic: TrafficView
   readonly link: AgentLink
   readonly releases: Pick<HostReleases, 'treeFor'>
-  readonly builder: Pick<Builder, 'load' | 'take' | 'close'>
+  readonly errands: readonly ErrandRunner[]
   /** Nothing that the server knew is known any more: what a reboot has cut off is started again by its note. */
   readonly trustsNotes: boolean
 }
@@ -130,7 +130,7 @@ export class Agent {
       onMessage: (message, taken) => this.#take(message, taken),
     })
     const discovery = await runtime.discover((event) => this.#takeRuntime(event))
-    await this.#options.builder.load(discovery)
+    for (const errand of this.#options.errands) await errand.load(discovery)
     const found = await adoptSlots({ runtime, log, memory: this.#memory, clock }, discovery)
     for (const [slot, epoch] of found.lastEpochs) this.#lastEpochs.set(slot, epoch)
     for (const [slot, memo] of this.#memory.entries()) this.#options.allotment.remember(slot, memo.port)
@@ -161,7 +161,7 @@ export class Agent {
 
   /** Ends the agent's own work; instances run on. */
   async close(): Promise<void> {
-    this.#options.builder.close()
+    for (const errand of this.#options.errands) errand.close()
     for (const shell of this.shells.values()) shell.close()
     this.#server?.close()
     await this.#memory.close()
@@ -336,7 +336,7 @@ export class Agent {
 
   #takeRuntime(event: RuntimeEvent): void {
     if (this.#isEarly) return void this.#early.push(event)
-    if (event.slot === buildSlot) return this.#options.builder.take(event)
+    if (isErrand(event.slot)) return this.#options.errands.forEach((errand) => errand.take(event))
     const shell = this.shells.get(event.slot)
     if (shell === undefined) return
     shell.dispatch(toSlotEvent(event, this.#options.random.fraction()))

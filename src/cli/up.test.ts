@@ -21,7 +21,7 @@ import type { OperationLine, OperationRequest } from '../protocol/api.ts'
 import { runCommandLine } from './tree/program.ts'
 import type { Tools } from './tools.ts'
 
-const project: Project = { name: 'shop', stage: null, balancer, services: [] }
+const project: Project = { name: 'shop', stage: null, balancer, notify: [], services: [] }
 const step = { kind: 'create', service: 'web', what: '2 replicas', reasons: [], transition: null, warning: null } as never
 const plan: Plan = { base: 3 as never, fingerprint: 'f3', steps: [step], unchanged: 0 }
 const file = '/srv/shop/daruma.config.ts'

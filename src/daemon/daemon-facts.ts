@@ -12,6 +12,7 @@ import type { Down, Up } from '../ports/exchange.ts'
 import type { Images } from '../ports/images.ts'
 import type { Log } from '../ports/log.ts'
 import type { Net } from '../ports/net.ts'
+import type { Webhooks } from '../ports/notices/deliver.ts'
 import type { Random } from '../ports/random.ts'
 import type { Releases } from '../ports/releases.ts'
 import type { Runtime } from '../ports/runtime.ts'
@@ -43,6 +44,7 @@ export interface DaemonPorts extends Home {
   readonly images: Images
   readonly releases: Releases
   readonly net: Net
+  readonly webhooks: Webhooks
   readonly commands: CommandRunner
   /** One exchange between a project's two halves: in production a call, in the simulator one that loses, repeats and delays. */
   readonly wire: () => Wire<Down, Up>

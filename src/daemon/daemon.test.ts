@@ -271,7 +271,7 @@ test('an apply that was planned on an older revision is refused and changes noth
   await up(machine, [aService('worker', 'serve v2')])
   await settled(machine)
   const before = running(machine)
-  const project = { name: 'shop', stage: null, balancer, services: [aService('worker', 'serve v3')] }
+  const project = { name: 'shop', stage: null, balancer, notify: [], services: [aService('worker', 'serve v3')] }
   assert.equal(await machine.ask({ kind: 'apply', project, secrets: {}, base: 1, fingerprint: null, only: null }), 'E_PLAN_STALE')
   await machine.run(5000)
   assert.deepEqual([machine.daemon?.status().revision, running(machine)], [2, before])

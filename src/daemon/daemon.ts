@@ -225,7 +225,7 @@ export class Daemon {
   }
 
   #hasNothingToKeep(): boolean {
-    const isEmpty = this.#all().every((project) => project.isEmpty())
+    const isEmpty = this.#all().every((project) => project.isEmpty() && !project.notices.isTelling)
     if (!isEmpty) this.#busyAtMs = this.#ports.clock.now()
     return this.#facts.isOnDemand && this.#ports.clock.now() - this.#busyAtMs >= idleLimitMs
   }

@@ -18,7 +18,7 @@ export const builtInRevision: RevisionRecord = {
   createdAt: '1970-01-01T00:00:00.000Z',
   by: 'daruma',
   cause: 'built in',
-  project: { name: '', stage: null, balancer, services: [] },
+  project: { name: '', stage: null, balancer, notify: [], services: [] },
   plan: { base: asRevisionNumber(0), fingerprint: '', steps: [], unchanged: 0 },
   skipsJobs: true,
 }

@@ -4,6 +4,7 @@
  */
 
 import { Agent } from '../agent/agent.ts'
+import { NoticeCommands } from '../agent/notice-commands.ts'
 import { Builder } from '../agent/releases/builder.ts'
 import { HostReleases } from '../agent/releases/host-releases.ts'
 import type { TrafficView } from '../agent/traffic/traffic-view.ts'
@@ -28,9 +29,11 @@ import { ProjectServer } from '../server/project-server.ts'
 import type { ProjectRecord, RevisionRecord } from '../server/records.ts'
 import type { BalancerForPlan } from '../server/requests.ts'
 import type { Redacted } from '../server/redacted.ts'
+import type { Notices } from '../server/notices/notices.ts'
 import type { ProjectReleases } from '../server/releases/project-releases.ts'
 import type { World } from '../server/world/world.ts'
 import type { DaemonFacts, DaemonPorts } from './daemon-facts.ts'
+import { makeDeliver } from './deliver-notice.ts'
 import { countEvents } from './metrics/metrics.ts'
 import { refuseWithoutStore } from './api/refuse-without-store.ts'
 
@@ -61,6 +64,9 @@ export interface Surroundings {
 /** Of every so many looks one is at everything, whatever has changed. */
 const looksPerFullLook = 5
 
+/** As the daemon adds its own part to it. */
+type ProjectStatus = Omit<StatusAnswer, 'daemon'> & Required<Pick<StatusAnswer, 'unreached'>>
+
 type Say = (service: ServiceName, message: string) => void
 
 export class Project {
@@ -81,7 +87,9 @@ export class Project {
     const builder = new Builder({ ...ports, facts })
     const releases = new HostReleases({ releases: ports.releases, builder, place: record.place })
     const trustsNotes = ports.storeFault !== null
-    this.#agent = new Agent({ ...ports, facts, allotment, traffic, link: wire.agent, releases, builder, trustsNotes })
+    const noticeCommands = new NoticeCommands({ ...ports, facts })
+    const errands = [builder, noticeCommands]
+    this.#agent = new Agent({ ...ports, facts, allotment, traffic, link: wire.agent, releases, errands, trustsNotes })
     const planning = {
       limits: () => ports.runtime.guarantees().limits,
       engineFault: () => ports.images.findFault(),
@@ -99,7 +107,11 @@ export class Project {
       prepare: (services: readonly Service[], say: Say) => releases.prepare(services, say),
       isBuilding: () => builder.isBusy,
     }
-    this.#server = new ProjectServer({ ports, surroundings, link: wire.server, host, planning, trees })
+    const telling = {
+      sender: () => ({ project: this.#record.name, stage: this.#record.stage, host: facts.host }),
+      deliver: makeDeliver(ports.webhooks, noticeCommands),
+    }
+    this.#server = new ProjectServer({ ports, surroundings, link: wire.server, host, planning, trees, telling })
     this.eventCounts = countEvents((follower) => this.events.follow(follower))
   }
 
@@ -143,6 +155,10 @@ export class Project {
 
   get releases(): ProjectReleases {
     return this.#server.releases
+  }
+
+  get notices(): Notices {
+    return this.#server.notices
   }
 
   get cron(): CronTable {
@@ -215,7 +231,7 @@ export class Project {
   }
 
   /** What instances use is measured anew, unless the caller knows it better. */
-  status(withUsage: boolean = true): Omit<StatusAnswer, 'daemon'> {
+  status(withUsage: boolean = true): ProjectStatus {
     const { applied, target } = this.world
     return {
       project: applied === 0 && target === null ? null : this.#record.name,

@@ -28,7 +28,7 @@ const running = (machine: SimulatedMachine): readonly string[] =>
 
 async function up(machine: SimulatedMachine, name: string, services: readonly string[], file = `/${name}.ts`): Promise<void> {
   await machine.begin()
-  const project = { name, stage: null, balancer, services: services.map((service) => aService(service, 'serve')) }
+  const project = { name, stage: null, balancer, notify: [], services: services.map((service) => aService(service, 'serve')) }
   const base = find(machine, name)?.world.applied ?? 0
   await perform(
     machine,

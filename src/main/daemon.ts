@@ -35,6 +35,7 @@ import { databaseFile, isDamaged, noteDamage, openStore } from './emergency-stor
 import { examineDaemon } from './examine.ts'
 import { ownNode, ownNodeDirectory } from './process/own-node.ts'
 import { createHomes } from './homes.ts'
+import { lazyWebhooks } from './webhooks.ts'
 
 /** Ended on request: nobody should start another. */
 const endedOnRequest = 0
@@ -114,6 +115,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
       images: containers.images,
       releases,
       net: createNet({ version }),
+      webhooks: lazyWebhooks({ version }),
       commands: createCommandRunner(),
       wire: directWire,
       balancers: createBalancers({ stateDirectory: directory.path }),

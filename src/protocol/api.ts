@@ -23,6 +23,8 @@
  * | GET /v1/jobs/NAME/runs | → {@link RunsAnswer}, newest first, or `E_JOB_UNKNOWN` |
  * | POST /v1/jobs/NAME/run | {} → {@link RunView}: a run by hand, or `E_JOB_UNKNOWN`, `E_JOB_STOPPED`, `E_JOB_NOT_REPEATABLE`, `E_RUN_UNDER_WAY`, `E_RUN_QUEUE_FULL` |
  * | GET /v1/jobs/NAME/runs/TICK/stream | → NDJSON of {@link RunView} whenever it has changed, ends with the run, or `E_RUN_UNKNOWN` |
+ * | GET /v1/notices | → {@link NoticesAnswer}: the targets of `notify`, and what is in trouble |
+ * | POST /v1/notices/test | {} → {@link NoticeTestAnswer}: a test notice to each target, or `E_NOTIFY_NONE` |
  * | POST /v1/exec | {@link ExecRequest} → {@link ExecAnswer} |
  * | POST /v1/releases/unknown | {@link ReleasesRequest} → {@link ReleasesAnswer}: which of these are not here |
  * | POST /v1/releases | a manifest, as text → {@link ReleaseBegun}, or 507 `E_RELEASE_NO_SPACE` |
@@ -45,6 +47,7 @@ import type { RecordedEvent } from '../core/model/event.ts'
 import type { Project, Schedule } from '../core/model/service.ts'
 import type { Exit, InstanceStatus, ServiceStatus } from '../core/model/status.ts'
 import type { Plan } from '../core/plan/plan.ts'
+import type { NoticeTargetView } from './notices.ts'
 import type { ProjectOfFile } from './project-of-file.ts'
 
 export const apiVersion: number = 1
@@ -74,6 +77,8 @@ export interface StatusAnswer {
     readonly condition: string | null
   }
   readonly operation: OperationView | null
+  /** Targets of `notify` that have not taken the last notice. Absent: an earlier daemon answers. */
+  readonly unreached?: readonly NoticeTargetView[]
   readonly services: readonly ServiceStatus[]
   readonly instances: readonly InstanceStatus[]
 }
@@ -94,27 +99,6 @@ export interface PlanAnswer {
   readonly plan: Plan
   /** The project with the digests of its secrets filled in: what a saved plan holds. */
   readonly project: Project
-}
-
-/** By digest. */
-export interface ReleasesRequest {
-  readonly digests: readonly string[]
-}
-
-export interface ReleasesAnswer {
-  readonly unknown: readonly string[]
-}
-
-export interface ReleaseBegun {
-  readonly digest: string
-  /** SHA-256 of the contents that are not here. */
-  readonly missing: readonly string[]
-}
-
-/** The beginning of a file of a release; null where it is no text. */
-export interface ContentAnswer {
-  readonly text: string | null
-  readonly isCut: boolean
 }
 
 /** Who asks, as told by the command itself: shown to a second one that has to wait. */
@@ -397,4 +381,5 @@ export interface PageAnswer {
   readonly idleLimitMs: number
 }
 
+export type { ContentAnswer, ReleaseBegun, ReleasesAnswer, ReleasesRequest } from './releases.ts'
 export type { InstanceStatus, Plan, Project, RecordedEvent, ServiceStatus }

@@ -1,6 +1,7 @@
 /** What a config file exports: an object, or a function of the stage that returns one. */
 
 import type { Balancer } from './balancer.ts'
+import type { Notify } from './notify.ts'
 import type { Service } from './service.ts'
 
 export interface Config {
@@ -10,6 +11,8 @@ export interface Config {
   readonly services: Readonly<Record<string, Service | undefined>>
   /** What spreads the requests of all routes, and how. */
   readonly balancer?: Balancer | undefined
+  /** Where to tell that something is in trouble, and that it is over; see [notify](#notify). Default: none: nothing is told. */
+  readonly notify?: Notify | readonly Notify[] | undefined
 }
 
 export interface Context {

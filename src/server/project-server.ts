@@ -10,6 +10,7 @@ import type { RevisionNumber, SlotId } from '../core/model/id.ts'
 import type { Event } from '../core/model/event.ts'
 import type { GapStatus } from '../core/model/status.ts'
 import type { Project as Config } from '../core/model/service.ts'
+import type { Sender } from '../core/notices/notice.ts'
 import type { Checkpoint } from '../ports/checkpoint.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Cron } from '../ports/cron.ts'
@@ -18,6 +19,7 @@ import type { Images } from '../ports/images.ts'
 import type { HostInspection } from '../ports/inspection.ts'
 import { put, readRecord } from '../ports/json-records.ts'
 import type { Log } from '../ports/log.ts'
+import type { Deliver } from '../ports/notices/deliver.ts'
 import type { Random } from '../ports/random.ts'
 import type { Releases } from '../ports/releases.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
@@ -29,6 +31,7 @@ import { CronTable } from './cron/cron-table.ts'
 import { EventLog } from './event-log.ts'
 import type { EventNumbers } from './event-log.ts'
 import { History } from './history.ts'
+import { Notices } from './notices/notices.ts'
 import { assignRecorded, loadWorld } from './load.ts'
 import { reportFailure } from './operations/failure-report.ts'
 import { Operations } from './operations/operations.ts'
@@ -83,6 +86,8 @@ export interface ProjectServerOptions {
   readonly trees: TreePreparation & { readonly isBuilding: () => boolean }
   /** What must be known of host and neighbours to plan. */
   readonly planning: Pick<RequestTools, 'limits' | 'engineFault' | 'balancerFor' | 'others'>
+  /** Who tells, in notices; and how they are delivered. */
+  readonly telling: { readonly sender: () => Sender; readonly deliver: Deliver }
 }
 
 export class ProjectServer {
@@ -92,6 +97,7 @@ export class ProjectServer {
   readonly operations: Operations
   readonly history: History
   readonly cron: CronTable
+  readonly notices: Notices
   readonly releases: ProjectReleases
   readonly #times = new Times()
   readonly #trouble: StoreTrouble
@@ -111,7 +117,7 @@ export class ProjectServer {
 
   constructor(options: ProjectServerOptions) {
     this.#options = options
-    const { ports, surroundings, host, trees } = options
+    const { ports, surroundings, host, trees, telling } = options
     const { store, clock, random, checkpoint, images, log } = ports
     const { world } = this
     const life = (): number => this.#life
@@ -194,6 +200,7 @@ export class ProjectServer {
       },
     })
     this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler, cron: this.cron })
+    this.notices = new Notices({ ...ports, ...telling, world, secrets, redact, loadRevision, emit, cron: this.cron })
     this.#status = new StatusReader({
       world,
       host,
@@ -245,6 +252,7 @@ export class ProjectServer {
     await this.operations.resume()
     this.#reconciler.begin()
     this.cron.begin()
+    this.notices.begin()
   }
 
   /** Ends the project's own work; instances run on. */
@@ -252,6 +260,7 @@ export class ProjectServer {
     this.#isClosed = true
     this.#informed.resolve()
     this.operations.close()
+    this.notices.close()
     this.#pauses.close()
     await this.cron.close()
     await this.#reconciler.close()
@@ -268,6 +277,7 @@ export class ProjectServer {
     if (isFull) this.world.touchAll()
     this.#reconciler.nudge()
     this.cron.nudge()
+    this.notices.look()
     void this.events.flush()
   }
 
@@ -283,10 +293,13 @@ export class ProjectServer {
   }
 
   /** What instances use is measured anew, unless the caller knows it better. */
-  status(withUsage: boolean = true): Pick<StatusAnswer, 'revision' | 'operation' | 'services' | 'instances'> {
+  status(
+    withUsage: boolean = true,
+  ): Pick<StatusAnswer, 'revision' | 'operation' | 'services' | 'instances'> & Required<Pick<StatusAnswer, 'unreached'>> {
     return {
       revision: this.world.applied,
       operation: this.operations.current,
+      unreached: this.notices.unreached,
       services: this.#status.services(),
       instances: this.#status.instances(withUsage).map((instance) => ({
         ...instance,

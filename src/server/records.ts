@@ -46,6 +46,8 @@ export const keys = {
   event: (number: number): string => `event/${padded(number)}`,
   schedule: (service: ServiceName): string => `schedule/${service}`,
   run: (slot: SlotId): string => `run/${slot}`,
+  trouble: (key: string): string => `notice/trouble/${key}`,
+  noticeTarget: (id: string): string => `notice/target/${id}`,
   secret: (digest: string): string => `secret/${digest}`,
 } as const
 
@@ -83,6 +85,8 @@ export interface RevisionRecord {
 
 export interface FateRecord {
   readonly state: RevisionSummary['state']
+  /** Why it failed, with no secret in it; absent where it did not, or an earlier version wrote it. */
+  readonly cause?: string
 }
 
 /** What a slot should run. The specs themselves are in the revisions; what became of it is the agent's to remember. */

@@ -4,6 +4,7 @@
  */
 
 import type { RecordedEvent } from '../core/model/event.ts'
+import type { Notice } from '../core/notices/notice.ts'
 import type { Failure, OperationLine } from '../protocol/api.ts'
 
 declare const redacted: unique symbol
@@ -19,6 +20,8 @@ export type OutgoingFailure = Failure & {
   readonly probe: Redacted | null
   readonly log: readonly Redacted[]
 }
+
+export type OutgoingNotice = Notice<Redacted>
 
 type LineOf<Kind extends OperationLine['kind']> = Extract<OperationLine, { readonly kind: Kind }>
 

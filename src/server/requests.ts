@@ -12,6 +12,7 @@ import type { PlanInput } from '../core/plan/plan-changes.ts'
 import type { PlanOutcome } from '../core/plan/plan-changes.ts'
 import { findClash } from '../core/plan/clashes.ts'
 import { summarise } from '../core/plan/summarise.ts'
+import { notifyName } from '../core/plan/plan-notify.ts'
 import type { LearnedTimes } from '../core/plan/learned-times.ts'
 import type { Manifests } from '../core/plan/difference.ts'
 import type { Plan } from '../core/plan/plan.ts'
@@ -273,7 +274,8 @@ function revisionIntent(
 /** A change of the balancer is done when all that it serves is served as before. */
 function involvedIn({ steps }: Plan, { services }: Project): readonly ServiceName[] {
   const served = services.filter(({ routes }) => routes.length > 0).map(({ name }) => name)
-  return [...new Set(steps.flatMap(({ service }) => (service === balancerName ? served : [service])))]
+  const named = steps.map(({ service }) => service).filter((name) => name !== notifyName)
+  return [...new Set(named.flatMap((name) => (name === balancerName ? served : [name])))]
 }
 
 /** A slot whose work has ended (failed) or that crash-loops begins anew only under a new identity. */
@@ -367,6 +369,7 @@ const emptyProject = (world: World): Project => ({
   name: world.project?.name ?? '',
   stage: world.project?.stage ?? null,
   balancer: world.project?.balancer ?? balancer,
+  notify: world.project?.notify ?? [],
   services: [],
 })
 

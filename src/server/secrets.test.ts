@@ -14,7 +14,7 @@ async function knowing(values: Readonly<Record<string, string>>): Promise<Secret
   await secrets.load()
   const references = Object.fromEntries(Object.keys(values).map((name) => [name, reference]))
   const { project } = secrets.seal(
-    { name: 'shop', stage: null, balancer, services: [aService('web', 'serve', { secrets: references })] },
+    { name: 'shop', stage: null, balancer, notify: [], services: [aService('web', 'serve', { secrets: references })] },
     { web: values },
   )
   secrets.accept(project, { web: values })
@@ -49,7 +49,13 @@ test('a value is hidden where it was quoted as JSON', async () => {
 test('a value is known only once it is accepted, so that one that could not be written is written with the next try', async () => {
   const secrets = new SecretStore(createMemoryStore(), new SeededRandom(1))
   await secrets.load()
-  const project = { name: 'shop', stage: null, balancer, services: [aService('web', 'serve', { secrets: { TOKEN: reference } })] }
+  const project = {
+    name: 'shop',
+    stage: null,
+    balancer,
+    notify: [],
+    services: [aService('web', 'serve', { secrets: { TOKEN: reference } })],
+  }
   const values = { web: { TOKEN: 'hunter2' } }
   const sealed = secrets.seal(project, values)
   assert.equal(sealed.writes.length, 1)
@@ -66,7 +72,7 @@ async function sealUnder(seed: number, value: string): Promise<{ readonly digest
   const secrets = new SecretStore(createMemoryStore(), new SeededRandom(seed))
   await secrets.load()
   const services = [aService('web', 'serve', { secrets: { TOKEN: reference } })]
-  const { project } = secrets.seal({ name: 'shop', stage: null, balancer, services }, { web: { TOKEN: value } })
+  const { project } = secrets.seal({ name: 'shop', stage: null, balancer, notify: [], services }, { web: { TOKEN: value } })
   return { digest: project.services[0]?.secrets['TOKEN']?.digest ?? null, text: JSON.stringify(project) }
 }
 

@@ -5,8 +5,9 @@
  */
 
 import { createHmac } from 'node:crypto'
-import { registryPassword, secretsOf, withSecrets } from '../core/model/secrets-of.ts'
-import type { Project, SecretReference, Service } from '../core/model/service.ts'
+import { notifyOwner, registryPassword, secretsOfProject, withSecretsOfProject } from '../core/model/secrets-of.ts'
+import type { SecretHolders, SecretReferences } from '../core/model/secrets-of.ts'
+import type { NotifyTarget, Project, SecretReference, Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
 import type { Operation, Store } from '../ports/store.ts'
@@ -49,28 +50,21 @@ export class SecretStore {
    */
   seal(project: Project, values: SecretValues): { readonly project: Project; readonly writes: readonly Operation[] } {
     const writes = new Map<string, Operation>()
-    const services = project.services.map((service): Service => {
-      const references = Object.entries(secretsOf(service))
-      if (references.length === 0) return service
-      const secrets: Record<string, SecretReference> = {}
-      for (const [name, reference] of references) {
-        const value = values[service.name]?.[name]
-        const sealed = value === undefined ? this.#keep(service, name, reference) : { ...reference, digest: this.#digest(value) }
-        const { digest } = sealed
-        secrets[name] = sealed
-        if (value !== undefined && digest !== null && !this.#values.has(digest))
-          writes.set(digest, put(keys.secret(digest), value))
-      }
-      return withSecrets(service, secrets)
+    const sealed = withSecretsOfProject(project, (owner, name, reference) => {
+      const value = values[owner]?.[name]
+      if (value === undefined) return this.#keep(owner, name, reference)
+      const digest = this.#digest(value)
+      if (!this.#values.has(digest)) writes.set(digest, put(keys.secret(digest), value))
+      return { ...reference, digest }
     })
-    return { project: { ...project, services }, writes: [...writes.values()] }
+    return { project: sealed, writes: [...writes.values()] }
   }
 
   /** Call once the writes of {@link seal} are durable. */
   accept(project: Project, values: SecretValues): void {
-    for (const service of project.services) {
-      for (const [name, { digest }] of Object.entries(secretsOf(service))) {
-        const value = values[service.name]?.[name]
+    for (const [owner, references] of secretsOfProject(project)) {
+      for (const [name, { digest }] of Object.entries(references)) {
+        const value = values[owner]?.[name]
         if (digest !== null && value !== undefined) this.#values.set(digest, value)
       }
     }
@@ -79,9 +73,18 @@ export class SecretStore {
 
   /** By environment variable. */
   valuesFor(service: Service): Readonly<Record<string, string>> {
-    const entries = Object.entries(service.secrets).map(([name, { digest }]) => [name, this.#values.get(digest ?? '')] as const)
+    return this.#valuesOf(service.name, service.secrets)
+  }
+
+  /** By the name under which the target has it. */
+  valuesForTarget({ secrets }: NotifyTarget): Readonly<Record<string, string>> {
+    return this.#valuesOf(notifyOwner, secrets)
+  }
+
+  #valuesOf(owner: string, references: SecretReferences): Readonly<Record<string, string>> {
+    const entries = Object.entries(references).map(([name, { digest }]) => [name, this.#values.get(digest ?? '')] as const)
     const missing = entries.find(([, value]) => value === undefined)
-    if (missing !== undefined) throw missingSecret(service, missing[0])
+    if (missing !== undefined) throw missingSecret(owner, missing[0])
     return Object.fromEntries(entries) as Record<string, string>
   }
 
@@ -90,7 +93,7 @@ export class SecretStore {
     const registry = service.runs.kind === 'container' ? service.runs.registry : null
     if (registry === null) return null
     const value = this.#values.get(registry.password.digest ?? '')
-    if (value === undefined) throw missingSecret(service, registryPassword)
+    if (value === undefined) throw missingSecret(service.name, registryPassword)
     return value
   }
 
@@ -123,16 +126,16 @@ export class SecretStore {
     return createHmac('sha256', this.#key).update(value).digest('hex')
   }
 
-  #keep(service: Service, name: string, reference: SecretReference): SecretReference {
+  #keep(owner: string, name: string, reference: SecretReference): SecretReference {
     if (reference.digest !== null && this.#values.has(reference.digest)) return reference
-    throw missingSecret(service, name)
+    throw missingSecret(owner, name)
   }
 }
 
 /** Digests of every secret that a project names. */
-export function digestsOf({ services }: Project): readonly string[] {
-  return services.flatMap((service) =>
-    Object.values(secretsOf(service)).flatMap(({ digest }) => (digest === null ? [] : [digest])),
+export function digestsOf(project: SecretHolders): readonly string[] {
+  return secretsOfProject(project).flatMap(([, references]) =>
+    Object.values(references).flatMap(({ digest }) => (digest === null ? [] : [digest])),
   )
 }
 
@@ -153,8 +156,9 @@ function hideCut(text: string, spelling: string): string {
   return `${text.slice(0, start)}[redacted]${rest.slice(cut.length)}`
 }
 
-function missingSecret(service: Service, name: string): DarumaError {
-  return new DarumaError('E_SECRET_MISSING', `The value of secret ${name} of service ${service.name} is not known.`, {
+function missingSecret(owner: string, name: string): DarumaError {
+  const whose = owner === notifyOwner ? 'notify' : `service ${owner}`
+  return new DarumaError('E_SECRET_MISSING', `The value of secret ${name} of ${whose} is not known.`, {
     hint: 'Run daruma up where the secret can be read: its environment variable, file, or command.',
   })
 }

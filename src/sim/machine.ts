@@ -23,11 +23,13 @@ import { SimulatedBalancer } from './balancer.ts'
 import { SimulatedClock } from './clock.ts'
 import { SimulatedHomes } from './homes.ts'
 import { SimulatedKernel } from './kernel.ts'
+import { simulatedImages } from './images.ts'
 import { kernelSlot } from './place.ts'
 import { SeededRandom } from './random.ts'
 import { createSimulatedRuntime } from './runtime.ts'
 import { createMemoryStore } from './store.ts'
 import { noReleases } from './releases.ts'
+import { SimulatedWebhooks } from './webhooks.ts'
 import { usualWireFaults, wireWith, type WireFaults } from './wire.ts'
 
 const by: Requester = { pid: 1, user: 'tester', command: 'test', file: null }
@@ -52,6 +54,7 @@ export class SimulatedMachine {
   readonly random: SeededRandom
   readonly kernel: SimulatedKernel
   readonly balancer: SimulatedBalancer
+  readonly webhooks: SimulatedWebhooks = new SimulatedWebhooks()
   /** Whether the next daemon takes the state for a copy whose original is lost. */
   takeOver: string | null = null
   /** Why the next daemon has another store than the one that was written to. */
@@ -136,7 +139,13 @@ export class SimulatedMachine {
     secrets: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
   ): Promise<string | null> {
     const daemon = await this.begin()
-    const project = { name: 'shop', stage: null, balancer, services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
+    const project = {
+      name: 'shop',
+      stage: null,
+      balancer,
+      notify: this.webhooks.notify,
+      services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    }
     return this.ask({
       kind: 'apply',
       project,
@@ -221,17 +230,8 @@ export class SimulatedMachine {
           await pass()
           this.homes.remove(place, volumes)
         },
-        images: {
-          ensure: async ({ container }, say) => {
-            await pass()
-            say('pulling')
-            await pass()
-            if (container.image.from === 'registry' && container.image.reference === 'nowhere')
-              throw new DarumaError('E_IMAGE_UNKNOWN', 'there is no such image')
-          },
-          examine: async () => null,
-          findFault: async () => null,
-        },
+        images: simulatedImages(pass),
+        webhooks: this.webhooks.heardBy(pass),
         wire: () => wireWith(this.wireFaults, clock, this.random),
         net: {
           holderOf: () => null,

@@ -5,6 +5,7 @@ import { containerMutations } from './containers.ts'
 import { gettingUpMutations } from './getting-up.ts'
 import type { Mutation } from './mutation.ts'
 import { neverTwiceMutations } from './never-twice.ts'
+import { noticeMutations } from './notices.ts'
 import { oneDaemonMutations } from './one-daemon.ts'
 import { projectMutations } from './projects.ts'
 import { scheduleMutations } from './schedules.ts'
@@ -19,4 +20,5 @@ export const mutations: readonly Mutation[] = [
   ...containerMutations,
   ...scheduleMutations,
   ...projectMutations,
+  ...noticeMutations,
 ]

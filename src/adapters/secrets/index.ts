@@ -6,10 +6,10 @@
 import { spawn } from 'node:child_process'
 import { open, stat } from 'node:fs/promises'
 import type { Problem } from '../../core/values/problem.ts'
-import { registryPassword, secretsOf } from '../../core/model/secrets-of.ts'
+import { notifyOwner, registryPassword, secretsOfProject } from '../../core/model/secrets-of.ts'
 import { canonicalJson, type Project, type SecretSource } from '../../core/model/service.ts'
 
-/** By service, then by the name in `secretsOf`: of most, the environment variable. */
+/** By owner and name as in `secretsOfProject`: of most, the service and the environment variable. */
 export type SecretValues = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 export type ResolvedSecrets =
@@ -35,27 +35,30 @@ export async function resolveSecrets(
   options: ResolveOptions = {},
 ): Promise<ResolvedSecrets> {
   const sources = new Map<string, SecretSource>()
-  for (const service of project.services)
-    for (const { source } of Object.values(secretsOf(service))) sources.set(canonicalJson(source), source)
+  const owners = secretsOfProject(project)
+  for (const [, references] of owners)
+    for (const { source } of Object.values(references)) sources.set(canonicalJson(source), source)
   const answers = await askAll(sources, (source) => ask(source, environment, options))
   const problems: Problem[] = []
   const values: [string, Readonly<Record<string, string>>][] = []
-  for (const service of project.services) {
+  for (const [owner, references] of owners) {
     const own: [string, string][] = []
-    for (const [variable, { source }] of Object.entries(secretsOf(service))) {
+    for (const [variable, { source }] of Object.entries(references)) {
       const answer = answers.get(canonicalJson(source))!
       if (answer.ok) own.push([variable, answer.value])
-      else problems.push({ path: pathOf(service.name, variable), suggestion: null, ...answer.problem })
+      else problems.push({ path: pathOf(owner, variable), suggestion: null, ...answer.problem })
     }
-    if (own.length > 0) values.push([service.name, Object.fromEntries(own)])
+    if (own.length > 0) values.push([owner, Object.fromEntries(own)])
   }
   if (problems.length > 0) return { ok: false, problems }
   const warnings = [...answers.values()].flatMap((answer) => (answer.ok && answer.warning !== null ? [answer.warning] : []))
   return { ok: true, values: Object.fromEntries(values), warnings }
 }
 
-const pathOf = (service: string, name: string): readonly string[] =>
-  name === registryPassword ? ['services', service, 'registry', 'password'] : ['services', service, 'secrets', name]
+function pathOf(owner: string, name: string): readonly string[] {
+  if (owner === notifyOwner) return ['notify', ...name.split('.')]
+  return name === registryPassword ? ['services', owner, 'registry', 'password'] : ['services', owner, 'secrets', name]
+}
 
 type Answer =
   | { readonly ok: true; readonly value: string; readonly warning: string | null }

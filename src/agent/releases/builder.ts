@@ -15,8 +15,9 @@ import type { TreeRequest } from '../../core/release/tree-request.ts'
 import type { Releases } from '../../ports/releases.ts'
 import type { Discovery, InstanceRef, Runtime, RuntimeEvent } from '../../ports/runtime.ts'
 import type { StateDirectory } from '../../ports/state-directory.ts'
+import type { ErrandRunner } from '../errand.ts'
 import { hostEnvironment } from '../slots/environment.ts'
-import { buildSlot } from '../../core/release/build-slot.ts'
+import { buildSlot } from '../../core/model/errand-slots.ts'
 
 export interface BuilderOptions {
   readonly runtime: Runtime
@@ -39,7 +40,7 @@ const maxLogBytes = 10 * 1024 * 1024
  */
 const sourceDateEpoch = '315532800'
 
-export class Builder {
+export class Builder implements ErrandRunner {
   readonly #options: BuilderOptions
   #lastEpoch: Epoch = asEpoch(startsPerClaim)
   #running: { readonly instance: InstanceRef; readonly take: (event: RuntimeEvent) => void } | null = null
@@ -57,9 +58,8 @@ export class Builder {
     }
   }
 
-  /** What the runtime tells of the slot. */
   take(event: RuntimeEvent): void {
-    if (this.#running?.instance.epoch === event.epoch) this.#running.take(event)
+    if (event.slot === buildSlot && this.#running?.instance.epoch === event.epoch) this.#running.take(event)
   }
 
   /** Rejects with `E_RELEASE_BUILD`; its last lines are then in the slot's log. */

@@ -4,7 +4,7 @@
  */
 
 import type { Goal, InstanceSpec } from '../../core/instance/slot.ts'
-import { buildSlot } from '../../core/release/build-slot.ts'
+import { isErrand } from '../../core/model/errand-slots.ts'
 import { claimOfEpoch, isRunSlot } from '../../core/model/id.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Exit } from '../../core/model/status.ts'
@@ -51,7 +51,7 @@ const killLimitMs = 5000
 export async function adoptSlots(tools: AdoptTools, discovery: Discovery): Promise<Found> {
   const latest = latestBySlot(discovery)
   for (const occupant of discovery.occupants) {
-    if (occupant.state !== 'running' || occupant.slot === buildSlot || latest.get(occupant.slot) === occupant) continue
+    if (occupant.state !== 'running' || isErrand(occupant.slot) || latest.get(occupant.slot) === occupant) continue
     await tools.runtime.kill(occupant, killLimitMs).catch((error: unknown) => tools.log.write('error', String(error)))
   }
   const running: Found['running'][number][] = []
@@ -66,7 +66,7 @@ export async function adoptSlots(tools: AdoptTools, discovery: Discovery): Promi
     running,
     ended,
     endedBefore: (discovery.endedBefore ?? [])
-      .filter(({ slot, epoch }) => slot !== buildSlot && epoch < (latest.get(slot)?.epoch ?? 0))
+      .filter(({ slot, epoch }) => !isErrand(slot) && epoch < (latest.get(slot)?.epoch ?? 0))
       .flatMap((occupant) => untaken(tools.memory, occupant)),
     runs: [...latest.values()].filter(({ slot }) => isRunSlot(slot)),
     committedRuns: committed.map(([slot, epoch]) => ({ slot, epoch })),
@@ -99,8 +99,8 @@ function endOf({ slot, epoch, startedAt, exit, isOfThisBoot }: Occupant, spec: I
 function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
   const latest = new Map<SlotId, Occupant>()
   for (const occupant of discovery.occupants) {
-    // Its builder looks after it.
-    if (occupant.slot === buildSlot) continue
+    // Whoever runs errands looks after it.
+    if (isErrand(occupant.slot)) continue
     const other = latest.get(occupant.slot)
     const isBetter =
       other === undefined || rank(occupant) > rank(other) || (rank(occupant) === rank(other) && occupant.epoch > other.epoch)

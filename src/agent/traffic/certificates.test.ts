@@ -12,6 +12,7 @@ import type { SharedSettings } from './shared-wishes.ts'
 const project: Project = {
   name: 'shop',
   stage: null,
+  notify: [],
   balancer: { ...balancer, acme: { directory: 'https://acme.example/directory', email: null, caFile: null } },
   services: [
     aService('web', 'serve', {

@@ -4,7 +4,7 @@
  */
 
 import { nearest } from '../../core/values/nearest.ts'
-import { secretsOf } from '../../core/model/secrets-of.ts'
+import { secretsOfProject } from '../../core/model/secrets-of.ts'
 import type { Project, Service } from '../../core/model/service.ts'
 import type { SecretValues } from '../../protocol/api.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -37,7 +37,7 @@ export async function desiredProject(
 
 /** Throws `E_SECRET` naming every secret that cannot be read. */
 export async function readSecrets(context: Context, project: Project): Promise<SecretValues> {
-  if (project.services.every((service) => Object.keys(secretsOf(service)).length === 0)) return {}
+  if (secretsOfProject(project).every(([, references]) => Object.keys(references).length === 0)) return {}
   const resolved = await context.tools.resolveSecrets(project, context.environment)
   if (!resolved.ok) {
     const { renderProblems } = await import('../../core/config/render-problems.ts')

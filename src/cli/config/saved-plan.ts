@@ -6,7 +6,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 
 import { completeProject } from '../../core/model/complete.ts'
-import { secretsOf } from '../../core/model/secrets-of.ts'
+import { secretsOfProject } from '../../core/model/secrets-of.ts'
 import { canonicalJson, type Project } from '../../core/model/service.ts'
 import type { Plan } from '../../core/plan/plan.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -81,12 +81,11 @@ export function assertFresh(saved: SavedPlan, now: { readonly plan: Plan; readon
 
 /** A plan that was made without a daemon has no digests: what it does not know cannot have changed. */
 function changedSecret(saved: Project, now: Project): string | null {
-  const present = new Map(now.services.map((service) => [service.name, secretsOf(service)]))
-  for (const service of saved.services) {
-    for (const [name, reference] of Object.entries(secretsOf(service))) {
+  const present = new Map(secretsOfProject(now))
+  for (const [owner, references] of secretsOfProject(saved)) {
+    for (const [name, reference] of Object.entries(references)) {
       if (reference.digest === null) continue
-      if (canonicalJson(present.get(service.name)?.[name]?.digest ?? null) !== canonicalJson(reference.digest))
-        return `${service.name}.${name}`
+      if (canonicalJson(present.get(owner)?.[name]?.digest ?? null) !== canonicalJson(reference.digest)) return `${owner}.${name}`
     }
   }
   return null

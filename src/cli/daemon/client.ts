@@ -37,13 +37,9 @@ import type {
   StatusAnswer,
   VersionAnswer,
 } from '../../protocol/api.ts'
-import type {
-  HandOverRequest,
-  KeptVolumes,
-  ProjectView,
-  RemoveProjectAnswer,
-  RemoveProjectRequest,
-} from '../../protocol/projects.ts'
+import type { NoticesAnswer, NoticeTestAnswer } from '../../protocol/notices.ts'
+import type { HandOverRequest, KeptVolumes, ProjectView } from '../../protocol/projects.ts'
+import type { RemoveProjectAnswer, RemoveProjectRequest } from '../../protocol/projects.ts'
 import { socketAddress } from '../../protocol/socket.ts'
 import { DarumaError } from '../../ports/error.ts'
 
@@ -53,6 +49,8 @@ const quickLimitMs = 10_000
 const slowLimitMs = 60_000
 /** A disk that is slow and has much to write. */
 const sealLimitMs = 600_000
+/** Ten targets, two minutes each, one after the other. */
+const noticesLimitMs = 1_260_000
 /** An answer of one message; 10,000 instances take about 5 MB. */
 const answerLimitBytes = 256 * 1024 * 1024
 
@@ -158,6 +156,14 @@ export class Client {
 
   followRun(job: string, tick: string, signal: AbortSignal): AsyncGenerator<RunView> {
     return this.#stream(`/v1/jobs/${encodeURIComponent(job)}/runs/${encodeURIComponent(tick)}/stream`, signal)
+  }
+
+  notices(): Promise<NoticesAnswer> {
+    return this.#call('GET', '/v1/notices', undefined, quickLimitMs)
+  }
+
+  testNotices(): Promise<NoticeTestAnswer> {
+    return this.#call('POST', '/v1/notices/test', {}, noticesLimitMs)
   }
 
   exec(body: ExecRequest): Promise<ExecAnswer> {

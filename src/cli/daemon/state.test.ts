@@ -20,7 +20,7 @@ function contextIn(home: string, options: { readonly evaluated?: string[]; reado
         // Where the state is does not hang on what is in an image.
         assert.equal(files, 'leave')
         options.evaluated?.push(file)
-        return { ok: true, file, project: { name: 'shop', stage, balancer, services: [] }, warnings: [] }
+        return { ok: true, file, project: { name: 'shop', stage, balancer, notify: [], services: [] }, warnings: [] }
       },
     },
   })

@@ -5,6 +5,7 @@
 
 import type { CanaryStatus, GapStatus, HealthState, InstanceStatus, SlotState } from '../../core/model/status.ts'
 import type { JobView, OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
+import type { NoticeTargetView } from '../../protocol/notices.ts'
 import type { Paint, Palette } from '../screen/colour.ts'
 import { explainSchedule, findTroubles } from '../screen/trouble.ts'
 import { lastOf, nextIn } from './job.ts'
@@ -81,8 +82,17 @@ function renderHeader(status: StatusAnswer, view: StatusView): string[] {
   return [
     facts.join(palette.dim(' · ')),
     ...(status.operation === null ? [] : [palette.cyan(`  ${describeOperation(status.operation, view.nowMs)}`)]),
+    ...(status.unreached ?? []).map(({ target, failure }) =>
+      palette.red(`  ! notify: ${sanitise(target, false)}: ${failure === null ? '' : explainUnreached(failure, view.nowMs)}`),
+    ),
     ...(status.daemon.condition === null ? [] : [palette.red(`  ! ${sanitise(status.daemon.condition, false)}`)]),
   ]
+}
+
+/** `500 "no such channel" (12 attempts, for 25 min)`. */
+export function explainUnreached(failure: NonNullable<NoticeTargetView['failure']>, nowMs: number): string {
+  const { message, attempts, since } = failure
+  return `${sanitise(message, false)} (${plural(attempts, 'attempt')}, for ${formatAge(since, nowMs)})`
 }
 
 /** `applying revision 5, for 12 s (up by root, pid 4711)`. */

@@ -7,6 +7,7 @@
 import type { ArgumentSpec, CommandSpec, ExitSpec, FlagSpec } from './command-spec.ts'
 import { daemonCommands } from './daemon-commands.ts'
 import { jobCommands } from './job-commands.ts'
+import { notifyCommands } from './notify-commands.ts'
 import { projectCommands } from './project-commands.ts'
 
 export const commonExits: readonly ExitSpec[] = [
@@ -296,6 +297,7 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('../commands/look/history.ts')).history,
   },
   jobCommands,
+  notifyCommands,
   projectCommands,
   daemonCommands,
   {

@@ -10,6 +10,7 @@ import { finishServices } from './normalise/check-together.ts'
 import { checkRoutes } from './normalise/check-routes.ts'
 import type { ConfigContext } from './config-context.ts'
 import { normaliseBalancer } from './normalise/balancer.ts'
+import { normaliseNotify } from './normalise/notify.ts'
 import { type Draft, normaliseService } from './normalise/service.ts'
 import { ProblemList } from '../values/problem-list.ts'
 import { type PlainObject } from '../values/value-type.ts'
@@ -55,6 +56,7 @@ function readProject(raw: unknown, context: ConfigContext, problems: ProblemList
     name: written.name ?? '',
     stage: context.stage,
     balancer,
+    notify: normaliseNotify(written.notify ?? [], context, problems),
     services: readServices(written.services, { context, balancer }, problems),
   }
 }

@@ -60,6 +60,7 @@ export function renderConfigReference(): string {
     ...section('balancer', 'balancer', balancerText),
     ...section('limits', 'limits', 'Of the balancer. What is beyond them gets an answer and does no harm to the others.'),
     ...section('acme', 'acme', '`true` for the defaults, or an object:'),
+    ...section('notify', 'notify', notifyText),
     ...secretText,
     '',
   ].join('\n')
@@ -91,6 +92,9 @@ const balancerText = 'It runs when a service has a route, and is one for all of 
 const healthText =
   'Either one check with its numbers, which serves as readiness and, with three times the retries, as liveness; or up to three probes ' +
   '(`startup`, `readiness`, `liveness`), each with a check of its own.'
+
+const notifyText =
+  'An object with exactly one of `webhook` and `command`, or an array of at most 10 of them. What is told, when and how is in [notices](notices.md); `daruma notify test` tries it.'
 
 const secretText = [
   '## Secrets',

@@ -116,6 +116,7 @@ const around: Readonly<Record<TableName, (written: Written) => Written>> = {
   'proxy-protocol': (written) => web({ route: { port: 8080, proxyProtocol: written } }),
   balancer: (written) => ({ ...web({ route: 8080 }), balancer: written }),
   limits: (written) => ({ ...web({ route: 8080 }), balancer: { limits: written } }),
+  notify: (written) => ({ ...web({}), notify: written }),
   acme: (acme) => ({ ...web({ route: 8080 }), balancer: { acme } }),
 }
 
@@ -149,6 +150,10 @@ const beside: Readonly<Record<string, Written>> = {
   'route.*': { domain: 'x.example.com' },
   'route.port': {},
   'route.protocol': { port: 9090 },
+  'notify.*': { webhook: 'https://a.example.com' },
+  'notify.command': {},
+  'notify.environment': { command: './page.sh' },
+  'notify.user': { command: './page.sh' },
   'tls.*': { certificate: './a.pem', key: './a.key' },
 }
 

@@ -5,6 +5,7 @@ import { anyText, listOf, objectOf, orNull, type Shape } from '../values/shape.t
 import { isPlainObject, type PlainObject, type Reader, refuseType } from '../values/value-type.ts'
 import { balancer, type BalancerSettings, type WrittenBalancer } from './balancer.ts'
 import { objectBy, type WrittenKeys } from './key.ts'
+import { notify, type NotifyTarget, notifyTargetShape, type PlacedNotify } from './notify.ts'
 import { type Service, serviceShape } from './service.ts'
 
 /** One accepted config in normal form. Services are sorted by name. */
@@ -12,6 +13,7 @@ export interface Project {
   readonly name: string
   readonly stage: string | null
   readonly balancer: BalancerSettings
+  readonly notify: readonly NotifyTarget[]
   readonly services: readonly Service[]
 }
 
@@ -19,6 +21,7 @@ export interface WrittenConfig {
   readonly name?: string
   readonly services?: PlainObject
   readonly balancer?: WrittenBalancer
+  readonly notify?: readonly PlacedNotify[]
 }
 
 const projectName: Reader<string> = {
@@ -54,6 +57,12 @@ export const configKeys: WrittenKeys<WrittenConfig> = {
     prose: 'What spreads the requests of all routes, and how.',
     example: "{ acme: { email: 'ops@example.com' } }",
   },
+  notify: {
+    type: notify,
+    defaultWords: 'none: nothing is told',
+    prose: 'Where to tell that something is in trouble, and that it is over; see [notify](#notify).',
+    example: "{ webhook: 'https://hooks.example.com/daruma' }",
+  },
 }
 
 export const readConfig: Reader<WrittenConfig> = objectBy('config', configKeys)
@@ -62,5 +71,6 @@ export const projectShape: Shape<Project> = objectOf<Project>({
   name: anyText,
   stage: orNull(anyText),
   balancer: balancer.shape,
+  notify: listOf(notifyTargetShape),
   services: listOf(serviceShape),
 })

@@ -2,6 +2,7 @@
 
 import { acmeObject, balancer, balancerLimits } from './balancer.ts'
 import type { AnyKeys } from './key.ts'
+import { notifyKeys } from './notify.ts'
 import { configKeys } from './project.ts'
 import { serviceKeys } from './service.ts'
 import { imageKeys, registryKeys } from './service/container.ts'
@@ -36,6 +37,7 @@ export const tables: Readonly<Record<TableName, AnyKeys>> = {
   balancer: balancer.keys,
   limits: balancerLimits.keys,
   acme: acmeObject.keys,
+  notify: notifyKeys,
 }
 
 export type TableName =
@@ -60,3 +62,4 @@ export type TableName =
   | 'balancer'
   | 'limits'
   | 'acme'
+  | 'notify'

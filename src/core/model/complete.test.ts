@@ -76,6 +76,7 @@ test('what a record lacks is filled in with what was true without it; what it ha
     name: 'shop',
     stage: null,
     balancer,
+    notify: [],
     services: [
       {
         ...later,

@@ -28,16 +28,21 @@ type FormerContainer = Omit<Container, 'kind' | 'command' | 'directory' | 'user'
   readonly port: number | null
 }
 
-export type RecordedProject = Omit<Project, 'services' | 'balancer'> & { readonly balancer?: Partial<BalancerSettings> } & {
-  readonly services: readonly RecordedService[]
-}
+export type RecordedProject = Omit<Project, 'services' | 'balancer' | 'notify'> &
+  Partial<Pick<Project, 'notify'>> & { readonly balancer?: Partial<BalancerSettings> } & {
+    readonly services: readonly RecordedService[]
+  }
 
 /** The same object where nothing is missing: records are read often, and most are of this version. */
 export function completeProject(project: RecordedProject): Project {
   const services = project.services.map(completeService)
   const settings = project.balancer === undefined ? defaultBalancer : balancer.complete(project.balancer as BalancerSettings)
-  const isWhole = settings === project.balancer && services.every((service, index) => service === project.services[index])
-  return isWhole ? (project as Project) : { ...project, balancer: settings, services }
+  const { notify = [] } = project
+  const isWhole =
+    settings === project.balancer &&
+    notify === project.notify &&
+    services.every((service, index) => service === project.services[index])
+  return isWhole ? (project as Project) : { ...project, balancer: settings, notify, services }
 }
 
 export function completeService(recorded: RecordedService): Service {

@@ -50,6 +50,8 @@ const tones: Readonly<Record<EventKind, EventTone>> = {
   'certificate-failed': 'bad',
   'certificate-ending': 'uneasy',
   'handed-over': 'plain',
+  'notice-sent': 'plain',
+  'notice-failed': 'bad',
 }
 
 /** A daemon may be newer than whoever shows its events. */

@@ -55,6 +55,9 @@ export type EventKind =
   | 'certificate-ending'
   /** It has another name, or comes from another config, than before. */
   | 'handed-over'
+  /** Somebody was told of troubles, by `notify`; or could not be. */
+  | 'notice-sent'
+  | 'notice-failed'
 
 /** An event as it is emitted; the event log adds number and time. */
 export interface Event {

@@ -10,6 +10,7 @@ import { limits } from '../keys/service/limits.ts'
 import type { SourceFolder } from '../keys/source.ts'
 
 export type { BalancerSettings } from '../keys/balancer.ts'
+export type { NotifyTarget } from '../keys/notify.ts'
 export type { Project } from '../keys/project.ts'
 export type { Service } from '../keys/service.ts'
 export type { Dependency, DependencyCondition } from '../keys/service/after.ts'

@@ -371,7 +371,7 @@ function recordedOf(project: Project): NonNullable<PlanInput['recorded']> {
 }
 
 function projectOf(services: readonly Service[]): Project {
-  return { name: 'shop', stage: null, balancer, services }
+  return { name: 'shop', stage: null, balancer, notify: [], services }
 }
 
 function statusOf(slot: string, state: SlotState): InstanceStatus {

@@ -17,6 +17,7 @@ import { noTimes, type LearnedTimes } from './learned-times.ts'
 import type { Plan, Reason, Step } from './plan.ts'
 import type { Recorded } from './recorded.ts'
 import { planBalancer } from './plan-balancer.ts'
+import { planNotify } from './plan-notify.ts'
 import { shorten } from './shown-difference.ts'
 import { nameOfRoute } from '../keys/service/route.ts'
 import { describeRemoval, describeScale, describeTransition, fromTheNextRun, warnOfLoss } from './transition.ts'
@@ -58,7 +59,7 @@ export function planChanges(input: PlanInput): PlanOutcome {
     plan: {
       base: input.recorded?.revision ?? asRevisionNumber(0),
       fingerprint: fingerprintOf(input.recorded, input.observed),
-      steps: [...removals, ...planBalancer(input), ...changes],
+      steps: [...removals, ...planBalancer(input), ...planNotify(input), ...changes],
       unchanged: desired.length - changes.length,
     },
   }

@@ -11,7 +11,7 @@ import type { LogLine, LogNote } from '../../protocol/api.ts'
 import { pause, readOptionalNumber } from './call.ts'
 import type { Daemon } from '../daemon.ts'
 import { isEndedRun, isKnownRun, lastRunSlot } from './jobs.ts'
-import { buildSlot } from '../../core/release/build-slot.ts'
+import { buildSlot, noticeSlot } from '../../core/model/errand-slots.ts'
 import { sendLogs, sendNewLogs } from './merged-logs.ts'
 import type { SlotEntry } from './merged-logs.ts'
 import type { Project } from '../project.ts'
@@ -133,7 +133,8 @@ function chooseSources(daemon: Daemon, shown: Shown, targets: readonly string[])
 
 function slotsOf(project: Project, target: string): readonly SlotId[] {
   if (isKnownRun(project, target)) return [target]
-  if (target === parseSlotId(buildSlot).service || target === buildSlot) return [buildSlot]
+  const errand = [buildSlot, noticeSlot].find((slot) => target === slot || target === parseSlotId(slot).service)
+  if (errand !== undefined) return [errand]
   const slots = project.slotsFor(target)
   const lastRun = slots.length === 0 ? lastRunSlot(project, asServiceName(target)) : null
   if (lastRun !== null) return [lastRun]

@@ -83,6 +83,8 @@ function table(tools: RouteTools): readonly Route[] {
     { method: 'GET', path: '/v1/jobs/*/runs', handle: (call) => json(shownRuns(daemon, call)) },
     { method: 'POST', path: '/v1/jobs/*/run', handle: (call) => runJob(daemon, call) },
     { method: 'GET', path: '/v1/jobs/*/runs/*/stream', handle: (call) => followRun(tools, call) },
+    { method: 'GET', path: '/v1/notices', handle: async (call) => json(await one(call).notices.status()) },
+    { method: 'POST', path: '/v1/notices/test', handle: async (call) => json(await one(call).notices.test()) },
     { method: 'POST', path: '/v1/exec', handle: (call) => planExec(daemon, call) },
     ...releaseRoutes(tools.releases),
     { method: 'GET', path: '/v1/doctor', handle: async () => json(await tools.examine()) },

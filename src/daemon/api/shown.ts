@@ -59,8 +59,8 @@ export function ownerOf(
   { projects, isQualified }: Shown,
   name: string,
 ): { readonly project: Project; readonly name: string } | null {
-  // Builds are a project's; what else begins so is the machine's.
-  if (name.startsWith('@') && !name.startsWith('@build')) return { project: daemon.machine, name }
+  // Builds and notices are a project's; what else begins so is the machine's.
+  if (name.startsWith('@') && !/^@(?:build|notify)/.test(name)) return { project: daemon.machine, name }
   const [only] = projects
   if (!isQualified) return only === undefined ? null : { project: only, name }
   const project = projects.find(({ id }) => name.startsWith(`${id}/`))
@@ -85,6 +85,9 @@ export function shownStatus(daemon: Daemon, shown: Shown, withUsage: boolean = t
     revision: 0,
     daemon: machine.daemon,
     operation: all.find(({ status }) => status.operation !== null)?.status.operation ?? null,
+    unreached: all.flatMap(({ project, status }) =>
+      status.unreached.map((each) => ({ ...each, target: `${project.id}: ${each.target}` })),
+    ),
     services: [
       ...all.flatMap(({ project, status }) =>
         status.services.map((each) => ({ ...each, service: shownService(shown, project, each.service) })),

@@ -2,7 +2,7 @@
 
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import type { HostInspection } from '../../ports/inspection.ts'
-import { buildSlot } from '../../core/release/build-slot.ts'
+import { buildSlot } from '../../core/model/errand-slots.ts'
 import type { OutgoingFailure, Redact } from '../redacted.ts'
 
 const lines = 10

@@ -5,7 +5,8 @@ import type { Operation as Write } from '../../ports/store.ts'
 import type { OperationView } from '../../protocol/api.ts'
 import { put, remove } from '../../ports/json-records.ts'
 import { keys } from '../records.ts'
-import type { OperationRecord } from '../records.ts'
+import type { FateRecord, OperationRecord } from '../records.ts'
+import type { OutgoingFailure } from '../redacted.ts'
 
 /** What operators' words became with it, durable together with the first move. */
 export function overridesOf({ raised = {}, started = [] }: OperationRecord): readonly Write[] {
@@ -14,6 +15,10 @@ export function overridesOf({ raised = {}, started = [] }: OperationRecord): rea
     ...started.map((name) => remove(keys.stopped(name))),
   ]
 }
+
+/** What becomes of a revision that failed, with its reason: notices tell it, also by a daemon that did not see it. */
+export const failedFate = (revision: number, { message }: OutgoingFailure): Write =>
+  put(keys.fate(revision), { state: 'failed', cause: message } satisfies FateRecord)
 
 export function titleOf(record: OperationRecord): string {
   return record.target === record.base ? record.kind : `${record.kind} to revision ${record.target}`

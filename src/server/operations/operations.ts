@@ -20,7 +20,7 @@ import type { OutgoingFailure, Redact } from '../redacted.ts'
 import { Trials, trialLookMs } from './trials.ts'
 import type { Pauses } from '../rollout/pauses.ts'
 import type { Intent } from './intent.ts'
-import { describeOperation, overridesOf, requesterOf, titleOf, viewOf } from './operation-words.ts'
+import { describeOperation, failedFate, overridesOf, requesterOf, titleOf, viewOf } from './operation-words.ts'
 import { persist } from './persist.ts'
 import type { Preparation } from './prepare-revision.ts'
 import { requestsOf } from '../../core/release/tree-request.ts'
@@ -258,7 +258,7 @@ export class Operations {
     { service, slot, message }: { readonly service: ServiceName; readonly slot: string | null; readonly message: string },
   ): Promise<void> {
     const failure = await this.#options.outlet.report(service, slot, message)
-    await this.#options.store.transact({ then: [put(keys.fate(watched.record.target), { state: 'failed' })] })
+    await this.#options.store.transact({ then: [failedFate(watched.record.target, failure)] })
     await this.#end(watched, { state: 'failed', cause: failure.message, failure })
   }
 
@@ -328,7 +328,7 @@ export class Operations {
     const next: OperationRecord = { ...record, state: 'rolling-back' }
     const base = record.base === 0 ? null : await this.#options.loadRevision(record.base)
     const stopped = record.started ?? []
-    const writes: Write[] = [put(keys.operation, next), put(keys.fate(record.target), { state: 'failed' })]
+    const writes: Write[] = [put(keys.operation, next), failedFate(record.target, failure)]
     await this.#options.store.transact({ then: [...writes, ...stopped.map((service) => put(keys.stopped(service), true))] })
     // Said once it is written down: a full disk makes us come here again and again.
     say(watched, { kind: 'failure', failure })

@@ -8,7 +8,7 @@ import type { Service } from '../../core/model/service.ts'
 import type { Images } from '../../ports/images.ts'
 import { explainFailure, prepareImages, servicesOfImages } from './prepare-images.ts'
 import type { RevisionRecord } from '../records.ts'
-import { buildSlot } from '../../core/release/build-slot.ts'
+import { buildSlot } from '../../core/model/errand-slots.ts'
 
 /** What the host does for it. */
 export interface TreePreparation {

@@ -37,7 +37,7 @@ function open(beforeWrite: () => Promise<void>): Opened {
     [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
   }
   const world = new World()
-  const project = { name: 'shop', stage: null, balancer, services: [aService('worker', 'serve')] }
+  const project = { name: 'shop', stage: null, balancer, notify: [], services: [aService('worker', 'serve')] }
   const plan = { base: asRevisionNumber(0), fingerprint: '', steps: [], unchanged: 0 }
   world.setTarget({ number: asRevisionNumber(1), createdAt: '', by: '', cause: '', project, plan, skipsJobs: false })
   const begun: string[] = []

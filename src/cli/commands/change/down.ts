@@ -32,7 +32,7 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
     terminal.note('Nothing is up.')
     return 0
   }
-  const project = { name: status.project, stage: status.stage, balancer, services: [] }
+  const project = { name: status.project, stage: status.stage, balancer, notify: [], services: [] }
   const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan, null)))
   else terminal.print(renderPlan(plan, directoryName(project), planView(terminal)).join('\n'))

@@ -6,6 +6,7 @@
 import { resolve } from 'node:path'
 
 import { balancerName } from '../../../core/balance/balancer-service.ts'
+import { notifyName } from '../../../core/plan/plan-notify.ts'
 import type { Plan, Step } from '../../../core/plan/plan.ts'
 import type { OperationAnswer } from '../../../protocol/api.ts'
 import { DarumaError } from '../../../ports/error.ts'
@@ -66,7 +67,7 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
 
 /** What had fallen before is tried again by every apply, and fails every one as long as it falls: nobody should be stuck with it. */
 function noteTriedAgain({ terminal }: Context, { steps }: Plan): void {
-  const services = steps.filter(({ service }) => service !== balancerName)
+  const services = steps.filter(({ service }) => service !== balancerName && service !== notifyName)
   const isSame = ({ kind, reasons }: Step): boolean =>
     (kind === 'restart' || kind === 'run-job') && reasons.every(({ field, note }) => field === '' && note !== 'new')
   const same = services.filter(isSame).map(({ service }) => service)

@@ -22,7 +22,7 @@ import { normaliseRoutes } from './routes.ts'
 import { normaliseScale } from './schedule.ts'
 import { normaliseRestart, normaliseUpdate } from './update.ts'
 import type { Place, ProblemList } from '../../values/problem-list.ts'
-import { resolvePath } from './resolve-path.ts'
+import { resolveSource } from './resolve-path.ts'
 import { readService, serviceSettings, usualGuarantee, type WrittenService } from '../../keys/service.ts'
 import { limits, logs } from '../../keys/service/limits.ts'
 import { usualPort } from '../../keys/service/port.ts'
@@ -189,14 +189,6 @@ function normaliseSecrets(
   for (const [variable, source] of Object.entries(secrets))
     references.push([variable, { source: resolveSource(source, context), digest: null }])
   return Object.fromEntries(references)
-}
-
-/** A program given by a relative path (`./get-secret`) stands beside the config, like a file. */
-function resolveSource(source: SecretSource, { directory }: ConfigContext): SecretSource {
-  if (source.from === 'file') return { ...source, path: resolvePath(directory, source.path) }
-  const program = source.from === 'command' ? source.command[0] : undefined
-  if (source.from !== 'command' || program === undefined || !program.startsWith('.')) return source
-  return { ...source, command: [resolvePath(directory, program), ...source.command.slice(1)] }
 }
 
 function checkMemory(memoryBytes: number | undefined, context: ConfigContext, at: Place, problems: ProblemList): void {
