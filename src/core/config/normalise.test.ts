@@ -61,6 +61,7 @@ test('a command alone becomes one replica with every default filled in', () => {
     name: 'shop',
     stage: null,
     balancer,
+    notify: [],
     services: [webDefaults],
   })
 })
@@ -519,7 +520,7 @@ test('a variable may not be both in environment and in secrets', () => {
 })
 
 test('a config that is no object, or lacks its name and services, is refused', () => {
-  const shape = 'an object with name, services, balancer'
+  const shape = 'an object with name, services, balancer, notify'
   assert.deepEqual(
     [null, 'x', [], new Date(0), () => 1].map((raw) => problemsOf(raw).map(({ message, allowed }) => `${message} | ${allowed}`)),
     [
