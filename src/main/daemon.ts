@@ -91,6 +91,8 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     scripts,
     checkpoint,
     log,
+    // A balancer falls alone.
+    standBy: 1,
   })
   const releases = createReleases({ directory: directory.pathOf('releases'), lookUpUser: findAccount })
   await using containers = assembleContainers({ checkpoint, log, onEngine: (fault) => daemon.noteEngine(fault) })

@@ -123,6 +123,7 @@ class ProcessRuntime implements Runtime {
       site,
       tools: () => chooseKeeperTools({ survey: site.survey, stateDirectory: site.stateDirectory, keeper: scripts.keeper() }),
       prologue: renderKnownState(),
+      standBy: options.standBy,
       onTrouble: (message, error) => this.#warn(message, error),
     })
     this.#prewarmCgroupMove = prewarmCgroupMove(site.survey.killing === 'v1' ? null : site.survey.cgroupMount)
@@ -186,12 +187,11 @@ class ProcessRuntime implements Runtime {
     await this.#reach('runtime.directory-made')
 
     const directory = epochDirectory(paths, order.epoch)
-    const { identity } = keeper
     writeEpochFiles(directory, {
       directory: runs.directory,
       user: runs.user,
       namespaces: survey.namespaces,
-      keeper: identity,
+      keeper: keeper.identity,
       note: order.note,
     })
     this.#outputs.open(order.slot, directory, user, undo)
@@ -208,7 +208,7 @@ class ProcessRuntime implements Runtime {
     const { commandEnvironment, ...run } = planRun({ order: given, survey, epochDirectory: directory, user, volumes })
     const monitor = this.#watch({ slot: order.slot, epoch: order.epoch }, this.#site.cgroup(order.slot, order.epoch), {
       isOurs: true,
-      keeper: identity,
+      keeper: keeper.identity,
       environment: commandEnvironment,
       hasLimits: Object.values(order.limits).some((limit) => limit !== null),
     })
@@ -224,7 +224,7 @@ class ProcessRuntime implements Runtime {
     await committed
     await this.#reach('runtime.epoch-committed')
 
-    keeper.tellLast(() => renderGo(keeper.number, lockFor(identity)))
+    keeper.tellLast(() => renderGo(keeper.number, lockFor(keeper.identity)))
     undo.length = 0
     this.#spares.want(order.slot, paths)
     await this.#reach('runtime.keeper-spawned')

@@ -17,6 +17,8 @@ export interface ProcessRuntimeOptions {
   readonly scripts: string
   readonly checkpoint: Checkpoint
   readonly log: Log
+  /** How many keepers stand by in quiet times; by default 8. */
+  readonly standBy?: number
   /** How long a keeper may be on its way; by default 10 s. */
   readonly arrivalLimitMs?: number
   /** For tests: this mechanism, whatever the host would offer; and no PID namespaces. */

@@ -16,7 +16,7 @@ import { KeeperShell } from './keeper-shell.ts'
 import type { Site } from '../site.ts'
 
 /** As many stand by in quiet times: so many programs that die together are back at once. Some 0.2 MB each. */
-const quietCount = 8
+const usualCount = 8
 /** Shells that make them, each with five lanes: one core each is busy with a burst of starts. */
 const maxShells = 2
 /** From its making until it says that it is ready; on a machine that is out of breath seconds. */
@@ -50,11 +50,14 @@ export interface ReadyKeepersOptions {
   /** What each shell that makes keepers does first. */
   readonly prologue: string
   readonly onTrouble: Trouble
+  /** How many stand by in quiet times. */
+  readonly standBy?: number | undefined
   readonly readyLimitMs?: number
 }
 
 export class ReadyKeepers {
   readonly #options: ReadyKeepersOptions
+  readonly #quietCount: number
   readonly #shells = new Set<KeeperShell>()
   /** Make no more keepers; those that they made may still be on their way. */
   readonly #retired = new Set<KeeperShell>()
@@ -70,6 +73,7 @@ export class ReadyKeepers {
 
   constructor(options: ReadyKeepersOptions) {
     this.#options = options
+    this.#quietCount = options.standBy ?? usualCount
   }
 
   /** Begins to make them, in the background. */
@@ -126,7 +130,11 @@ export class ReadyKeepers {
   }
 
   #refill(): void {
-    while (!this.#isClosed && this.#pause === null && this.#ready.length + this.#making < quietCount + this.#waiting.length) {
+    while (
+      !this.#isClosed &&
+      this.#pause === null &&
+      this.#ready.length + this.#making < this.#quietCount + this.#waiting.length
+    ) {
       const place = this.#findLane()
       if (place === null) return
       this.#making += 1
@@ -144,7 +152,7 @@ export class ReadyKeepers {
     const [best] = free
     const isBusy = best === undefined || (this.#waiting.length > 0 && best.lanes.length < best.shell.lanes.length)
     const isOnce = this.#options.site.survey.tools.setsid === null
-    if (isBusy && this.#shells.size < (isOnce ? quietCount : maxShells)) {
+    if (isBusy && this.#shells.size < (isOnce ? this.#quietCount : maxShells)) {
       const shell = this.#openShell()
       const [lane] = shell.lanes
       if (lane !== undefined) return { shell, lane }
