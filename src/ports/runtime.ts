@@ -202,7 +202,10 @@ export interface Runtime extends AsyncDisposable {
   /** How many of its processes the kernel has killed for want of memory; null where no cgroup counts them. */
   memoryKills(instance: InstanceRef): number | null
   exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan>
-  /** A page of the slot's log, of about `maxBytes`. A slot that never ran gives an empty one. */
+  /**
+   * A page of the slot's log, of about `maxBytes`. A slot that never ran gives an empty one. Unless it begins at an offset, it has all that
+   * an instance wrote whose end was reported; what has not come some seconds after that end, because the disk is full, is not waited for.
+   */
   readLog(slot: SlotId, from: LogStart, maxBytes: number): Promise<LogPage>
   /**
    * Forgets a slot that is vacant and no longer wanted: directory, log and cgroup. Its last epoch is remembered; of a run's slot nothing

@@ -5,6 +5,7 @@ import type { Mutation } from './mutation.ts'
 const rules = 'src/core/cron/cron.test.ts'
 const daemon = 'src/server/cron/cron-table.test.ts'
 const histories = 'src/sim/daemon.test.ts'
+const witnesses = 'src/server/cron/witnesses.test.ts'
 
 const kinds = 'a schedule that becomes a service, and a service that becomes a schedule, never run beside what they were'
 
@@ -80,6 +81,39 @@ export const scheduleMutations: readonly Mutation[] = [
     find: `store.transact({ compare, then:`,
     replace: `store.transact({ then:`,
     caughtBy: { file: daemon, test: 'a tick that somebody else has claimed is not begun' },
+  },
+  {
+    name: 'run-is-not-entered-by-its-slot',
+    rule: 'a run slot that ever began is not begun again, whatever the database says: the ledger enters it',
+    file: 'src/server/cron/load-ledgers.ts',
+    find: 'if (attempt.epoch <= (known',
+    replace: 'if (!isRunning || attempt.epoch <= (known',
+    caughtBy: {
+      file: witnesses,
+      test: 'is entered, and its tick covered, whatever of it is known: its end, its beginning, or its commit alone',
+    },
+  },
+  {
+    name: 'run-does-not-end-by-its-slot',
+    rule: 'a run slot that ever began is not begun again, whatever the database says: what its slot says is its end',
+    file: 'src/server/cron/runs.ts',
+    find: "if (attempt.began !== 'no') return { kind: 'lost', epoch }",
+    replace: "if (attempt.began === 'yes') return { kind: 'lost', epoch }",
+    caughtBy: {
+      file: witnesses,
+      test: 'ends by what its slot says, and is lost where that says no more than that it may have begun',
+    },
+  },
+  {
+    name: 'end-of-a-run-is-not-taken-in',
+    rule: 'a run slot that ever began is not begun again, whatever the database says: its agent has taken its end in',
+    file: 'src/agent/agent.ts',
+    find: `    this.#ends = new Map(found.ended.map((end) => [end.slot, end]))
+    for (const end of found.ended) if (isRunSlot(end.slot)) this.#takeEnd(end, keptGoal(end.spec, end.epoch))
+`,
+    replace: `    this.#ends = new Map(found.ended.filter(({ slot }) => !isRunSlot(slot)).map((end) => [end.slot, end]))
+`,
+    caughtBy: { file: daemon, test: 'a database that is put back begins no tick again whose slot is there' },
   },
   {
     name: 'forgotten-without-watermark',

@@ -21,12 +21,18 @@ interface Hold {
   readonly pipe: number
   readonly epochPath: string
   isAnnounced: boolean
-  hasEnded: boolean
+  /** On the monotonic clock; null while it may still write. */
+  endedAtMs: number | null
 }
 
 const settlePauseMs = 2
-/** Of a program that never pauses something is always under way. */
+/** Of a program that never pauses, something is always under way. */
 const settleLimitMs = 300
+/**
+ * After an end, so much longer than the five seconds in which a collector that stands still is replaced. It counts from the end: a log
+ * that cannot be written, because its disk is full, delays whoever reads it no longer than that.
+ */
+const endLimitMs = 8000
 
 export class Outputs {
   readonly #state: string
@@ -50,7 +56,7 @@ export class Outputs {
     if (this.#holds.has(epochDirectory)) return
     const pipe = openOutputPipe(epochDirectory)
     if (pipe === null) return
-    const hold = { slot, pipe, epochPath: this.#letterOf(epochDirectory), isAnnounced: false, hasEnded: false }
+    const hold = { slot, pipe, epochPath: this.#letterOf(epochDirectory), isAnnounced: false, endedAtMs: null }
     this.#holds.set(epochDirectory, hold)
     this.#announce(hold)
   }
@@ -59,7 +65,7 @@ export class Outputs {
   end(epochDirectory: string): void {
     const hold = this.#holds.get(epochDirectory)
     if (hold === undefined) return
-    hold.hasEnded = true
+    hold.endedAtMs ??= performance.now()
     this.#releaseIfEmpty(epochDirectory, hold)
   }
 
@@ -67,26 +73,30 @@ export class Outputs {
   look(): void {
     for (const [directory, hold] of this.#holds) {
       if (!hold.isAnnounced) this.#announce(hold)
-      if (hold.hasEnded) this.#releaseIfEmpty(directory, hold)
+      if (hold.endedAtMs !== null) this.#releaseIfEmpty(directory, hold)
     }
   }
 
+  /** The last lines of an instance that has ended are waited for: they are the reason why it did, and the collector may be late. */
   async read(slot: SlotId, paths: SlotPaths, from: LogStart, maxBytes: number): Promise<LogPage> {
-    if (!('offset' in from)) await this.#settle(slot)
+    if (!('offset' in from)) await this.#settle(slot, endLimitMs)
     return readLog(paths.directory, from, maxBytes)
   }
 
+  /** A start waits for the answer, so that it is given soon. */
   async readLastWords({ slot, epoch }: InstanceRef, paths: SlotPaths): Promise<string> {
-    await this.#settle(slot)
+    await this.#settle(slot, settleLimitMs)
     return readLastWords(paths.directory, epoch)
   }
 
-  /** Resolves when what the slot's instances have written is in the log. */
-  async #settle(slot: SlotId): Promise<void> {
-    const deadline = performance.now() + settleLimitMs
-    const isEmpty = (): boolean =>
-      [...this.#holds.values()].every((hold) => hold.slot !== slot || libc().unreadBytes(hold.pipe) === 0)
-    while (!isEmpty() && performance.now() < deadline) await sleep(settlePauseMs)
+  /** Resolves when what the slot's instances have written is in the log; of those that have ended, at most `limitMs` after their end. */
+  async #settle(slot: SlotId, limitMs: number): Promise<void> {
+    const askedAtMs = performance.now()
+    const isAwaited = ({ slot: owner, pipe, endedAtMs }: Hold): boolean => {
+      const untilMs = endedAtMs === null ? askedAtMs + settleLimitMs : endedAtMs + limitMs
+      return owner === slot && performance.now() < untilMs && libc().unreadBytes(pipe) > 0
+    }
+    while ([...this.#holds.values()].some(isAwaited)) await sleep(settlePauseMs)
   }
 
   close(): void {

@@ -30,8 +30,6 @@ export interface BuilderOptions {
 
 /** A process in uninterruptible sleep may outlive its kill; the build has failed all the same. */
 const killLimitMs = 5000
-const looksAtLog = 20
-const logPauseMs = 50
 const maxLogBytes = 10 * 1024 * 1024
 
 /**
@@ -94,10 +92,7 @@ export class Builder implements ErrandRunner {
         note: '{}',
       })
       const failure = refusal === null ? await end.promise : whyRefused(refusal)
-      if (failure !== null) {
-        await this.#awaitLastLines()
-        throw failed(build, failure)
-      }
+      if (failure !== null) throw failed(build, failure)
       await releases.sealBuild(request)
     } finally {
       isLate.cancel()
@@ -117,16 +112,6 @@ export class Builder implements ErrandRunner {
     const running = this.#running
     if (running === null) return
     running.take({ kind: 'refused', ...running.instance, refusal: { kind: 'failed', message: 'the daemon is ending' } })
-  }
-
-  /** What it said last may still be on its way from the pipe to the log. A build that said nothing costs the whole wait. */
-  async #awaitLastLines(): Promise<void> {
-    const { runtime, clock } = this.#options
-    for (let look = 0; look < looksAtLog; look += 1) {
-      const page = await runtime.readLog(buildSlot, { lines: 1 }, 1024).catch(() => null)
-      if (page === null || page.entries.length > 0 || page.open !== null) return
-      await new Promise<void>((resolve) => clock.after(logPauseMs, resolve))
-    }
   }
 
   async #kill(instance: InstanceRef): Promise<void> {
