@@ -1,11 +1,11 @@
 /**
  * Text that may leave the daemon: nothing of a secret's value is left in it. Only {@link SecretStore.redact} makes it; what goes out
- * (events, progress, failures) is typed by it, so that a new way out does not compile before it has gone through there.
+ * (events, progress, failures, runs) is typed by it, so that a new way out does not compile before it has gone through there.
  */
 
 import type { RecordedEvent } from '../core/model/event.ts'
 import type { Notice } from '../core/notices/notice.ts'
-import type { Failure, OperationLine } from '../protocol/api.ts'
+import type { Failure, OperationLine, RunView } from '../protocol/api.ts'
 
 declare const redacted: unique symbol
 
@@ -22,6 +22,7 @@ export type OutgoingFailure = Failure & {
 }
 
 export type OutgoingNotice = Notice<Redacted>
+export type OutgoingRun = RunView & { readonly message: Redacted | null }
 
 type LineOf<Kind extends OperationLine['kind']> = Extract<OperationLine, { readonly kind: Kind }>
 

@@ -8,7 +8,9 @@ import { neverTwiceMutations } from './never-twice.ts'
 import { noticeMutations } from './notices.ts'
 import { oneDaemonMutations } from './one-daemon.ts'
 import { projectMutations } from './projects.ts'
+import { releaseMutations } from './releases.ts'
 import { scheduleMutations } from './schedules.ts'
+import { strangerMutations } from './strangers.ts'
 import { trafficMutations } from './traffic.ts'
 
 export const mutations: readonly Mutation[] = [
@@ -19,6 +21,8 @@ export const mutations: readonly Mutation[] = [
   ...trafficMutations,
   ...containerMutations,
   ...scheduleMutations,
+  ...releaseMutations,
+  ...strangerMutations,
   ...projectMutations,
   ...noticeMutations,
 ]

@@ -121,7 +121,7 @@ export const trafficMutations: readonly Mutation[] = [
     name: 'taken-port-is-ready',
     rule: 'an operation whose route cannot be served fails by the name of the port',
     file: 'src/server/operations/judge.ts',
-    find: `this.#options.troubleOf(view.wanted.service) : null`,
+    find: `this.#options.routing.troubleOf(view.wanted.service) : null`,
     replace: `null : null`,
     caughtBy: {
       file: histories,

@@ -5,6 +5,12 @@ import type { SourceAnswer, SourceFault } from '../../ports/source.ts'
 
 const mostShown = 10
 
+/** Where most of what is too much lies; `.`: nowhere in particular. */
+export interface Crowd {
+  readonly folder: string
+  readonly count: number
+}
+
 export class Faults {
   readonly #faults: SourceFault[] = []
 
@@ -32,10 +38,11 @@ export class Faults {
     )
   }
 
-  tooMany(most: number): void {
+  tooMany(most: number, { folder, count }: Crowd): void {
+    const where = folder === '.' ? '' : `, ${count} of them in ${showPath(folder)}`
     this.#faults.push({
       code: 'E_SOURCE_TOO_LARGE',
-      message: `the folder has more than ${most} files`,
+      message: `the folder has more than ${most} files${where}`,
       allowed: 'a folder of the program alone; what it does not need is ignored by .darumaignore or `ignore`',
     })
   }

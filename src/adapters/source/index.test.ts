@@ -244,6 +244,33 @@ describe('what cannot be part of a release is refused by name', () => {
     for (const name of ['nowhere', 'a']) assert.equal(faultsOf(join(folder.path, name))[0]?.code, 'E_SOURCE_MISSING')
   })
 
+  it('with more files than a release may have is refused at that number, by the folder with the most', () => {
+    using folder = makeFolder({ a: '', 'lib/b': '', '.gitignore': 'ignored\n', 'empty/.gitignore': '' })
+    const many = (below: string, count: number): void =>
+      folder.write(Object.fromEntries(Array.from({ length: count }, (_, index) => [`${below}/${index % 5}/${index}`, ''])))
+    many('ignored', 50)
+    many('data/cache', 14)
+    spawnSync('mkfifo', [join(folder.path, 'pipe')])
+    const refused = (mostEntries: number): readonly SourceFault[] => faultsOf(folder.path, { mostEntries })
+    assert.deepEqual(
+      refused(20).map(({ message }) => message),
+      ['pipe is a pipe'],
+    )
+    rmSync(join(folder.path, 'pipe'))
+    many('data/cache', 400)
+    const [fault, ...others] = refused(20)
+    assert.match(
+      `${fault?.code} ${fault?.message}`,
+      /^E_SOURCE_TOO_LARGE the folder has more than 20 files, \d\d of them in data\/cache(\/\d)?$/,
+    )
+    assert.deepEqual(others, [])
+    using flat = makeFolder({ a: '', b: '', 'c/d': '', 'e/f': '' })
+    assert.deepEqual(
+      faultsOf(flat.path, { mostEntries: 3 }).map(({ message }) => message),
+      ['the folder has more than 3 files'],
+    )
+  })
+
   it('a file that never rests', async () => {
     using folder = makeFolder({ growing: '' })
     const file = join(folder.path, 'growing')

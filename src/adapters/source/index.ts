@@ -5,12 +5,12 @@
  */
 
 import { createHash } from 'node:crypto'
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { type BigIntStats, type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { findBadLinks } from '../../core/release/links.ts'
-import { type ManifestEntry, makeManifest, mostEntries, renderManifest } from '../../core/release/manifest.ts'
+import { ancestorsOf, type ManifestEntry, makeManifest, mostEntries, renderManifest } from '../../core/release/manifest.ts'
 import type { SourceAnswer, SourceRequest } from '../../ports/source.ts'
-import { Faults, explainKind } from './faults.ts'
+import { type Crowd, Faults, explainKind } from './faults.ts'
 import { hashFile } from './hash-file.ts'
 import { IgnoreRules } from './ignore-rules.ts'
 import { StatCache } from './stat-cache.ts'
@@ -18,6 +18,8 @@ import { StatCache } from './stat-cache.ts'
 export interface ReadOptions extends SourceRequest {
   /** Where the cache of all folders is; null: none. */
   readonly cacheDirectory: string | null
+  /** Fewer than a release may have. */
+  readonly mostEntries?: number
 }
 
 /** Whatever is wrong with the folder is an answer; nothing is thrown. */
@@ -46,50 +48,77 @@ export function readSource(options: ReadOptions): SourceAnswer {
   return { release: { folder, text, digest } }
 }
 
+interface Found {
+  readonly path: string
+  /** An empty one. */
+  readonly isFolder: boolean
+}
+
 class FolderReader {
   readonly cache: StatCache
   readonly #folder: string
   readonly #faults: Faults
   readonly #except: ReadonlySet<string>
   readonly #rules: IgnoreRules
+  readonly #mostEntries: number
   readonly #entries: ManifestEntry[] = []
 
-  constructor(folder: string, { ignore, root, except, cacheDirectory }: ReadOptions, faults: Faults) {
+  constructor(folder: string, options: ReadOptions, faults: Faults) {
+    const { ignore, root, except, cacheDirectory } = options
     this.#folder = folder
+    this.#mostEntries = options.mostEntries ?? mostEntries
     this.#faults = faults
     this.cache = new StatCache(folder, cacheDirectory)
     this.#except = new Set(except.map((path) => relative(folder, resolveLinks(path))))
     this.#rules = new IgnoreRules({ folder, root: resolveLinks(root), ignore })
   }
 
+  /** All names first: a folder that is too large is refused before any of its files is read, which would take minutes. */
   read(): readonly ManifestEntry[] {
-    // Folders that wait to be looked into: no recursion, whatever the depth.
-    const waiting = ['']
-    for (let above = waiting.pop(); above !== undefined; above = waiting.pop()) {
-      const names = this.#list(above)
-      if (names === null) continue
-      this.#rules.enter(above, names)
-      let isEmpty = names.length === 0
-      for (const name of names) {
-        const path = above === '' ? name : `${above}/${name}`
-        if (this.#look(path) === 'folder') waiting.push(path)
-        isEmpty = false
-      }
-      if (isEmpty && above !== '') this.#entries.push({ kind: 'folder', path: above })
-      if (this.#entries.length > mostEntries) {
-        this.#faults.tooMany(mostEntries)
-        break
-      }
+    const found = this.#find()
+    if (found.length > this.#mostEntries) {
+      this.#faults.tooMany(this.#mostEntries, findCrowd(found.map(({ path }) => path)))
+      return []
+    }
+    for (const { path, isFolder } of found) {
+      if (isFolder) this.#entries.push({ kind: 'folder', path })
+      else if (!this.#faults.isFull) this.#take(path)
     }
     return this.#entries
   }
 
-  #list(above: string): readonly string[] | null {
+  /** Everything that is not ignored: files and the like, and empty folders. Stops where it is more than a release may have. */
+  #find(): readonly Found[] {
+    const found: Found[] = []
+    // Folders that wait to be looked into: no recursion, whatever the depth.
+    const waiting = ['']
+    for (let above = waiting.pop(); above !== undefined; above = waiting.pop()) {
+      const listed = this.#list(above)
+      if (listed === null) continue
+      // One in which everything is ignored leaves no trace.
+      if (listed.length === 0 && above !== '') found.push({ path: above, isFolder: true })
+      this.#rules.enter(
+        above,
+        listed.map(({ name }) => name),
+      )
+      for (const entry of listed) {
+        const path = above === '' ? entry.name : `${above}/${entry.name}`
+        const isFolder = entry.isDirectory()
+        if (entry.name === '.git' || this.#except.has(path) || this.#rules.isIgnored(path, isFolder)) continue
+        if (isFolder) waiting.push(path)
+        else found.push({ path, isFolder: false })
+        if (found.length > this.#mostEntries) return found
+      }
+    }
+    return found
+  }
+
+  #list(above: string): readonly Dirent[] | null {
     const whole = join(this.#folder, above)
     try {
-      const names = readdirSync(whole)
+      const listed = readdirSync(whole, { withFileTypes: true })
       // Node puts U+FFFD where a name is not UTF-8; a name may also really have it.
-      if (names.some((name) => name.includes('\uFFFD'))) {
+      if (listed.some(({ name }) => name.includes('\uFFFD'))) {
         for (const raw of readdirSync(whole, { encoding: 'buffer' })) {
           if (Buffer.from(raw.toString('utf8')).equals(raw)) continue
           const shown = JSON.stringify(raw.toString('latin1'))
@@ -100,7 +129,7 @@ class FolderReader {
           )
         }
       }
-      return names
+      return listed
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       // It was there a moment ago: what goes while we read is not part of the release.
@@ -109,24 +138,19 @@ class FolderReader {
     }
   }
 
-  #look(path: string): 'folder' | 'done' {
-    if (path.endsWith('.git') && (path === '.git' || path.endsWith('/.git'))) return 'done'
-    if (this.#except.has(path) || this.#faults.isFull) return 'done'
+  #take(path: string): void {
     const whole = join(this.#folder, path)
     let found: BigIntStats
     try {
       found = lstatSync(whole, { bigint: true })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#faults.unreadable(path, error)
-      return 'done'
+      return
     }
-    const isFolder = found.isDirectory()
-    if (this.#rules.isIgnored(path, isFolder)) return 'done'
-    if (isFolder) return 'folder'
     if (found.isFile()) this.#takeFile(path, whole, found)
     else if (found.isSymbolicLink()) this.#takeLink(path, whole)
+    else if (found.isDirectory()) this.#faults.add('E_SOURCE_CHANGING', path, 'has become a folder while it was read')
     else this.#faults.add('E_SOURCE_KIND', path, `is ${explainKind(found)}`)
-    return 'done'
   }
 
   #takeFile(path: string, whole: string, found: BigIntStats): void {
@@ -161,6 +185,15 @@ class FolderReader {
       this.#faults.unreadable(path, error)
     }
   }
+}
+
+/** The smallest folder with more than half of the paths in it: what was forgotten to be ignored is hardly ever spread out. */
+function findCrowd(paths: readonly string[]): Crowd {
+  const counts = new Map<string, number>()
+  for (const path of paths) for (const above of ancestorsOf(path)) counts.set(above, (counts.get(above) ?? 0) + 1)
+  const crowded = [...counts].filter(([, count]) => count * 2 > paths.length)
+  const [folder, count] = crowded.reduce((best, each) => (each[0].length > best[0].length ? each : best), ['.', paths.length])
+  return { folder, count }
 }
 
 /** As the kernel sees it, where it exists. */

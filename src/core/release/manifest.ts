@@ -68,15 +68,14 @@ export function parseManifest(text: string): ParsedManifest {
     if (entry === null) return { fault: `has a line that is no entry: ${line.slice(0, 80)}` }
     if (!isSafePath(entry.path)) return { fault: `has a path that cannot be used: ${JSON.stringify(entry.path.slice(0, 80))}` }
     if (entry.path <= last) return { fault: `is not in order at ${JSON.stringify(entry.path.slice(0, 80))}` }
-    if (closed.has(entry.path) || ancestorsOf(entry.path).some((above) => closed.has(above)))
-      return { fault: `has something below what is no folder: ${JSON.stringify(entry.path.slice(0, 80))}` }
     last = entry.path
     closed.add(entry.path)
     entries.push(entry)
   }
   // A path may sort before what it is below (`a-b` before `a/b`), so each is held against all.
   const below = entries.find(({ path }) => ancestorsOf(path).some((above) => closed.has(above)))
-  return below === undefined ? { manifest: { entries } } : { fault: `has something below what is no folder: ${below.path}` }
+  if (below === undefined) return { manifest: { entries } }
+  return { fault: `has something below what is no folder: ${JSON.stringify(below.path.slice(0, 80))}` }
 }
 
 function parseEntry(line: string): ManifestEntry | null {

@@ -9,6 +9,7 @@ import { DarumaError } from '../../ports/error.ts'
 import type { JobView, RunsAnswer, RunView } from '../../protocol/api.ts'
 import { slotOf } from '../../server/cron/entry.ts'
 import type { CronEntry } from '../../server/cron/entry.ts'
+import type { OutgoingRun } from '../../server/redacted.ts'
 import type { ScheduleFacts } from '../metrics/metrics.ts'
 import type { Project } from '../project.ts'
 import type { SlotReport } from '../../core/instance/report.ts'
@@ -135,9 +136,10 @@ function viewJob(project: Project, name: ServiceName): JobView {
   }
 }
 
-function viewRun(project: Project, { service }: CronEntry, run: Run): RunView {
+function viewRun(project: Project, { service }: CronEntry, run: Run): OutgoingRun {
   const slot = slotOf(service, run)
   const report = project.reportOf(slot)
+  const message = run.end === null ? (report?.reason ?? null) : run.end.message
   return {
     service,
     slot,
@@ -157,7 +159,7 @@ function viewRun(project: Project, { service }: CronEntry, run: Run): RunView {
     endedAt: run.phase === 'ended' ? run.endedAt : null,
     durationMs: run.durationMs,
     exit: run.end?.exit ?? null,
-    message: run.end === null ? (report?.reason ?? null) : project.redact(run.end.message),
+    message: message === null ? null : project.redact(message),
     revision: run.revision,
   }
 }
@@ -175,8 +177,8 @@ function stateOf(report: SlotReport | null): RunView['state'] {
 }
 
 /** A job has one run at a time to show: that of the revision that changed it last. */
-function viewJobRuns(project: Project, name: ServiceName): readonly RunView[] {
-  return project.world.reportsOf(name).map((report): RunView => {
+function viewJobRuns(project: Project, name: ServiceName): readonly OutgoingRun[] {
+  return project.world.reportsOf(name).map((report): OutgoingRun => {
     const { slot, occupant, outcome, restarts, lastExit, reason } = report
     const state = outcome === null ? stateOf(report) : outcome.kind === 'completed' ? 'succeeded' : 'failed'
     const goal = project.world.assignments.get(slot)?.goal

@@ -2,15 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { formatInstant, parseInstant } from '../../core/clockwork/instant.ts'
-import { isCovered } from '../../core/clockwork/spans.ts'
+import { formatInstant, parseInstant } from '../../core/cron/instant.ts'
+import { isCovered } from '../../core/cron/spans.ts'
 import { type AttemptReport, reportSlot, type SlotReport } from '../../core/instance/report.ts'
 import { newSlot } from '../../core/instance/slot.ts'
 import { asEpoch, asServiceName, type SlotId } from '../../core/model/id.ts'
 import { SimulatedClock } from '../../sim/clock.ts'
 import { createMemoryStore } from '../../sim/store.ts'
 import type { World } from '../world/world.ts'
-import type { Run } from '../../core/clockwork/ledger.ts'
+import type { Run } from '../../core/cron/ledger.ts'
 import { loadLedgers } from './load-ledgers.ts'
 import { RunSlots } from './runs.ts'
 

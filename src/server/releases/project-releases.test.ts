@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Occupant } from '../../core/instance/report.ts'
 import type { Goal } from '../../core/instance/slot.ts'
-import type { Service } from '../../core/model/service.ts'
+import type { Project, Service } from '../../core/model/service.ts'
 import { noReleases } from '../../sim/releases.ts'
 import type { World } from '../world/world.ts'
 import { ProjectReleases } from './project-releases.ts'
 
-const serviceOf = (digest: string): Service =>
+const serviceOf = (digest: string | null): Service =>
   ({
     name: 'web',
     runs: {
@@ -25,11 +25,11 @@ interface Known {
 }
 
 /** What must be kept when everything else is collected; null where nothing may be. */
-async function keptWith(slots: readonly Known[]): Promise<readonly string[] | null> {
+async function keptWith(slots: readonly Known[], isBuilding: boolean = false): Promise<readonly string[] | null> {
   const recorded = [{ digest: 'of-a-revision', build: null }]
   const releases = new ProjectReleases({
     releases: noReleases,
-    isBuilding: () => false,
+    isBuilding: () => isBuilding,
     store: { list: async () => ({ entries: [{ key: 'releases/1', value: JSON.stringify(recorded) }] }) } as never,
     world: {
       project: null,
@@ -58,4 +58,23 @@ test('what is to run is kept before it runs', async () => {
 
 test('nothing is collected while it is not known what an instance runs from', async () => {
   assert.equal(await keptWith([{ goal: stopped, occupant: ending(null) }]), null)
+})
+
+test('nothing is collected while something is built: what began meanwhile is in no list', async () => {
+  assert.equal(await keptWith([], true), null)
+  assert.deepEqual(await keptWith([]), ['of-a-revision'])
+})
+
+test('a project is accepted only when the files of all its services are here, and were read', async () => {
+  const releases = new ProjectReleases({
+    releases: { ...noReleases, unknown: async (digests) => digests.filter((digest) => digest !== 'here') },
+    isBuilding: () => false,
+    store: null as never,
+    world: null as never,
+  })
+  const require = (...digests: readonly (string | null)[]): Promise<void> =>
+    releases.requireAll({ services: digests.map((digest) => serviceOf(digest)) } as unknown as Project)
+  await require('here', 'here')
+  for (const digest of ['elsewhere', null])
+    await assert.rejects(require('here', digest), { code: 'E_RELEASE_MISSING' }, `${digest}`)
 })
