@@ -23,7 +23,7 @@ import { childrenOf, commandLine } from '../../../../test/processes.ts'
 import { asServiceName, slotId } from '../../../core/model/id.ts'
 import { observeProcess } from '../../../system/process-stat.ts'
 import { installScript } from '../../../host/install-script.ts'
-import { ReadyKeepers } from './ready-keepers.ts'
+import { type ReadyKeeper, ReadyKeepers } from './ready-keepers.ts'
 import { Site } from '../site.ts'
 import { surveyHost } from '../survey.ts'
 
