@@ -17,6 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { configMarks } from '../src/host/config-marks.ts'
 import { allPids, commandLine, environmentOf, identify, isAlive, signalProcess, until } from './processes.ts'
 
 const prefix = 'daruma-test-'
@@ -159,6 +160,16 @@ export async function removeTraces(stateId: string): Promise<void> {
     rmSync(join('/run/daruma', name), { recursive: true, force: true })
   }
   rmSync(join('/run/daruma/states', stateId), { recursive: true, force: true })
+  const marks = existsSync(configMarks) ? readdirSync(configMarks).map((name) => join(configMarks, name)) : []
+  for (const mark of marks) if (isMarkOf(mark, stateId)) rmSync(mark, { force: true })
+}
+
+function isMarkOf(mark: string, stateId: string): boolean {
+  try {
+    return readFileSync(mark, 'utf8').includes(`"${stateId}"`)
+  } catch {
+    return false
+  }
 }
 
 function removeCgroup(directory: string): void {

@@ -25,7 +25,7 @@ test('two projects with services of one name run side by side, outlive their dae
   await using machine = new Machine()
   for (const name of ['one', 'two']) {
     write(machine, name)
-    await machine.up()
+    assert.equal((await machine.run(['up', '--yes', '--new'])).code, 0)
   }
   const status = async (query: string): Promise<StatusAnswer | null> => askDaemon(machine.state, `/v1/status${query}`)
   const before = await until('both run', 20_000, async () => {
@@ -54,7 +54,7 @@ test('a port that another project has is refused when it is planned, naming who 
   write(machine, 'one', { port })
   await machine.up()
   write(machine, 'two', { port })
-  const { code, stderr } = await machine.run(['up', '--yes'])
+  const { code, stderr } = await machine.run(['up', '--yes', '--new'])
   assert.equal(code, 1)
   assert.match(stderr, new RegExp(`worker wants port ${port}, which one/worker has \\[E_PROJECT_CLASH\\]`))
 })
@@ -70,7 +70,7 @@ test('two projects that build the same release at once have a tree each, and nei
   const outcomes = []
   for (const [index, name] of ['one', 'two'].entries()) {
     machine.writeConfigText(`export default define(${JSON.stringify({ name, services })})`)
-    outcomes.push(machine.start(['up', '--yes']).outcome)
+    outcomes.push(machine.start(['up', '--yes', '--new']).outcome)
     await until(`${name} builds`, 30_000, () => existsSync(begun) && readFileSync(begun, 'utf8') === 'x\n'.repeat(index + 1))
   }
   writeFileSync(go, '')
@@ -83,7 +83,7 @@ test('a project that is down is removed with all that it has but its volumes, an
   write(machine, 'other')
   await machine.up()
   write(machine, 'one', { volumes: ['data'] })
-  await machine.up()
+  assert.equal((await machine.run(['up', '--yes', '--new'])).code, 0)
   const first = (await machine.instance('one/worker/0')).epoch ?? 0
   const volume = join(machine.state, 'projects/one/volumes/data')
   writeFileSync(join(volume, 'kept'), 'yes')
@@ -99,11 +99,13 @@ test('a project that is down is removed with all that it has but its volumes, an
   const inKernel = cgroupsOf(id).filter((cgroup) => existsSync(join(cgroup, 'one')))
   assert.deepEqual([inKernel, readdirSync('/run/daruma').filter((name) => name === `${id}_one`)], [[], []])
   assert.deepEqual(readdirSync(join(machine.state, 'projects/one')), ['volumes'])
+  const { daemon } = (await machine.status())!
   await machine.kill('daemon')
+  await machine.waitFor('another daemon answers', (status) => status.daemon.pid !== daemon.pid)
   const listed = await machine.run(['project', 'ls'])
-  assert.match(listed.stdout, /^PROJECT .*\nother .*\nkept of one, which was removed: data \(in .*\)\n$/)
+  assert.match(listed.stdout + listed.stderr, /^PROJECT .*\nother .*\nkept of one, which was removed: data \(in .*\)\n$/)
 
-  await machine.up()
+  assert.equal((await machine.run(['up', '--yes', '--new'])).code, 0)
   const again = await machine.instance('one/worker/0')
   assert.ok((again.epoch ?? 0) > first, `${again.epoch} after ${first}`)
   assert.equal(again.revision, 1)
@@ -114,4 +116,43 @@ test('a project that is down is removed with all that it has but its volumes, an
     ['one', 'worker', 1],
     ['other', 'worker', 1],
   ])
+})
+
+test('a project whose config is renamed is asked about, and carried over whole while it runs', async () => {
+  await using machine = new Machine()
+  write(machine, 'one', { volumes: ['data'] })
+  await machine.up()
+  const before = await machine.instance('worker/0')
+  write(machine, 'two', { volumes: ['data'] })
+  const refused = await machine.run(['up', '--yes'])
+  assert.match(refused.stderr, /applied as one .* and is called two now\. \[E_PROJECT_RENAMED\]/)
+  assert.deepEqual(pidsIn((await machine.status())!), pidsIn({ instances: [before] } as never))
+
+  const renamed = await machine.run(['up', '--yes', '--rename', 'one'])
+  assert.deepEqual([renamed.code, /one is called two now\./.test(renamed.stderr)], [0, true], renamed.stderr)
+  await machine.kill('daemon')
+  const after = await machine.waitFor('another daemon has it by its new name', ({ project }) => project === 'two')
+  assert.deepEqual(pidsIn(after), pidsIn({ instances: [before] } as never))
+  assert.equal((await machine.run(['up', '--yes', '--rename', 'one'])).code, 0, 'again it does nothing')
+
+  write(machine, 'one', { volumes: ['data'] })
+  assert.equal((await machine.run(['up', '--yes', '--new'])).code, 0)
+  const beside = await machine.waitFor('both run', ({ instances }) => instances.length === 2)
+  assert.deepEqual(beside.instances.map(({ slot }) => slot).toSorted(), ['one/worker/0', 'two/worker/0'])
+  assert.deepEqual(readdirSync(join(machine.state, 'projects')).toSorted(), ['one', 'one__2'])
+})
+
+test('a project of another folder is taken over only when that is said', async () => {
+  await using machine = new Machine()
+  write(machine, 'one', { directory: '/' })
+  await machine.up()
+  const before = pidsIn((await machine.status())!)
+  await using elsewhere = new Machine({ state: machine.state })
+  write(elsewhere, 'one', { directory: '/' })
+  const refused = await elsewhere.run(['up', '--yes'])
+  assert.match(refused.stderr, /\[E_PROJECT_ELSEWHERE\]/)
+  assert.equal((await elsewhere.run(['up', '--yes', '--take-over'])).code, 0)
+  assert.deepEqual(pidsIn((await machine.status())!), before)
+  assert.ok((await machine.run(['project', 'ls'])).stdout.includes(elsewhere.config))
+  assert.match((await machine.run(['up', '--yes'])).stderr, /\[E_PROJECT_ELSEWHERE\]/)
 })

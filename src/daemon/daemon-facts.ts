@@ -35,6 +35,8 @@ export interface DaemonPorts extends Home {
   readonly listVolumes: (place: ProjectId) => Promise<readonly string[]>
   /** Removes what is left of a project's files; of its volumes only those that are named. The home must have been disposed of. */
   readonly removeHome: (place: ProjectId, volumes: readonly string[]) => Promise<void>
+  /** Lets the commands of other users know that these configs run here. */
+  readonly markConfigs: (files: readonly string[]) => void
   readonly store: Store
   /**
    * Why the database cannot be used, where it is damaged. The store is then another one, which knows nothing of it: what runs is kept and

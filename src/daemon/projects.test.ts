@@ -9,6 +9,7 @@ import type { Store } from '../ports/store.ts'
 import type { Requester } from '../protocol/api.ts'
 import type { KeptVolumes } from '../protocol/projects.ts'
 import { SimulatedMachine, aService } from '../sim/machine.ts'
+import { createMemoryStore } from '../sim/store.ts'
 import type { Project } from './project.ts'
 
 const by = (file: string): Requester => ({ pid: 1, user: 'tester', command: 'test', file })
@@ -203,4 +204,43 @@ test('the name that a project has left is free, and a name that another has is r
     running(machine).filter((line) => before.includes(line)),
     before,
   )
+})
+
+test('projects that are found on disk and in no record run on, are shown, and are applied to again without a second start', async () => {
+  const machine = calmMachine(7)
+  await up(machine, 'one', ['worker', 'web'])
+  await up(machine, 'two', ['worker'])
+  assert.equal(await rename(machine, 'two', 'second'), null)
+  await machine.run(2000)
+  const before = running(machine)
+  machine.restoreDatabase(createMemoryStore())
+  await machine.begin()
+  await machine.run(5000)
+  assert.deepEqual(ids(machine), ['one', 'second'], 'a lost database does not cost a name')
+  const shown = machine
+    .daemon!.projects.list()
+    .flatMap((project) => project.status(false).instances.map(({ slot, state }) => `${project.id}/${slot} ${state}`))
+  assert.deepEqual(shown.toSorted(), ['one/web/0 running', 'one/worker/0 running', 'second/worker/0 running'])
+  assert.deepEqual(running(machine), before)
+
+  await up(machine, 'one', ['worker'])
+  await machine.run(5000)
+  assert.deepEqual(
+    running(machine),
+    before.filter((line) => !line.includes('web')),
+    'what its config does not want is ended',
+  )
+  assert.equal(await remove(machine, 'second'), 'E_PROJECT_RUNNING')
+  await down(machine, 'second')
+  assert.equal(await remove(machine, 'second'), null)
+  assert.deepEqual(ids(machine), ['one'])
+})
+
+test('a place in which nothing is, and that no record names, is no project', async () => {
+  const machine = calmMachine(8)
+  await up(machine, 'one', ['worker'])
+  machine.homes.open('gone' as ProjectId)
+  machine.killDaemon()
+  await machine.begin()
+  assert.deepEqual(ids(machine), ['one'])
 })

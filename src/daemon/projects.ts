@@ -21,6 +21,7 @@ import { Project } from './project.ts'
 import { ProjectTraffic } from '../agent/traffic/project-traffic.ts'
 import { listRecords, put } from '../ports/json-records.ts'
 import { keys, projectPrefix } from '../server/records.ts'
+import { refuseWithoutStore } from './api/refuse-without-store.ts'
 import { namedByOrigins } from './found-projects.ts'
 import { answerOf, finishRemoval, freePlace, listKept, refuseUnknown, removeKept } from './removal.ts'
 import type { ProjectRecord } from '../server/records.ts'
@@ -173,6 +174,7 @@ export class Projects {
    */
   remove(project: Project, volumes: readonly string[]): Promise<RemoveProjectAnswer> {
     return this.#inTurn(async () => {
+      refuseWithoutStore(this.#options.ports.storeFault)
       const { ports } = this.#options
       const opened = this.#byPlace.get(project.place)
       if (opened === undefined) throw new DarumaError('E_PROJECT_UNKNOWN', `There is no project ${project.id} any more.`)
@@ -214,7 +216,8 @@ export class Projects {
    */
   handOver(project: Project, { name, stage, by }: HandOverRequest): Promise<void> {
     return this.#inTurn(async () => {
-      const { clock, store } = this.#options.ports
+      const { clock, store, storeFault } = this.#options.ports
+      refuseWithoutStore(storeFault)
       const id = projectIdOf({ name, stage })
       if (parseProjectId(id) === null) throw new DarumaError('E_REQUEST_INVALID', `No project can be called ${id}.`)
       const other = this.find(id)
@@ -249,7 +252,9 @@ export class Projects {
 
   /** Beside the database, so that commands find the state by their config without evaluating it, also while no daemon runs. */
   async #noteOrigins(): Promise<void> {
-    const { directory, storeFault } = this.#options.ports
+    const { directory, storeFault, markConfigs } = this.#options.ports
+    const up = this.list().filter((project) => !project.isEmpty())
+    markConfigs(up.flatMap(({ record }) => record.origin?.file ?? []))
     // What a damaged database says may not take the place of what is known.
     if (storeFault !== null) return
     const origins = this.list().map(({ place, record: { name, stage, origin } }): WrittenOrigin => ({

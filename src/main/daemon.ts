@@ -16,6 +16,7 @@ import { createNet } from '../adapters/net/index.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
 import { findAccount } from '../system/account.ts'
 import { createReleases } from '../adapters/releases/index.ts'
+import { markConfigs } from '../adapters/state-directory/config-marks.ts'
 import { openStateDirectory } from '../adapters/state-directory/index.ts'
 import { createCompanions, readSupervisor } from '../adapters/supervision/index.ts'
 import { serve } from '../adapters/http/socket.ts'
@@ -103,6 +104,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   const daemon: Daemon = new Daemon(
     {
       directory,
+      markConfigs: (files) => markConfigs(directory, files),
       store,
       storeFault,
       runtime,

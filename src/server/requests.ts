@@ -6,7 +6,7 @@
 import { balancerName } from '../core/balance/balancer-service.ts'
 import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import type { RevisionNumber, ServiceName } from '../core/model/id.ts'
-import { asRevisionNumber, asServiceName } from '../core/model/id.ts'
+import { asRevisionNumber, asServiceName, parseSlotId } from '../core/model/id.ts'
 import { planChanges } from '../core/plan/plan-changes.ts'
 import type { PlanInput } from '../core/plan/plan-changes.ts'
 import type { PlanOutcome } from '../core/plan/plan-changes.ts'
@@ -242,7 +242,9 @@ function revisionIntent(
 ): Intent | null {
   const { world, clock } = tools
   const plan = wish.plan ?? planFor(tools, wish.project, { isRollback: wish.skipsJobs, only: wish.only })
-  if (plan.steps.length === 0) return null
+  // Of what runs and was never recorded no plan knows: a `down` is for all that is there.
+  const strays = request.kind === 'down' ? [...new Set(world.unrecorded.map((slot) => parseSlotId(slot).service))] : []
+  if (plan.steps.length === 0 && strays.length === 0) return null
   const number = asRevisionNumber(Math.max(world.lastRevision, world.applied) + 1)
   const { by } = request
   const revision: RevisionRecord = {
@@ -259,7 +261,7 @@ function revisionIntent(
     kind: request.kind,
     by,
     revision,
-    involved: involvedIn(plan, wish.project),
+    involved: [...involvedIn(plan, wish.project), ...strays],
     raise: restarts.filter((name) => hasGivenUp(world, name)),
     stop: [],
     start: [...world.stoppedByHand].filter(

@@ -214,8 +214,8 @@ export class SimulatedMachine {
         directory: this.#directory('/state', pass),
         store: this.#mortalStore(pass),
         storeFault: this.storeFault,
-        // No project here has a source.
         releases: noReleases,
+        markConfigs: () => {},
         runtime: createSimulatedRuntime(this.kernel, null, pass),
         openHome: async (place) => {
           await pass()

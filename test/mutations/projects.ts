@@ -6,6 +6,39 @@ const tests = 'src/daemon/projects.test.ts'
 
 export const projectMutations: readonly Mutation[] = [
   {
+    name: 'found-projects-are-not-opened',
+    rule: 'what runs is shown and never started beside itself, also where the database has never heard of its project',
+    file: 'src/daemon/projects.ts',
+    find: `[...known, ...namedByOrigins(found, known, written)]`,
+    replace: `[...known, ...namedByOrigins([], known, written)]`,
+    caughtBy: {
+      file: tests,
+      test: 'projects that are found on disk and in no record run on, are shown, and are applied to again without a second start',
+    },
+  },
+  {
+    name: 'renamed-config-begins-a-second-copy',
+    rule: 'a config that was applied under another name begins nothing before somebody has said what is meant',
+    file: 'src/core/plan/ownership.ts',
+    find: `return from.length === 0 ? { kind: 'new' }`,
+    replace: `return from.length >= 0 ? { kind: 'new' }`,
+    caughtBy: {
+      file: 'src/core/plan/ownership.test.ts',
+      test: 'a config that was applied under another name is no new project',
+    },
+  },
+  {
+    name: 'name-is-taken-from-another-folder',
+    rule: 'a config of the same name from another folder removes nothing before somebody has said what is meant',
+    file: 'src/core/plan/ownership.ts',
+    find: `named.file === config.file || !named.holds`,
+    replace: `named.file !== '' || !named.holds`,
+    caughtBy: {
+      file: 'src/core/plan/ownership.test.ts',
+      test: 'a name that comes from another folder is not simply taken',
+    },
+  },
+  {
     name: 'removed-project-forgets-its-claims',
     rule: 'an epoch is given out once, also by a project that was removed and is applied again',
     file: 'src/daemon/removal.ts',

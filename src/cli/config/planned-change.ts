@@ -16,6 +16,7 @@ import type { Client } from '../daemon/client.ts'
 import { connect } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'
 import { desiredProject } from './desired.ts'
+import { settleOwnership } from './ownership.ts'
 import type { Invocation } from '../tree/invocation.ts'
 import { planFirst } from './first-plan.ts'
 import { plural } from '../render/quantity.ts'
@@ -38,19 +39,27 @@ export interface PlannedChange {
   readonly releases: readonly ReadRelease[]
   /** What will keep services from starting. */
   readonly obstacles: Obstacles
+  /** The project that gets this config, and its name, before anything is applied; null where it is this config's already. */
+  readonly handOver: string | null
+  /** Nobody has said yet whose the name is: what is shown is the likely case. */
+  readonly isOpen?: boolean
 }
 
-/** With `onIdle`, not while somebody is at work. */
+/** With `onIdle`, not while somebody is at work. Null: asked whose the name is, the person wants nothing of it. */
 export async function makePlan(
   context: Context,
   invocation: Invocation,
-  options: { readonly onIdle: boolean },
-): Promise<PlannedChange> {
+  options: { readonly onIdle: boolean; readonly mayAsk: boolean },
+): Promise<PlannedChange | null> {
   const config = await evaluateConfig(context, invocation)
   refuseOtherName(invocation, projectIdOf(config.project))
   const state = stateOfProject(context, invocation, config.project)
   const client = await connect(context, state, 'if-used')
-  const isKnown = client !== null && (await setProject(client, config.project))
+  const { mayAsk } = options
+  const claim = await settleOwnership(context, invocation, { config, client, state: state.directory, mayAsk })
+  if (claim === null) return null
+  const { isKnown, handOver, isOpen } = claim
+  if (client !== null) client.project = claim.id
   if (client !== null && isKnown && options.onIdle) await requireIdle(context, invocation, client)
   const { project, secrets } = await desiredProject(context, invocation, config, isKnown ? client : null)
   if (client === null) {
@@ -63,7 +72,8 @@ export async function makePlan(
   if (client !== null) await announceReleases(client, config.releases)
   const answer = client === null ? planFirst(project) : await client.plan({ project, secrets, isRollback: false, only })
   const obstacles = await findObstacles(context, client, answer)
-  return { file: config.file, state, client, desired: project, answer, only, secrets, releases: config.releases, obstacles }
+  const { file, releases } = config
+  return { file, state, client, desired: project, answer, only, secrets, releases, obstacles, handOver, isOpen }
 }
 
 /** Of all services that the plan starts, at once. */
@@ -97,15 +107,6 @@ function refuseOtherName(invocation: Invocation, id: string): void {
   throw new DarumaError('E_PROJECT_UNKNOWN', `The config is of the project ${id}, and -p names ${named}.`, {
     hint: `Leave -p away, name the config of ${named} with -f FILE, or change \`name\` in this one.`,
   })
-}
-
-/** False for a project that the daemon has never heard of: it has no operation, and no revision. */
-async function setProject(client: Client, project: Project): Promise<boolean> {
-  const { projects } = await client.version()
-  const id = projectIdOf(project)
-  if (projects === undefined) return true
-  if (projects.some((each) => each.id === id)) client.project = id
-  return client.project !== null
 }
 
 /** What the daemon would say, before one is started for it. */

@@ -29,6 +29,7 @@ test('a plan that an earlier version saved is read in the words of this one', (t
     project: answer.project,
     only: null,
     plan,
+    handOver: null,
   } as const
   assert.deepEqual(readPlan(path), saved)
   rmSync(path)

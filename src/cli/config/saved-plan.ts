@@ -20,6 +20,8 @@ export interface SavedPlan {
   /** What `--only` named; null for all. */
   readonly only: readonly string[] | null
   readonly plan: Plan
+  /** The project that gets the config, and its name, before it is applied; null where it is the config's already. */
+  readonly handOver: string | null
 }
 
 export function writePlan(path: string, plan: Omit<SavedPlan, 'format'>): void {
@@ -54,7 +56,12 @@ export function readPlan(path: string): SavedPlan {
       hint: '`daruma plan --out FILE` writes one.',
     })
   }
-  return { ...(value as SavedPlan), only: value.only ?? null, project: completeProject(value.project) }
+  return {
+    ...(value as SavedPlan),
+    only: value.only ?? null,
+    handOver: value.handOver ?? null,
+    project: completeProject(value.project),
+  }
 }
 
 /** Throws `E_PLAN_STALE` when the world, or a secret, is not what it was. */

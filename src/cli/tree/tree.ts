@@ -25,6 +25,16 @@ const diff: FlagSpec = {
   summary: 'show the text of what changed in the folders that are sources, up to 400 lines',
 }
 
+/** Whose a name is, said in advance. */
+const ownership: readonly FlagSpec[] = [
+  {
+    syntax: '--rename <project>',
+    summary: 'this config is of PROJECT, which gets its name: slots, volumes and history stay, and what runs is not touched',
+    completes: 'project',
+  },
+  { syntax: '--take-over', summary: 'the project of this name, applied from another folder, comes from this config from now on' },
+  { syntax: '--new', summary: 'a project of its own, beside what this config was applied as before, or runs as elsewhere' },
+]
 const wait: FlagSpec = { syntax: '--wait', summary: 'wait for an operation that is at work instead of being refused' }
 const follow: FlagSpec = { syntax: '-f, --follow', summary: 'go on with what comes, until Ctrl-C' }
 
@@ -80,6 +90,7 @@ export const commands: readonly CommandSpec[] = [
       diff,
       { syntax: '--out <file>', summary: 'save the plan, for `up --plan` (mode 0600; holds no secret)', completes: 'file' },
       { syntax: '--exit-code', summary: 'exit 2 when there are changes' },
+      ...ownership,
     ],
     examples: [
       { command: 'daruma plan', meaning: 'show the changes' },
@@ -95,11 +106,12 @@ export const commands: readonly CommandSpec[] = [
     aliases: ['apply'],
     summary: 'make it so: show the plan, ask, apply it, watch',
     detail:
-      'The daemon applies; this command only watches, so that Ctrl-C or a broken connection changes nothing. A revision that does not become healthy in time is rolled back as a whole, and the command exits 1.',
+      'The daemon applies; this command only watches, so that Ctrl-C or a broken connection changes nothing. A revision that does not become healthy in time is rolled back as a whole, and the command exits 1. A config that was applied under another name, or has the name of a project from another folder, is asked about first; a flag says it in scripts.',
     flags: [
       diff,
       { syntax: '--plan <file>', summary: 'apply this saved plan, only if the world has not moved since', completes: 'file' },
       { syntax: '--attach', summary: 'stay in front and follow the logs; Ctrl-C stops all services' },
+      ...ownership,
       wait,
     ],
     examples: [

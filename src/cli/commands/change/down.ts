@@ -2,6 +2,8 @@
 
 import { defaultBalancer as balancer } from '../../../core/keys/balancer.ts'
 import { confirm } from '../../screen/confirm.ts'
+import type { StatusAnswer } from '../../../protocol/api.ts'
+import type { Client } from '../../daemon/client.ts'
 import { connectUsed } from '../../daemon/connect.ts'
 import type { Context } from '../../context.ts'
 import type { Invocation } from '../../tree/invocation.ts'
@@ -23,9 +25,9 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
   const status = await client.status()
   if (status.revision === 0 && status.instances.length > 0) {
     const { condition } = status.daemon
-    const because = condition === null ? 'nothing is recorded of it' : condition
-    throw new DarumaError('E_PLAN_REFUSED', `Something runs, and what was applied is not known: ${because}.`, {
-      hint: '`daruma up` with its config records it anew, and then it can be taken down. Of a damaged database, put a backup in its place first or move it away.',
+    if (condition === null) return endUnrecorded(context, invocation, client, status)
+    throw new DarumaError('E_PLAN_REFUSED', `Something runs, and what was applied is not known: ${condition}.`, {
+      hint: 'Of a damaged database, put a backup in its place first or move it away.',
     })
   }
   if (status.project === null || status.services.length === 0) {
@@ -37,5 +39,19 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan, null)))
   else terminal.print(renderPlan(plan, directoryName(project), planView(terminal)).join('\n'))
   if (!(await confirm(context, invocation, 'Take everything down?'))) return 1
+  return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })
+}
+
+/** The database has never heard of it: no plan can name what goes, but what runs can be named. */
+async function endUnrecorded(
+  context: Context,
+  invocation: Invocation,
+  client: Client,
+  { instances }: StatusAnswer,
+): Promise<number> {
+  const slots = instances.map(({ slot }) => slot).toSorted()
+  context.terminal.note(`Nothing is recorded of this project, and this runs: ${slots.join(', ')}.`)
+  context.terminal.note('`daruma up` with its config would record it anew, and go on with what runs.')
+  if (!(await confirm(context, invocation, 'End all of it?'))) return 1
   return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })
 }

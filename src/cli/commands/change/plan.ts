@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 
 import type { Obstacles } from '../../../core/plan/obstacles.ts'
 import type { Plan } from '../../../core/plan/plan.ts'
+import { DarumaError } from '../../../ports/error.ts'
 import type { Context } from '../../context.ts'
 import type { Invocation } from '../../tree/invocation.ts'
 import { makePlan, type PlannedChange, refuseObstacles } from '../../config/planned-change.ts'
@@ -12,16 +13,22 @@ import { writePlan } from '../../config/saved-plan.ts'
 import { directoryName } from '../../daemon/state.ts'
 
 export async function plan(context: Context, invocation: Invocation): Promise<number> {
-  const change = await makePlan(context, invocation, { onIdle: false })
+  const change = await makePlan(context, invocation, { onIdle: false, mayAsk: false })
+  if (change === null) return 1
   printPlan(context, invocation, change)
   await printDiff(context, invocation, change)
   if (!invocation.json) refuseObstacles(change.obstacles)
   else if (change.obstacles.certain.length > 0) return 1
   const out = invocation.text('out')
   if (out !== null) {
+    if (change.isOpen === true)
+      throw new DarumaError('E_PROJECT_RENAMED', 'A plan is saved only with an answer to whose it is.', {
+        hint: 'Say it with --rename, --take-over or --new.',
+      })
     const path = resolve(context.cwd, out)
     const { plan: made, project } = change.answer
-    writePlan(path, { file: change.file, state: change.state.directory, project, only: change.only, plan: made })
+    const { file, state, only, handOver } = change
+    writePlan(path, { file, state: state.directory, project, only, plan: made, handOver })
     context.terminal.note(`Saved. \`daruma up --plan ${out}\` applies it, if nothing moves until then.`)
   }
   return invocation.has('exitCode') && change.answer.plan.steps.length > 0 ? 2 : 0

@@ -43,18 +43,23 @@ interface Result {
 
 async function applyConfig(context: Context, invocation: Invocation): Promise<Result> {
   for (let round = 1; ; round += 1) {
-    const change = await makePlan(context, invocation, { onIdle: true })
+    const change = await makePlan(context, invocation, { onIdle: true, mayAsk: true })
+    if (change === null) return { code: 1, client: null }
     printPlan(context, invocation, change)
     await printDiff(context, invocation, change)
     if (change.answer.plan.steps.length === 0) {
       // Nothing, unless the host has lost files that what runs would need for its next start.
-      if (change.client !== null) await deliverReleases(context, change.client, change.answer.project, change.releases)
+      if (change.client !== null) {
+        await handOver(context, change.client, change)
+        await deliverReleases(context, change.client, change.answer.project, change.releases)
+      }
       return endUnchanged(context, invocation, change)
     }
     refuseObstacles(change.obstacles)
     const hasAsked = !invocation.has('yes')
     if (!(await confirm(context, invocation, 'Apply this?'))) return { code: 1, client: null }
     const client = change.client ?? (await connectStarted(context, change.state))
+    await handOver(context, client, change)
     const isLast = round === maxRounds
     if (!(await tryDeliver(context, client, change, isLast))) continue
     const accepted = await tryApply(context, invocation, client, change, { hasAsked, isLast })
@@ -63,6 +68,16 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
     if (code !== 0 && !invocation.json) noteTriedAgain(context, change.answer.plan)
     return { code, client }
   }
+}
+
+/** Nothing that runs is touched by it: the project only has another name, or comes from another config, from here on. */
+async function handOver(context: Context, client: Client, change: PlannedChange): Promise<void> {
+  const from = change.handOver
+  if (from === null) return
+  const { name, stage } = change.desired
+  const { id } = await client.handOver(from, { name, stage, by: requester(context, 'up', change.file) })
+  client.project = id
+  context.terminal.note(id === from ? `${id} comes from ${change.file} now.` : `${from} is called ${id} now.`)
 }
 
 /** What had fallen before is tried again by every apply, and fails every one as long as it falls: nobody should be stuck with it. */
@@ -141,6 +156,7 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   const state = hasName ? named : { ...named, directory: saved.state }
   const secrets = await readSecrets(context, saved.project)
   const client = await connectStarted(context, state)
+  if (saved.handOver !== null) client.project = saved.handOver
   await requireIdle(context, invocation, client)
   const releases = await readSaved(context, client, saved)
   const answer = await client.plan({ project: saved.project, secrets, isRollback: false, only: saved.only })
@@ -156,10 +172,12 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
     secrets,
     releases,
     obstacles,
+    handOver: saved.handOver,
   }
   printPlan(context, invocation, change)
   if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
   refuseObstacles(obstacles)
+  await handOver(context, client, change)
   await deliverReleases(context, client, answer.project, releases)
   const accepted = await request(context, invocation, client, () =>
     client.operate({
