@@ -280,6 +280,7 @@ describe('collection', () => {
       { trees: 1, contents: 0 },
       'begun within the hour',
     )
+    assert.deepEqual(await bed.releases.unknown([old]), [], 'no revision names it yet, and one may soon')
     for (const name of readdirSync(incoming)) utimesSync(join(incoming, name), 1, 1)
     assert.deepEqual(await bed.releases.collect([{ digest: kept, build: null }]), { trees: 0, contents: 1 })
     assert.deepEqual([existsSync(oldTree), existsSync(keptTree)], [false, true])
