@@ -29,7 +29,7 @@ export const strangerMutations: readonly Mutation[] = [
     replace: `: true\n`,
     caughtBy: {
       file: bounds,
-      test: 'are answered in their order and with their own bodies, however they are cut',
+      test: 'are all answered, however many come in one piece behind a slow one: each is parsed when its turn has come',
     },
   },
   {
@@ -160,22 +160,8 @@ export const strangerMutations: readonly Mutation[] = [
     name: 'port-is-given-twice',
     rule: 'no two slots have one automatic port',
     file: ports.file,
-    find: `      this.remember(slot, port)
-      if (await this.#net.isPortFree(port)) return { kind: 'port', port }
-`,
-    replace: `      if (await this.#net.isPortFree(port)) {
-        this.remember(slot, port)
-        return { kind: 'port', port }
-      }
-`,
-    caughtBy: { file: ports.tests, test: 'are none that a slot has by its config, until the last of those has let go' },
-  },
-  {
-    name: 'port-search-begins-anew',
-    rule: 'an automatic port is found with one question, however many were given out',
-    file: ports.file,
     find: `      if (this.#holders.has(port)) continue\n`,
-    replace: `      if (this.#holders.has(port) && !(await this.#net.isPortFree(port))) continue\n`,
-    caughtBy: { file: ports.tests, test: 'are different ones, found with one question each, however many there are' },
+    replace: ``,
+    caughtBy: { file: ports.tests, test: 'are none that a slot has by its config, until the last of those has let go' },
   },
 ]

@@ -138,6 +138,22 @@ describe('The memory of the embedded balancer', () => {
 })
 
 describe('Requests in one piece, in pieces, with bodies that look like heads', () => {
+  it('are all answered, however many come in one piece behind a slow one: each is parsed when its turn has come', async () => {
+    await using bed = openEmbedded()
+    const port = await bed.freePort()
+    const upstream = await bed.serve((request, response) => {
+      setTimeout(() => response.end(`<${request.url}>`), request.url === '/0' ? 300 : 0)
+    })
+    await bed.start(simple(port, [upstream.upstream]))
+    const paths = Array.from({ length: 100 }, (_, index) => `/${index}`)
+    const all = Buffer.from(paths.map((path) => `GET ${path} HTTP/1.1\r\n${host}\r\n`).join(''), 'latin1')
+    const answer = await sendInPieces(port, all, () => 0, paths.length)
+    assert.deepEqual(
+      [...answer.matchAll(/<([^>]*)>/g)].map(([, path]) => path),
+      paths,
+    )
+  })
+
   it('are answered in their order and with their own bodies, however they are cut', async () => {
     await using bed = openEmbedded()
     const port = await bed.freePort()

@@ -48,7 +48,11 @@ async function freeLowPort(): Promise<number> {
 }
 
 describe('The privileges of the embedded balancer', { skip }, () => {
-  it('stay behind with its parent: the worker is a user without a name, without capabilities, groups and a way back', async () => {
+  it('stay behind with its parent: the worker is a user without a name, without capabilities, groups and a way back', async (t) => {
+    // As a service manager or a login would leave it; the bed's processes have them too.
+    const groups = process.getgroups?.() ?? []
+    process.setgroups?.([0, 65_519])
+    t.after(() => process.setgroups?.(groups))
     await using bed = openEmbedded()
     const [port, upstream] = [await bed.freePort(), await bed.serve()]
     await bed.start(simple(port, [upstream.upstream]))
