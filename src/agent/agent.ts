@@ -26,6 +26,7 @@ import type { Taken } from '../protocol/exchange/picture.ts'
 import type { Allotment } from './port-allotment.ts'
 import type { ErrandRunner } from './errand.ts'
 import type { HostReleases } from './releases/host-releases.ts'
+import { HostObstacles } from './host-obstacles.ts'
 import { ServerLine, slotOfKey } from './server-line.ts'
 import type { TrafficView } from './traffic/traffic-view.ts'
 import { adoptSlots, keptGoal, type EndFound } from './slots/adopt.ts'
@@ -82,15 +83,15 @@ export class Agent {
   #hasBeenTold = false
   #isEarly = true
   readonly #early: RuntimeEvent[] = []
-  #engineFault: string | null = null
-  #condition: string | null = null
+  readonly #obstacles: HostObstacles
   /** Null until it is known which life of the agent this is. */
   #server: ServerLine | null = null
 
   constructor(options: AgentOptions) {
     this.#options = options
     const { allotment, store, clock } = options
-    this.#memory = new SlotMemory({ store, clock, onCondition: (condition) => this.#noteCondition(condition) })
+    this.#obstacles = new HostObstacles((report) => this.#server?.set(report))
+    this.#memory = new SlotMemory({ store, clock, onCondition: (condition) => this.#obstacles.noteCondition(condition) })
     this.#reporter = new Reporter({ ...options, memory: this.#memory, attempts: this.#attempts, gaps: this.#gaps })
     this.#memoryKills = new MemoryKills({
       shells: this.shells,
@@ -151,7 +152,7 @@ export class Agent {
     for (const { slot } of [...found.committedRuns, ...found.runs]) if (!this.shells.has(slot)) this.#report(slot)
     this.#isEarly = false
     for (const event of this.#early.splice(0)) this.#takeRuntime(event)
-    this.#reportHost()
+    this.#obstacles.report()
     this.noteTraffic()
   }
 
@@ -195,21 +196,18 @@ export class Agent {
 
   /** The container engine has gone, for the reason given, or (null) is back. What it runs is not given up for that. */
   noteEngine(fault: string | null): void {
-    if ((fault === null) === (this.#engineFault === null)) return
-    this.#engineFault = fault
-    this.#reportHost()
+    this.#obstacles.noteEngine(fault)
+  }
+
+  /** Nothing is in any slot, nor was when this agent began: what ended without it may yet be begun again. */
+  isEmpty(): boolean {
+    return this.shells.size === 0 && this.#ends.size === 0
   }
 
   /** The slot in words of this moment; null where there is nothing of it. */
   inspect(slot: SlotId): SlotInspection | null {
     const inspected = this.shells.get(slot)?.inspect() ?? null
     return inspected === null ? null : { ...inspected, reason: inspected.reason ?? this.#memoryKills.reasonOf(slot) }
-  }
-
-  #noteCondition(condition: string | null): void {
-    if (condition === this.#condition) return
-    this.#condition = condition
-    this.#reportHost()
   }
 
   // What the server says -----------------------------------------------------------------------------------------------
@@ -381,10 +379,6 @@ export class Agent {
         ? this.#reporter.remains(slot, this.#lastEpochs.get(slot) ?? null, order)
         : this.#reporter.report(shell.slot, order)
     this.#server?.report(report)
-  }
-
-  #reportHost(): void {
-    this.#server?.set({ kind: 'host', engineFault: this.#engineFault, condition: this.#condition })
   }
 
   #assignmentOf(slot: SlotId): Assignment | null {

@@ -218,7 +218,7 @@ export class Project {
 
   /** Nothing was ever applied to it, and nothing is there. */
   isUnused(): boolean {
-    return this.#server.isUnused()
+    return this.#server.isUnused() && this.#agent.isEmpty()
   }
 
   /** Nothing is wanted, nothing runs, and no operation is changing that. */

@@ -54,6 +54,28 @@ export const changeMutations: readonly Mutation[] = [
     },
   },
   {
+    name: 'job-is-another-by-its-generation',
+    rule: 'which try of a job completed does not matter: it does not run again',
+    file: 'src/core/model/service.ts',
+    find: ' || withoutGeneration(identity) === withoutGeneration(other)',
+    replace: '',
+    caughtBy: {
+      file: 'src/sim/daemon.test.ts',
+      test: 'a job that an older database has not heard of is known to have completed, also when its first daemon had no space',
+    },
+  },
+  {
+    name: 'job-that-is-done-may-begin',
+    rule: 'a job of a revision that holds has had its run, whatever its slot remembers',
+    file: 'src/core/rollout/order.ts',
+    find: "service.scale.kind === 'job' && views.get(service.name)?.isJobDone === true",
+    replace: 'false',
+    caughtBy: {
+      file: 'src/sim/daemon.test.ts',
+      test: 'a job that an older database has not heard of is known to have completed, also when its first daemon had no space',
+    },
+  },
+  {
     name: 'ends-without-a-daemon-are-not-taken-in',
     rule: 'a run whose daemon was away is settled by its cgroup and its exit file, not repeated',
     file: 'src/agent/slots/adopt.ts',

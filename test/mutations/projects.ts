@@ -6,6 +6,17 @@ const tests = 'src/daemon/projects.test.ts'
 
 export const projectMutations: readonly Mutation[] = [
   {
+    name: 'found-project-is-let-go-before-its-ends',
+    rule: 'a project that is found on disk alone is kept while anything in it may be begun again',
+    file: 'src/daemon/project.ts',
+    find: ' && this.#agent.isEmpty()',
+    replace: '',
+    caughtBy: {
+      file: 'src/daemon/daemon.test.ts',
+      test: 'without its damaged database a daemon starts again what a reboot has cut off, keeps it up, and changes nothing',
+    },
+  },
+  {
     name: 'found-projects-are-not-opened',
     rule: 'what runs is shown and never started beside itself, also where the database has never heard of its project',
     file: 'src/daemon/projects.ts',

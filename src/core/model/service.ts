@@ -64,6 +64,20 @@ export function processIdentity(service: Service, generation: number): string {
   ])
 }
 
+/**
+ * Whether two {@link processIdentity} are of the same job: a job is never begun anew by a restart, so that the generation says only which
+ * try of it has completed, and an older database has forgotten that.
+ */
+export function isSameWork(identity: string, other: string | undefined): boolean {
+  return other !== undefined && (identity === other || withoutGeneration(identity) === withoutGeneration(other))
+}
+
+/** Of its parts the generation alone is a number. */
+function withoutGeneration(identity: string): string {
+  const parts = JSON.parse(identity) as readonly unknown[]
+  return JSON.stringify(parts.filter((part) => typeof part !== 'number'))
+}
+
 /** Without how the image is fetched: another password is no reason for another container. The first versions called the port `port`. */
 function containerIdentity(container: Container): Readonly<Record<string, unknown>> {
   const { containerPort, ...settings } = containerSettings.identity(container)

@@ -6,7 +6,7 @@
 import type { ServiceName } from '../model/id.ts'
 import { asRevisionNumber, isRunSlot } from '../model/id.ts'
 import type { Problem } from '../values/problem.ts'
-import { processIdentity } from '../model/service.ts'
+import { isSameWork, processIdentity } from '../model/service.ts'
 import type { Project, Service } from '../model/service.ts'
 import type { InstanceStatus } from '../model/status.ts'
 import { orderByDependency } from './dependency-order.ts'
@@ -183,7 +183,7 @@ function planJob(service: Service, before: Service | null, world: World): Step |
   const idle = whyIdle(service, world)
   if (differences.length === 0 && (idle.length === 0 || world.isRollback)) return null
 
-  const isDone = world.completedJobs[service.name] === identityOf(service, world)
+  const isDone = isSameWork(identityOf(service, world), world.completedJobs[service.name])
   const runs = !world.isRollback && !isDone && (isNew || idle.length > 0)
   if (runs) return { ...step, kind: 'run-job', reasons: [...differences, ...idle] }
   if (differences.length === 0) return null

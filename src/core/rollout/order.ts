@@ -29,6 +29,9 @@ const openGate: Gate = { open: true, because: null }
 
 /** Whether a first start of the service may happen now. */
 export function startGate(service: Service, views: ServiceViews): Gate {
+  // Its slot may have forgotten that, and another program of the job may have been there since.
+  if (service.scale.kind === 'job' && views.get(service.name)?.isJobDone === true)
+    return { open: false, because: 'it has had its run' }
   const missing = service.after.find((dependency) => !holds(dependency, views))
   return missing === undefined ? openGate : { open: false, because: `waits for ${missing.service} (${missing.condition})` }
 }

@@ -9,7 +9,7 @@ import type { SlotReport } from '../../core/instance/report.ts'
 import type { RevisionNumber, ServiceName, SlotId } from '../../core/model/id.ts'
 import { asRevisionNumber, isRunSlot, parseSlotId } from '../../core/model/id.ts'
 import type { Project, Service } from '../../core/model/service.ts'
-import { processIdentity } from '../../core/model/service.ts'
+import { isSameWork, processIdentity } from '../../core/model/service.ts'
 import { nameOfRoute } from '../../core/keys/service/route.ts'
 import type { ServiceView } from '../../core/rollout/order.ts'
 import type { SlotView, Wanted } from '../../core/rollout/rollout.ts'
@@ -162,7 +162,8 @@ export class World {
   isJobDone(name: ServiceName, wanted: Wanted | null): boolean {
     if (wanted === null || wanted.service.scale.kind !== 'job' || this.#target === null) return false
     // Only what is new runs jobs: a revision that holds, or is gone back to, has had its own.
-    return this.#jobsDone.get(name) === wanted.identity || this.#target.skipsJobs || this.#target.number === this.applied
+    if (this.#target.skipsJobs || this.#target.number === this.applied) return true
+    return isSameWork(wanted.identity, this.#jobsDone.get(name))
   }
 
   // What was assigned, and what is -------------------------------------------------------------------------------------
