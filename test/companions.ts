@@ -12,12 +12,18 @@ export const roles = ['instance', 'keeper', 'daemon', 'supervisor', 'collector']
 export type Role = (typeof roles)[number]
 
 /**
- * `slot` (`web/0`) narrows instances and keepers. A keeper is up to two processes: `unshare` and the namespace's first. Those that stand by
+ * `slot` (`web/0`), or `project`, narrows instances and keepers. A keeper is up to two processes: `unshare` and the namespace's first. Those that stand by
  * and run nothing are none.
  */
-export function findCompanions(state: string, role: Role, slot?: string): readonly ProcessId[] {
-  if (role === 'instance') return slotsOf(state, slot).flatMap((directory) => runningInstance(directory) ?? [])
-  if (role === 'keeper') return slotsOf(state, slot).flatMap(runningKeeper)
+export function findCompanions(
+  state: string,
+  role: Role,
+  slot: string | null = null,
+  project: string | null = null,
+): readonly ProcessId[] {
+  const directories = (): readonly string[] => (slot === null ? slotDirectories(state, project) : [slotDirectory(state, slot)])
+  if (role === 'instance') return directories().flatMap((directory) => runningInstance(directory) ?? [])
+  if (role === 'keeper') return directories().flatMap(runningKeeper)
   return allPids().flatMap((pid) => {
     const words = commandLine(pid)
     if (!words.some((word) => word === state || word.startsWith(`${state}/`)) || !isRole(words, role, state)) return []
@@ -35,10 +41,6 @@ function isRole(words: readonly string[], role: Exclude<Role, 'instance' | 'keep
     case 'collector':
       return words.some((word) => /\/log-collector\.[jt]s$/.test(word))
   }
-}
-
-function slotsOf(state: string, slot: string | undefined): readonly string[] {
-  return slot === undefined ? slotDirectories(state) : [slotDirectory(state, slot)]
 }
 
 /** The command of the slot's newest epoch, as its keeper wrote it down, if it is still that process. */

@@ -14,7 +14,7 @@ import type { InstanceStatus, StatusAnswer } from '../src/protocol/api.ts'
 import { cleanUp, makeWorkshop } from './clean-up.ts'
 import { findCompanions, type Role } from './companions.ts'
 import { isAlive, signalProcess, until, type ProcessId } from './processes.ts'
-import { slotDirectory } from './slot-directory.ts'
+import { slotDirectory, usualProject } from './slot-directory.ts'
 import { askDaemon, askDaemonLines } from './socket.ts'
 import { readLogIn } from './support/slot-log.ts'
 import type { Witness } from './witness/index.ts'
@@ -53,6 +53,8 @@ export interface MachineOptions {
   readonly state?: string
   /** What a config says beside its name and its services: `balancer`. */
   readonly project?: Readonly<Record<string, unknown>>
+  /** Where several projects live in the state: the one that this machine's config describes, and that everything here is about. Default: all. */
+  readonly name?: string
 }
 
 export class Machine implements AsyncDisposable {
@@ -71,6 +73,11 @@ export class Machine implements AsyncDisposable {
     mkdirSync(join(this.workshop, 'config'))
   }
 
+  /** Of the project that its config describes. */
+  get name(): string {
+    return this.#options.name ?? usualProject
+  }
+
   get launcher(): string {
     return this.#options.launcher ?? launcherUnderTest
   }
@@ -78,7 +85,7 @@ export class Machine implements AsyncDisposable {
   writeConfig(services: Services): void {
     const withWitness = Object.fromEntries(Object.entries(services).map(([name, service]) => [name, this.#watched(service)]))
     this.writeConfigText(
-      `export default define(${JSON.stringify({ name: 'test', ...this.#options.project, services: withWitness }, null, 2)})`,
+      `export default define(${JSON.stringify({ name: this.name, ...this.#options.project, services: withWitness }, null, 2)})`,
     )
   }
 
@@ -127,11 +134,11 @@ export class Machine implements AsyncDisposable {
 
   /** Null while no daemon answers. */
   status(): Promise<StatusAnswer | null> {
-    return askDaemon<StatusAnswer>(this.state, '/v1/status')
+    return askDaemon<StatusAnswer>(this.state, this.#about('/v1/status?'))
   }
 
   async events(): Promise<readonly RecordedEvent[]> {
-    return (await askDaemonLines(this.state, '/v1/events?since=0&limit=10000')) as readonly RecordedEvent[]
+    return (await askDaemonLines(this.state, this.#about('/v1/events?since=0&limit=10000&'))) as readonly RecordedEvent[]
   }
 
   async instance(slot: string): Promise<InstanceStatus> {
@@ -175,12 +182,23 @@ export class Machine implements AsyncDisposable {
   }
 
   log(slot: string): string {
-    return readLogIn(this.state, slotDirectory(this.state, slot))
+    return readLogIn(this.state, slotDirectory(this.state, this.#qualified(slot)))
+  }
+
+  #about(path: string): string {
+    const { name } = this.#options
+    return name === undefined ? path : `${path}project=${name}`
+  }
+
+  #qualified(slot: string): string {
+    const { name } = this.#options
+    return name === undefined || slot.startsWith('@') ? slot : `${name}/${slot}`
   }
 
   /** Who plays the role now: for `instance` and `keeper` in one slot, or in all. */
   find(role: Role, slot?: string): readonly ProcessId[] {
-    return findCompanions(this.state, role, slot)
+    if (slot !== undefined) return findCompanions(this.state, role, this.#qualified(slot))
+    return findCompanions(this.state, role, null, this.#options.name)
   }
 
   async findOne(role: Role, slot?: string): Promise<ProcessId> {

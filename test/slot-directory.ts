@@ -20,9 +20,10 @@ export function slotDirectory(state: string, slot: string): string {
   return projectsOf(state).map(inside).find(existsSync) ?? inside(usualProject)
 }
 
-/** Of all projects, and the machine's own. */
-export function slotDirectories(state: string): readonly string[] {
-  const folders = [join(state, 'slots'), ...projectsOf(state).map((project) => join(projectDirectory(state, project), 'slots'))]
+/** Of one project; or (null) of all, and the machine's own. */
+export function slotDirectories(state: string, project: string | null = null): readonly string[] {
+  const inside = (of: string): string => join(projectDirectory(state, of), 'slots')
+  const folders = project === null ? [join(state, 'slots'), ...projectsOf(state).map(inside)] : [inside(project)]
   return folders.flatMap((folder) => list(folder).map((name) => join(folder, name)))
 }
 

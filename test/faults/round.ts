@@ -2,15 +2,17 @@
 
 import assert from 'node:assert/strict'
 import type { CheckpointDriver } from '../checkpoint-driver.ts'
-import { isSettled, Machine } from '../daemon-harness.ts'
+import { isSettled, Machine, type MachineOptions } from '../daemon-harness.ts'
 import type { LabEngine } from '../engine/lab-engine.ts'
 import type { GatedPackage } from '../keeper-gates.ts'
-import { environmentOf, identify, type ProcessId } from '../processes.ts'
 import { pick, seededRandom } from '../seeded-random.ts'
+import { usualProject } from '../slot-directory.ts'
 import { violationsOf } from '../witness/index.ts'
 import type { Witness } from '../witness/index.ts'
-import { scenarios, scenariosFor } from './scenarios.ts'
-import { workloadOf, type Workload } from './workload.ts'
+import { hasNeighbour, Neighbour, neighbourName, proveIdle } from './neighbour.ts'
+import { missing, occupants } from './occupants.ts'
+import { ofEngines, scenarios, scenariosFor } from './scenarios.ts'
+import { workloadOf } from './workload.ts'
 
 export interface RoundOptions {
   readonly seed: string
@@ -43,10 +45,15 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
   const { project } = workload
   const engine = workload.kind === 'containers' ? await options.engine() : null
   const environment = { DARUMA_CHECKPOINTS: driver.path, ...engine?.environment }
-  await using machine = new Machine({ witness, launcher: gates.launcher, environment, project })
+  const common = { witness, launcher: gates.launcher, environment }
+  const isShared = hasNeighbour(round)
+  await using machine = new Machine({ ...common, project, ...(isShared ? { name: usualProject } : {}) })
+  await using beside = isShared ? await makeNeighbour(machine, round, common) : null
+  const neighbour = beside?.neighbour ?? null
   await witness.watch(machine.state, workload.name(''))
   try {
     await machine.up(workload.services('first'))
+    await neighbour?.begin()
     await machine.waitUntilSettled()
     // Else its silence would prove nothing: whom the faults aim at, it has seen.
     for (const slot of new Set([workload.target, ...workload.builtIn])) {
@@ -57,7 +64,12 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
     const note = (what: string): void => void notes.push(what)
     const scenario = scenarios[name]
     assert.ok(scenario !== undefined)
-    const { mustBeAdopted, value } = await scenario({ machine, workload, driver, gates, engine, random, note })
+    const suffering = neighbour?.suffer(seededRandom(`${seed}/${round}/neighbour`), note)
+    if (ofEngines.includes(name)) neighbour?.excuseContainers()
+    const [{ mustBeAdopted, value }] = await Promise.all([
+      scenario({ machine, workload, driver, gates, engine, random, note }),
+      suffering,
+    ])
     await machine.waitFor(
       'everything desired runs again',
       (status) => isSettled(status) && missing(machine, workload, value).length === 0,
@@ -66,44 +78,39 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
     await workload.prove(machine)
     if (mustBeAdopted)
       assert.deepEqual(occupants(machine, workload), before, 'an instance that nobody touched is another one now')
+    await proveIdle(machine)
+    await neighbour?.proveWell(settleLimitMs)
+    await neighbour?.outlive({ machine, workload }, value, random, note)
     assert.deepEqual(await violationsOf(witness), [])
     await witness.examine()
   } catch (error) {
     await violationsOf(witness).catch(() => [])
     const how = `node test/faults/run.ts --seed ${seed} --round ${round}`
     const story = await machine.story().catch(() => '')
+    const other = (await beside?.machine.story().catch(() => '')) ?? ''
     throw new Error(
-      `round ${round} of seed ${seed} failed: ${name}, ${workload.kind}\n  ${notes.join('\n  ')}\nreplay: ${how}\n${(error as Error).message}\n${story}`,
+      `round ${round} of seed ${seed} failed: ${name}, ${workload.kind}\n  ${notes.join('\n  ')}\nreplay: ${how}\n${(error as Error).message}\n${story}\n${other}`,
       { cause: error },
     )
   }
-  return { round, scenario: name, workload: workload.kind, durationMs: performance.now() - beganAt, notes }
+  return {
+    round,
+    scenario: name,
+    workload: `${workload.kind}${isShared ? ' ×2' : ''}`,
+    durationMs: performance.now() - beganAt,
+    notes,
+  }
 }
 
-interface Occupant {
-  readonly slot: string
-  readonly epoch: string | undefined
-  readonly process: ProcessId
+interface Beside extends AsyncDisposable {
+  readonly machine: Machine
+  readonly neighbour: Neighbour
 }
 
-/** From the kernel, not from the daemon: it is the daemon that is examined. */
-function occupants(machine: Machine, workload: Workload): readonly Occupant[] {
-  const own = Object.keys(workload.services('')).flatMap((service) => [0, 1, 2, 3, 4].map((index) => `${service}/${index}`))
-  return [...own, ...workload.builtIn].flatMap((slot) => {
-    const [process] = machine.find('instance', slot)
-    return process === undefined ? [] : [{ slot, epoch: environmentOf(process.pid)['DARUMA_EPOCH'], process }]
-  })
-}
-
-/** Services with fewer running instances of the wanted value than were asked for. */
-function missing(machine: Machine, workload: Workload, value: string): readonly string[] {
-  const running = occupants(machine, workload).filter(
-    ({ process }) => identify(process.pid) !== null && environmentOf(process.pid)['VALUE'] === value,
-  )
-  return Object.entries(workload.services(value)).flatMap(([service, { replicas, schedule }]) => {
-    // The runs of a schedule come and go.
-    if (schedule !== undefined) return []
-    const count = running.filter(({ slot }) => slot.startsWith(`${service}/`)).length
-    return count === ((replicas as number | undefined) ?? 1) ? [] : [service]
-  })
+/** In the same state, with a folder and a config of its own. */
+async function makeNeighbour({ state }: Machine, round: number, common: MachineOptions): Promise<Beside> {
+  const workload = await workloadOf(round)
+  const machine = new Machine({ ...common, state, project: workload.project, name: neighbourName })
+  const neighbour = new Neighbour({ machine, workload })
+  return { machine, neighbour, [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() }
 }

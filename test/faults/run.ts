@@ -30,7 +30,7 @@ try {
     onRound: ({ round, scenario, workload, durationMs, notes }) => {
       played.set(scenario, (played.get(scenario) ?? 0) + 1)
       console.log(
-        `${String(round).padStart(4)}  ${(durationMs / 1000).toFixed(1).padStart(5)} s  ${workload.padEnd(11)}  ${scenario}: ${notes.join('; ')}`,
+        `${String(round).padStart(4)}  ${(durationMs / 1000).toFixed(1).padStart(5)} s  ${workload.padEnd(16)}  ${scenario}: ${notes.join('; ')}`,
       )
     },
   })

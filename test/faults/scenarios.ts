@@ -242,7 +242,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 
 /** A container has no keeper, and only a container has an engine. */
 const ofKeepers = ['kill at a line of the keeper', 'kill while an end is recorded']
-const ofEngines = ['the engine falls', 'the engine stands still']
+export const ofEngines: readonly string[] = ['the engine falls', 'the engine stands still']
 
 export function scenariosFor(kind: WorkloadKind): readonly string[] {
   const excluded = kind === 'containers' ? ofKeepers : ofEngines

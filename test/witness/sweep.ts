@@ -6,6 +6,7 @@
 
 import { readFileSync, readlinkSync } from 'node:fs'
 import { allPids, commandLine, environmentOf, isAlive, processFacts, type ProcessFacts } from '../processes.ts'
+import { usualProject } from '../slot-directory.ts'
 import type { Copy } from './ledger.ts'
 
 /** A process that has not shown its colours after this time never will: it is not ours. */
@@ -71,10 +72,13 @@ export function createSweep(port: number): Sweep {
   }
 }
 
+/** With its project in front where it is not the one that the configs of tests usually describe: two projects have slots of one name. */
 export function slotOf(environment: Readonly<Record<string, string | undefined>>): string | null {
-  const slot = environment['DARUMA_SLOT']
-  if (slot === undefined || environment['DARUMA_EPOCH'] === undefined) return null
-  return slot.includes('/') ? slot : `${environment['DARUMA_SERVICE'] ?? ''}/${slot}`
+  const { DARUMA_SLOT: slot, DARUMA_EPOCH: epoch, DARUMA_SERVICE: service = '', DARUMA_PROJECT: project } = environment
+  if (slot === undefined || epoch === undefined) return null
+  const named = slot.includes('/') ? slot : `${service}/${slot}`
+  const isUsual = project === undefined || project === '' || project === usualProject || slot.startsWith('@')
+  return isUsual ? named : `${project}/${named}`
 }
 
 function workingDirectory(pid: number): string {
