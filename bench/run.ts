@@ -43,6 +43,14 @@ const benches: Readonly<Record<string, { readonly what: string; readonly load: (
       what: '50,000 lines a second from one service for 60 s: what is lost, the bound, CPU beside svlogd and multilog',
       load: async () => (await import('./logs.ts')).logs,
     },
+    neighbours: {
+      what: 'a project of 20 services beside one whose 5,000 services all crash-loop: its respawn and `up`, beside those without it',
+      load: async () => (await import('./neighbours.ts')).neighbours,
+    },
+    projects: {
+      what: 'memory, and CPU over 60 s, with 50 idle programs in 1 project and in 10 projects of one daemon',
+      load: async () => (await import('./projects.ts')).projects,
+    },
     noop: {
       what: '`up` that changes nothing with 200 instances, and the plan of 10,000 services; whole process',
       load: async () => (await import('./noop.ts')).noop,

@@ -37,6 +37,7 @@ const order = (runs: StartOrder['runs'], number: number = 1): StartOrder => ({
   ulimits: {},
   maxLogBytes: 1,
   note: '',
+  isRetry: false,
 })
 
 /** Both runtimes write what they are asked into one list, in words. */

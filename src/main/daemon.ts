@@ -14,6 +14,7 @@ import { stderrLog } from '../adapters/node/log.ts'
 import { nodeRandom } from '../adapters/node/random.ts'
 import { createNet } from '../adapters/net/index.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
+import { maxParallelStarts, StartTurns } from '../system/start-turns.ts'
 import { findAccount } from '../system/account.ts'
 import { createReleases } from '../adapters/releases/index.ts'
 import { markConfigs } from '../adapters/state-directory/config-marks.ts'
@@ -85,6 +86,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   await using _store = store
   const opened = await inodeOf(databaseFile(directory.path))
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
+  const starts = new StartTurns({ limit: maxParallelStarts })
   // For what is no project's: the balancer.
   await using runtime = await createProcessRuntime({
     stateDirectory: directory.path,
@@ -94,6 +96,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     log,
     // A balancer falls alone.
     standBy: 1,
+    starts,
   })
   const releases = createReleases({ directory: directory.pathOf('releases'), lookUpUser: findAccount })
   await using containers = assembleContainers({ checkpoint, log, onEngine: (fault) => daemon.noteEngine(fault) })
@@ -114,6 +117,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
         scripts,
         checkpoint,
         log,
+        starts,
         wantsContainers: (place) => daemon.projects.wantsContainers(place),
       }),
       images: containers.images,

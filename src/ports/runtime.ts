@@ -32,6 +32,8 @@ export interface StartOrder extends InstanceRef {
   readonly maxLogBytes: number
   /** Kept beside the instance, so that a daemon with an older database can still tell what runs. Opaque to the runtime; JSON. */
   readonly note: string
+  /** Not the first failure in a row went before: it may wait for those for which that is not so. */
+  readonly isRetry: boolean
 }
 
 export interface ProcessOrder extends Omit<Process, 'source'> {

@@ -116,6 +116,7 @@ export class ContainerBed {
       ulimits: {},
       maxLogBytes: 1 << 24,
       note: `{"epoch":${epoch}}`,
+      isRetry: false,
       ...more,
     }
   }

@@ -94,6 +94,7 @@ export class RuntimeBed {
       ulimits: {},
       maxLogBytes: 1 << 24,
       note: `{"epoch":${epoch}}`,
+      isRetry: false,
       ...more,
     }
   }

@@ -3,6 +3,7 @@
 import type { Images } from '../../ports/images.ts'
 import type { Log } from '../../ports/log.ts'
 import { Engine, type Limits, usualLimits } from './engine/engine.ts'
+import { maxParallelStarts, StartTurns } from '../../system/start-turns.ts'
 import { createImages } from './images/images.ts'
 
 export interface ConnectionOptions {
@@ -18,6 +19,8 @@ export interface ConnectionOptions {
 export interface EngineConnection extends Disposable {
   readonly engine: Engine
   readonly images: Images
+  /** The engine works on some at once and queues the rest; more only make each of them later. */
+  readonly starts: StartTurns
 }
 
 /** Asks nothing of anybody yet: the engine may be away. */
@@ -25,5 +28,6 @@ export function connectEngine(options: ConnectionOptions): EngineConnection {
   const { environment, log } = options
   const engine = new Engine({ environment, log, limits: { ...usualLimits, ...options.limits } })
   engine.listen(options.onEngine)
-  return { engine, images: createImages(engine), [Symbol.dispose]: () => engine.close() }
+  const starts = new StartTurns({ limit: maxParallelStarts })
+  return { engine, images: createImages(engine), starts, [Symbol.dispose]: () => engine.close() }
 }

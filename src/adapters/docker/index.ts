@@ -9,7 +9,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
-import { Semaphore } from '../../system/semaphore.ts'
+import type { StartLane } from '../../system/start-turns.ts'
 import {
   commitEpoch,
   ensureSlot,
@@ -67,12 +67,9 @@ export interface DockerOptions {
 }
 
 /** Of one project. It ends before the connection does. */
-export function createContainers(options: DockerOptions, { engine, images }: EngineConnection): Runtime {
-  return new DockerRuntime(options, engine, images)
+export function createContainers(options: DockerOptions, { engine, images, starts }: EngineConnection): Runtime {
+  return new DockerRuntime(options, { engine, images, starts: starts.lane(options.stateId) })
 }
-
-/** The engine works on some at once and queues the rest; more only make each of them later. */
-const maxParallelStarts = 8
 
 class DockerRuntime implements Runtime {
   readonly #options: DockerOptions
@@ -81,7 +78,7 @@ class DockerRuntime implements Runtime {
   readonly #lives = new Map<string, ContainerLife>()
   /** Slots of which we know all containers that there can be: they were listed once, and each creation since has been answered. */
   readonly #clearSlots = new Set<SlotId>()
-  readonly #starts = new Semaphore(maxParallelStarts)
+  readonly #starts: StartLane
   readonly #events: EventStream
   readonly #secretFiles: SecretFiles
   readonly #network: Network
@@ -92,7 +89,9 @@ class DockerRuntime implements Runtime {
   #poll: NodeJS.Timeout | null = null
   #isPolling = false
 
-  constructor(options: DockerOptions, engine: Engine, images: Images) {
+  constructor(options: DockerOptions, shared: { readonly engine: Engine; readonly images: Images; readonly starts: StartLane }) {
+    const { engine, images } = shared
+    this.#starts = shared.starts
     this.#options = options
     this.#engine = engine
     this.#images = images
@@ -131,7 +130,7 @@ class DockerRuntime implements Runtime {
   start(order: StartOrder): Promise<StartRefusal | null> {
     const { runs } = order
     if (runs.kind !== 'container') return Promise.resolve({ kind: 'failed', message: 'the order is for a process' })
-    return this.#starts.run(async () => {
+    return this.#starts.run(order.isRetry, async () => {
       const undo: (() => void)[] = []
       const refusal = await this.#startInNetwork({ ...order, runs }, undo).catch((error: unknown) =>
         explainStartFailure(error, order),

@@ -30,7 +30,7 @@ import { Afterwards } from './afterwards.ts'
 import { discoverSlots } from './discover.ts'
 import { type Cgroup } from './cgroups/cgroup.ts'
 import { planExec } from './exec.ts'
-import { Semaphore } from '../../system/semaphore.ts'
+import { maxParallelStarts, type StartLane, StartTurns } from '../../system/start-turns.ts'
 import { HeldNamespaces } from './keepers/held-namespaces.ts'
 import { isKeeperAlive } from './keepers/keeper-alive.ts'
 import { prewarmCgroupMove } from './keepers/prewarm-cgroup-move.ts'
@@ -89,8 +89,6 @@ const pollIntervalMs = 1000
 /** What the kernel tells us of is looked at in every fifth round only, a fifth of them in each: 50 idle instances cost a quarter of a percent of a core. */
 const pollRoundsOfWatched = 5
 const defaultArrivalLimitMs = 10_000
-/** Starts under way at once: each holds some files open and forks; more would not be faster on any machine. */
-const maxParallelStarts = 8
 
 class ProcessRuntime implements Runtime {
   readonly #options: ProcessRuntimeOptions
@@ -100,7 +98,7 @@ class ProcessRuntime implements Runtime {
   readonly #leftovers: LeftoverLimits
   /** Changes that are seen when nobody waits for his start, or with the next poll: what begins comes first. */
   readonly #postponed = new Set<InstanceMonitor>()
-  readonly #starts = new Semaphore(maxParallelStarts)
+  readonly #starts: StartLane
   readonly #spares = new Spares((message, error) => this.#warn(message, error))
   readonly #outputs: Outputs
   readonly #namespaces = new HeldNamespaces()
@@ -116,6 +114,7 @@ class ProcessRuntime implements Runtime {
     this.#options = options
     this.#site = site
     this.#scripts = scripts
+    this.#starts = (options.starts ?? new StartTurns({ limit: maxParallelStarts })).lane(options.project ?? '')
     this.#outputs = new Outputs(options.machineDirectory ?? options.stateDirectory)
     this.#leftovers = new LeftoverLimits(site.survey.limits, (message, error) => this.#warn(message, error))
     this.#secretFiles = new SecretFiles(site.runName, 'processes')
@@ -151,7 +150,7 @@ class ProcessRuntime implements Runtime {
   #startInTurn(order: StartOrder): Promise<StartRefusal | null> {
     const { runs } = order
     if (runs.kind !== 'process') return Promise.resolve({ kind: 'failed', message: `the order is for a ${runs.kind}` })
-    return this.#starts.run(async () => {
+    return this.#starts.run(order.isRetry, async () => {
       const undo: (() => void)[] = []
       try {
         const refusal = await this.#start({ ...order, ...placeTree(this.#site, runs) }, undo)

@@ -2,6 +2,7 @@
 
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import type { Log } from '../../ports/log.ts'
+import type { StartTurns } from '../../system/start-turns.ts'
 import type { KillMechanism } from './survey.ts'
 
 export interface ProcessRuntimeOptions {
@@ -19,6 +20,8 @@ export interface ProcessRuntimeOptions {
   readonly log: Log
   /** How many keepers stand by in quiet times; by default 8. */
   readonly standBy?: number
+  /** Shared by all runtimes of a machine; by default one of its own. */
+  readonly starts?: StartTurns
   /** How long a keeper may be on its way; by default 10 s. */
   readonly arrivalLimitMs?: number
   /** For tests: this mechanism, whatever the host would offer; and no PID namespaces. */

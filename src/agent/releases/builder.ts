@@ -90,6 +90,7 @@ export class Builder implements ErrandRunner {
         volumes: user === null ? [] : [{ name: homeOf(user), target: null }],
         maxLogBytes,
         note: '{}',
+        isRetry: false,
       })
       const failure = refusal === null ? await end.promise : whyRefused(refusal)
       if (failure !== null) throw failed(build, failure)

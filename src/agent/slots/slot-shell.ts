@@ -4,6 +4,7 @@
  * slot moved on and is ignored.
  */
 
+import { isRetry } from '../../core/instance/backoff.ts'
 import { describeSlot, isSameOutside } from '../../core/instance/describe.ts'
 import type { SlotDescription } from '../../core/instance/describe.ts'
 import type { InstanceSpec, Slot, SlotAction, SlotEvent, StartObstacle } from '../../core/instance/slot.ts'
@@ -130,7 +131,13 @@ export class SlotShell {
     try {
       const answer = await this.#tools.acquirePort(this.id, spec)
       if (answer.kind === 'taken') return { kind: 'port-taken', message: answer.message }
-      const request = await this.#tools.buildStartRequest({ slot: this.id, epoch, spec, port: answer.port })
+      const request = await this.#tools.buildStartRequest({
+        slot: this.id,
+        epoch,
+        spec,
+        port: answer.port,
+        isRetry: isRetry(this.#slot.failuresInARow),
+      })
       const refusal = await this.#tools.runtime.start(request)
       return refusal === null ? null : toObstacle(refusal)
     } catch (error) {

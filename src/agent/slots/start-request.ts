@@ -32,11 +32,12 @@ export interface WantedStart {
   readonly epoch: Epoch
   readonly spec: InstanceSpec
   readonly port: number | null
+  readonly isRetry: boolean
 }
 
 /** May throw an operating error: a secret whose value is not known, a volume that cannot be made. */
 export async function buildStartRequest(tools: StartRequestTools, start: WantedStart): Promise<StartOrder> {
-  const { slot, epoch, spec, port } = start
+  const { slot, epoch, spec, port, isRetry } = start
   const { service } = spec
   const { runs } = service
   const { directory, project, facts } = tools
@@ -73,6 +74,7 @@ export async function buildStartRequest(tools: StartRequestTools, start: WantedS
     volumes: service.volumes,
     maxLogBytes: service.logs.maxBytes,
     note: JSON.stringify(note),
+    isRetry,
   }
 }
 

@@ -7,11 +7,14 @@
 import type { RestartPolicy } from '../model/service.ts'
 
 export function backoffMs(policy: RestartPolicy, failuresInARow: number, jitter: number): number {
-  if (failuresInARow <= 1 || policy.delayMs === 0) return 0
+  if (!isRetry(failuresInARow) || policy.delayMs === 0) return 0
   const doubled = failuresInARow > policy.budget ? policy.maxDelayMs : policy.delayMs * 2 ** Math.min(failuresInARow - 2, 40)
   const bound = Math.min(doubled, policy.maxDelayMs)
   return bound / 2 + (bound / 2) * jitter
 }
+
+/** Whether a start after so many failures is one of a series, which may wait for those of what works. */
+export const isRetry = (failuresInARow: number): boolean => failuresInARow > 1
 
 /** Failures in a row after one more end: a life of `resetAfterMs` or longer wipes out those before it. */
 export function countFailure(policy: RestartPolicy, before: number, livedMs: number): number {
