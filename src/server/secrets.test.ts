@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import { test } from 'node:test'
-import { aService } from '../sim/machine.ts'
+import { aService } from '../sim/services.ts'
 import { SeededRandom } from '../sim/random.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { SecretStore, digestsOf } from './secrets.ts'

@@ -7,7 +7,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { updatePace } from '../core/keys/service/update.ts'
 import type { Service } from '../core/model/service.ts'
-import { SimulatedMachine, aService } from './machine.ts'
+import { SimulatedMachine } from './machine.ts'
+import { aService } from './services.ts'
 
 const probe = {
   check: { kind: 'http', path: '/', port: null, host: null },

@@ -7,7 +7,8 @@ import { asServiceName } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import { wordsOf } from './kernel.ts'
-import { SimulatedMachine, aService } from './machine.ts'
+import { SimulatedMachine } from './machine.ts'
+import { aService } from './services.ts'
 
 const probe = {
   check: { kind: 'http', path: '/', port: null, host: null },

@@ -5,12 +5,14 @@
  */
 
 import { updatePace } from '../core/keys/service/update.ts'
-import { balancerSlot } from '../core/balance/balancer-service.ts'
 import type { Route, Service } from '../core/model/service.ts'
-import { asServiceName, isRunSlot } from '../core/model/id.ts'
+import { asServiceName, isRunSlot, slotId } from '../core/model/id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { Store } from '../ports/store.ts'
-import { wordsOf } from './kernel.ts'
-import { SimulatedMachine, aService, anImage } from './machine.ts'
+import { type Instance, wordsOf } from './kernel.ts'
+import { SimulatedMachine } from './machine.ts'
+import { ownSlot, usual } from './place.ts'
+import { aService, anImage } from './services.ts'
 import { watchTicks } from './ticks.ts'
 
 /** What a person may be told; anything else is a bug. */
@@ -33,16 +35,23 @@ export async function runHistory(seed: number): Promise<readonly string[]> {
   const steps = 10 + machine.random.below(25)
   for (let step = 0; step < steps; step += 1) await history.happen()
   await history.endWell()
+  await history.checkAdoption()
+  return complaintsOf(machine, [history])
+}
+
+export function complaintsOf(machine: SimulatedMachine, histories: readonly History[]): readonly string[] {
   return [
     ...machine.kernel.violations,
-    ...history.complaints,
+    ...histories.flatMap(({ complaints }) => complaints),
     ...machine.log.filter((line) => /TypeError|assert|BUG/i.test(line)),
   ]
 }
 
-class History {
+/** What befalls one project; what fails with the machine befalls every other one on it, too. */
+export class History {
   readonly complaints: string[] = []
   readonly #machine: SimulatedMachine
+  readonly id: ProjectId
   /** Each apply has programs of its own, so that nothing completes twice by wish. */
   #version = 0
   #last: readonly Service[] = []
@@ -50,8 +59,9 @@ class History {
   /** Half of all histories have a balancer, and with it the witness of cut requests. */
   readonly #hasRoutes: boolean
 
-  constructor(machine: SimulatedMachine) {
+  constructor(machine: SimulatedMachine, id: ProjectId = usual) {
     this.#machine = machine
+    this.id = id
     this.#hasRoutes = machine.random.chance(0.5)
   }
 
@@ -62,8 +72,8 @@ class History {
     this.#machine.balancer.lossRate = random.chance(0.3) ? 0.2 : 0
     this.#machine.probeMs = random.chance(0.2) ? 400 : 0
     if (random.chance(0.15)) this.#ask()
-    if (wish < 0.35) this.#note(await this.#machine.apply(this.#services(false), this.#secrets()))
-    else if (wish < 0.65) this.#note(await this.#machine.ask(this.#wish()))
+    if (wish < 0.35) this.#note(await this.#machine.apply(this.#services(false), this.#secrets(), this.id))
+    else if (wish < 0.65) this.#note(await this.#machine.ask(this.#wish(), this.id))
     const victims = kernel.running()
     if (fault < 0.3 && victims.length > 0) kernel.kill(random.pick(victims))
     else if (fault < 0.4 && victims.length > 0) Object.assign(random.pick(victims), { isSick: true, wasSick: true })
@@ -93,14 +103,14 @@ class History {
     await this.#machine.begin()
     for (const instance of kernel.running()) instance.isSick = false
     await this.#machine.run(30_000)
-    const hasEnd = await this.#machine.runUntil(() => this.#machine.daemon?.project.operations.current === null, 600_000)
+    const hasEnd = await this.#machine.runUntil(() => this.#machine.daemon?.named(this.id).operations.current === null, 600_000)
     if (!hasEnd)
-      this.complaints.push(`an operation has no end: ${JSON.stringify(this.#machine.daemon?.project.operations.current)}`)
+      this.complaints.push(`an operation has no end: ${JSON.stringify(this.#machine.daemon?.named(this.id).operations.current)}`)
     const services = this.#services(true)
-    this.#note(await this.#machine.apply(services, this.#secrets()))
-    if (!(await this.#machine.settle(300_000))) this.complaints.push(`not settled: ${this.#picture()}`)
-    const programs = kernel.running().filter(({ order }) => order.slot !== balancerSlot && !isRunSlot(order.slot))
-    const wrong = programs.filter(({ order }) => wordsOf(order).at(-1) !== `v${this.#version}`)
+    this.#note(await this.#machine.apply(services, this.#secrets(), this.id))
+    if (!(await this.#machine.settle(300_000, this.id))) this.complaints.push(`not settled: ${this.#picture()}`)
+    const programs = this.#programs()
+    const wrong = programs.filter(({ order }) => wordsOf(order).at(-1) !== this.#versionWord)
     for (const { order } of wrong) this.complaints.push(`${order.slot} still runs ${wordsOf(order).join(' ')}`)
     const expected = services.reduce(
       (sum, { scale }) =>
@@ -110,8 +120,16 @@ class History {
     if (programs.length !== expected) this.complaints.push(`${programs.length} run, ${expected} should: ${this.#picture()}`)
     await this.#machine.run(3000)
     this.#compareRoutes()
-    const { complaint } = await watchTicks(this.#machine, { service: asServiceName('tick'), everyMs: 2000, forMs: 30_000 })
+    const { complaint } = await watchTicks(this.#machine, {
+      service: asServiceName('tick'),
+      everyMs: 2000,
+      forMs: 30_000,
+      project: this.id,
+    })
     if (complaint !== null) this.complaints.push(complaint)
+  }
+
+  async checkAdoption(): Promise<void> {
     const before = this.#running()
     this.#machine.killDaemon()
     await this.#machine.settle(60_000)
@@ -123,18 +141,37 @@ class History {
   #ask(): void {
     const { daemon } = this.#machine
     if (daemon === null) return
-    if (daemon.project.cron.entries.has(asServiceName('tick')))
-      void daemon.project.cron.runByHand(asServiceName('tick')).catch(() => {})
-    void daemon.project.operations.trials.promote([]).catch(() => {})
+    const project = daemon.named(this.id)
+    if (project.cron.entries.has(asServiceName('tick'))) void project.cron.runByHand(asServiceName('tick')).catch(() => {})
+    void project.operations.trials.promote([]).catch(() => {})
   }
 
   /** Who gets requests is exactly who runs and has a route. */
   #compareRoutes(): void {
-    const web = this.#machine.kernel.running().filter(({ order }) => order.slot.startsWith('web/'))
-    const wanted = this.#hasRoutes ? web.map(({ order }) => `shop/${order.slot}#${order.epoch} active`).toSorted() : []
+    const slots = new Set([0, 1, 2, 3, 4, 5].map((index) => slotId(asServiceName('web'), index)))
+    const web = this.#programs().flatMap(({ order: { slot, epoch } }) => {
+      const own = ownSlot(this.id, slot)
+      return own !== null && slots.has(own) ? [`${this.id}/${own}#${epoch} active`] : []
+    })
+    const wanted = this.#hasRoutes ? web.toSorted() : []
     const upstreams = this.#machine.balancer.table?.pools.flatMap((pool) => pool.upstreams) ?? []
-    const routed = upstreams.map(({ id, state }) => `${id} ${state}`).toSorted()
+    const own = upstreams.filter(({ slot }) => slot.startsWith(`${this.id}/`))
+    const routed = own.map(({ id, state }) => `${id} ${state}`).toSorted()
     if (routed.join() !== wanted.join()) this.complaints.push(`routed: ${routed.join(', ')}, running: ${wanted.join(', ')}`)
+  }
+
+  /** The last word of all programs that it has at last: no other project's program has it. */
+  get #versionWord(): string {
+    return this.id === usual ? `v${this.#version}` : `${this.id}-v${this.#version}`
+  }
+
+  get #route(): Route {
+    return routeTo(`${this.id}.example`)
+  }
+
+  /** Of this project, runs of schedules left out. */
+  #programs(): readonly Instance[] {
+    return this.#machine.kernel.running().filter(({ order: { slot } }) => ownSlot(this.id, slot) !== null && !isRunSlot(slot))
   }
 
   #note(answer: string | null): void {
@@ -157,7 +194,7 @@ class History {
   /** A change that needs no new process: the routes, and how it is probed. */
   #otherPolicies(services: readonly Service[]): readonly Service[] {
     const { random } = this.#machine
-    const routes = this.#hasRoutes && random.chance(0.5) ? [route] : []
+    const routes = this.#hasRoutes && random.chance(0.5) ? [this.#route] : []
     const readiness = { ...probe, intervalMs: 500 + random.below(1000) }
     const health = { startup: null, readiness, liveness: null, startPeriodMs: 4000 }
     return services.map((service) => (service.name === 'web' ? { ...service, routes, health } : service))
@@ -172,7 +209,8 @@ class History {
 
   #newServices(isSound: boolean): readonly Service[] {
     const { random } = this.#machine
-    const version = `v${(this.#version += 1)}`
+    this.#version += 1
+    const version = this.#versionWord
     const program = (sound: string, others: readonly string[]): string =>
       `${isSound || random.chance(0.7) ? sound : random.pick(others)} ${version}`
     const has = (probability: number): boolean => isSound || random.chance(probability)
@@ -188,7 +226,7 @@ class History {
         parallel: 1 + random.below(2),
         canary: random.chance(0.2) ? { share: 0.2, forMs: 3000, errorRate: 0.1 } : null,
       },
-      routes: this.#hasRoutes ? [route] : [],
+      routes: this.#hasRoutes ? [this.#route] : [],
       ...probed,
       after: has(0.5) ? [{ service: asServiceName('db'), condition: random.pick(['started', 'healthy']) }] : [],
     })
@@ -236,7 +274,8 @@ class History {
   }
 
   #picture(): string {
-    const status = this.#machine.daemon?.status()
+    const { daemon } = this.#machine
+    const status = daemon?.status(daemon.named(this.id))
     return JSON.stringify([
       status?.operation,
       status?.instances.map(({ slot, state, health, reason }) => [slot, state, health, reason]),
@@ -250,13 +289,13 @@ const probe = {
   timeoutMs: 1000,
   retries: 2,
 } as const
-const route: Route = {
-  to: { kind: 'domain', domain: 'shop.example' },
+const routeTo = (domain: string): Route => ({
+  to: { kind: 'domain', domain },
   path: '/',
   tls: { kind: 'none' },
   proxyProtocol: { accept: false, send: false },
   idempotent: false,
-}
+})
 const probed: Pick<Service, 'health' | 'port'> = {
   port: { kind: 'auto' },
   health: { startup: null, readiness: probe, liveness: { ...probe, retries: 3 }, startPeriodMs: 4000 },

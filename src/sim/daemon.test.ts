@@ -6,7 +6,8 @@ import type { SlotId } from '../core/model/id.ts'
 import type { Service } from '../core/model/service.ts'
 import { runHistory } from './chaos.ts'
 import { wordsOf } from './kernel.ts'
-import { SimulatedMachine, aService } from './machine.ts'
+import { SimulatedMachine } from './machine.ts'
+import { aService } from './services.ts'
 import { watchTicks } from './ticks.ts'
 
 const job = (command: string): Service => aService('migrate', command, { scale: { kind: 'job' } })

@@ -47,6 +47,8 @@ export class SimulatedKernel {
   readonly runsBegun: Map<SlotId, number> = new Map()
   /** What was committed last in a slot, whether or not it came to a keeper. */
   readonly committed: Map<SlotId, { readonly order: StartOrder; readonly bootId: string }> = new Map()
+  /** By pid, of all that there ever was. */
+  readonly slotOfPid: Map<number, SlotId> = new Map()
   isDiskFull = false
   /** A disk that gives back nothing of what was written to logs. */
   areLogsLost = false
@@ -106,6 +108,7 @@ export class SimulatedKernel {
       wasAsked: false,
       isClosed: false,
     }
+    this.slotOfPid.set(instance.pid, order.slot)
     this.instances.set(order.slot, [...this.of(order.slot).slice(-3), instance])
     // Now and then a keeper is stopped for a long time before it has done anything.
     const delayMs = !this.isCalm && this.random.chance(0.03) ? 20_000 : 1 + this.random.below(20)
@@ -168,6 +171,9 @@ export class SimulatedKernel {
     const others = this.running()
     for (const other of others) {
       if (other.order.slot === order.slot) this.violations.push(`two run in ${order.slot}: ${other.order.epoch}, ${order.epoch}`)
+      const { PORT: port } = order.environment
+      if (port !== undefined && other.order.environment['PORT'] === port)
+        this.violations.push(`${other.order.slot} and ${order.slot} have port ${port} at the same time`)
       for (const { name } of order.volumes)
         if (other.order.volumes.some((volume) => volume.name === name))
           this.violations.push(`${other.order.slot} and ${order.slot} have volume ${name} at the same time`)

@@ -5,11 +5,10 @@
  */
 
 import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
-import { updatePace } from '../core/keys/service/update.ts'
 import { cronerCron } from '../adapters/croner/index.ts'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
-import { asServiceName, isRunSlot } from '../core/model/id.ts'
-import { serviceSettings } from '../core/keys/service.ts'
+import { isRunSlot } from '../core/model/id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { Service } from '../core/model/service.ts'
 import { drainingShells } from '../agent/traffic/endpoints.ts'
 import { Daemon } from '../daemon/daemon.ts'
@@ -24,7 +23,7 @@ import { SimulatedClock } from './clock.ts'
 import { SimulatedHomes } from './homes.ts'
 import { SimulatedKernel } from './kernel.ts'
 import { simulatedImages } from './images.ts'
-import { kernelSlot } from './place.ts'
+import { kernelSlot, usual } from './place.ts'
 import { SeededRandom } from './random.ts'
 import { createSimulatedRuntime } from './runtime.ts'
 import { createMemoryStore } from './store.ts'
@@ -39,9 +38,13 @@ type Wish = OperationRequest extends infer Each ? (Each extends OperationRequest
 
 /** With words for the histories that are about one project. */
 export class SimulatedDaemon extends Daemon {
-  /** The only project; before there is one, what is the machine's. */
+  /** The one that most histories are about; before there is one, what is the machine's. */
   get project(): Project {
-    return this.projects.list()[0] ?? this.machine
+    return this.named(usual)
+  }
+
+  named(id: ProjectId): Project {
+    return this.projects.find(id) ?? this.machine
   }
 
   override status(project: Project = this.project, withUsage: boolean = true): StatusAnswer {
@@ -121,11 +124,11 @@ export class SimulatedMachine {
   }
 
   /** Asks for an operation; the refusal's code, or null when it was accepted (or the daemon died over it). */
-  async ask(wish: Wish): Promise<string | null> {
+  async ask(wish: Wish, id: ProjectId = usual): Promise<string | null> {
     const daemon = await this.begin()
     let answer: string | null | undefined
     const request = { by, ...wish } as OperationRequest
-    const operate = request.kind === 'apply' ? daemon.apply(request) : daemon.operate(daemon.project, request)
+    const operate = request.kind === 'apply' ? daemon.apply(request) : daemon.operate(daemon.named(id), request)
     operate.then(
       () => (answer = null),
       (error: unknown) => (answer = error instanceof DarumaError ? error.code : `BUG ${String(error)}`),
@@ -137,23 +140,23 @@ export class SimulatedMachine {
   async apply(
     services: readonly Service[],
     secrets: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+    id: ProjectId = usual,
   ): Promise<string | null> {
     const daemon = await this.begin()
     const project = {
-      name: 'shop',
+      name: id,
       stage: null,
       balancer,
       notify: this.webhooks.notify,
       services: services.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     }
-    return this.ask({
-      kind: 'apply',
-      project,
-      secrets,
-      base: daemon.projects.list()[0]?.world.applied ?? 0,
-      fingerprint: null,
-      only: null,
-    })
+    const base = daemon.projects.find(id)?.world.applied ?? 0
+    return this.ask({ kind: 'apply', project, secrets, base, fingerprint: null, only: null }, id)
+  }
+
+  /** Keys of everything that is in the database now. */
+  async storedKeys(): Promise<readonly string[]> {
+    return (await this.#store.list('')).entries.map(({ key }) => key)
   }
 
   /** Lets `durationMs` go by; a daemon that dies meanwhile gets up again after a moment. */
@@ -168,12 +171,12 @@ export class SimulatedMachine {
     return isReached()
   }
 
-  /** Until no operation is under way and everything that should run is ready. */
-  async settle(limitMs: number): Promise<boolean> {
+  /** Until no operation is under way and everything that should run is ready, in one project or in all. */
+  async settle(limitMs: number, id: ProjectId | null = null): Promise<boolean> {
     const endMs = this.clock.now() + limitMs
     while (this.clock.now() < endMs) {
       const daemon = await this.begin()
-      if (await this.runUntil(() => this.daemon !== daemon || isSettled(daemon), endMs - this.clock.now()))
+      if (await this.runUntil(() => this.daemon !== daemon || isSettled(daemon, id), endMs - this.clock.now()))
         if (this.daemon === daemon) return true
     }
     return false
@@ -235,9 +238,9 @@ export class SimulatedMachine {
         wire: () => wireWith(this.wireFaults, clock, this.random),
         net: {
           holderOf: () => null,
-          isPortFree: async () => {
+          isPortFree: async (port) => {
             await pass()
-            return true
+            return this.kernel.running().every(({ order }) => order.environment['PORT'] !== String(port))
           },
           probe: async (_check, port) => {
             await pass()
@@ -343,57 +346,18 @@ class Life {
   readonly drains: Map<string, number> = new Map()
 }
 
-/** Nothing moves, and nothing is missing. */
-export function isSettled(daemon: SimulatedDaemon): boolean {
-  if (daemon.project.operations.current !== null) return false
-  const { services, instances } = daemon.status()
-  const isCalm = instances
+/** Nothing moves, and nothing is missing, in one project or in any. */
+export function isSettled(daemon: SimulatedDaemon, id: ProjectId | null = null): boolean {
+  if (id !== null) return isCalm(daemon, daemon.named(id))
+  const projects = daemon.projects.list()
+  return (projects.length === 0 ? [daemon.machine] : projects).every((project) => isCalm(daemon, project))
+}
+
+function isCalm(daemon: SimulatedDaemon, project: Project): boolean {
+  if (project.operations.current !== null) return false
+  const { services, instances } = daemon.status(project)
+  const isSteady = instances
     .filter(({ slot }) => !isRunSlot(slot))
     .every(({ state }) => state === 'running' || state === 'completed' || state === 'failed')
-  return isCalm && services.every(({ desired, ready }) => ready === desired)
+  return isSteady && services.every(({ desired, ready }) => ready === desired)
 }
-
-/** A service in normal form whose program is one of the words that the kernel knows. */
-export function aService(name: string, command: string, over: Partial<Service> = {}): Service {
-  const isJob = over.scale?.kind === 'job'
-  return {
-    name: asServiceName(name),
-    scale: { kind: 'singleton' },
-    runs: { kind: 'process', command: command.split(' '), source: null, directory: '/', user: null },
-    environment: {},
-    secrets: {},
-    port: { kind: 'none' },
-    routes: [],
-    volumes: [],
-    health: { startup: null, readiness: null, liveness: null, startPeriodMs: 10_000 },
-    limits: { cpuCores: null, memoryBytes: null, pids: null },
-    after: [],
-    stop: { signal: 'SIGTERM', gracePeriodMs: 1000, to: 'leader' },
-    restart: {
-      policy: isJob ? 'on-failure' : 'always',
-      delayMs: 100,
-      maxDelayMs: 2000,
-      resetAfterMs: 10_000,
-      budget: isJob ? 2 : 4,
-    },
-    update: { order: 'stop-first', deadlineMs: 20_000, minReadyMs: 100, ...updatePace },
-    ...serviceSettings.fill({}, { guarantee: 'strict' }),
-    logs: { maxBytes: 1_000_000 },
-    ...over,
-  }
-}
-
-/** The image `nowhere` cannot be had. */
-export const anImage = (reference: string, command: string): Service['runs'] => ({
-  kind: 'container',
-  image: { from: 'registry', reference },
-  pull: 'missing',
-  registry: null,
-  containerPort: null,
-  readOnly: false,
-  capabilities: [],
-  network: 'bridge',
-  command: command.split(' '),
-  directory: null,
-  user: null,
-})

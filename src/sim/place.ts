@@ -7,7 +7,7 @@ import type { SlotId } from '../core/model/id.ts'
 import { ownPart, qualifiedSlot } from '../core/model/project-id.ts'
 import type { ProjectId } from '../core/model/project-id.ts'
 
-const usual = 'shop' as ProjectId
+export const usual: ProjectId = 'shop' as ProjectId
 
 /** Null: what is the machine's own. */
 export type Part = ProjectId | null

@@ -8,13 +8,16 @@ import { isCovered } from '../core/cron/spans.ts'
 import type { Ledger } from '../core/cron/ledger.ts'
 import { isRunSlot, parseSlotId, tickOf } from '../core/model/id.ts'
 import type { ServiceName } from '../core/model/id.ts'
+import type { ProjectId } from '../core/model/project-id.ts'
 import type { SimulatedMachine } from './machine.ts'
+import { ownSlot, usual } from './place.ts'
 
 /** A schedule whose ticks come on the wall's multiples of `everyMs`. */
 export interface Watched {
   readonly service: ServiceName
   readonly everyMs: number
   readonly forMs: number
+  readonly project?: ProjectId
 }
 
 /** Of the longest run that is ended by its timeout, some must begin in any half minute. */
@@ -24,10 +27,10 @@ const patienceMs = 1000
 
 export async function watchTicks(
   machine: SimulatedMachine,
-  { service, everyMs, forMs }: Watched,
+  { service, everyMs, forMs, project = usual }: Watched,
 ): Promise<{ readonly begun: number; readonly complaint: string | null }> {
   const { kernel, clock } = machine
-  const ledger = (): Ledger | undefined => machine.daemon?.project.cron.entries.get(service)?.ledger
+  const ledger = (): Ledger | undefined => machine.daemon?.named(project).cron.entries.get(service)?.ledger
   const waiting = (): readonly number[] =>
     (ledger()?.runs ?? []).filter(({ phase }) => phase !== 'ended').map(({ tickMs }) => tickMs)
   const slots = [...kernel.runsBegun.keys()]
@@ -44,7 +47,8 @@ export async function watchTicks(
   machine.watch = () => {}
   const untilMs = Date.parse(clock.wallTime())
   const begun = [...kernel.runsBegun.keys()]
-    .filter((slot) => !before.has(slot) && isRunSlot(slot) && parseSlotId(slot).service === service)
+    .filter((slot) => !before.has(slot) && isRunSlot(slot))
+    .filter((slot) => parseSlotId(ownSlot(project, slot) ?? slot).service === service)
     .map((slot) => Date.parse(tickOf(slot)))
   const isDue = (tickMs: number): boolean => tickMs > fromMs && tickMs <= untilMs && tickMs % everyMs === 0
   const foreign = begun.filter((tickMs) => !owed.has(tickMs) && !isDue(tickMs))

@@ -13,7 +13,8 @@ import { asServiceName } from '../core/model/id.ts'
 import type { SlotId } from '../core/model/id.ts'
 import type { Route, Service } from '../core/model/service.ts'
 import { drainingShells } from '../agent/traffic/endpoints.ts'
-import { SimulatedMachine, aService } from './machine.ts'
+import { SimulatedMachine } from './machine.ts'
+import { aService } from './services.ts'
 import { tableSlot } from './place.ts'
 
 const route = (domain: string): Route => ({

@@ -3,6 +3,7 @@
 import { changeMutations } from './changes.ts'
 import { containerMutations } from './containers.ts'
 import { gettingUpMutations } from './getting-up.ts'
+import { isolationMutations } from './isolation.ts'
 import type { Mutation } from './mutation.ts'
 import { neverTwiceMutations } from './never-twice.ts'
 import { noticeMutations } from './notices.ts'
@@ -25,4 +26,5 @@ export const mutations: readonly Mutation[] = [
   ...strangerMutations,
   ...projectMutations,
   ...noticeMutations,
+  ...isolationMutations,
 ]
