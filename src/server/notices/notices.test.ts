@@ -7,7 +7,8 @@ import type { NotifyTarget } from '../../core/keys/notify.ts'
 import { noticeTopics } from '../../core/keys/notify.ts'
 import type { Notice } from '../../core/notices/notice.ts'
 import type { Service } from '../../core/model/service.ts'
-import { SimulatedMachine, aService } from '../../sim/machine.ts'
+import { SimulatedMachine } from '../../sim/machine.ts'
+import { aService } from '../../sim/services.ts'
 
 const hook: NotifyTarget = {
   to: { kind: 'webhook', url: 'https://hooks.example.com/a', headers: {} },
