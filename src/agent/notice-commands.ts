@@ -92,6 +92,7 @@ export class NoticeCommands implements ErrandRunner {
         volumes: [],
         maxLogBytes,
         note: '{}',
+        isRetry: false,
       })
       const answer = refusal === null ? await end.promise : notTaken(whyRefused(refusal))
       return answer.isTaken ? answer : notTaken(`${answer.message}${await this.#lastWords()}`)

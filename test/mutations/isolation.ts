@@ -3,7 +3,7 @@
 import type { Mutation } from './mutation.ts'
 
 const histories = {
-  file: 'src/sim/two-projects.test.ts',
+  file: 'src/sim/histories/two-projects.test.ts',
   test: 'two projects of one machine, whatever befalls either or both: never twice, always back up, and nothing of one in the other',
 } as const
 const turns = 'src/system/start-turns.test.ts'

@@ -4,12 +4,12 @@
  * machine (its daemon, its disk, its database, its clock) befalls both.
  */
 
-import type { ProjectId } from '../core/model/project-id.ts'
-import type { Project } from '../daemon/project.ts'
-import { complaintsOf, History } from './chaos.ts'
-import { wordsOf } from './kernel.ts'
-import { SimulatedMachine } from './machine.ts'
-import { ownSlot, usual } from './place.ts'
+import type { ProjectId } from '../../core/model/project-id.ts'
+import type { Project } from '../../daemon/project.ts'
+import { complaintsOf, History } from '../chaos.ts'
+import { wordsOf } from '../kernel.ts'
+import { SimulatedMachine } from '../machine.ts'
+import { ownSlot, usual } from '../place.ts'
 
 /** Its name begins with the other's: what compares by a prefix takes one for the other. */
 const second = `${usual}-2` as ProjectId
