@@ -29,7 +29,7 @@ import type { HostReleases } from './releases/host-releases.ts'
 import { HostObstacles } from './host-obstacles.ts'
 import { ServerLine, slotOfKey } from './server-line.ts'
 import type { TrafficView } from './traffic/traffic-view.ts'
-import { adoptSlots, keptGoal, type EndFound } from './slots/adopt.ts'
+import { adoptSlots, foundEvent, foundGoal, keptGoal, type EndFound } from './slots/adopt.ts'
 import { Attempts } from './slots/attempts.ts'
 import { Gaps } from './slots/gaps.ts'
 import { MemoryKills } from './slots/memory-kills.ts'
@@ -142,10 +142,7 @@ export class Agent {
       if (port !== null) this.#options.allotment.remember(occupant.slot, port)
       this.#reporter.noteAdopted(occupant.slot, occupant.epoch)
       this.#foundRunning.set(occupant.slot, occupant.epoch)
-      const goal: Goal = spec === null ? { kind: 'stopped', because: 'nothing says what it is' } : keptGoal(spec, occupant.epoch)
-      const { epoch, pid, startedAt } = occupant
-      const shell = this.#makeShell(occupant.slot, goal)
-      shell.dispatch({ kind: 'found', epoch, pid: pid ?? 0, startedAt: startedAt ?? clock.wallTime(), spec })
+      this.#makeShell(occupant.slot, foundGoal(occupant, spec)).dispatch(foundEvent(occupant, spec, clock.wallTime()))
     }
     this.#ends = new Map(found.ended.map((end) => [end.slot, end]))
     for (const end of found.ended) if (isRunSlot(end.slot)) this.#takeEnd(end, keptGoal(end.spec, end.epoch))

@@ -73,8 +73,8 @@ export class RuntimeByKind implements Runtime {
     }
   }
 
-  signal(...[instance, signal, to]: Parameters<Runtime['signal']>): Promise<void> {
-    return this.#runtimeOf(instance).signal(instance, signal, to)
+  signal(...asked: Parameters<Runtime['signal']>): Promise<void> {
+    return this.#runtimeOf(asked[0]).signal(...asked)
   }
 
   kill(instance: InstanceRef, limitMs: number): Promise<void> {

@@ -10,6 +10,7 @@
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
 import type { Container, Limits, Process, SignalName, StopPolicy, VolumeMount, Ulimits } from '../core/model/service.ts'
+import type { StopUnderWay } from '../core/instance/slot.ts'
 import type { Exit } from '../core/model/status.ts'
 
 export interface InstanceRef {
@@ -87,6 +88,14 @@ export type RuntimeEvent =
   /** No process of the epoch is left, nor can one come. If somebody else holds the slot's lock, the next start is refused and names him. */
   | { readonly kind: 'gone'; readonly slot: SlotId; readonly epoch: Epoch; readonly exit: Exit }
 
+/** Kept beside an instance that is asked to end, for a daemon that comes after this one. */
+export interface StopNotice {
+  /** From now until what is left is killed. */
+  readonly graceMs: number
+  /** Whether it is ended for a fault of its own. */
+  readonly isAtFault: boolean
+}
+
 /** A slot with something in it, found on disk or in the kernel. */
 export interface Occupant extends InstanceRef {
   readonly state: 'running' | 'gone'
@@ -99,6 +108,8 @@ export interface Occupant extends InstanceRef {
   readonly ageMs?: number
   /** Whether its files were written since this machine was booted: only then does a beginning that was not noted mean that there was none. */
   readonly isOfThisBoot?: boolean
+  /** Of what runs: an earlier daemon has asked it to end, and it has so much of its time left. */
+  readonly stop?: StopUnderWay
 }
 
 export interface Discovery {
@@ -191,9 +202,9 @@ export interface Runtime extends AsyncDisposable {
   /**
    * Asks the instance to end. `leader` (the default): the command itself gets the signal, and what is left when it has gone gets it then;
    * `all`: every process gets it at once (of a container the first one). What is left lives on until {@link Runtime.kill}. Does nothing when
-   * the command is not running any more. Never reaches a foreign process.
+   * the command is not running any more. Never reaches a foreign process. What `stop` says the next daemon finds ({@link Occupant.stop}).
    */
-  signal(instance: InstanceRef, signal: SignalName, to?: StopPolicy['to']): Promise<void>
+  signal(instance: InstanceRef, signal: SignalName, to?: StopPolicy['to'], stop?: StopNotice): Promise<void>
   /** Ends every process of the epoch and waits until none is left; rejects with `E_RUNTIME_UNKILLABLE` after `limitMs`. */
   kill(instance: InstanceRef, limitMs: number): Promise<void>
   /** Whether anything of the slot may still run or come, asked of the cheapest witness there is. What is over is closed for good. */

@@ -30,6 +30,8 @@ export interface Instance {
   hasBegun: boolean
   /** It has had a signal. */
   wasAsked: boolean
+  /** What was noted of it for the next daemon. */
+  stop: { readonly deadlineMs: number; readonly isAtFault: boolean } | null
   /** Its cgroup is gone: a keeper that comes now can only leave. */
   isClosed: boolean
 }
@@ -106,6 +108,7 @@ export class SimulatedKernel {
       wasSick: wordsOf(order)[0] === 'sick',
       hasBegun: false,
       wasAsked: false,
+      stop: null,
       isClosed: false,
     }
     this.slotOfPid.set(instance.pid, order.slot)

@@ -61,10 +61,12 @@ export function createSimulatedRuntime(kernel: SimulatedKernel, part: Part, pass
       return { occupants: found, endedBefore, lastEpochs: new Map(lastEpochs) }
     },
     start,
-    async signal(instance) {
+    async signal(instance, _signal, _to, stop) {
       await pass()
       const found = find(instance)
-      if (found !== undefined) kernel.signal(found)
+      if (found === undefined) return
+      if (stop !== undefined) found.stop = { deadlineMs: kernel.clock.now() + stop.graceMs, isAtFault: stop.isAtFault }
+      kernel.signal(found)
     },
     async kill(instance, limitMs) {
       await pass()
@@ -151,5 +153,12 @@ function describeInstance(kernel: SimulatedKernel, instance: Instance): Occupant
     note: instance.order.note,
     isOfThisBoot: instance.bootId === kernel.bootId,
     ...(isRunning ? { ageMs: kernel.clock.now() - instance.bornMs } : {}),
+    ...(isRunning && instance.stop !== null ? { stop: stopUnderWay(kernel, instance.stop) } : {}),
   }
 }
+
+const stopUnderWay = (kernel: SimulatedKernel, stop: NonNullable<Instance['stop']>): NonNullable<Occupant['stop']> => ({
+  leftMs: Math.max(0, stop.deadlineMs - kernel.clock.now()),
+  isAtFault: stop.isAtFault,
+  isSent: true,
+})

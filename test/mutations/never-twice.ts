@@ -305,6 +305,28 @@ ${keeperTakesLock}`,
     isSlow: true,
   },
   {
+    name: 'rest-dies-with-the-daemon',
+    rule: 'a stop that is under way outlives its daemon: what is left keeps the rest of the grace period',
+    file: 'src/adapters/process/instance-monitor.ts',
+    find: `    if (stop !== null && stop.signal !== 'SIGKILL') this.#asked = stop\n`,
+    replace: ``,
+    caughtBy: {
+      file: 'src/adapters/process/stop.test.ts',
+      test: 'v2: what a leader leaves behind keeps the rest of its time when the daemon dies meanwhile, and is not asked twice',
+    },
+  },
+  {
+    name: 'grace-period-begins-anew-with-each-daemon',
+    rule: 'a stop that is under way outlives its daemon: its end comes when it would have come',
+    file: 'src/core/instance/step.ts',
+    find: `event.stop === undefined ? live : resumeEnd(live, event.stop, nowMs, actions)`,
+    replace: `live`,
+    caughtBy: {
+      file: 'src/core/instance/ending.test.ts',
+      test: 'a daemon that begins anew in the middle of a stop gives the rest of the time, and signals only what had no signal',
+    },
+  },
+  {
     name: 'rest-dies-with-the-leader',
     rule: 'the end of an instance is the end of all of it: what is left when the command has gone keeps the rest of the grace period',
     file: 'src/host/keeper.sh',

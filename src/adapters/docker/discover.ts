@@ -21,6 +21,7 @@ import {
   readExit,
   slotPaths,
 } from '../../host/slot-files.ts'
+import { findStopUnderWay } from '../../host/stop-note.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
 import { type ContainerLife, inspectContainer, removeContainer } from './container/container-life.ts'
 import type { Engine } from './engine/engine.ts'
@@ -71,9 +72,10 @@ async function listAll({ engine, stateId }: DiscoverOptions): Promise<readonly O
 /** Listed, and nothing more could be learnt of it: it counts as running until the engine or the kernel says otherwise. */
 function keep(options: DiscoverOptions, { id, slot, epoch, note }: OwnContainer): Occupant {
   const instance = { slot, epoch }
-  const beginning = readBeginning(epochDirectory(slotPaths(options.stateDirectory, slot), epoch))
+  const directory = epochDirectory(slotPaths(options.stateDirectory, slot), epoch)
+  const beginning = readBeginning(directory)
   options.makeLife(instance, id).adopt(null, beginning)
-  return describe(instance, 'running', note, { beginning, exit: null })
+  return describe({ ...instance, directory }, 'running', note, { beginning, exit: null })
 }
 
 /** Null for one that has never run. */
@@ -98,7 +100,7 @@ async function takeIn(options: DiscoverOptions, { slot, epoch, note }: OwnContai
     await Promise.race([life.over, late])
     clearTimeout(timer)
   }
-  return describe(instance, hasEnded ? 'gone' : 'running', note, {
+  return describe({ ...instance, directory }, hasEnded ? 'gone' : 'running', note, {
     beginning: life.beginning ?? readBeginning(directory),
     exit: hasEnded ? container.exit : null,
   })
@@ -119,13 +121,13 @@ function believeFiles(
   const kernel = observeWitness(directory).kind
   const isDead = hasAnswered && kernel === 'ended'
   if (kernel !== 'lives' && (exit !== null || isItsEngine || isDead))
-    return describe(instance, 'gone', note, { beginning, exit: exit ?? { kind: 'unknown' } })
+    return describe({ ...instance, directory }, 'gone', note, { beginning, exit: exit ?? { kind: 'unknown' } })
   makeLife(instance, null).adopt(null, beginning)
-  return describe(instance, 'running', note, { beginning, exit: null })
+  return describe({ ...instance, directory }, 'running', note, { beginning, exit: null })
 }
 
 function describe(
-  instance: InstanceRef,
+  { directory, ...instance }: InstanceRef & { readonly directory: string },
   state: Occupant['state'],
   note: string | null,
   known: { readonly beginning: Beginning; readonly exit: Occupant['exit'] },
@@ -140,6 +142,7 @@ function describe(
     exit: known.exit,
     note,
     ...(state === 'running' && beginning !== null && beginning.startTicks > 0 ? { ageMs: ageOf(beginning.startTicks) } : {}),
+    ...(state === 'running' ? findStopUnderWay(directory) : {}),
   }
 }
 

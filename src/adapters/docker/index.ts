@@ -22,6 +22,7 @@ import {
   slotPaths,
   writeEpochFiles,
 } from '../../host/slot-files.ts'
+import { withStopNote } from '../../host/stop-note.ts'
 import { readLog } from '../../host/logs/read-log.ts'
 import { SecretFiles } from '../../host/secret-files.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
@@ -204,9 +205,18 @@ class DockerRuntime implements Runtime {
     return null
   }
 
-  async signal(instance: InstanceRef, signal: Parameters<Runtime['signal']>[1]): Promise<void> {
+  async signal(...[instance, signal, to = 'leader', stop]: Parameters<Runtime['signal']>): Promise<void> {
     const life = this.#lives.get(keyOf(instance))
-    if (life?.beginning !== null) await life?.signal(signal)
+    if (life === undefined || life.beginning === null) return
+    if (stop === undefined) return life.signal(signal)
+    await withStopNote(
+      epochDirectory(this.#paths(instance.slot), instance.epoch),
+      { signal, to, stop },
+      {
+        send: () => life.signal(signal),
+        onTrouble: (error) => this.#warn('a stop could not be noted for the next daemon', error),
+      },
+    )
   }
 
   async kill(instance: InstanceRef, limitMs: number): Promise<void> {

@@ -10,6 +10,7 @@ import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
 import type { Cgroup } from './cgroups/cgroup.ts'
 import { ageOf, isAlive, observeBootId } from '../../system/process-stat.ts'
+import { findStopUnderWay } from '../../host/stop-note.ts'
 import { settleExit } from './instance-monitor.ts'
 import type { Site } from './site.ts'
 import { unreachableCgroup } from './cgroups/unreachable.ts'
@@ -109,5 +110,6 @@ function describe(site: Site, instance: InstanceRef, state: Occupant['state'], o
     note: note?.note ?? null,
     isOfThisBoot: note?.bootId === observeBootId(),
     ...(hasStarted && state === 'running' ? { ageMs: ageOf(beginning.startTicks) } : {}),
+    ...(state === 'running' ? findStopUnderWay(directory) : {}),
   }
 }

@@ -24,6 +24,7 @@ import type {
   RuntimeEvent,
   StartOrder,
   StartRefusal,
+  StopNotice,
   Usage,
 } from '../../ports/runtime.ts'
 import { Afterwards } from './afterwards.ts'
@@ -62,6 +63,7 @@ import {
   removeSlotFiles,
   writeEpochFiles,
 } from '../../host/slot-files.ts'
+import { readStopNote } from '../../host/stop-note.ts'
 import { surveyHost } from './survey.ts'
 import { observeUsage } from './usage.ts'
 import { makeVolumes, placeTree, type PlacedTree } from './volumes.ts'
@@ -230,8 +232,8 @@ class ProcessRuntime implements Runtime {
     return null
   }
 
-  async signal(instance: InstanceRef, signal: SignalName, to: StopPolicy['to'] = 'leader'): Promise<void> {
-    await this.#monitors.get(keyOf(instance))?.ask(signal, to)
+  async signal(instance: InstanceRef, signal: SignalName, to: StopPolicy['to'] = 'leader', stop?: StopNotice): Promise<void> {
+    await this.#monitors.get(keyOf(instance))?.ask(signal, to, stop)
   }
 
   async kill(instance: InstanceRef, limitMs: number): Promise<void> {
@@ -311,7 +313,7 @@ class ProcessRuntime implements Runtime {
   #adopt(instance: InstanceRef, cgroup: Cgroup): InstanceMonitor {
     const keeper = readKeeper(epochDirectory(this.#site.paths(instance.slot), instance.epoch))
     const monitor = this.#watch(instance, cgroup, { isOurs: false, keeper, environment: null, hasLimits: true })
-    monitor.adopt(readBeginning(monitor.directory))
+    monitor.adopt(readBeginning(monitor.directory), readStopNote(monitor.directory))
     this.#outputs.hold(instance.slot, monitor.directory)
     return monitor
   }

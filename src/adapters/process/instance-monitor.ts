@@ -10,11 +10,12 @@ import { join } from 'node:path'
 import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import type { Exit } from '../../core/model/status.ts'
 import { commandWords, isAlive } from '../../system/process-stat.ts'
-import type { InstanceRef, RuntimeEvent, StartRefusal } from '../../ports/runtime.ts'
+import type { InstanceRef, RuntimeEvent, StartRefusal, StopNotice } from '../../ports/runtime.ts'
 import { type Cgroup, killEach } from './cgroups/cgroup.ts'
 import { isKeeperAlive } from './keepers/keeper-alive.ts'
 import type { KeeperIdentity } from './keepers/keeper-lane.ts'
 import { sendFrozen } from './signal.ts'
+import { noteRestTold, type StopNote, withStopNote } from '../../host/stop-note.ts'
 import { type Beginning, type SlotPaths, readBeginning, readExit } from '../../host/slot-files.ts'
 
 export interface InstanceMonitorOptions {
@@ -100,9 +101,11 @@ export class InstanceMonitor {
     return this.#beginning.kind !== 'none' && this.cgroup.eventsFile !== null && this.#watchers.length === 2
   }
 
-  /** An adopted epoch's beginning was reported by discovery, not by an event. */
-  adopt(beginning: Beginning): void {
+  /** An adopted epoch's beginning was reported by discovery, not by an event. What was asked to end has the rest of its time. */
+  adopt(beginning: Beginning, stop: StopNote | null): void {
     this.#beginning = beginning
+    if (stop !== null && stop.signal !== 'SIGKILL') this.#asked = stop
+    this.#hasToldRest = stop?.isRestTold === true
   }
 
   look(): void {
@@ -124,11 +127,20 @@ export class InstanceMonitor {
   }
 
   /** From here on what the command leaves behind is not killed before {@link end}. */
-  async ask(signal: SignalName, to: StopPolicy['to']): Promise<void> {
+  async ask(signal: SignalName, to: StopPolicy['to'], stop?: StopNotice): Promise<void> {
     if (this.#beginning.kind !== 'started' || this.#phase !== 'open') return
     if (signal !== 'SIGKILL') this.#asked = { signal, to }
     const { keeper } = this.#options
-    await sendFrozen({ cgroup: this.cgroup, target: this.#beginning, keeper, signal, to })
+    const request = { cgroup: this.cgroup, target: this.#beginning, keeper, signal, to }
+    if (stop === undefined) return sendFrozen(request)
+    await withStopNote(
+      this.directory,
+      { signal, to, stop },
+      {
+        send: () => sendFrozen(request),
+        onTrouble: (error) => this.#options.onTrouble('a stop could not be noted for the next daemon', error),
+      },
+    )
   }
 
   /** SIGKILL for everything; {@link over} tells when it is done. Repeats by itself. */
@@ -160,9 +172,9 @@ export class InstanceMonitor {
     if (this.#hasToldRest || to === 'all' || this.#beginning.kind !== 'started' || (keeper !== null && isAlive(keeper))) return
     this.#hasToldRest = true
     const rest = { cgroup: this.cgroup, target: this.#beginning, keeper: null, signal, to: 'all' } as const
-    sendFrozen(rest).catch((error: unknown) =>
-      this.#options.onTrouble('what a command left behind could not be told to end', error),
-    )
+    sendFrozen(rest)
+      .then(() => noteRestTold(this.directory))
+      .catch((error: unknown) => this.#options.onTrouble('what a command left behind could not be told to end', error))
   }
 
   /** Its keeper is on its way: nothing of it has been seen, and it is not late. */

@@ -1,7 +1,7 @@
 /** The end of an instance is the end of all of it: what is told, in which order, and how long what is left may take. */
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -56,6 +56,37 @@ for (const force of ways) {
     assert.deepEqual(readFileSync(bed.path('asked'), 'utf8').trim().split('\n').toSorted(), ['asked', 'leader'])
     assert.ok(existsSync(bed.path('finished')))
   })
+
+  test(
+    `${name}: what a leader leaves behind keeps the rest of its time when the daemon dies meanwhile, and is not asked twice`,
+    { skip: needsRoot },
+    async (t) => {
+      const bed = await RuntimeBed.open(t, { force })
+      const server =
+        'trap "echo asked >>asked" TERM; echo up >up; until [ -e finish ]; do sleep 0.02; done; echo finished >finished'
+      writeFileSync(bed.path('server.sh'), server)
+      await bed.run(1, ['/bin/sh', '-c', 'sh server.sh & while :; do sleep 0.02; done'], { directory: bed.state })
+      await until(() => existsSync(bed.path('up')), 'the server is up')
+      await bed.runtime.signal(instance(1), 'SIGTERM', 'leader', { graceMs: 3_600_000, isAtFault: false })
+      await until(() => existsSync(bed.path('asked')), 'the rest is asked too')
+      const epoch = bed.path('slots', 'web.0', '1')
+      await until(() => readFileSync(join(epoch, 'exit'), 'utf8').startsWith('code '), 'the leader has gone')
+      await bed.reopen({ force })
+      const [found] = bed.discovery.occupants
+      assert.ok(found?.stop !== undefined && found.stop.leftMs > 3_000_000 && found.stop.leftMs <= 3_600_000)
+      assert.deepEqual([found.state, found.stop.isSent, found.stop.isAtFault], ['running', true, false])
+      // The runtime watches there too, and came first: when we hear of it, it has looked.
+      const heard = Promise.withResolvers<void>()
+      const watcher = watch(epoch, () => heard.resolve())
+      t.after(() => watcher.close())
+      writeFileSync(join(epoch, 'stirred'), '')
+      await heard.promise
+      writeFileSync(bed.path('finish'), '')
+      await bed.event('gone', 1)
+      assert.equal(readFileSync(bed.path('finished'), 'utf8'), 'finished\n')
+      assert.equal(readFileSync(bed.path('asked'), 'utf8'), 'asked\n')
+    },
+  )
 
   test(`${name}: what does not end is killed with the rest when the grace period is over`, { skip: needsRoot }, async (t) => {
     const bed = await RuntimeBed.open(t, { force })

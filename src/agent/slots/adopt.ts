@@ -3,7 +3,7 @@
  * about the ends that it has taken in. A second live epoch in one slot should not exist; if some fault has made one, it does not go on.
  */
 
-import type { Goal, InstanceSpec } from '../../core/instance/slot.ts'
+import type { Goal, InstanceSpec, SlotEvent } from '../../core/instance/slot.ts'
 import { isErrand } from '../../core/model/errand-slots.ts'
 import { claimOfEpoch, isRunSlot } from '../../core/model/id.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
@@ -110,6 +110,17 @@ function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
 }
 
 const rank = (occupant: Occupant): number => (occupant.state === 'running' ? 1 : 0)
+
+/** Until the server says otherwise. What was being stopped for no fault of its own is not started again. */
+export function foundGoal({ epoch, stop }: Occupant, spec: InstanceSpec | null): Goal {
+  if (spec === null) return { kind: 'stopped', because: 'nothing says what it is' }
+  return stop?.isAtFault === false ? { kind: 'stopped', because: 'it was being stopped' } : keptGoal(spec, epoch)
+}
+
+export function foundEvent({ epoch, pid, startedAt, stop }: Occupant, spec: InstanceSpec | null, wallTime: string): SlotEvent {
+  const found = { kind: 'found', epoch, pid: pid ?? 0, startedAt: startedAt ?? wallTime, spec } as const
+  return stop === undefined ? found : { ...found, stop }
+}
 
 /** It goes on as it was found. */
 export const keptGoal = (spec: InstanceSpec, epoch: Epoch): Goal => ({ kind: 'run', spec, claim: claimOfEpoch(epoch) })

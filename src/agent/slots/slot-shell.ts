@@ -107,7 +107,7 @@ export class SlotShell {
       case 'start':
         return this.#hold(this.#start(action.epoch, action.spec))
       case 'signal':
-        return this.#hold(this.#tools.runtime.signal({ slot: this.id, epoch: action.epoch }, action.signal, action.to))
+        return this.#hold(this.#signal(action))
       case 'kill':
         return this.#hold(this.#kill(action.epoch))
       case 'probe':
@@ -143,6 +143,13 @@ export class SlotShell {
     } catch (error) {
       return { kind: 'not-startable', message: error instanceof Error ? error.message : String(error) }
     }
+  }
+
+  #signal({ epoch, signal, to }: Extract<SlotAction, { kind: 'signal' }>): Promise<void> {
+    const at = this.#slot.occupancy
+    const graceMs = at.kind === 'ending' ? Math.max(0, at.killAtMs - this.#tools.clock.now()) : 0
+    const stop = at.kind === 'ending' ? { graceMs, isAtFault: at.atFault } : undefined
+    return this.#tools.runtime.signal({ slot: this.id, epoch }, signal, to, stop)
   }
 
   async #kill(epoch: Epoch): Promise<void> {

@@ -125,6 +125,36 @@ test('a daemon that begins anew in the middle of a drain drains again, also befo
   assert.deepEqual(bench.underWay(0), ['signal'])
 })
 
+test('a daemon that begins anew in the middle of a stop gives the rest of the time, and signals only what had no signal', () => {
+  for (const isSent of [true, false]) {
+    const bench = new Bench()
+    const { spec } = goalOf('a') as Extract<Goal, { kind: 'run' }>
+    const { epoch } = bench
+    bench.slot = newSlot(bench.slot.id, null, rest)
+    const stop = { leftMs: 2000, isAtFault: false, isSent }
+    const found = { kind: 'found', epoch, pid: 7, startedAt: '', spec, stop } as const
+    assert.deepEqual(bench.send(found), isSent ? [] : ['signal'])
+    assert.equal(nextWakeMs(bench.slot), bench.nowMs + 2000)
+    bench.nowMs += 1999
+    assert.deepEqual(bench.send({ kind: 'tick' }), [])
+    bench.nowMs += 1
+    assert.deepEqual(bench.send({ kind: 'tick' }), ['kill'])
+    bench.send({ kind: 'gone', epoch, exit: { kind: 'signal', signal: 'SIGKILL' }, jitter: 0 })
+    assert.deepEqual([bench.slot.occupancy.kind, bench.slot.failuresInARow], ['vacant', 0])
+  }
+})
+
+test('the end for a fault of its own stays one when its daemon dies', () => {
+  const bench = new Bench()
+  const goal = goalOf('a') as Extract<Goal, { kind: 'run' }>
+  const { epoch } = bench
+  bench.slot = newSlot(bench.slot.id, null, goal)
+  const stop = { leftMs: 0, isAtFault: true, isSent: true }
+  assert.deepEqual(bench.send({ kind: 'found', epoch, pid: 7, startedAt: '', spec: goal.spec, stop }), ['kill'])
+  bench.send({ kind: 'gone', epoch, exit: { kind: 'signal', signal: 'SIGKILL' }, jitter: 0 })
+  assert.equal(bench.slot.failuresInARow, 1)
+})
+
 test('never a signal before the balancer’s word or the end of the time, whatever happens in between', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(6), fc.nat(9000)), { maxLength: 40 }), (moves) => {

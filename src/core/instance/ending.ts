@@ -5,7 +5,7 @@
  */
 
 import { emit } from './emit.ts'
-import type { Ending, Slot, SlotAction, SlotEvent } from './slot.ts'
+import type { Ending, Live, Slot, SlotAction, SlotEvent, StopUnderWay } from './slot.ts'
 
 /** How long a slot waits before it tries again what the world refused. */
 export const obstacleRetryMs: number = 1000
@@ -37,6 +37,18 @@ export function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: n
   const occupancy = mustDrain ? ending : askToStop(ending, why.nowMs, actions)
   if (mustDrain) emit(actions, 'draining', at.epoch, 'gets no new requests and finishes those that it has', why.cause)
   return { ...slot, occupancy, lastFailure: why.atFault ? why.cause : slot.lastFailure }
+}
+
+/** The end that an earlier daemon began: the rest of its time, and the signal only where that has not gone out. */
+export function resumeEnd(at: Live, stop: StopUnderWay, nowMs: number, actions: SlotAction[]): Ending {
+  const { epoch, spec, pid, startedAt, sinceMs } = at
+  const ending: Ending = {
+    ...{ kind: 'ending', epoch, spec, pid, startedAt, startedMs: sinceMs },
+    ...{ cause: 'an earlier daemon was stopping it', atFault: stop.isAtFault, drain: null, killed: false, stuck: null },
+    graceMs: stop.leftMs,
+    killAtMs: nowMs + stop.leftMs,
+  }
+  return stop.isSent ? ending : askToStop(ending, nowMs, actions)
 }
 
 /** The signal now, the kill after the grace period. */

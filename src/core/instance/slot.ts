@@ -62,6 +62,15 @@ export interface Ending {
   readonly stuck: string | null
 }
 
+/** A stop that an earlier daemon began and did not see to its end. */
+export interface StopUnderWay {
+  /** Of its grace period. */
+  readonly leftMs: number
+  readonly isAtFault: boolean
+  /** Whether its signal has gone out. */
+  readonly isSent: boolean
+}
+
 /** Why a vacant slot that should run does not: the world is in the way, and the slot tries again by itself. */
 export type Obstacle =
   | { readonly kind: 'occupied'; readonly message: string }
@@ -109,6 +118,7 @@ export type SlotEvent =
       readonly pid: number
       readonly startedAt: string
       readonly spec: InstanceSpec | null
+      readonly stop?: StopUnderWay
     }
   /** Found ended, and nobody has taken its end in yet: its daemon was away. */
   | {

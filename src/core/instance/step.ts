@@ -16,6 +16,7 @@ import {
   giveUpStart,
   moveEnding,
   obstacleRetryMs,
+  resumeEnd,
   startLimitMs,
   takeHangs,
   takeStuck,
@@ -23,7 +24,7 @@ import {
 } from './ending.ts'
 import { adaptWatch, answer, beginWatch, dueProbes, hasProbes, lastDetail, markAsked, nextProbeAtMs } from './health.ts'
 import { emit, isSuccess, kindOfEnd, whyStarted } from './emit.ts'
-import type { InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle } from './slot.ts'
+import type { InstanceSpec, Live, Slot, SlotAction, SlotEvent, StartObstacle, StopUnderWay } from './slot.ts'
 
 export interface SlotStep {
   readonly slot: Slot
@@ -125,17 +126,23 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
     const orphan = { kind: 'ending', epoch, spec: null, pid, startedAt, startedMs: nowMs, cause, atFault: false } as const
     return { ...slot, lastEpoch, occupancy: { ...orphan, drain: null, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null } }
   }
-  emit(actions, 'adopted', epoch, `adopted with pid ${pid}`, 'it was running when the daemon began')
+  emit(actions, 'adopted', epoch, `adopted with pid ${pid}`, adoptedAs(event.stop))
   const fresh = beginWatch(spec.service.health, nowMs)
   const health = hasProbes(spec.service.health) ? fresh : { ...fresh, isUp: true, isReady: true, provenAtMs: nowMs }
+  const live: Live = { kind: 'live', epoch, spec, pid, startedAt, sinceMs: nowMs, health }
   return {
     ...slot,
     lastEpoch,
-    occupancy: { kind: 'live', epoch, spec, pid, startedAt, sinceMs: nowMs, health },
+    occupancy: event.stop === undefined ? live : resumeEnd(live, event.stop, nowMs, actions),
     ranIdentity: spec.identity,
     startsUnderIdentity: { identity: spec.identity, count: Math.max(1, knownStarts(slot, spec)) },
   }
 }
+
+const adoptedAs = (stop: StopUnderWay | undefined): string =>
+  stop === undefined
+    ? 'it was running when the daemon began'
+    : `an earlier daemon has asked it to stop; it has ${(stop.leftMs / 1000).toFixed(1)} s left`
 
 /** What it was started as tells what it is; how it is probed, routed and ended is a question of what holds now. */
 function asOfNow({ goal }: Slot, spec: InstanceSpec): InstanceSpec {
