@@ -6,8 +6,16 @@
 
 import { closeSync, readFileSync, readdirSync } from 'node:fs'
 
+import { libc } from './libc.ts'
+
 /** O_CLOEXEC as fdinfo prints it, in octal (proc(5)). */
 const closeOnExec = 0o2000000
+
+/** The descriptors, and the session keyring: the keys of whoever typed `daruma up` are none of a service's business. */
+export function shedInheritance(): void {
+  closeInheritedDescriptors()
+  libc().joinSessionKeyring()
+}
 
 /** Closes what was inherited beyond the standard three. All that Node itself opens has the close-on-exec flag, so it is kept. */
 export function closeInheritedDescriptors(): void {

@@ -44,6 +44,8 @@ export interface Libc {
    * waiting.
    */
   tryListen(family: 4 | 6, port: number): number
+  /** keyctl(2), KEYCTL_JOIN_SESSION_KEYRING: this thread, and what it starts, has a new and empty one. False where the kernel has none. */
+  joinSessionKeyring(): boolean
   /** Takes `bytes` (whole blocks) away at the front of a file; others may append to it meanwhile. False where the file system cannot. */
   cutFront(descriptor: number, bytes: number): boolean
 }
@@ -68,6 +70,9 @@ const families = {
 const pidfdOpen = 434n
 const pidfdGetfd = 438n
 const collapseRange = 8
+/** glibc has no word for it; by asm/unistd.h. */
+const keyctlNumber = { x64: 250n, arm64: 219n, riscv64: 219n }[process.arch as string]
+const joinSessionKeyring = 1n
 const maxEvents = 256
 /** `struct epoll_event` is packed on x86-64 only (epoll_ctl(2), the kernel's eventpoll.h). */
 const event = process.arch === 'x64' ? { bytes: 12, data: 4 } : { bytes: 16, data: 8 }
@@ -188,6 +193,9 @@ function openLibc(): Libc {
       } finally {
         closeSync(descriptor)
       }
+    },
+    joinSessionKeyring() {
+      return keyctlNumber !== undefined && Number(c.syscall(keyctlNumber, joinSessionKeyring, 0n, 0n)) > 0
     },
     cutFront(descriptor, bytes) {
       return c.fallocate(descriptor, collapseRange, 0n, BigInt(bytes)) === 0

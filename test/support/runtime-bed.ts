@@ -76,7 +76,11 @@ export class RuntimeBed {
       stateId: this.stateId,
       scripts: options.scripts ?? hostScripts,
       checkpoint: options.checkpoint ?? null,
-      log: { write: (_level, message, detail) => this.warnings.push(`${message} ${JSON.stringify(detail)}`) },
+      log: {
+        write: (level, message, detail) => {
+          if (level !== 'info') this.warnings.push(`${message} ${JSON.stringify(detail)}`)
+        },
+      },
       ...(options.force === undefined ? {} : { force: options.force }),
       ...(options.arrivalLimitMs === undefined ? {} : { arrivalLimitMs: options.arrivalLimitMs }),
     })

@@ -6,26 +6,28 @@
 import { readFileSync, statSync } from 'node:fs'
 import { readdir, readlink } from 'node:fs/promises'
 
+import type { SlotId } from '../../core/model/id.ts'
 import type { ProcessIdentity } from '../../ports/runtime.ts'
 import { describeProcess } from '../../system/process-stat.ts'
+import { isKeeperAlive } from './keepers/keeper-alive.ts'
+import type { Site } from './site.ts'
 import { listProcesses } from './cgroups/process-group.ts'
 
-export async function observeHolders(options: {
-  readonly lock: string
-  readonly members: readonly number[]
-  /** That live. */
-  readonly keepers: readonly number[]
-}): Promise<readonly ProcessIdentity[]> {
-  const found = new Set(options.members.filter((pid) => pid > 0))
+export async function observeHolders(site: Site, slot: SlotId): Promise<readonly ProcessIdentity[]> {
+  const { lock } = site.paths(slot)
+  const epochs = site.epochsInKernel(slot)
+  const members = epochs.flatMap((epoch) => [...site.cgroup(slot, epoch).members()])
+  const keepers = epochs.map((epoch) => site.keeperOf(slot, epoch)).filter(isKeeperAlive)
+  const found = new Set(members.filter((pid) => pid > 0))
   const own = await namespaceOf('self')
-  const namespaces = new Set(await Promise.all(options.keepers.map(namespaceOf)))
+  const namespaces = new Set(await Promise.all(keepers.map(({ pid }) => namespaceOf(pid))))
   const isInside = async (pid: number): Promise<boolean> => {
     const namespace = namespaces.size === 0 ? null : await namespaceOf(pid)
     return namespace !== null && namespace !== own && namespaces.has(namespace)
   }
   for (const pid of listProcesses()) {
     if (pid === process.pid || found.has(pid)) continue
-    if ((await isInside(pid)) || (await isHolding(pid, options.lock))) found.add(pid)
+    if ((await isInside(pid)) || (await isHolding(pid, lock))) found.add(pid)
   }
   return [...found].toSorted((a, b) => a - b).map((pid) => ({ pid, command: describeProcess(pid) }))
 }

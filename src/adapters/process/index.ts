@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type SlotId, asEpoch } from '../../core/model/id.ts'
 import type { SignalName, StopPolicy } from '../../core/model/service.ts'
 import { SecretFiles } from '../../host/secret-files.ts'
-import { closeInheritedDescriptors } from '../../system/inherited-descriptors.ts'
+import { shedInheritance } from '../../system/inherited-descriptors.ts'
 import { type InstalledScripts, keepInstalled } from '../../host/install-script.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type {
@@ -33,7 +33,6 @@ import { type Cgroup } from './cgroups/cgroup.ts'
 import { planExec } from './exec.ts'
 import { maxParallelStarts, type StartLane, StartTurns } from '../../system/start-turns.ts'
 import { HeldNamespaces } from './keepers/held-namespaces.ts'
-import { isKeeperAlive } from './keepers/keeper-alive.ts'
 import { prewarmCgroupMove } from './keepers/prewarm-cgroup-move.ts'
 import { observeHolders } from './holders.ts'
 import { LeftoverLimits } from './cgroups/leftover-limits.ts'
@@ -70,13 +69,14 @@ import { makeVolumes, placeTree, type PlacedTree } from './volumes.ts'
 
 /** Installs the scripts, finds out what this host can do, and touches no instance. */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
-  closeInheritedDescriptors()
+  shedInheritance()
   mkdirSync(join(options.stateDirectory, 'slots'), { recursive: true, mode: 0o700 })
   const survey = await surveyHost({
     stateId: options.stateId,
     force: options.force?.killing ?? null,
     forceNoNamespaces: options.force?.noNamespaces ?? false,
   })
+  for (const weakness of survey.inherited) options.log.write('info', weakness, {})
   const { scripts: from, stateDirectory, stateId, project } = options
   const home = project === undefined ? stateId : `${stateId}/${project}`
   const scripts = { from, stateDirectory: options.machineDirectory ?? stateDirectory }
@@ -123,7 +123,7 @@ class ProcessRuntime implements Runtime {
     this.#keepers = new ReadyKeepers({
       site,
       tools: () => chooseKeeperTools({ survey: site.survey, stateDirectory: site.stateDirectory, keeper: scripts.keeper() }),
-      prologue: renderKnownState(),
+      prologue: renderKnownState(site.survey.foreignCgroups),
       standBy: options.standBy,
       onTrouble: (message, error) => this.#warn(message, error),
     })
@@ -253,10 +253,7 @@ class ProcessRuntime implements Runtime {
   }
 
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]> {
-    const epochs = this.#site.epochsInKernel(slot)
-    const members = epochs.flatMap((epoch) => [...this.#site.cgroup(slot, epoch).members()])
-    const keepers = epochs.map((epoch) => this.#site.keeperOf(slot, epoch)).filter(isKeeperAlive)
-    return observeHolders({ lock: this.#site.paths(slot).lock, members, keepers: keepers.map(({ pid }) => pid) })
+    return observeHolders(this.#site, slot)
   }
 
   memoryKills({ slot, epoch }: InstanceRef): number | null {

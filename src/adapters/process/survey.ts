@@ -9,7 +9,9 @@ import { join } from 'node:path'
 
 import type { Guarantees } from '../../ports/runtime.ts'
 import { type LimitCgroups, limitCgroups } from './cgroups/limits.ts'
-import { type CgroupMounts, parseCgroupMounts } from './cgroups/mounts.ts'
+import { type CgroupMounts, findForeignCgroups, parseCgroupMounts } from './cgroups/mounts.ts'
+import { readRestrictions, type Restrictions } from './keepers/restrictions.ts'
+import { readText } from '../../system/read-quietly.ts'
 
 export type KillMechanism = 'v2' | 'v2-loop' | 'v1' | 'process-group'
 
@@ -35,6 +37,10 @@ export interface Survey {
   readonly cgroupMount: string | null
   readonly limits: LimitCgroups
   readonly guarantees: Guarantees
+  /** What this daemon was started with, no child of it can win back, and every service therefore has: one sentence each. */
+  readonly inherited: readonly string[]
+  /** The `cgroup.procs` files of the roots of v1 hierarchies in which this daemon is somewhere below. */
+  readonly foreignCgroups: readonly string[]
 }
 
 export async function surveyHost(options: {
@@ -47,18 +53,30 @@ export async function surveyHost(options: {
   const mounts = isRoot ? parseCgroupMounts(readMountinfo()) : { unified: null, controllers: new Map<string, string>() }
   const isUsable = (mount: string): boolean => canMakeCgroup(join(mount, 'daruma', options.stateId))
   const killing = chooseMechanism(mounts, isUsable, join('daruma', options.stateId), options.force)
-  const found = findTools()
-  const mayUnshare = isRoot && !options.forceNoNamespaces && found.mount !== null
+  const programs = findTools()
+  const mayUnshare = isRoot && !options.forceNoNamespaces && programs.mount !== null
   const [namespaces, canFork] = await Promise.all([
-    mayUnshare && canDo(found.unshare, ['--pid', '--fork', '--kill-child', '--mount-proc', '--', ...shellThatReadsProc]),
-    canDo(found.setsid, ['--fork', ...shellThatReadsProc]),
+    mayUnshare && canDo(programs.unshare, ['--pid', '--fork', '--kill-child', '--mount-proc', '--', ...shellThatReadsProc]),
+    canDo(programs.setsid, ['--fork', ...shellThatReadsProc]),
   ])
-  const tools = { ...found, setsid: canFork ? found.setsid : null }
+  const tools = { ...programs, setsid: canFork ? programs.setsid : null }
   const limits = limitCgroups(killing === 'process-group' ? { unified: null, controllers: new Map() } : mounts, isUsable)
   const cgroupMount =
     killing === 'process-group' ? null : killing === 'v1' ? (mounts.controllers.get('freezer') ?? null) : mounts.unified
-  const guarantees = explainGuarantees({ isRoot, killing, namespaces, hasLock: tools.flock !== null, limits: limits.available })
-  return { isRoot, tools, killing, namespaces, cgroupMount, limits, guarantees }
+  const inherited = isRoot ? explainRestrictions(readRestrictions()) : []
+  const found = { isRoot, killing, namespaces, hasLock: tools.flock !== null, limits: limits.available, inherited }
+  const foreignCgroups = isRoot ? findForeignCgroups(mounts, readText('/proc/self/cgroup')) : []
+  return {
+    isRoot,
+    tools,
+    killing,
+    namespaces,
+    cgroupMount,
+    limits,
+    guarantees: explainGuarantees(found),
+    inherited,
+    foreignCgroups,
+  }
 }
 
 function chooseMechanism(
@@ -133,14 +151,25 @@ function readMountinfo(): string {
   }
 }
 
+function explainRestrictions({ noNewPrivileges, droppedCapabilities }: Restrictions): readonly string[] {
+  const dropped = droppedCapabilities.join(', ')
+  return [
+    ...(noNewPrivileges
+      ? ['this daemon was started with no_new_privs: in no service do setuid programs (sudo) or file capabilities take effect']
+      : []),
+    ...(dropped === '' ? [] : [`this daemon was started without ${dropped}: no service can have them`]),
+  ]
+}
+
 function explainGuarantees(found: {
   readonly isRoot: boolean
   readonly killing: KillMechanism
   readonly namespaces: boolean
   readonly hasLock: boolean
   readonly limits: Guarantees['limits']
+  readonly inherited: readonly string[]
 }): Guarantees {
-  const weaker: string[] = []
+  const weaker: string[] = [...found.inherited]
   if (!found.isRoot) weaker.push('not root: limits, users and mounted volumes are not available')
   if (found.killing === 'process-group') {
     weaker.push('no cgroups: a child that leaves its process group and clears its environment is not found and not ended')

@@ -43,10 +43,19 @@ export function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: n
 export function resumeEnd(at: Live, stop: StopUnderWay, nowMs: number, actions: SlotAction[]): Ending {
   const { epoch, spec, pid, startedAt, sinceMs } = at
   const ending: Ending = {
-    ...{ kind: 'ending', epoch, spec, pid, startedAt, startedMs: sinceMs },
-    ...{ cause: 'an earlier daemon was stopping it', atFault: stop.isAtFault, drain: null, killed: false, stuck: null },
+    kind: 'ending',
+    epoch,
+    spec,
+    pid,
+    startedAt,
+    startedMs: sinceMs,
+    cause: 'an earlier daemon was stopping it',
+    atFault: stop.isAtFault,
+    drain: null,
     graceMs: stop.leftMs,
     killAtMs: nowMs + stop.leftMs,
+    killed: false,
+    stuck: null,
   }
   return stop.isSent ? ending : askToStop(ending, nowMs, actions)
 }

@@ -25,6 +25,19 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   return { unified, controllers }
 }
 
+/**
+ * Of the v1 hierarchies in which a process is not at the root, by its /proc/PID/cgroup (`6:cpu,cpuacct:/user.slice`; cgroups(7)): the file by
+ * which another joins the root. In a cgroup v2 every instance has its own.
+ */
+export function findForeignCgroups({ controllers }: CgroupMounts, cgroupsOfProcess: string): readonly string[] {
+  const below = cgroupsOfProcess.split('\n').flatMap((line) => {
+    const [, names = '', path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
+    return path === undefined || path === '/' ? [] : names.split(',')
+  })
+  const mounts = below.flatMap((name) => controllers.get(name) ?? [])
+  return [...new Set(mounts)].map((mount) => `${mount}/cgroup.procs`)
+}
+
 /** The kernel writes space, tab, newline and backslash in a path as three octal digits. */
 function unescapeOctal(path: string): string {
   return path.replaceAll(/\\([0-7]{3})/g, (_whole, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))

@@ -1,9 +1,10 @@
 /**
- * What a process hands down to its children besides what a config says: how nice it is, on which processors, under which limits. A daemon
+ * What a process hands down to its children besides what a config says: how nice it is, on which processors, under which limits, in which cgroups (v1). A daemon
  * has it from whatever shell `daruma up` was typed in, for months. So the shells that make keepers put all of it to stated values before they
  * make the first one, and every instance begins from there. What Node and the keeper do already: signal dispositions and mask (libuv), open
- * descriptors, session and terminal, directory, umask, environment. What nobody can undo: capabilities that were dropped for good, hard
- * limits without CAP_SYS_RESOURCE, the session keyring (no common tool joins a new one).
+ * descriptors, session and terminal, directory, umask, environment. What the
+ * daemon does for itself: a session keyring of its own. What nobody can undo, and the daemon says when it begins: capabilities that were dropped
+ * for good, no_new_privs, hard limits without CAP_SYS_RESOURCE.
  */
 
 import { readText } from '../../../system/read-quietly.ts'
@@ -43,13 +44,15 @@ export const defaultRlimits: Readonly<Record<string, Rlimit>> = {
 /** The kernel's default, 50 µs (prctl(2), PR_SET_TIMERSLACK). */
 const timerSlackNs = 50_000
 
-/** Script for a shell: sets itself, and with it all its children, to the known state. What is not permitted here stays as it was. */
-export function renderKnownState(): string {
+/** Script for a shell: leaves `foreignCgroups` (files of the roots that it joins instead), sets itself, and with it all its children, to the known state. What is not permitted here stays as it was. */
+export function renderKnownState(foreignCgroups: readonly string[]): string {
   const processors = readText('/sys/devices/system/cpu/possible').trim()
   const rights = readRlimitRights()
   const wanted = { ...defaultRlimits, ...sigpendingOfKernel() }
   const limits = Object.entries(attainable(wanted, rights))
   const commands = [
+    // First, because a cpuset there may leave out processors.
+    ...foreignCgroups.map((file) => `echo 0 >${quote(file)}`),
     'renice -n 0 -p $$',
     'chrt --other -p 0 $$',
     'ionice -c 0 -p $$',
