@@ -77,13 +77,17 @@ function end(pid: number): void {
 
 const deepestState = 4
 
-/** A user's own state stands below their home: `home/.local/state/daruma/NAME`. An engine's data is no place for one, and large. */
+/** A user's own state stands below their home: `home/.local/state/daruma`. An engine's data is no place for one, and large. */
 export function statesBelow(folder: string, depth: number = deepestState): string[] {
   if (!existsSync(folder)) return []
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== 'engine')
     .map((entry) => join(folder, entry.name))
-    .flatMap((path) => (existsSync(join(path, 'identity.json')) ? [path] : depth > 0 ? statesBelow(path, depth - 1) : []))
+    .flatMap((path) => {
+      // An earlier version's may be in the one for all.
+      if (existsSync(join(path, 'identity.json'))) return [path, ...(depth > 0 ? statesBelow(path, 0) : [])]
+      return depth > 0 ? statesBelow(path, depth - 1) : []
+    })
 }
 
 export function readStateId(state: string): string | null {

@@ -1,13 +1,14 @@
 /** Two projects side by side in one daemon: each by itself, also when the daemon is killed; what both cannot have is refused by name. */
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ListedService } from '../src/cli/render/projects.ts'
 import type { StatusAnswer } from '../src/protocol/api.ts'
 import { cgroupsOf, readStateId } from './clean-up.ts'
-import { Machine, reporter } from './daemon-harness.ts'
+import { baseEnvironment, Machine, reporter } from './daemon-harness.ts'
 import { until } from './processes.ts'
 import { askDaemon } from './socket.ts'
 
@@ -155,4 +156,35 @@ test('a project of another folder is taken over only when that is said', async (
   assert.deepEqual(pidsIn((await machine.status())!), before)
   assert.ok((await machine.run(['project', 'ls'])).stdout.includes(elsewhere.config))
   assert.match((await machine.run(['up', '--yes'])).stderr, /\[E_PROJECT_ELSEWHERE\]/)
+})
+
+test('without --state, a command in the folder of a config that was never applied touches no other project', async () => {
+  await using machine = new Machine()
+  write(machine, 'one')
+  await machine.up()
+  const folder = join(machine.workshop, 'two')
+  mkdirSync(folder)
+  const services = { worker: { ...reporter(), singleton: true } }
+  const config = `import { define } from 'daruma'\nexport default define(${JSON.stringify({ name: 'two', services })})\n`
+  writeFileSync(join(folder, 'daruma.config.ts'), config)
+  const daruma = (words: readonly string[], cwd: string): { readonly status: number | null; readonly text: string } => {
+    const env = { ...baseEnvironment(), DARUMA_STATE: machine.state }
+    const { status, stdout, stderr } = spawnSync(machine.launcher, words, { cwd, env, encoding: 'utf8' })
+    return { status, text: `${stdout}${stderr}` }
+  }
+  for (const words of [['down', '-y'], ['restart', '-y', 'worker'], ['status']]) {
+    const { status, text } = daruma(words, folder)
+    assert.equal(status, 1, text)
+    assert.match(text, /Nothing was applied from \S+\/two\/daruma\.config\.ts as two\. \[E_PROJECT_UNKNOWN\]\n.*: one\./)
+  }
+  assert.equal(machine.find('instance').length, 1)
+  assert.equal(daruma(['up', '-y'], folder).status, 0)
+  // Each by its folder; all of them where no config is in reach.
+  assert.match(daruma(['status'], folder).text, /^two · /)
+  const all = daruma(['status'], machine.workshop).text
+  for (const name of ['one/worker', 'two/worker']) assert.match(all, new RegExp(`^${name} `, 'm'))
+  const { status, text } = daruma(['down', '-y'], folder)
+  assert.equal(status, 0, text)
+  assert.match(daruma(['status', '-p', 'one'], folder).text, /^one · .* 1 of 1 ready/)
+  assert.equal(machine.find('instance').length, 1)
 })

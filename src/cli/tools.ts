@@ -9,6 +9,7 @@ import type { Project, Service } from '../core/model/service.ts'
 import type { ReadRelease, SourceAnswer, SourceRequest } from '../ports/source.ts'
 import type { Obstacle } from '../core/plan/obstacles.ts'
 import type { DoctorAnswer, SecretValues } from '../protocol/api.ts'
+import type { FormerState, ProjectOfConfig } from '../protocol/former-states.ts'
 
 export interface Tools {
   /** The config that a command in `cwd` means, absolute: `file` as given, else the nearest upwards. Null where there is none. */
@@ -27,6 +28,10 @@ export interface Tools {
   findEngineFault(): Promise<string | null>
   /** What will keep services from starting, looked at without starting anything. */
   preflight(options: PreflightOptions): Promise<readonly Obstacle[]>
+  /** State directories below this one, as earlier versions made them for each project; by the kernel alone. */
+  listFormerStates(state: string): Promise<readonly FormerState[]>
+  /** Those of one project, and whether it may run there. */
+  findFormerStates(state: string, project: ProjectOfConfig): Promise<readonly FormerState[]>
   /** What this machine can promise, looked at without a daemon. */
   inspectMachine(state: string): Promise<DoctorAnswer>
   /** Shows an address in the user's browser; resolves to whether there is something that can. */

@@ -18,6 +18,7 @@ import type { Releases } from '../ports/releases.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { StateDirectory } from '../ports/state-directory.ts'
 import type { Store } from '../ports/store.ts'
+import type { ProjectOfConfig } from '../protocol/former-states.ts'
 import type { Wire } from '../protocol/exchange/direct-wire.ts'
 
 /** Where a project (or the machine itself) has its files, and what runs its instances. */
@@ -37,6 +38,8 @@ export interface DaemonPorts extends Home {
   readonly removeHome: (place: ProjectId, volumes: readonly string[]) => Promise<void>
   /** Lets the commands of other users know that these configs run here. */
   readonly markConfigs: (files: readonly string[]) => void
+  /** Throws `E_STATE_FORMER` where the project may run from a state directory that it had before. */
+  readonly refuseFormer: (project: ProjectOfConfig) => Promise<void>
   readonly store: Store
   /**
    * Why the database cannot be used, where it is damaged. The store is then another one, which knows nothing of it: what runs is kept and

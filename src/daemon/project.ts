@@ -40,7 +40,7 @@ import { refuseWithoutStore } from './api/refuse-without-store.ts'
 /** What a project works with: its own home, and of the store its own part. */
 export type ProjectPorts = Omit<
   DaemonPorts,
-  'openHome' | 'removeHome' | 'listHomes' | 'listVolumes' | 'markConfigs' | 'companions' | 'isStoreReplaced'
+  'openHome' | 'removeHome' | 'listHomes' | 'listVolumes' | 'markConfigs' | 'refuseFormer' | 'companions' | 'isStoreReplaced'
 >
 
 /** What the machine gives to each of its projects. */

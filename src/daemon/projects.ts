@@ -141,13 +141,19 @@ export class Projects {
   }
 
   operate(project: Project, request: Exclude<OperationRequest, { kind: 'apply' }>): Promise<OperationAnswer> {
-    // Only a way back to another revision can want what another project has.
-    return request.kind === 'rollback' ? this.#inTurn(() => project.operate(request)) : project.operate(request)
+    // Only a way back to another revision can want what another project has, or what runs from a former state.
+    if (request.kind !== 'rollback') return project.operate(request)
+    return this.#inTurn(async () => {
+      const { name, stage, origin } = project.record
+      await this.#options.ports.refuseFormer({ name, stage, file: origin?.file ?? null })
+      return project.operate(request)
+    })
   }
 
   apply(request: Extract<OperationRequest, { kind: 'apply' }>): Promise<OperationAnswer> {
     return this.#inTurn(async () => {
       const id = projectIdOf(request.project)
+      await this.#options.ports.refuseFormer({ ...request.project, file: request.by.file })
       const known = this.find(id)
       if (known !== null) return this.#applyTo(known, request)
       const { name, stage } = request.project

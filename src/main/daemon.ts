@@ -29,13 +29,15 @@ import type { Checkpoint } from '../ports/checkpoint.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { PageServer } from '../ports/page-server.ts'
 import { directWire } from '../protocol/exchange/direct-wire.ts'
+import { refuseFormer } from '../protocol/former-states.ts'
 import { socketAddress } from '../protocol/socket.ts'
 import { createBalancers } from './balancers.ts'
 import { lazyCertificateKeeper } from './certificates.ts'
 import { askContainers, assembleContainers } from './containers.ts'
-import { databaseFile, isDamaged, noteDamage, openStore } from './emergency-store.ts'
+import { databaseFile, isDamaged, noteDamage, openStore } from './state/emergency-store.ts'
 import { examineDaemon } from './examine.ts'
 import { ownNode, ownNodeDirectory } from './process/own-node.ts'
+import { findFormerStates, refuseInTheWay } from './state/former-states.ts'
 import { createHomes } from './homes.ts'
 import { lazyWebhooks } from './webhooks.ts'
 
@@ -74,6 +76,7 @@ export async function runDaemon(options: { readonly state: string; readonly take
 }
 
 async function run(options: { readonly state: string; readonly takeOver: boolean }): Promise<number> {
+  refuseInTheWay(options.state)
   const directory = await openStateDirectory({ path: options.state, takeOver: options.takeOver, askContainers })
   const checkpoint = await attachedCheckpoint()
   const version = readVersion()
@@ -108,6 +111,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     {
       directory,
       markConfigs: (files) => markConfigs(directory, files),
+      refuseFormer: async (project) => refuseFormer(directory.path, await findFormerStates(directory.path, project)),
       store,
       storeFault,
       runtime,

@@ -25,6 +25,8 @@ export const tools: Tools = {
   findEngineFault: async () => (await import('../adapters/docker/engine/sockets.ts')).findEngineFault(process.env),
   preflight: async (options) =>
     (await import('../adapters/preflight/index.ts')).preflight({ ...options, nodeDirectory: ownNodeDirectory }),
+  listFormerStates: async (state) => (await import('./state/former-states.ts')).listFormerStates(state),
+  findFormerStates: async (state, project) => (await import('./state/former-states.ts')).findFormerStates(state, project),
   inspectMachine: async (state) => (await import('./inspect-machine.ts')).inspectMachine(state),
   openBrowser,
   systemd: {

@@ -7,6 +7,8 @@ export interface Origin {
   readonly file: string | null
   readonly stage: string | null
   readonly project: string
+  /** What its files are called, which a rename does not change; missing where an earlier version wrote it. */
+  readonly place?: string
 }
 
 /** What the file holds of each: also where the project has its files, so that a lost database does not cost its name. */

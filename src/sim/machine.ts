@@ -229,6 +229,7 @@ export class SimulatedMachine {
         },
         listHomes: async () => this.homes.list(),
         listVolumes: async (place) => this.homes.volumesOf(place),
+        refuseFormer: async () => {},
         removeHome: async (place, volumes) => {
           await pass()
           this.homes.remove(place, volumes)

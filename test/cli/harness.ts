@@ -105,6 +105,8 @@ const absentTools: Tools = {
   resolveSecrets: absent('resolveSecrets'),
   launchDaemon: absent('launchDaemon'),
   runDaemon: absent('runDaemon'),
+  listFormerStates: async () => [],
+  findFormerStates: async () => [],
   inspectMachine: absent('inspectMachine'),
   findEngineFault: async () => null,
   preflight: async () => [],

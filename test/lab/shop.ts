@@ -14,8 +14,8 @@ export const unlimitedFile = '/srv/configs/unlimited.ts'
 /** One line for each run of the job. */
 export const jobRecord = '/srv/shop/ran'
 /** One line for each end of the database that it was asked for. */
-export const gentleRecord = '/var/lib/daruma/shop/projects/shop/volumes/data/ended'
-export const unit = 'daruma-shop.service'
+export const gentleRecord = '/var/lib/daruma/projects/shop/volumes/data/ended'
+export const unit = 'daruma.service'
 export const memoryLimitBytes: number = 64 * 2 ** 20
 
 /** What is always running when all is well; the job is not. */

@@ -214,7 +214,7 @@ export const gettingUpMutations: readonly Mutation[] = [
   {
     name: 'damaged-database-keeps-everything-down',
     rule: 'what can be kept up without the database is kept up',
-    file: 'src/main/emergency-store.ts',
+    file: 'src/main/state/emergency-store.ts',
     find: `error.code === 'E_STORE_CORRUPT'\n`,
     replace: `error.code === 'E_STORE_CLOSED'\n`,
     caughtBy: {

@@ -7,6 +7,8 @@ const stateDirectory = {
   tests: 'src/adapters/state-directory/index.test.ts',
 } as const
 
+const formerStates = 'test/former-states.test.ts'
+
 export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'directory-is-not-locked',
@@ -313,5 +315,43 @@ export const oneDaemonMutations: readonly Mutation[] = [
       test: 'a database replaced by rename under a living daemon is noticed, and what runs is adopted with the same pid and epoch',
     },
     isSlow: true,
+  },
+  {
+    name: 'former-state-is-started-beside',
+    rule: 'what may run from a state directory of an earlier version is started from no other',
+    file: 'src/protocol/former-states.ts',
+    find: `      if (project.mayRun !== null || project.volumes.length > 0)`,
+    replace: `      if (project.mayRun !== null && project.volumes.length > 1_000_000)`,
+    caughtBy: {
+      file: formerStates,
+      test: 'what may run from a former state is started nowhere else, whatever has been killed; the commands that are named bring it over',
+    },
+  },
+  {
+    name: 'former-state-is-down-when-nothing-is-seen',
+    rule: 'a former state is down when its database says so, not when nothing of it is seen in the kernel',
+    file: 'src/main/state/former-states.ts',
+    find: `  return services.length === 0 ? null :`,
+    replace: `  return services.length >= 0 ? null :`,
+    caughtBy: { file: formerStates, test: 'a schedule that has not had a tick yet counts as what may run' },
+  },
+  {
+    name: 'former-state-without-a-readable-database-is-down',
+    rule: 'a former database that cannot be read proves nothing',
+    file: 'src/main/state/former-states.ts',
+    find: `  } catch (error) {
+    return`,
+    replace: `  } catch (error) {
+    if (Boolean(error)) return null
+    return`,
+    caughtBy: { file: formerStates, test: 'a former database that cannot be read is no proof that nothing may run' },
+  },
+  {
+    name: 'rollback-does-not-ask-for-former-states',
+    rule: 'a rollback, too, starts nothing that may run from a former state',
+    file: 'src/daemon/projects.ts',
+    find: `      await this.#options.ports.refuseFormer({ name, stage, file: origin?.file ?? null })`,
+    replace: `      void [name, stage, origin]`,
+    caughtBy: { file: formerStates, test: 'a rollback brings back nothing that has begun in a former state meanwhile' },
   },
 ]

@@ -10,13 +10,18 @@ import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:
 
 /** To be called before SQLite opens the file. True when a foreign log was set aside (as `<file>-wal.foreign`). */
 export function setForeignLogAside(file: string): boolean {
+  const isForeign = isLogForeign(file)
+  if (isForeign) renameSync(logOf(file), `${logOf(file)}.foreign`)
+  return isForeign
+}
+
+/** Whether the log beside the file is known to belong to another. */
+export function isLogForeign(file: string): boolean {
   const database = identityOf(file)
   const log = identityOf(logOf(file))
   if (database === null || log === null) return false
   const [knownDatabase, knownLog] = readNote(file)
-  if (knownLog !== log || knownDatabase === database) return false
-  renameSync(logOf(file), `${logOf(file)}.foreign`)
-  return true
+  return knownLog === log && knownDatabase !== database
 }
 
 /** To be called when SQLite has opened both. A disk that is full leaves the old note, which then says nothing about either. */

@@ -6,7 +6,8 @@ import { renderCompletion, shells } from '../tree/completion.ts'
 import type { CommandSpec, Run } from '../tree/command-spec.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
-import { findKnownState } from '../daemon/state.ts'
+import { findByOrigin } from '../daemon/connect.ts'
+import { configFile, resolveState } from '../daemon/state.ts'
 
 /** A key press must not hang: no names are better than late ones. */
 const limitMs = 300
@@ -29,13 +30,12 @@ async function complete(context: Context, invocation: Invocation, commands: read
 /** Prints nothing, and never an error, where there is nothing to say. Evaluates no config and starts no daemon. */
 export async function completeNames(context: Context, invocation: Invocation): Promise<number> {
   try {
-    const state = await findKnownState(context, invocation)
-    if (state === null) return 0
-    const client = new Client(state.directory)
+    const client = new Client(resolveState(context, invocation).directory)
     if (invocation.words[0] === 'projects') {
       for (const { id } of await client.projects(limitMs)) context.terminal.print(id)
       return 0
     }
+    client.project = await findProject(context, invocation, client)
     const { services, instances } = await client.status(limitMs)
     const names = services.map((service) => service.service as string)
     const slots = invocation.words[0] === 'targets' ? instances.map((instance) => instance.slot as string) : []
@@ -44,4 +44,13 @@ export async function completeNames(context: Context, invocation: Invocation): P
     if (!(error instanceof DarumaError)) throw error
   }
   return 0
+}
+
+/** By where it was applied from: the config in reach is not evaluated for a key press. */
+async function findProject(context: Context, invocation: Invocation, client: Client): Promise<string | null> {
+  const named = invocation.text('project')
+  const file = named === null ? await configFile(context, invocation) : null
+  if (file === null) return named
+  const { projects } = await client.version(limitMs)
+  return findByOrigin(projects, file, invocation.text('stage'))
 }

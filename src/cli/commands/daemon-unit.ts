@@ -4,8 +4,9 @@
  */
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { dirname, join } from 'node:path'
 
+import { readNames, readText } from '../../system/read-quietly.ts'
 import { makeStateFolder } from '../../system/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { stateNotWritable } from '../../ports/state-directory.ts'
@@ -13,19 +14,13 @@ import { Client } from '../daemon/client.ts'
 import { waitForDaemon } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
-import { readOrigin, resolveState } from '../daemon/state.ts'
+import { resolveState } from '../daemon/state.ts'
 import { installedUnitFile, renderUnit, unitOf } from '../daemon/systemd-unit.ts'
 import { stopDaemon } from './daemon.ts'
 
 export async function install(context: Context, invocation: Invocation): Promise<number> {
-  const { directory } = await resolveState(context, invocation)
-  const origin = readOrigin(directory)
-  const unit = renderUnit({
-    node: context.node,
-    entry: context.entry,
-    state: directory,
-    project: origin?.project ?? basename(directory),
-  })
+  const { directory } = resolveState(context, invocation)
+  const unit = renderUnit({ node: context.node, entry: context.entry, state: directory })
   if (invocation.has('print')) {
     context.terminal.print(unit.trimEnd())
     return 0
@@ -47,11 +42,27 @@ export async function install(context: Context, invocation: Invocation): Promise
   context.terminal.print(
     `${name} runs the daemon (pid ${answer.pid}), now and after each boot.${hadDaemon ? ' The instances were not touched.' : ''}`,
   )
+  noteFormerUnits(context, directory)
   return 0
 }
 
+/** Earlier versions installed one for each project: they go on, until what they keep has been brought over. */
+function noteFormerUnits({ terminal, tools }: Context, directory: string): void {
+  const folder = tools.systemd.unitDirectory
+  for (const name of readNames(folder)) {
+    const [, state] = name.startsWith('daruma-') ? (ownUnit.exec(readText(join(folder, name))) ?? []) : []
+    if (state === undefined || dirname(state) !== directory) continue
+    terminal.note(
+      `${terminal.notePalette.yellow('note:')} ${name} runs the daemon of ${state}, a state directory of an earlier version. ` +
+        `Once that is down, \`daruma daemon uninstall --state ${state}\` removes it.`,
+    )
+  }
+}
+
+const ownUnit = /^# Written by `daruma daemon install`[^]*--state "?(.+?)"?$/m
+
 export async function uninstall(context: Context, invocation: Invocation): Promise<number> {
-  const { directory } = await resolveState(context, invocation)
+  const { directory } = resolveState(context, invocation)
   requireSystemd(context)
   const name = unitOf(directory)
   const path = join(context.tools.systemd.unitDirectory, name)

@@ -16,13 +16,13 @@ const stopLimitMs = 30_000
 const pollIntervalMs = 20
 
 export async function run(context: Context, invocation: Invocation): Promise<number> {
-  const state = await resolveState(context, invocation)
+  const state = resolveState(context, invocation)
   return context.tools.runDaemon({ state: state.directory, takeOver: invocation.has('takeOver') })
 }
 
 export async function status(context: Context, invocation: Invocation): Promise<number> {
   const { terminal } = context
-  const state = await resolveState(context, invocation)
+  const state = resolveState(context, invocation)
   const answer = await askVersion(new Client(state.directory))
   if (invocation.json) terminal.print(JSON.stringify(answer))
   else if (answer === null)
@@ -35,7 +35,7 @@ export async function status(context: Context, invocation: Invocation): Promise<
 }
 
 export async function stop(context: Context, invocation: Invocation): Promise<number> {
-  const state = await resolveState(context, invocation)
+  const state = resolveState(context, invocation)
   const running = await countRunning(new Client(state.directory))
   const hasStopped = await stopDaemon(context, state.directory)
   context.terminal.print(
@@ -62,7 +62,7 @@ function describeRunning(count: number | null): string {
 }
 
 export async function restart(context: Context, invocation: Invocation): Promise<number> {
-  const state = await resolveState(context, invocation)
+  const state = resolveState(context, invocation)
   if (!state.isUsed && (await askVersion(new Client(state.directory))) === null) {
     throw new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, {
       hint: '`daruma up` starts the daemon.',

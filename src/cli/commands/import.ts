@@ -2,7 +2,7 @@
 
 import { writeFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
-import { basename, dirname, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { renderProblems } from '../../core/config/render-problems.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { findCompose } from '../../compose/find.ts'
@@ -10,7 +10,7 @@ import { importFiles } from '../../compose/import.ts'
 import type { Note } from '../../compose/tree/ledger.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
-import { stateOfProject } from '../daemon/state.ts'
+import { resolveState } from '../daemon/state.ts'
 
 export async function importCompose(context: Context, invocation: Invocation): Promise<number> {
   const { terminal, cwd } = context
@@ -48,8 +48,8 @@ export async function importCompose(context: Context, invocation: Invocation): P
   if (target !== null) tell(`Wrote ${display(target)}: ${services} from ${files.map((file) => basename(file)).join(' and ')}.`)
   tell(listOf(imported.notes, display))
   if (imported.notes.some(({ instead }) => instead.includes('STATE/'))) {
-    const { directory } = stateOfProject(context, invocation, { name: imported.name, stage: null })
-    tell(`\nSTATE stands for the project's folder: ${directory}`)
+    const { directory } = resolveState(context, invocation)
+    tell(`\nSTATE stands for the project's folder: ${join(directory, 'projects', imported.name)}`)
   }
   if (target !== null) tell('\nRead it, change it, then: daruma plan, daruma up')
   return 0

@@ -44,7 +44,7 @@ export async function remove(context: Context, invocation: Invocation): Promise<
   const { terminal } = context
   const [name = ''] = invocation.words
   const client = await connectMachine(context, invocation)
-  if (client === null) throw neverUsed(await resolveState(context, invocation))
+  if (client === null) throw neverUsed(resolveState(context, invocation))
   const [projects, kept] = [await client.projects(), await client.keptVolumes()]
   const project = projects.find(({ id }) => id === name)
   const left = kept.find(({ id }) => id === name)
@@ -86,7 +86,7 @@ function announce(name: string, { project, volumes, present }: Removal): readonl
 
 /** Null where nothing was ever applied. */
 async function connectMachine(context: Context, invocation: Invocation): Promise<Client | null> {
-  return connect(context, await resolveState(context, invocation), 'if-used')
+  return connect(context, resolveState(context, invocation), 'if-used')
 }
 
 function isUp({ id, operation }: ProjectView): DarumaError {

@@ -12,6 +12,7 @@ import { DarumaError } from '../../ports/error.ts'
 import { engineAway } from '../../ports/images.ts'
 import type { ReadRelease } from '../../ports/source.ts'
 import { stateNotWritable } from '../../ports/state-directory.ts'
+import { refuseFormer } from '../../protocol/former-states.ts'
 import type { Client } from '../daemon/client.ts'
 import { connect } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'
@@ -21,7 +22,7 @@ import type { Invocation } from '../tree/invocation.ts'
 import { planFirst } from './first-plan.ts'
 import { plural } from '../render/quantity.ts'
 import { describeOperation } from '../render/status.ts'
-import { evaluateConfig, stateOfProject, type StateDirectory } from '../daemon/state.ts'
+import { evaluateConfig, resolveState, type StateDirectory } from '../daemon/state.ts'
 import { waitUntilIdle } from '../daemon/operation.ts'
 import { announceReleases } from '../releases/deliver.ts'
 
@@ -53,7 +54,8 @@ export async function makePlan(
 ): Promise<PlannedChange | null> {
   const config = await evaluateConfig(context, invocation)
   refuseOtherName(invocation, projectIdOf(config.project))
-  const state = stateOfProject(context, invocation, config.project)
+  const state = resolveState(context, invocation)
+  await refuseFormerOf(context, state, config)
   const client = await connect(context, state, 'if-used')
   const { mayAsk } = options
   const claim = await settleOwnership(context, invocation, { config, client, state: state.directory, mayAsk })
@@ -74,6 +76,15 @@ export async function makePlan(
   const obstacles = await findObstacles(context, client, answer)
   const { file, releases } = config
   return { file, state, client, desired: project, answer, only, secrets, releases, obstacles, handOver, isOpen }
+}
+
+/** Before a daemon is started for it. */
+export async function refuseFormerOf(
+  context: Context,
+  { directory }: StateDirectory,
+  { file, project: { name, stage } }: { readonly file: string; readonly project: Project },
+): Promise<void> {
+  refuseFormer(directory, await context.tools.findFormerStates(directory, { name, stage, file }))
 }
 
 /** Of all services that the plan starts, at once. */

@@ -10,11 +10,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { projectIdOf } from '../../core/model/project-id.ts'
 import type { VersionAnswer } from '../../protocol/api.ts'
 import { apiVersion } from '../../protocol/api.ts'
+import type { ProjectOfFile } from '../../protocol/project-of-file.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { Client } from './client.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
-import { evaluateConfig, resolveState, type StateDirectory } from './state.ts'
+import { configFile, evaluateConfig, resolveState, type StateDirectory } from './state.ts'
 import { unitOf } from './systemd-unit.ts'
 import { readText } from '../../system/read-quietly.ts'
 
@@ -25,49 +26,58 @@ const startAgainMs = 2000
 
 export type StartPolicy = 'never' | 'if-used'
 
-/** For commands about what runs: starts the daemon of a used state, refuses a state that never was. */
+/** For commands about what runs: starts the daemon of a used state, refuses a state that never was, and a config that was never applied. */
 export async function connectUsed(context: Context, invocation: Invocation): Promise<Client> {
-  const state = await resolveState(context, invocation)
+  const state = resolveState(context, invocation)
   const client = await connect(context, state, 'if-used')
-  if (client !== null) {
-    client.project = await chooseProject(context, invocation, await client.version())
-    return client
-  }
-  throw neverUsed(state, await findElsewhere(context, invocation))
+  if (client === null) throw neverUsed(state, await findElsewhere(context, invocation))
+  client.project = await chooseProject(context, invocation, client)
+  return client
 }
 
 /**
  * What `-p` names; else the project of the config in reach: the one that was applied from it, and where that is none, or several, the one that
  * it names. Null, where no config is in reach: whatever the state has. Throws `E_PROJECT_UNKNOWN` for a config of which nothing was applied.
  */
-async function chooseProject(context: Context, invocation: Invocation, { projects }: VersionAnswer): Promise<string | null> {
+async function chooseProject(context: Context, invocation: Invocation, client: Client): Promise<string | null> {
   const named = invocation.text('project')
+  const { projects } = await client.version()
   if (named !== null || projects === undefined || projects.length === 0) return named
-  const file = await context.tools.findConfig({ file: invocation.text('file'), cwd: context.cwd })
+  const file = await configFile(context, invocation)
   if (file === null) return null
-  const stage = invocation.text('stage')
-  const [only, ...others] = projects.filter((project) => project.file === file && project.stage === stage)
-  if (only !== undefined && others.length === 0) return only.id
+  const known = findByOrigin(projects, file, invocation.text('stage'))
+  if (known !== null) return known
   const { project } = await evaluateConfig(context, invocation, 'leave')
   const id = projectIdOf(project)
   if (projects.some((each) => each.id === id)) return id
+  const others = projects.map((each) => each.id).join(', ')
   throw new DarumaError('E_PROJECT_UNKNOWN', `Nothing was applied from ${file} as ${id}.`, {
-    hint: `On this machine: ${projects.map((each) => each.id).join(', ')}. -p names one of them; \`daruma ls\` shows all.`,
+    hint:
+      hintElsewhere(await findElsewhere(context, invocation)) ??
+      `On this machine: ${others}. -p names one of them; \`daruma ls\` shows all.`,
   })
 }
 
-export function neverUsed(state: StateDirectory, elsewhere: readonly string[] = []): DarumaError {
-  const [first] = elsewhere
-  return new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, {
-    hint:
-      first === undefined
-        ? '`daruma up` applies the config; `daruma plan` shows first what it would do.'
-        : `This config runs with --state ${first}${elsewhere.length > 1 ? ` (and ${elsewhere.length - 1} more)` : ''}: say so here too, or set DARUMA_STATE.`,
+/** The project that was last applied from this config; null where that is none, or several. */
+export function findByOrigin(projects: readonly ProjectOfFile[], file: string, stage: string | null): string | null {
+  const [only, ...others] = projects.filter((project) => project.file === file && project.stage === stage)
+  return only !== undefined && others.length === 0 ? only.id : null
+}
+
+export function neverUsed({ directory }: StateDirectory, elsewhere: readonly string[] = []): DarumaError {
+  return new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${directory} holds no state.`, {
+    hint: hintElsewhere(elsewhere) ?? '`daruma up` applies the config; `daruma plan` shows first what it would do.',
   })
+}
+
+function hintElsewhere([first, ...others]: readonly string[]): string | null {
+  if (first === undefined) return null
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+  return `This config runs with --state ${first}${more}: say so here too, or set DARUMA_STATE.`
 }
 
 async function findElsewhere(context: Context, invocation: Invocation): Promise<readonly string[]> {
-  const file = await context.tools.findConfig({ file: invocation.text('file'), cwd: context.cwd })
+  const file = await configFile(context, invocation)
   return file === null ? [] : (await import('./other-states.ts')).statesOfConfig(file)
 }
 

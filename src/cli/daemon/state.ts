@@ -1,13 +1,13 @@
 /**
- * Which state directory a command means. In order: `--state` or DARUMA_STATE; else the directory below the default root whose
- * `origins.json` names this config file and stage, so that `status` never evaluates a config; else the config is evaluated for its
- * name. Nothing here creates anything.
+ * Which state directory a command means: the one that `--state` or DARUMA_STATE names, else the one that is for the whole machine, with all of
+ * its projects and stages. It never depends on a config. Nothing here creates anything.
  */
 
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 
+import { projectIdOf } from '../../core/model/project-id.ts'
 import type { Project } from '../../core/model/service.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { loadPatiently } from '../config/config-timeout.ts'
@@ -23,20 +23,21 @@ export interface StateDirectory {
   readonly isUsed: boolean
 }
 
-export async function resolveState(context: Context, invocation: Invocation): Promise<StateDirectory> {
-  const known = await findKnownState(context, invocation)
-  if (known !== null) return known
-  const { project } = await evaluateConfig(context, invocation, 'leave')
-  return stateOfProject(context, invocation, project)
+export function resolveState(context: Context, invocation: Invocation): StateDirectory {
+  const named = invocation.text('state') ?? context.environment['DARUMA_STATE'] ?? ''
+  const directory = named === '' ? defaultState(context) : resolve(context.cwd, named)
+  return { directory, isUsed: existsSync(join(directory, 'state.db')) }
 }
 
-/** What can be told without evaluating anything; null where only the config knows. */
-export async function findKnownState(context: Context, invocation: Invocation): Promise<StateDirectory | null> {
-  const named = namedState(context, invocation)
-  if (named !== null) return asState(named)
-  const file = await configFile(context, invocation)
-  const known = file === null ? null : findByOrigin(context, file, invocation.text('stage'))
-  return known === null ? null : asState(known)
+/** Root's, which is the machine's. */
+export const machineState: string = '/var/lib/daruma'
+
+/** Of the machine for root, else of the user. */
+export function defaultState(context: Pick<Context, 'environment' | 'userId'>): string {
+  if (context.userId === 0) return machineState
+  const home = context.environment['HOME'] ?? homedir()
+  const base = context.environment['XDG_STATE_HOME']
+  return join(base === undefined || !base.startsWith('/') ? join(home, '.local/state') : base, 'daruma')
 }
 
 export interface Config {
@@ -55,7 +56,7 @@ export async function evaluateConfig(
   files: 'read' | 'leave' = 'read',
 ): Promise<Config> {
   const file = await configFile(context, invocation)
-  if (file === null) throw explainMissingConfig(context)
+  if (file === null) throw explainMissingConfig(context, invocation)
   const loaded = await loadPatiently(context, { file, stage: invocation.text('stage'), cwd: context.cwd, files })
   if (loaded.ok) {
     const { terminal } = context
@@ -70,86 +71,30 @@ export async function evaluateConfig(
   throw new DarumaError('E_CONFIG', renderProblems(loaded.problems, { displayPath }))
 }
 
-/** A file that was named counts also when it is gone: the state that it made may still be there. */
-async function configFile(context: Context, invocation: Invocation): Promise<string | null> {
+/** Absolute; null where none is in reach. A file that was named counts also when it is gone: what was applied from it may still be there. */
+export async function configFile(context: Context, invocation: Invocation): Promise<string | null> {
   const named = invocation.text('file')
   const found = await context.tools.findConfig({ file: named, cwd: context.cwd })
   return found ?? (named === null ? null : resolve(context.cwd, named))
 }
 
-/** For commands that have evaluated the config anyway. */
-export function stateOfProject(
-  context: Context,
-  invocation: Invocation,
-  project: { readonly name: string; readonly stage: string | null },
-): StateDirectory {
-  const named = namedState(context, invocation)
-  return asState(named ?? join(defaultRoot(context), directoryName(project)))
-}
-
-export function defaultRoot(context: Pick<Context, 'environment' | 'userId'>): string {
-  if (context.userId === 0) return '/var/lib/daruma'
-  const home = context.environment['HOME'] ?? homedir()
-  const base = context.environment['XDG_STATE_HOME']
-  return join(base === undefined || !base.startsWith('/') ? join(home, '.local/state') : base, 'daruma')
-}
-
-export function directoryName(project: { readonly name: string; readonly stage: string | null }): string {
-  return project.stage === null ? project.name : `${project.name}@${project.stage}`
-}
-
-function namedState(context: Context, invocation: Invocation): string | null {
-  const text = invocation.text('state') ?? context.environment['DARUMA_STATE'] ?? ''
-  return text === '' ? null : resolve(context.cwd, text)
-}
-
-function asState(directory: string): StateDirectory {
-  return { directory, isUsed: existsSync(join(directory, 'state.db')) }
-}
-
-function findByOrigin(context: Context, file: string, stage: string | null): string | null {
-  const found = listOrigins(context).find(({ origin }) => origin.file === file && origin.stage === stage)
-  return found?.directory ?? null
-}
-
-function listOrigins(context: Context): readonly { readonly directory: string; readonly origin: Origin }[] {
-  const root = defaultRoot(context)
-  let names: string[]
-  try {
-    names = readdirSync(root)
-  } catch {
-    return []
-  }
-  return names.toSorted().flatMap((name) => {
-    const directory = join(root, name)
-    return readOrigins(directory).map((origin) => ({ directory, origin }))
-  })
+function explainMissingConfig(context: Context, invocation: Invocation): DarumaError {
+  const known = readOrigins(resolveState(context, invocation).directory).flatMap((origin) =>
+    origin.file === null ? [] : [`${projectIdOf({ name: origin.project, stage: origin.stage })} (${origin.file})`],
+  )
+  const hint =
+    known.length === 0
+      ? '`daruma init` writes one; -f FILE names another.'
+      : `Name one with -f FILE. On this machine: ${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''}.`
+  return new DarumaError('E_CONFIG_MISSING', `No daruma.config.ts in ${context.cwd} or above it.`, { hint })
 }
 
 /** Of all the projects of a state; none where nothing was applied yet. */
-export function readOrigins(directory: string): readonly Origin[] {
+function readOrigins(directory: string): readonly Origin[] {
   try {
     const origins = JSON.parse(readFileSync(join(directory, originsFile), 'utf8')) as readonly Partial<Origin>[]
     return origins.flatMap(({ file = null, stage = null, project }) => (project === undefined ? [] : [{ file, stage, project }]))
   } catch {
     return []
   }
-}
-
-/** Null where there is none, or which of several would be a guess. */
-export function readOrigin(directory: string): Origin | null {
-  const [origin = null, ...others] = readOrigins(directory)
-  return others.length === 0 ? origin : null
-}
-
-function explainMissingConfig(context: Context): DarumaError {
-  const origins = listOrigins(context)
-  const known = origins.map(
-    ({ directory, origin }) => `${directoryName({ name: origin.project, stage: origin.stage })} (${directory})`,
-  )
-  const hint =
-    known.length === 0
-      ? '`daruma init` writes one; -f FILE names another.'
-      : `Name one with -f FILE, or the state with --state DIR. On this machine: ${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''}.`
-  return new DarumaError('E_CONFIG_MISSING', `No daruma.config.ts in ${context.cwd} or above it.`, { hint })
 }

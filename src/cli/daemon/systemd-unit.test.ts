@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -11,7 +11,7 @@ import { renderUnit, unitName, unitOf } from './systemd-unit.ts'
 const underSystemd = { ...runningVersion, runs: 'systemd' }
 
 test('a path with spaces, quotes and percent signs reaches the daemon as it is', () => {
-  const unit = renderUnit({ node: '/opt/no de', entry: '/opt/100%/cli.js', state: '/var/lib/a"b$c', project: 'shop' })
+  const unit = renderUnit({ node: '/opt/no de', entry: '/opt/100%/cli.js', state: '/var/lib/a"b$c' })
   assert.match(
     unit,
     /^ExecStart="\/opt\/no de" --max-semi-space-size=1 --max-opt=2 --no-parallel-scavenge \/opt\/100%%\/cli\.js daemon run --state "\/var\/lib\/a\\"b\$\$c"$/m,
@@ -19,7 +19,7 @@ test('a path with spaces, quotes and percent signs reaches the daemon as it is',
 })
 
 test('stopping the unit leaves the instances alone, and a refusal is not tried again', () => {
-  const unit = renderUnit({ node: '/n', entry: '/e', state: '/s', project: 'shop' })
+  const unit = renderUnit({ node: '/n', entry: '/e', state: '/s' })
   for (const line of [
     'Restart=always',
     'KillMode=process',
@@ -31,22 +31,15 @@ test('stopping the unit leaves the instances alone, and a refusal is not tried a
   }
 })
 
-test('two stages, and a project whose name looks like a stage, have units of different names', () => {
-  const names = [
-    unitName('/x', { project: 'shop', stage: null, file: null }),
-    unitName('/x', { project: 'shop', stage: 'prod', file: null }),
-    unitName('/x', { project: 'shop-prod', stage: null, file: null }),
-    unitName('/var/lib/daruma/shop@prod', null),
-  ]
-  assert.deepEqual(names, [
-    'daruma-shop.service',
-    'daruma-shop.prod.service',
-    'daruma-shop-prod.service',
-    'daruma-shop.prod.service',
-  ])
+test('the machine has one unit, and any other state directory one of its own', () => {
+  const names = ['/var/lib/daruma', '/var/lib/daruma/shop', '/var/lib/daruma/shop@prod', '/srv/a b'].map(unitName)
+  assert.deepEqual(names, ['daruma.service', 'daruma-shop.service', 'daruma-shop.prod.service', 'daruma-a-b.service'])
+  const describe = (state: string): string | undefined =>
+    /^Description=(.*)$/m.exec(renderUnit({ node: '/n', entry: '/e', state }))?.[1]
+  assert.deepEqual(['/var/lib/daruma', '/srv/50%'].map(describe), ['Daruma daemon of this machine', 'Daruma daemon of /srv/50%%'])
 })
 
-test('a unit keeps its name when the project gets another, so that there is never a second one', async () => {
+test('a unit that was installed under another name keeps it, so that there is never a second one', async () => {
   using folder = temporaryFolder()
   const state = join(folder.path, 'elsewhere')
   mkdirSync(state)
@@ -69,21 +62,20 @@ test('a unit keeps its name when the project gets another, so that there is neve
   }
   try {
     await daruma('install')
-    writeFileSync(
-      join(state, 'origins.json'),
-      JSON.stringify([{ file: '/srv/shop/daruma.config.ts', stage: null, project: 'shop' }]),
-    )
+    const name = 'daruma-shop.service'
+    renameSync(join(units, 'daruma-elsewhere.service'), join(units, name))
+    writeFileSync(join(state, 'host/unit'), `${name}\n`)
     for (const command of ['stop', 'install', 'uninstall']) await daruma(command)
-    const name = 'daruma-elsewhere.service'
     assert.deepEqual(
       story.filter((words) => words !== 'daemon-reload'),
-      [`enable --now ${name}`, `stop ${name}`, `enable --now ${name}`, `disable --now ${name}`],
+      ['enable --now daruma-elsewhere.service', `stop ${name}`, `enable --now ${name}`, `disable --now ${name}`],
     )
+    assert.deepEqual(readdirSync(units), [])
     assert.deepEqual(
       ['supervised-by', 'unit'].map((mark) => existsSync(join(state, 'host', mark))),
       [false, false],
     )
-    assert.equal(unitOf(state), 'daruma-shop.service')
+    assert.equal(unitOf(state), 'daruma-elsewhere.service')
   } finally {
     await (daemon as Awaited<ReturnType<typeof fakeDaemon>> | null)?.[Symbol.asyncDispose]()
   }
@@ -152,4 +144,26 @@ test('install hands a running daemon over: it ends before systemd starts its suc
   } finally {
     await (next as Awaited<ReturnType<typeof fakeDaemon>> | null)?.[Symbol.asyncDispose]()
   }
+})
+
+test('install names the units that earlier versions installed for single projects, and no others', async () => {
+  using folder = temporaryFolder()
+  const [state, units] = ['state', 'units'].map((name) => join(folder.path, name)) as [string, string]
+  for (const path of [state, units]) mkdirSync(path)
+  const write = (name: string, at: string): void =>
+    writeFileSync(join(units, name), renderUnit({ node: '/n', entry: '/e', state: at }))
+  write('daruma-shop.prod.service', join(state, 'shop@prod'))
+  write('daruma-other.service', '/srv/other')
+  writeFileSync(join(units, 'daruma-mine.service'), `ExecStart=/mine --state ${join(state, 'mine')}\n`)
+  await using closing = new AsyncDisposableStack()
+  const control = async (words: readonly string[]): Promise<string> => {
+    if (words[0] === 'enable') closing.use(await fakeDaemon(state, {}))
+    return ''
+  }
+  const context = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: units } } })
+  assert.equal(await runCommandLine(context, ['daemon', 'install', '--state', state]), 0, context.terminal.noted())
+  assert.deepEqual(context.terminal.noted().match(/daruma-\S+\.service runs .*|`daruma .*`/g), [
+    `daruma-shop.prod.service runs the daemon of ${state}/shop@prod, a state directory of an earlier version. ` +
+      `Once that is down, \`daruma daemon uninstall --state ${state}/shop@prod\` removes it.`,
+  ])
 })

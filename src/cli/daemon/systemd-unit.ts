@@ -8,21 +8,19 @@ import { basename, join } from 'node:path'
 
 import { daemonFlags } from '../../system/daemon-flags.ts'
 import { readText } from '../../system/read-quietly.ts'
-import type { Origin } from '../../protocol/origins.ts'
-import { readOrigin } from './state.ts'
+import { machineState } from './state.ts'
 
 export interface UnitOptions {
   readonly node: string
   readonly entry: string
   readonly state: string
-  readonly project: string
 }
 
 export function renderUnit(options: UnitOptions): string {
   const words = [options.node, ...daemonFlags, options.entry, 'daemon', 'run', '--state', options.state].map(quote).join(' ')
   return `# Written by \`daruma daemon install\`; \`daruma daemon uninstall\` removes it.
 [Unit]
-Description=Daruma daemon of ${options.project.replaceAll('%', '%%')}
+Description=Daruma daemon of ${describeState(options.state).replaceAll('%', '%%')}
 Documentation=man:systemd.service(5)
 After=network-online.target local-fs.target
 Wants=network-online.target
@@ -48,26 +46,22 @@ WantedBy=multi-user.target
 `
 }
 
-/**
- * The unit of a state directory: the one that was installed for it, whatever the project has come to be called since. Two units for
- * one directory would fight over it.
- */
+const describeState = (state: string): string => (state === machineState ? 'this machine' : state)
+
+/** The unit of a state directory: the one that was installed for it, by whatever version. Two units for one directory would fight over it. */
 export function unitOf(state: string): string {
-  return readText(installedUnitFile(state)).trim() || unitName(state, readOrigin(state))
+  return readText(installedUnitFile(state)).trim() || unitName(state)
 }
 
 /** Holds the name of the unit while one is installed. */
 export const installedUnitFile = (state: string): string => join(state, 'host', 'unit')
 
-/** `daruma-shop.service`, `daruma-shop.prod.service`; a state directory that was never used is named by its last part. */
-export function unitName(state: string, origin: Origin | null): string {
-  const name =
-    origin === null
-      ? basename(state).replace('@', '.')
-      : origin.stage === null
-        ? origin.project
-        : `${origin.project}.${origin.stage}`
-  return `daruma-${name.replaceAll(/[^A-Za-z0-9:_.-]/g, '-')}.service`
+/** `daruma.service` is the machine's; that of any other state directory is named by its last part. */
+export function unitName(state: string): string {
+  if (state === machineState) return 'daruma.service'
+  return `daruma-${basename(state)
+    .replace('@', '.')
+    .replaceAll(/[^A-Za-z0-9:_.-]/g, '-')}.service`
 }
 
 /** systemd's own quoting: double quotes with C escapes, and its two special characters doubled. */

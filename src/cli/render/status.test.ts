@@ -107,7 +107,7 @@ const status: StatusAnswer = {
 test('the table names every slot, its reason, and the age of its proof', () => {
   assert.equal(
     renderStatus(status, { palette: noColour, columns: Infinity, nowMs }).join('\n'),
-    `shop@prod · revision 4 · 1 of 3 ready · in trouble: web, worker · daemon 99, up 3h, 61.0 MiB
+    `shop_prod · revision 4 · 1 of 3 ready · in trouble: web, worker · daemon 99, up 3h, 61.0 MiB
   applying revision 5, for 12 s (up by ada, pid 7)
   ! disk full: 0 B free; nothing is written until there is space
 

@@ -3,6 +3,7 @@
  * stands under the row that needs one.
  */
 
+import { projectIdOf } from '../../core/model/project-id.ts'
 import type { CanaryStatus, GapStatus, HealthState, InstanceStatus, SlotState } from '../../core/model/status.ts'
 import type { JobView, OperationView, ServiceStatus, StatusAnswer } from '../../protocol/api.ts'
 import type { NoticeTargetView } from '../../protocol/notices.ts'
@@ -66,8 +67,7 @@ function renderHeader(status: StatusAnswer, view: StatusView): string[] {
   const desired = status.services.reduce((sum, service) => sum + service.desired, 0)
   // What a canary or a change adds for a while must not hide what another service lacks.
   const ready = status.services.reduce((sum, service) => sum + Math.min(service.ready, service.desired), 0)
-  const name =
-    status.project === null ? 'no project' : status.stage === null ? status.project : `${status.project}@${status.stage}`
+  const name = status.project === null ? 'no project' : projectIdOf({ name: status.project, stage: status.stage })
   const count = `${ready} of ${desired} ready`
   const troubled = [...new Set(findTroubles(status, view.jobs ?? []).flatMap(({ service }) => service ?? []))]
   const facts = [

@@ -4,7 +4,7 @@ import type { CommandSpec } from './command-spec.ts'
 
 export const daemonCommands: CommandSpec = {
   name: 'daemon',
-  summary: 'the daemon of a state directory: run, install, look after',
+  summary: 'the daemon of this machine: run, install, look after',
   detail: 'It is started by itself when it is needed; instances run on while it is away, and it adopts them when it returns.',
   examples: [{ command: 'daruma daemon status', meaning: 'whether it runs, and how' }],
   children: [
@@ -17,13 +17,13 @@ export const daemonCommands: CommandSpec = {
           summary: 'make a copied or restored state directory this one; refused while the original is there',
         },
       ],
-      examples: [{ command: 'daruma daemon run --state /var/lib/daruma/shop', meaning: 'what systemd and the supervisor do' }],
+      examples: [{ command: 'daruma daemon run --state /var/lib/daruma', meaning: 'what systemd and the supervisor do' }],
       exits: [{ code: '78', meaning: 'refused: another daemon holds the state directory, or it is a copy; do not start again' }],
       load: async () => (await import('../commands/daemon.ts')).run,
     },
     {
       name: 'status',
-      summary: 'whether a daemon runs for this state directory, and how; starts none',
+      summary: 'whether the daemon runs, and how; starts none',
       examples: [{ command: 'daruma daemon status', meaning: 'pid, version, supervision' }],
       load: async () => (await import('../commands/daemon.ts')).status,
     },
@@ -41,7 +41,7 @@ export const daemonCommands: CommandSpec = {
     },
     {
       name: 'install',
-      summary: 'let systemd run the daemon, from boot on (root)',
+      summary: 'let systemd run the daemon of this machine, from boot on (root)',
       flags: [{ syntax: '--print', summary: 'print the unit instead of installing it' }],
       examples: [
         { command: 'sudo daruma daemon install', meaning: 'write, enable and start the unit' },

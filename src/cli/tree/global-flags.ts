@@ -22,7 +22,11 @@ export const globalFlags: readonly FlagSpec[] = [
   { syntax: '--json', summary: 'for machines: JSON, or one JSON object a line; the forms are stable' },
   { syntax: '-y, --yes', summary: 'do not ask' },
   { syntax: '-v, --verbose', summary: 'say more: the causes of an error' },
-  { syntax: '--state <dir>', summary: 'the state directory (also: DARUMA_STATE)', completes: 'directory' },
+  {
+    syntax: '--state <dir>',
+    summary: 'another state directory than the one of this machine (also: DARUMA_STATE)',
+    completes: 'directory',
+  },
 ]
 
 /** The command's own flags, and the global ones in what its own leave over. */

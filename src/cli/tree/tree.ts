@@ -129,7 +129,7 @@ export const commands: readonly CommandSpec[] = [
     flags: [wait],
     examples: [
       { command: 'daruma down', meaning: 'show what ends, ask, end it' },
-      { command: 'daruma down -y --state /var/lib/daruma/shop', meaning: 'without its config, without asking' },
+      { command: 'daruma down -y -p shop', meaning: 'without its config, without asking' },
     ],
     load: async () => (await import('../commands/change/down.ts')).down,
   },

@@ -166,7 +166,7 @@ from \`/metrics\` at the port of \`daruma ui\`, with the token as a bearer, or f
 
 \`\`\`sh
 daruma metrics
-curl --unix-socket /var/lib/daruma/shop/daemon.sock http://daemon/v1/metrics
+curl --unix-socket /var/lib/daruma/daemon.sock http://daemon/v1/metrics
 \`\`\`
 
 Every sample has the label \`project\`. What is measured for it (CPU, memory, the balancer's counters) is measured when it is asked for, so a scrape every

@@ -1,5 +1,6 @@
 /** `daruma down`: ends and removes every service. The history and the volumes stay, so that an `up` brings the same data back. */
 
+import { projectIdOf } from '../../../core/model/project-id.ts'
 import { defaultBalancer as balancer } from '../../../core/keys/balancer.ts'
 import { confirm } from '../../screen/confirm.ts'
 import type { StatusAnswer } from '../../../protocol/api.ts'
@@ -10,7 +11,6 @@ import type { Invocation } from '../../tree/invocation.ts'
 import { operate } from '../../daemon/operation.ts'
 import { planView, renderPlan } from '../../render/plan.ts'
 import { requester } from '../../daemon/requester.ts'
-import { directoryName } from '../../daemon/state.ts'
 import { DarumaError } from '../../../ports/error.ts'
 import { planDocument } from './plan.ts'
 
@@ -37,7 +37,7 @@ export async function down(context: Context, invocation: Invocation): Promise<nu
   const project = { name: status.project, stage: status.stage, balancer, notify: [], services: [] }
   const { plan } = await client.plan({ project, secrets: {}, isRollback: true, only: null })
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan, null)))
-  else terminal.print(renderPlan(plan, directoryName(project), planView(terminal)).join('\n'))
+  else terminal.print(renderPlan(plan, projectIdOf(project), planView(terminal)).join('\n'))
   if (!(await confirm(context, invocation, 'Take everything down?'))) return 1
   return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })
 }

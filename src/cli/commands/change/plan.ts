@@ -1,5 +1,6 @@
 /** `daruma plan`: what `up` would do. Changes nothing, and starts a daemon only where one has lived before. */
 
+import { projectIdOf } from '../../../core/model/project-id.ts'
 import { resolve } from 'node:path'
 
 import type { Obstacles } from '../../../core/plan/obstacles.ts'
@@ -10,7 +11,6 @@ import type { Invocation } from '../../tree/invocation.ts'
 import { makePlan, type PlannedChange, refuseObstacles } from '../../config/planned-change.ts'
 import { planView, renderPlan, renderUnasked } from '../../render/plan.ts'
 import { writePlan } from '../../config/saved-plan.ts'
-import { directoryName } from '../../daemon/state.ts'
 
 export async function plan(context: Context, invocation: Invocation): Promise<number> {
   const change = await makePlan(context, invocation, { onIdle: false, mayAsk: false })
@@ -39,7 +39,7 @@ export function printPlan(context: Context, invocation: Invocation, change: Plan
   const { project, plan: made } = change.answer
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, made, change.obstacles)))
   else {
-    terminal.print(renderPlan(made, directoryName(project), planView(terminal)).join('\n'))
+    terminal.print(renderPlan(made, projectIdOf(project), planView(terminal)).join('\n'))
     for (const line of renderUnasked(change.desired, made)) terminal.note(line)
     noteOpenObstacles(context, change.obstacles)
   }

@@ -1,5 +1,6 @@
 /** `daruma rollback [N]`: an older revision again, as a new one; the last good one when none is named. Shows what that changes, and asks. */
 
+import { projectIdOf } from '../../../core/model/project-id.ts'
 import type { RevisionSummary } from '../../../protocol/api.ts'
 import { DarumaError } from '../../../ports/error.ts'
 import { confirm } from '../../screen/confirm.ts'
@@ -11,7 +12,6 @@ import { operate } from '../../daemon/operation.ts'
 import { findObstacles, refuseObstacles, requireIdle } from '../../config/planned-change.ts'
 import { planView, renderPlan } from '../../render/plan.ts'
 import { requester } from '../../daemon/requester.ts'
-import { directoryName } from '../../daemon/state.ts'
 import { noteOpenObstacles, planDocument } from './plan.ts'
 
 export async function rollback(context: Context, invocation: Invocation): Promise<number> {
@@ -31,7 +31,7 @@ export async function rollback(context: Context, invocation: Invocation): Promis
   const answer = await client.plan({ project, secrets: {}, isRollback: true, only: null })
   const { plan } = answer
   const obstacles = await findObstacles(context, client, answer)
-  const title = `${directoryName(project)}, back to revision ${number}${named === null ? ' (the last that was good)' : ''}`
+  const title = `${projectIdOf(project)}, back to revision ${number}${named === null ? ' (the last that was good)' : ''}`
   if (invocation.json) terminal.print(JSON.stringify(planDocument(project, plan, obstacles)))
   else {
     terminal.print(renderPlan(plan, title, planView(terminal)).join('\n'))

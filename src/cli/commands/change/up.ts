@@ -17,11 +17,18 @@ import type { Context } from '../../context.ts'
 import { readSecrets } from '../../config/desired.ts'
 import type { Invocation } from '../../tree/invocation.ts'
 import { finishUnchanged, request, waitUntilIdle, watchOperation } from '../../daemon/operation.ts'
-import { findObstacles, makePlan, type PlannedChange, refuseObstacles, requireIdle } from '../../config/planned-change.ts'
+import {
+  findObstacles,
+  makePlan,
+  type PlannedChange,
+  refuseFormerOf,
+  refuseObstacles,
+  requireIdle,
+} from '../../config/planned-change.ts'
 import { deliverReleases, readSaved } from '../../releases/deliver.ts'
 import { requester } from '../../daemon/requester.ts'
 import { assertFresh, readPlan } from '../../config/saved-plan.ts'
-import { stateOfProject } from '../../daemon/state.ts'
+import { resolveState } from '../../daemon/state.ts'
 import type { Client } from '../../daemon/client.ts'
 import { printDiff, printPlan } from './plan.ts'
 
@@ -151,9 +158,10 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
     throw new DarumaError('E_USAGE', '--only and --plan exclude each other.', { hint: 'Use --only with `daruma plan --out`.' })
   }
   const saved = readPlan(resolve(context.cwd, planFile))
-  const named = stateOfProject(context, invocation, saved.project)
+  const named = resolveState(context, invocation)
   const hasName = invocation.text('state') !== null || (context.environment['DARUMA_STATE'] ?? '') !== ''
   const state = hasName ? named : { ...named, directory: saved.state }
+  await refuseFormerOf(context, state, saved)
   const secrets = await readSecrets(context, saved.project)
   const client = await connectStarted(context, state)
   if (saved.handOver !== null) client.project = saved.handOver

@@ -1,11 +1,11 @@
 /** `daruma history`: the revisions, or the plan of one. */
 
+import { projectIdOf } from '../../../core/model/project-id.ts'
 import { connectUsed } from '../../daemon/connect.ts'
 import type { Context } from '../../context.ts'
 import { type Invocation, parseCount } from '../../tree/invocation.ts'
 import { renderHistory } from '../../render/history.ts'
 import { planView, renderPlan } from '../../render/plan.ts'
-import { directoryName } from '../../daemon/state.ts'
 
 const defaultLines = 20
 
@@ -18,7 +18,7 @@ export async function history(context: Context, invocation: Invocation): Promise
     if (invocation.json) terminal.print(JSON.stringify(view))
     else {
       terminal.print(renderHistory([view], terminal.palette, terminal.columns()).join('\n'))
-      terminal.print(`\n${renderPlan(view.plan, directoryName(view.project), planView(terminal)).join('\n')}`)
+      terminal.print(`\n${renderPlan(view.plan, projectIdOf(view.project), planView(terminal)).join('\n')}`)
     }
     return 0
   }

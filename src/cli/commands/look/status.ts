@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import type { JobView, StatusAnswer } from '../../../protocol/api.ts'
 import { DarumaError } from '../../../ports/error.ts'
+import { describeFormer } from '../../../protocol/former-states.ts'
 import type { Client } from '../../daemon/client.ts'
 import { connectUsed } from '../../daemon/connect.ts'
 import type { Context } from '../../context.ts'
@@ -23,7 +24,16 @@ export async function status(context: Context, invocation: Invocation): Promise<
   if (invocation.has('watch')) return watch(context, invocation, client)
   const look = await takeLook(invocation, client)
   context.terminal.print(draw(context, invocation, look))
+  if (!invocation.json) await noteFormers(context, client.state)
   return exitCodeOf(look.status, look.troubles)
+}
+
+/** What earlier versions began runs on, and is in no table here. */
+async function noteFormers({ terminal, tools }: Context, state: string): Promise<void> {
+  for (const former of await tools.listFormerStates(state)) {
+    const text = describeFormer(former)
+    if (text !== null) terminal.note(`${terminal.notePalette.yellow('note:')} ${text}`)
+  }
 }
 
 interface Look {

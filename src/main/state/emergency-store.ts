@@ -7,10 +7,10 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { stderrLog } from '../adapters/node/log.ts'
-import { openSqliteStore } from '../adapters/sqlite/index.ts'
-import { DarumaError } from '../ports/error.ts'
-import type { Store } from '../ports/store.ts'
+import { stderrLog } from '../../adapters/node/log.ts'
+import { openSqliteStore } from '../../adapters/sqlite/index.ts'
+import { DarumaError } from '../../ports/error.ts'
+import type { Store } from '../../ports/store.ts'
 
 export interface OpenedStore {
   readonly store: Store
