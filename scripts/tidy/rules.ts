@@ -101,17 +101,12 @@ function cycles(sources: readonly Source[]): readonly Violation[] {
   }
 }
 
-/** Folders that were full when the rule came, with what they had: they may only get emptier. */
-const overfull: Readonly<Record<string, number>> = {
-  'src/ports': 22,
-}
-
 function fullFolders(sources: readonly Source[]): readonly Violation[] {
   const files = sources.filter(({ path }) => path.startsWith('src/') && !isTest(path))
   const folders = Map.groupBy(files, ({ path }) => path.slice(0, path.lastIndexOf('/')))
   return [...folders].flatMap(([path, inside]) => {
-    const limit = overfull[path] ?? mostFilesOfFolder
-    const tooMany = inside.length > limit ? [`has ${inside.length} files; more than ${limit} want rooms`] : []
+    const tooMany =
+      inside.length > mostFilesOfFolder ? [`has ${inside.length} files; more than ${mostFilesOfFolder} want rooms`] : []
     const prefixes = Map.groupBy(inside, (source) => source.path.slice(path.length + 1).split(/[-.]/)[0] ?? '')
     const alike = [...prefixes].filter(([, { length: count }]) => count > mostOfOnePrefix)
     return [

@@ -1,6 +1,6 @@
 /** What runs errands (builds, the commands of `notify`), as the agent drives it. Each looks after a slot of its own, and heeds no other's events. */
 
-import type { Discovery, RuntimeEvent } from '../ports/runtime.ts'
+import type { Discovery, RuntimeEvent } from '../ports/runtime/runtime.ts'
 
 export interface ErrandRunner {
   /** Ends what a former daemon was running. */

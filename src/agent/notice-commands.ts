@@ -11,7 +11,7 @@ import { noticeSlot } from '../core/model/errand-slots.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { CommandDelivery, DeliveryAnswer } from '../ports/notices/deliver.ts'
-import type { Discovery, InstanceRef, Runtime, RuntimeEvent } from '../ports/runtime.ts'
+import type { Discovery, InstanceRef, Runtime, RuntimeEvent } from '../ports/runtime/runtime.ts'
 import type { ErrandRunner } from './errand.ts'
 import { hostEnvironment } from './slots/environment.ts'
 

@@ -6,7 +6,7 @@
 import type { LocatedProblem } from '../core/config/render-problems.ts'
 import type { Problem } from '../core/values/problem.ts'
 import type { Project, Service } from '../core/model/service.ts'
-import type { ReadRelease, SourceAnswer, SourceRequest } from '../ports/source.ts'
+import type { ReadRelease, SourceAnswer, SourceRequest } from '../ports/runtime/source.ts'
 import type { Obstacle } from '../core/plan/obstacles.ts'
 import type { DoctorAnswer, SecretValues } from '../protocol/api.ts'
 import type { FormerState, ProjectOfConfig } from '../protocol/former-states.ts'

@@ -11,7 +11,7 @@ import { SimulatedMachine } from '../sim/machine.ts'
 import { aService, anImage } from '../sim/services.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { DarumaError } from '../ports/error.ts'
-import { put } from '../ports/json-records.ts'
+import { put } from '../ports/storage/json-records.ts'
 
 const workerSlot = slotId(asServiceName('worker'), 0)
 const afterMigrate: Pick<Service, 'after'> = { after: [{ service: asServiceName('migrate'), condition: 'completed' }] }

@@ -17,7 +17,7 @@ import { Project } from './project.ts'
 import { machineTraffic } from '../agent/traffic/project-traffic.ts'
 import { EventNumbers } from '../server/event-log.ts'
 import { Projects } from './projects.ts'
-import { put, readRecord } from '../ports/json-records.ts'
+import { put, readRecord } from '../ports/storage/json-records.ts'
 import { answerFirstPlan } from '../server/requests.ts'
 import { Traffic } from '../agent/traffic/traffic.ts'
 

@@ -1,8 +1,8 @@
 /** The database's layout: written into a new one, and held against this version before anything else is read. */
 
 import { DarumaError } from '../ports/error.ts'
-import type { Store } from '../ports/store.ts'
-import { put, readRecord } from '../ports/json-records.ts'
+import type { Store } from '../ports/storage/store.ts'
+import { put, readRecord } from '../ports/storage/json-records.ts'
 import { keys, layoutVersion } from '../server/records.ts'
 
 /** Throws `E_STATE_NEWER` when a later version has written it, and `E_STATE_FORMER` when it holds one project as earlier versions kept it. */

@@ -3,8 +3,8 @@
  * those of the whole store, so they grow by more than this part's own changes.
  */
 
-import { checkTransaction } from '../ports/store.ts'
-import type { Change, Entry, Operation, Store } from '../ports/store.ts'
+import { checkTransaction } from '../ports/storage/store.ts'
+import type { Change, Entry, Operation, Store } from '../ports/storage/store.ts'
 
 export function prefixedStore(store: Store, prefix: string): Store {
   const within = (operations: readonly Operation[]): readonly Operation[] =>

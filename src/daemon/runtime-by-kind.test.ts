@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { asEpoch, asServiceName, slotId } from '../core/model/id.ts'
-import type { Occupant, Runtime, RuntimeEvent, StartOrder } from '../ports/runtime.ts'
+import type { Occupant, Runtime, RuntimeEvent, StartOrder } from '../ports/runtime/runtime.ts'
 import { RuntimeByKind } from './runtime-by-kind.ts'
 
 const slot = slotId(asServiceName('web'), 0)

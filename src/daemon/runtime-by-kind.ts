@@ -18,7 +18,7 @@ import type {
   StartOrder,
   StartRefusal,
   Usage,
-} from '../ports/runtime.ts'
+} from '../ports/runtime/runtime.ts'
 
 export interface LazyRuntime {
   /** Called once, and only when something needs it. */

@@ -9,7 +9,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, rmdir
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import type { InstanceRef, StartOrder } from '../ports/runtime.ts'
+import type { InstanceRef, StartOrder } from '../ports/runtime/runtime.ts'
 import { isMissing } from '../system/errno.ts'
 import { readText } from '../system/read-quietly.ts'
 import { slotName } from './slot-files.ts'

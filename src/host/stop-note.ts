@@ -9,7 +9,7 @@ import { join } from 'node:path'
 
 import type { StopUnderWay } from '../core/instance/slot.ts'
 import type { SignalName, StopPolicy } from '../core/model/service.ts'
-import type { StopNotice } from '../ports/runtime.ts'
+import type { StopNotice } from '../ports/runtime/runtime.ts'
 import { bootMs, observeBootId } from '../system/process-stat.ts'
 
 export interface StopNote {

@@ -3,7 +3,7 @@
 import { findHaproxy, oldestVersion } from '../adapters/haproxy/find.ts'
 import type { BalancerSettings } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { BalancerKind, Balancers } from '../ports/balancers.ts'
+import type { BalancerKind, Balancers } from '../ports/traffic/balancers.ts'
 import type { Finding } from '../protocol/api.ts'
 import { ownNode } from './process/own-node.ts'
 

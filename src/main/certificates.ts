@@ -1,6 +1,6 @@
 /** The keeper of certificates, loaded when a config wants the first one: most daemons have none. */
 
-import type { CertificateKeeper } from '../ports/certificates.ts'
+import type { CertificateKeeper } from '../ports/traffic/certificates.ts'
 
 export function lazyCertificateKeeper(options: { readonly stateDirectory: string; readonly node: string }): CertificateKeeper {
   let opened: Promise<CertificateKeeper> | null = null

@@ -10,7 +10,7 @@ import type { ConnectionOptions, EngineConnection } from '../adapters/docker/con
 import type { DockerOptions } from '../adapters/docker/index.ts'
 import type { LazyRuntime } from '../daemon/runtime-by-kind.ts'
 import { epochDirectory, newestStarted, parseSlotName, readEpochNote, slotPaths } from '../host/slot-files.ts'
-import type { Images } from '../ports/images.ts'
+import type { Images } from '../ports/runtime/images.ts'
 
 export interface AssembledContainers extends AsyncDisposable {
   /** `wantsContainers`: whether what should be in the project has an image. */

@@ -1,14 +1,14 @@
 /** What `doctor` asks of a running daemon: the guarantees it works under, each as one finding. */
 
 import { balancerKindOf, balancerSlot } from '../core/balance/balancer-service.ts'
-import type { BalancerKind } from '../ports/balancers.ts'
+import type { BalancerKind } from '../ports/traffic/balancers.ts'
 import { balancerFinding } from './balancers.ts'
 import { autoPorts } from '../agent/port-allotment.ts'
 import type { BalancerSettings } from '../core/model/service.ts'
 import type { Daemon } from '../daemon/daemon.ts'
-import type { Images } from '../ports/images.ts'
-import type { Runtime } from '../ports/runtime.ts'
-import type { StateDirectory } from '../ports/state-directory.ts'
+import type { Images } from '../ports/runtime/images.ts'
+import type { Runtime } from '../ports/runtime/runtime.ts'
+import type { StateDirectory } from '../ports/storage/state-directory.ts'
 import type { DoctorAnswer, Finding } from '../protocol/api.ts'
 
 export async function examineDaemon(parts: {

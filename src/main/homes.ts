@@ -10,7 +10,7 @@ import type { ProjectId } from '../core/model/project-id.ts'
 import type { DaemonPorts, Home } from '../daemon/daemon-facts.ts'
 import { RuntimeByKind } from '../daemon/runtime-by-kind.ts'
 import type { StartTurns } from '../system/start-turns.ts'
-import type { StateDirectory } from '../ports/state-directory.ts'
+import type { StateDirectory } from '../ports/storage/state-directory.ts'
 import type { AssembledContainers } from './containers.ts'
 
 export interface HomesOptions extends Pick<ProcessRuntimeOptions, 'scripts' | 'checkpoint' | 'log'> {

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { readSource as read } from '../adapters/source/index.ts'
-import type { SourceAnswer, SourceRequest } from '../ports/source.ts'
+import type { SourceAnswer, SourceRequest } from '../ports/runtime/source.ts'
 
 export async function readSource(request: SourceRequest): Promise<SourceAnswer> {
   const { HOME: home = '', XDG_CACHE_HOME: caches = '' } = process.env

@@ -5,8 +5,8 @@
 
 import type { Epoch, SlotId } from '../core/model/id.ts'
 import type { HealthState, SlotState } from '../core/model/status.ts'
-import type { BalancerObservation } from './balancer.ts'
-import type { Runtime, Usage } from './runtime.ts'
+import type { BalancerObservation } from './traffic/balancer.ts'
+import type { Runtime, Usage } from './runtime/runtime.ts'
 
 export interface SlotInspection {
   readonly state: SlotState

@@ -4,10 +4,10 @@
  */
 
 import type { ServiceName } from '../core/model/id.ts'
-import type { Operation as Write, Store } from '../ports/store.ts'
+import type { Operation as Write, Store } from '../ports/storage/store.ts'
 import type { CronTable } from './cron/cron-table.ts'
 import type { Reconciler } from './rollout/reconciler.ts'
-import { listRecords, readRecord, remove } from '../ports/json-records.ts'
+import { listRecords, readRecord, remove } from '../ports/storage/json-records.ts'
 import { keys, readRevision } from './records.ts'
 import type { FateRecord, RevisionRecord } from './records.ts'
 import { digestsOf } from './secrets.ts'

@@ -11,8 +11,8 @@ import type { Project } from '../core/model/service.ts'
 import type { Plan } from '../core/plan/plan.ts'
 import type { OperationRequest, Requester, RevisionSummary } from '../protocol/api.ts'
 import type { Origin } from '../protocol/projects.ts'
-import { readRecord } from '../ports/json-records.ts'
-import type { Store } from '../ports/store.ts'
+import { readRecord } from '../ports/storage/json-records.ts'
+import type { Store } from '../ports/storage/store.ts'
 
 /**
  * 2: services may be containers and schedules, which version 1 would run as something else. 3: what became of a slot is in a record of the

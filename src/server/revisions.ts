@@ -1,7 +1,7 @@
 /** Revisions as they are read: they never change, so the few that slots and operations refer to are kept in memory. */
 
 import type { RevisionNumber } from '../core/model/id.ts'
-import type { Store } from '../ports/store.ts'
+import type { Store } from '../ports/storage/store.ts'
 import { readRevision } from './records.ts'
 import type { RevisionRecord } from './records.ts'
 

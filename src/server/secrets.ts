@@ -10,9 +10,9 @@ import type { SecretHolders, SecretReferences } from '../core/model/secrets-of.t
 import type { NotifyTarget, Project, SecretReference, Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Random } from '../ports/random.ts'
-import type { Operation, Store } from '../ports/store.ts'
+import type { Operation, Store } from '../ports/storage/store.ts'
 import type { SecretValues } from '../protocol/api.ts'
-import { parseRecord, put, remove } from '../ports/json-records.ts'
+import { parseRecord, put, remove } from '../ports/storage/json-records.ts'
 import { keys } from './records.ts'
 import type { Redacted } from './redacted.ts'
 

@@ -11,7 +11,7 @@ import type { Occupant, SlotReport } from '../core/instance/report.ts'
 import type { CanaryStatus, GapStatus, InstanceStatus, ServiceStatus } from '../core/model/status.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HostInspection } from '../ports/inspection.ts'
-import type { Usage } from '../ports/runtime.ts'
+import type { Usage } from '../ports/runtime/runtime.ts'
 import type { World } from './world/world.ts'
 
 interface UsageSample {

@@ -1,7 +1,7 @@
 /** Images of a machine on which all are there after a moment, but for `nowhere`. */
 
 import { DarumaError } from '../ports/error.ts'
-import type { Images } from '../ports/images.ts'
+import type { Images } from '../ports/runtime/images.ts'
 
 export function simulatedImages(pass: () => Promise<void>): Images {
   return {

@@ -1,6 +1,6 @@
 /** The releases of a machine whose projects have no source: nothing is here, and nobody may ask for more. */
 
-import type { Releases } from '../ports/releases.ts'
+import type { Releases } from '../ports/runtime/releases.ts'
 
 const never = (): Promise<never> => Promise.reject(new Error('there are no releases in the simulation'))
 

@@ -7,7 +7,15 @@ import { asEpoch } from '../core/model/id.ts'
 import { isRunSlot } from '../core/model/id.ts'
 import type { SlotId } from '../core/model/id.ts'
 import { DarumaError } from '../ports/error.ts'
-import type { Discovery, InstanceRef, Occupant, Runtime, RuntimeEvent, StartOrder, StartRefusal } from '../ports/runtime.ts'
+import type {
+  Discovery,
+  InstanceRef,
+  Occupant,
+  Runtime,
+  RuntimeEvent,
+  StartOrder,
+  StartRefusal,
+} from '../ports/runtime/runtime.ts'
 import type { Instance, SimulatedKernel } from './kernel.ts'
 import { kernelSlot, ownSlot } from './place.ts'
 import type { Part } from './place.ts'

@@ -5,8 +5,17 @@
 
 import { WatchList } from '../adapters/sqlite/watch-list.ts'
 import { DarumaError } from '../ports/error.ts'
-import { checkKey, checkTransaction } from '../ports/store.ts'
-import type { Change, Entry, ListOptions, Listing, Operation, Store, Transaction, TransactionResult } from '../ports/store.ts'
+import { checkKey, checkTransaction } from '../ports/storage/store.ts'
+import type {
+  Change,
+  Entry,
+  ListOptions,
+  Listing,
+  Operation,
+  Store,
+  Transaction,
+  TransactionResult,
+} from '../ports/storage/store.ts'
 
 export function createMemoryStore(): Store {
   return new MemoryStore()

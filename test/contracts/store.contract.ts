@@ -7,8 +7,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { DarumaError } from '../../src/ports/error.ts'
-import { maxTransactionOperations } from '../../src/ports/store.ts'
-import type { Change, Operation, Store } from '../../src/ports/store.ts'
+import { maxTransactionOperations } from '../../src/ports/storage/store.ts'
+import type { Change, Operation, Store } from '../../src/ports/storage/store.ts'
 
 const put = (key: string, value: string): Operation => ({ kind: 'put', key, value })
 const remove = (key: string): Operation => ({ kind: 'delete', key })

@@ -11,7 +11,14 @@ import { createContainers, type DockerOptions } from '../../src/adapters/docker/
 import { type SlotId, asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
 import type { Container } from '../../src/core/model/service.ts'
 import type { Checkpoint } from '../../src/ports/checkpoint.ts'
-import type { ContainerOrder, Discovery, InstanceRef, Runtime, RuntimeEvent, StartOrder } from '../../src/ports/runtime.ts'
+import type {
+  ContainerOrder,
+  Discovery,
+  InstanceRef,
+  Runtime,
+  RuntimeEvent,
+  StartOrder,
+} from '../../src/ports/runtime/runtime.ts'
 import { cleanUp, makeWorkshop } from '../clean-up.ts'
 import { until } from '../processes.ts'
 import { readSlotLogText } from '../support/slot-log.ts'

@@ -22,7 +22,7 @@ import {
   type Upstream,
 } from '../../src/core/balance/table.ts'
 import { asEpoch, asServiceName, slotId } from '../../src/core/model/id.ts'
-import type { Balancer } from '../../src/ports/balancer.ts'
+import type { Balancer } from '../../src/ports/traffic/balancer.ts'
 import { makeWorkshop } from '../clean-up.ts'
 import { freePort } from '../free-ports.ts'
 import { until } from '../processes.ts'

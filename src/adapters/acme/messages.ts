@@ -1,6 +1,6 @@
 /** What the daemon and the ordering process say to each other: JSON, one message a line. The end of either stream ends the order. */
 
-import type { CertificateOrder, Challenge } from '../../ports/certificates.ts'
+import type { CertificateOrder, Challenge } from '../../ports/traffic/certificates.ts'
 
 /** The first line to the process; each later line says that the challenge asked for last is answered. */
 export interface Job extends CertificateOrder {

@@ -4,7 +4,7 @@ import { createHash, createPrivateKey, randomBytes, X509Certificate } from 'node
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { renewalMoment } from '../../core/balance/renewal.ts'
-import type { StoredCertificate } from '../../ports/certificates.ts'
+import type { StoredCertificate } from '../../ports/traffic/certificates.ts'
 
 /** What is in a file is no certificate with its key; the message says why. */
 export class UnusablePem extends Error {}

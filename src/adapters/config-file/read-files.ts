@@ -9,7 +9,7 @@ import type { Problem } from '../../core/values/problem.ts'
 import { canonicalJson } from '../../core/model/service.ts'
 import type { ImageSource, Project, Route, Service, SourceFolder } from '../../core/model/service.ts'
 import { BuildContextFault, digestBuildContext, listBuildContext } from '../../image-build/build-context.ts'
-import type { ReadRelease, SourceAnswer, SourceRequest } from '../../ports/source.ts'
+import type { ReadRelease, SourceAnswer, SourceRequest } from '../../ports/runtime/source.ts'
 import type { CertificateFault, CertificatePair } from './certificate.ts'
 import { namesFiles } from './names-files.ts'
 

@@ -1,6 +1,6 @@
 /** The one connection to the container engine that all projects of a machine share. */
 
-import type { Images } from '../../ports/images.ts'
+import type { Images } from '../../ports/runtime/images.ts'
 import type { Log } from '../../ports/log.ts'
 import { Engine, type Limits, usualLimits } from './engine/engine.ts'
 import { maxParallelStarts, StartTurns } from '../../system/start-turns.ts'

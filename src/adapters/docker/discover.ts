@@ -22,7 +22,7 @@ import {
   slotPaths,
 } from '../../host/slot-files.ts'
 import { findStopUnderWay } from '../../host/stop-note.ts'
-import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
+import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime/runtime.ts'
 import { type ContainerLife, inspectContainer, removeContainer } from './container/container-life.ts'
 import type { Engine } from './engine/engine.ts'
 import { listOwnContainers, type OwnContainer } from './container/own-containers.ts'

@@ -2,7 +2,7 @@
 
 import type { SlotId } from '../../core/model/id.ts'
 import type { SlotPaths } from '../../host/slot-files.ts'
-import type { ProcessIdentity } from '../../ports/runtime.ts'
+import type { ProcessIdentity } from '../../ports/runtime/runtime.ts'
 import { inspectContainer } from './container/container-life.ts'
 import { describeForeign } from './container/create-container.ts'
 import type { Engine } from './engine/engine.ts'

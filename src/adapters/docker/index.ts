@@ -27,7 +27,7 @@ import { readLog } from '../../host/logs/read-log.ts'
 import { SecretFiles } from '../../host/secret-files.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Images } from '../../ports/images.ts'
+import type { Images } from '../../ports/runtime/images.ts'
 import type { Log } from '../../ports/log.ts'
 import type {
   Discovery,
@@ -40,7 +40,7 @@ import type {
   StartOrder,
   StartRefusal,
   Usage,
-} from '../../ports/runtime.ts'
+} from '../../ports/runtime/runtime.ts'
 import { ContainerLife, inspectContainer, removeContainer } from './container/container-life.ts'
 import { clearOlder, createContainer } from './container/create-container.ts'
 import { discoverContainers } from './discover.ts'

@@ -2,7 +2,7 @@
 
 import { hasCode } from '../../system/errno.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { StartOrder, StartRefusal } from '../../ports/runtime.ts'
+import type { StartOrder, StartRefusal } from '../../ports/runtime/runtime.ts'
 import { EngineSilent, reasonOf } from './engine/errors.ts'
 
 export function explainStartFailure(error: unknown, order: StartOrder): StartRefusal {

@@ -10,7 +10,7 @@ import { makeWorkshop } from '../../../test/clean-up.ts'
 import { childrenOf, identify, isAlive, signalProcess, until } from '../../../test/processes.ts'
 import { open } from '../../../test/support/attacker.ts'
 import { listener, openBed, pool, rawExchange, simple, statusOf, table, type Bed } from '../../../test/support/balancer-bed.ts'
-import type { Balancer } from '../../ports/balancer.ts'
+import type { Balancer } from '../../ports/traffic/balancer.ts'
 import { createEmbeddedBalancer } from './index.ts'
 
 const make = (stateDirectory: string): Balancer => createEmbeddedBalancer({ stateDirectory, node: process.execPath })

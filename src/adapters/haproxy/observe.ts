@@ -1,7 +1,7 @@
 /** From the rows of `show stat`, of every worker that lives, to what the port promises: old workers' connections count too. */
 
 import type { PoolId, UpstreamId } from '../../core/balance/table.ts'
-import type { BalancerObservation, PoolCounters, UpstreamCounters } from '../../ports/balancer.ts'
+import type { BalancerObservation, PoolCounters, UpstreamCounters } from '../../ports/traffic/balancer.ts'
 import { isTwin, poolOfBackend, upstreamOfServer } from './names.ts'
 import type { StatRow } from './parse.ts'
 

@@ -7,7 +7,7 @@
  */
 
 import { type Epoch, type SlotId, asEpoch } from '../../core/model/id.ts'
-import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime.ts'
+import type { Discovery, InstanceRef, Occupant } from '../../ports/runtime/runtime.ts'
 import type { Cgroup } from './cgroups/cgroup.ts'
 import { ageOf, isAlive, observeBootId } from '../../system/process-stat.ts'
 import { findStopUnderWay } from '../../host/stop-note.ts'

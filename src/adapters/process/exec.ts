@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { observeProcess } from '../../system/process-stat.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { ExecPlan } from '../../ports/runtime.ts'
+import type { ExecPlan } from '../../ports/runtime/runtime.ts'
 import { asUser, findUser, splitEnvironment } from './launch.ts'
 import type { InstanceMonitor } from './instance-monitor.ts'
 import { readEpochNote } from '../../host/slot-files.ts'

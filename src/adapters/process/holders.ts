@@ -7,7 +7,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { readdir, readlink } from 'node:fs/promises'
 
 import type { SlotId } from '../../core/model/id.ts'
-import type { ProcessIdentity } from '../../ports/runtime.ts'
+import type { ProcessIdentity } from '../../ports/runtime/runtime.ts'
 import { describeProcess } from '../../system/process-stat.ts'
 import { isKeeperAlive } from './keepers/keeper-alive.ts'
 import type { Site } from './site.ts'

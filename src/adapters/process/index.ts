@@ -26,7 +26,7 @@ import type {
   StartRefusal,
   StopNotice,
   Usage,
-} from '../../ports/runtime.ts'
+} from '../../ports/runtime/runtime.ts'
 import { Afterwards } from './afterwards.ts'
 import { discoverSlots } from './discover.ts'
 import { type Cgroup } from './cgroups/cgroup.ts'

@@ -4,7 +4,7 @@
  * that a user's own library never runs as root.
  */
 
-import type { ProcessOrder, StartOrder } from '../../ports/runtime.ts'
+import type { ProcessOrder, StartOrder } from '../../ports/runtime/runtime.ts'
 import { type KeeperOrder, shellsOwn } from './keepers/keeper-script.ts'
 import { entriesOf, showUlimit, type Ulimits } from '../../core/values/ulimits.ts'
 import { markVariable } from './cgroups/process-group.ts'

@@ -11,7 +11,7 @@ import { asServiceName, slotId } from '../../core/model/id.ts'
 import { Collector } from '../../host/logs/collector.ts'
 import { outputPipe } from '../../host/logs/output-pipe.ts'
 import { slotPaths } from '../../host/slot-files.ts'
-import type { LogStart } from '../../ports/runtime.ts'
+import type { LogStart } from '../../ports/runtime/runtime.ts'
 import { Outputs } from './outputs.ts'
 
 const slot = slotId(asServiceName('web'), 0)

@@ -14,7 +14,7 @@ import { readText } from '../../system/read-quietly.ts'
 import { announceOutput, makeOutputPipe, openOutputPipe, removeOutputPipe } from '../../host/logs/output-pipe.ts'
 import { readLastWords, readLog } from '../../host/logs/read-log.ts'
 import type { SlotPaths } from '../../host/slot-files.ts'
-import type { InstanceRef, LogPage, LogStart } from '../../ports/runtime.ts'
+import type { InstanceRef, LogPage, LogStart } from '../../ports/runtime/runtime.ts'
 
 interface Hold {
   readonly slot: SlotId

@@ -3,7 +3,7 @@
 import { asEpoch } from '../../core/model/id.ts'
 import { hasCode } from '../../system/errno.ts'
 import { type SlotPaths, readNumber } from '../../host/slot-files.ts'
-import type { ProcessIdentity, StartOrder, StartRefusal } from '../../ports/runtime.ts'
+import type { ProcessIdentity, StartOrder, StartRefusal } from '../../ports/runtime/runtime.ts'
 
 /** A start that wants space is tried again when there is some. */
 export function explainStartFailure(error: unknown, order: Pick<StartOrder, 'slot'>): StartRefusal {

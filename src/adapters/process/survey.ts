@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { Guarantees } from '../../ports/runtime.ts'
+import type { Guarantees } from '../../ports/runtime/runtime.ts'
 import { type LimitCgroups, limitCgroups } from './cgroups/limits.ts'
 import { type CgroupMounts, findForeignCgroups, parseCgroupMounts } from './cgroups/mounts.ts'
 import { readRestrictions, type Restrictions } from './keepers/restrictions.ts'

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 
 import { observeProcess } from '../../system/process-stat.ts'
 import { readText } from '../../system/read-quietly.ts'
-import type { Usage } from '../../ports/runtime.ts'
+import type { Usage } from '../../ports/runtime/runtime.ts'
 import type { Cgroup } from './cgroups/cgroup.ts'
 
 /** Linux reports both in units that are the same on every architecture that Node runs on. */

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 
 import type { VolumeMount } from '../../core/model/service.ts'
 import { hasCode } from '../../system/errno.ts'
-import type { ProcessOrder } from '../../ports/runtime.ts'
+import type { ProcessOrder } from '../../ports/runtime/runtime.ts'
 import type { UserIdentity, VolumeDirectory } from './launch.ts'
 import type { Site } from './site.ts'
 

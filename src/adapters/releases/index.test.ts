@@ -21,7 +21,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { makeManifest, type ManifestEntry, renderManifest } from '../../core/release/manifest.ts'
-import type { Releases } from '../../ports/releases.ts'
+import type { Releases } from '../../ports/runtime/releases.ts'
 import { createReleases } from './index.ts'
 
 const sha = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex')

@@ -1,6 +1,6 @@
 /** What the daemon's thread and the worker of releases say to each other. */
 
-import type { Begun } from '../../ports/releases.ts'
+import type { Begun } from '../../ports/runtime/releases.ts'
 import type { TreeRequest } from '../../core/release/tree-request.ts'
 import type { Owner } from './tree.ts'
 

@@ -8,7 +8,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync, r
 import { join } from 'node:path'
 import { filesOf, type Manifest, parseManifest } from '../../core/release/manifest.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Begun } from '../../ports/releases.ts'
+import type { Begun } from '../../ports/runtime/releases.ts'
 import type { TreeRequest } from '../../core/release/tree-request.ts'
 import { sealFiles } from './built-tree.ts'
 import { fsyncPath, syncFileSystem, writeWhole } from './durable.ts'

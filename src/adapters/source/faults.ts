@@ -1,7 +1,7 @@
 /** What is wrong with a folder: all of it is told, as far as a person would read. */
 
 import type { BigIntStats } from 'node:fs'
-import type { SourceAnswer, SourceFault } from '../../ports/source.ts'
+import type { SourceAnswer, SourceFault } from '../../ports/runtime/source.ts'
 
 const mostShown = 10
 

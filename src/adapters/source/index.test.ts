@@ -22,7 +22,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { filesOf, type Manifest, parseManifest } from '../../core/release/manifest.ts'
-import type { ReadRelease, SourceFault } from '../../ports/source.ts'
+import type { ReadRelease, SourceFault } from '../../ports/runtime/source.ts'
 import { readSource, type ReadOptions } from './index.ts'
 
 const hasGit = spawnSync('git', ['--version']).status === 0

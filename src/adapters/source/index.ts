@@ -9,7 +9,7 @@ import { type BigIntStats, type Dirent, lstatSync, readdirSync, readlinkSync, re
 import { join, relative } from 'node:path'
 import { findBadLinks } from '../../core/release/links.ts'
 import { ancestorsOf, type ManifestEntry, makeManifest, mostEntries, renderManifest } from '../../core/release/manifest.ts'
-import type { SourceAnswer, SourceRequest } from '../../ports/source.ts'
+import type { SourceAnswer, SourceRequest } from '../../ports/runtime/source.ts'
 import { type Crowd, Faults, explainKind } from './faults.ts'
 import { hashFile } from './hash-file.ts'
 import { IgnoreRules } from './ignore-rules.ts'

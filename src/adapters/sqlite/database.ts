@@ -8,8 +8,8 @@
 
 import { rmSync, statSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { maxTransactionOperations } from '../../ports/store.ts'
-import type { Change, Entry, Listing, Operation, Transaction, TransactionResult } from '../../ports/store.ts'
+import { maxTransactionOperations } from '../../ports/storage/store.ts'
+import type { Change, Entry, Listing, Operation, Transaction, TransactionResult } from '../../ports/storage/store.ts'
 import { StoreFailure, compacted, explainError, replaced, tooLarge } from './errors.ts'
 import type { ChangePage, CompactionSlice, Failure, Outcome, Request } from './messages.ts'
 import { openDatabase } from './schema.ts'

@@ -25,7 +25,7 @@ import { after, describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DarumaError } from '../../ports/error.ts'
-import type { Operation, Store } from '../../ports/store.ts'
+import type { Operation, Store } from '../../ports/storage/store.ts'
 import { openSqliteStore } from './index.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'daruma-faults-'))

@@ -3,7 +3,7 @@
  * batch is under way at a time; its answers come back together, in the order of its requests. Plain data only: it is cloned.
  */
 
-import type { Change, Entry, Listing, Transaction, TransactionResult } from '../../ports/store.ts'
+import type { Change, Entry, Listing, Transaction, TransactionResult } from '../../ports/storage/store.ts'
 
 export type Request =
   | { readonly kind: 'get'; readonly key: string }

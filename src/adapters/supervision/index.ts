@@ -19,7 +19,7 @@ import { commandWords, isAlive, observeProcess, parseProcessStat } from '../../s
 import { readText } from '../../system/read-quietly.ts'
 import { makeStateFolder } from '../../system/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
-import { stateNotWritable } from '../../ports/state-directory.ts'
+import { stateNotWritable } from '../../ports/storage/state-directory.ts'
 
 export interface SupervisionOptions {
   /** The state directory; it exists. */

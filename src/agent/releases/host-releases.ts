@@ -6,8 +6,8 @@ import type { ProjectId } from '../../core/model/project-id.ts'
 import { builtIn, requestOf, sourceOf } from '../../core/release/tree-request.ts'
 import type { TreeRequest } from '../../core/release/tree-request.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Releases } from '../../ports/releases.ts'
-import type { ProcessOrder } from '../../ports/runtime.ts'
+import type { Releases } from '../../ports/runtime/releases.ts'
+import type { ProcessOrder } from '../../ports/runtime/runtime.ts'
 import type { Builder } from './builder.ts'
 
 export interface HostReleasesOptions {

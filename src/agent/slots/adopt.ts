@@ -10,7 +10,7 @@ import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Exit } from '../../core/model/status.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Discovery, Occupant, Runtime } from '../../ports/runtime.ts'
+import type { Discovery, Occupant, Runtime } from '../../ports/runtime/runtime.ts'
 import type { SlotMemory } from './slot-memory.ts'
 import { readNote, specOfNote } from './start-note.ts'
 

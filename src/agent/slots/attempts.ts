@@ -7,7 +7,7 @@ import type { AttemptReport } from '../../core/instance/report.ts'
 import type { InstanceSpec, Slot } from '../../core/instance/slot.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Exit } from '../../core/model/status.ts'
-import type { Occupant } from '../../ports/runtime.ts'
+import type { Occupant } from '../../ports/runtime/runtime.ts'
 import { readNote } from './start-note.ts'
 
 interface Watch {

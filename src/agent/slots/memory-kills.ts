@@ -6,7 +6,7 @@
 
 import type { Event } from '../../core/model/event.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
-import type { Runtime } from '../../ports/runtime.ts'
+import type { Runtime } from '../../ports/runtime/runtime.ts'
 import type { SlotShell } from './slot-shell.ts'
 
 interface Known {

@@ -11,9 +11,9 @@ import { asEpoch } from '../../core/model/id.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
 import type { AgentEvent, EventId } from '../../ports/exchange.ts'
-import { listRecords, put, readRecord } from '../../ports/json-records.ts'
-import { maxTransactionOperations } from '../../ports/store.ts'
-import type { Operation, Store } from '../../ports/store.ts'
+import { listRecords, put, readRecord } from '../../ports/storage/json-records.ts'
+import { maxTransactionOperations } from '../../ports/storage/store.ts'
+import type { Operation, Store } from '../../ports/storage/store.ts'
 
 export interface SlotMemo {
   readonly port: number | null

@@ -18,7 +18,7 @@ import type { SlotInspection } from '../../ports/inspection.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Net, ProbeResult } from '../../ports/net.ts'
 import type { Random } from '../../ports/random.ts'
-import type { Runtime, RuntimeEvent, StartOrder, StartRefusal } from '../../ports/runtime.ts'
+import type { Runtime, RuntimeEvent, StartOrder, StartRefusal } from '../../ports/runtime/runtime.ts'
 import type { PortAnswer } from '../port-allotment.ts'
 import type { WantedStart } from './start-request.ts'
 

@@ -7,8 +7,8 @@ import type { RoutingTable, UpstreamId } from '../../core/balance/table.ts'
 import { upstreamId } from '../../core/balance/table.ts'
 import { qualifiedSlot } from '../../core/model/project-id.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Store } from '../../ports/store.ts'
-import { put, readRecord } from '../../ports/json-records.ts'
+import type { Store } from '../../ports/storage/store.ts'
+import { put, readRecord } from '../../ports/storage/json-records.ts'
 import type { ServedProject } from './served-project.ts'
 
 /** What the balancer serves, as it last confirmed: written before anybody relies on it. */

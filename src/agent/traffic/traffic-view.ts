@@ -2,7 +2,7 @@
 
 import type { Slot } from '../../core/instance/slot.ts'
 import type { Epoch, SlotId } from '../../core/model/id.ts'
-import type { BalancerObservation } from '../../ports/balancer.ts'
+import type { BalancerObservation } from '../../ports/traffic/balancer.ts'
 import type { BalancerReport, RoutingWish } from '../../ports/exchange.ts'
 
 export interface TrafficView {

@@ -12,7 +12,7 @@ import type { Project, Service, SourceFolder } from '../../core/model/service.ts
 import { formatSize } from '../../core/values/quantity.ts'
 import { type FileEntry, filesOf, parseManifest } from '../../core/release/manifest.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { ReadRelease } from '../../ports/source.ts'
+import type { ReadRelease } from '../../ports/runtime/source.ts'
 import type { Client } from '../daemon/client.ts'
 import { waitForDaemon } from '../daemon/connect.ts'
 import type { Context } from '../context.ts'

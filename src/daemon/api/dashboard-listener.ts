@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
 import type { OpenPage, PageServer } from '../../ports/page-server.ts'
 import type { Random } from '../../ports/random.ts'
-import type { StateDirectory } from '../../ports/state-directory.ts'
+import type { StateDirectory } from '../../ports/storage/state-directory.ts'
 import type { PageAnswer, PageRequest } from '../../protocol/api.ts'
 
 /** Longer than the coffee of somebody who has closed the lid; short enough that no forgotten door stays open over night. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { type SlotId, asServiceName, slotId } from '../../core/model/id.ts'
-import type { LogEntry, LogPage, LogStart } from '../../ports/runtime.ts'
+import type { LogEntry, LogPage, LogStart } from '../../ports/runtime/runtime.ts'
 import { type LogQuery, sendLogs, sendNewLogs } from './merged-logs.ts'
 
 const [a, b] = ['a', 'b'].map((name) => slotId(asServiceName(name), 0)) as [SlotId, SlotId]

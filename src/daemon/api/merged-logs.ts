@@ -5,7 +5,7 @@
  */
 
 import type { SlotId } from '../../core/model/id.ts'
-import type { LogEntry, LogPage, LogStart, Runtime } from '../../ports/runtime.ts'
+import type { LogEntry, LogPage, LogStart, Runtime } from '../../ports/runtime/runtime.ts'
 
 export interface LogQuery {
   /** Of all slots together; null for as many as there are. */

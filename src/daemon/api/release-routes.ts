@@ -6,7 +6,7 @@
 import { renderManifest } from '../../core/release/manifest.ts'
 import type { Answer, Call, Route } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Releases } from '../../ports/releases.ts'
+import type { Releases } from '../../ports/runtime/releases.ts'
 import type { ContentAnswer, ReleaseBegun, ReleasesAnswer } from '../../protocol/api.ts'
 import { releasesRequest } from '../../protocol/schema.ts'
 

@@ -6,7 +6,7 @@ import { asServiceName } from '../../core/model/id.ts'
 import type { Answer, Call, Route } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Releases } from '../../ports/releases.ts'
+import type { Releases } from '../../ports/runtime/releases.ts'
 import { apiVersion } from '../../protocol/api.ts'
 import type {
   DoctorAnswer,

@@ -5,9 +5,9 @@
 
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import { isRunSlot, parseSlotId } from '../../core/model/id.ts'
-import type { PoolCounters } from '../../ports/balancer.ts'
+import type { PoolCounters } from '../../ports/traffic/balancer.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
-import type { Runtime } from '../../ports/runtime.ts'
+import type { Runtime } from '../../ports/runtime/runtime.ts'
 import type { SeriesAnswer, ServiceSeries, TrafficSeries, UsageSeries } from '../../protocol/api.ts'
 import { Ring } from './ring.ts'
 import type { SlotReport } from '../../core/instance/report.ts'

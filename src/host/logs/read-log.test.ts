@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
-import type { LogEntry, LogStart } from '../../ports/runtime.ts'
+import type { LogEntry, LogStart } from '../../ports/runtime/runtime.ts'
 import { readLastWords, readLog } from './read-log.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import { listSegments, timesPath } from './segments.ts'

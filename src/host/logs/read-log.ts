@@ -7,7 +7,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 
 import { asEpoch } from '../../core/model/id.ts'
-import type { LogEntry, LogPage, LogStart } from '../../ports/runtime.ts'
+import type { LogEntry, LogPage, LogStart } from '../../ports/runtime/runtime.ts'
 import { isMissing } from '../../system/errno.ts'
 import { type Segment, type Times, listSegments, readTimes, sizeOf } from './segments.ts'
 

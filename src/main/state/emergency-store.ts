@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { stderrLog } from '../../adapters/node/log.ts'
 import { openSqliteStore } from '../../adapters/sqlite/index.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Store } from '../../ports/store.ts'
+import type { Store } from '../../ports/storage/store.ts'
 
 export interface OpenedStore {
   readonly store: Store

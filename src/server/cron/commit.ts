@@ -3,8 +3,8 @@
 import type { Ledger } from '../../core/cron/ledger.ts'
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import { DarumaError } from '../../ports/error.ts'
-import { maxTransactionOperations } from '../../ports/store.ts'
-import type { Store } from '../../ports/store.ts'
+import { maxTransactionOperations } from '../../ports/storage/store.ts'
+import type { Store } from '../../ports/storage/store.ts'
 import { draft } from './entry.ts'
 import type { CronEntry, Draft } from './entry.ts'
 

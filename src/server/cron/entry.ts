@@ -7,8 +7,8 @@ import type { Span } from '../../core/cron/spans.ts'
 import type { Presence } from '../../core/cron/evaluate.ts'
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import { runSlotId } from '../../core/model/id.ts'
-import type { Compare, Operation } from '../../ports/store.ts'
-import { put } from '../../ports/json-records.ts'
+import type { Compare, Operation } from '../../ports/storage/store.ts'
+import { put } from '../../ports/storage/json-records.ts'
 import { keys } from '../records.ts'
 
 export interface CronEntry {

@@ -1,7 +1,7 @@
 /** What an operation does to the wanted world; made by `requests.ts` from what was asked, carried out by `operations.ts`. */
 
 import type { ServiceName } from '../../core/model/id.ts'
-import type { Operation as Write } from '../../ports/store.ts'
+import type { Operation as Write } from '../../ports/storage/store.ts'
 import type { OperationRequest, Requester } from '../../protocol/api.ts'
 import type { RevisionRecord } from '../records.ts'
 

@@ -1,9 +1,9 @@
 /** An operation's record in words: for its title, for whoever is refused because of it, for `status`, and for the store. */
 
 import { asServiceName } from '../../core/model/id.ts'
-import type { Operation as Write } from '../../ports/store.ts'
+import type { Operation as Write } from '../../ports/storage/store.ts'
 import type { OperationView } from '../../protocol/api.ts'
-import { put, remove } from '../../ports/json-records.ts'
+import { put, remove } from '../../ports/storage/json-records.ts'
 import { keys } from '../records.ts'
 import type { FateRecord, OperationRecord } from '../records.ts'
 import type { OutgoingFailure } from '../redacted.ts'

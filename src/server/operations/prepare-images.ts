@@ -6,7 +6,7 @@
 import type { ServiceName } from '../../core/model/id.ts'
 import type { Service } from '../../core/model/service.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { Images } from '../../ports/images.ts'
+import type { Images } from '../../ports/runtime/images.ts'
 import type { RevisionRecord } from '../records.ts'
 
 /** Those of the involved services that run from an image. */

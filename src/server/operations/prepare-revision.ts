@@ -5,7 +5,7 @@
 
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
 import type { Service } from '../../core/model/service.ts'
-import type { Images } from '../../ports/images.ts'
+import type { Images } from '../../ports/runtime/images.ts'
 import { explainFailure, prepareImages, servicesOfImages } from './prepare-images.ts'
 import type { RevisionRecord } from '../records.ts'
 import { buildSlot } from '../../core/model/errand-slots.ts'

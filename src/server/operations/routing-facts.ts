@@ -1,7 +1,7 @@
 /** What an operation must know of the host's routes to say how far it is. */
 
 import type { Service } from '../../core/model/service.ts'
-import type { BalancerObservation } from '../../ports/balancer.ts'
+import type { BalancerObservation } from '../../ports/traffic/balancer.ts'
 
 export interface RoutingFacts {
   /** Why a service cannot be reached, where waiting does not help: a port of a route is taken. */

@@ -10,9 +10,9 @@ import type { Project, Service } from '../../core/model/service.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { requestOf, sourceOf } from '../../core/release/tree-request.ts'
 import type { TreeRequest } from '../../core/release/tree-request.ts'
-import type { Releases } from '../../ports/releases.ts'
-import type { Store } from '../../ports/store.ts'
-import { listRecords } from '../../ports/json-records.ts'
+import type { Releases } from '../../ports/runtime/releases.ts'
+import type { Store } from '../../ports/storage/store.ts'
+import { listRecords } from '../../ports/storage/json-records.ts'
 import type { World } from '../world/world.ts'
 
 export interface ProjectReleasesOptions {

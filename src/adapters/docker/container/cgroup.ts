@@ -6,7 +6,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { Usage } from '../../../ports/runtime.ts'
+import type { Usage } from '../../../ports/runtime/runtime.ts'
 
 /** By controller (`''` for version 2): the path below that hierarchy's mount. */
 export type CgroupPaths = ReadonlyMap<string, string>

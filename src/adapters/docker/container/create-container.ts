@@ -4,8 +4,8 @@
  */
 
 import { parseSlotId } from '../../../core/model/id.ts'
-import type { Images } from '../../../ports/images.ts'
-import type { ProcessIdentity, StartRefusal } from '../../../ports/runtime.ts'
+import type { Images } from '../../../ports/runtime/images.ts'
+import type { ProcessIdentity, StartRefusal } from '../../../ports/runtime/runtime.ts'
 import { inspectContainer, removeContainer } from './container-life.ts'
 import type { SecretFiles } from '../../../host/secret-files.ts'
 import type { Engine } from '../engine/engine.ts'

@@ -5,7 +5,7 @@ import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 
 import { DarumaError } from '../../../ports/error.ts'
-import type { ExecPlan } from '../../../ports/runtime.ts'
+import type { ExecPlan } from '../../../ports/runtime/runtime.ts'
 import type { EngineInfo } from '../engine/parse-engine.ts'
 
 /** Throws `E_RUNTIME_NOT_RUNNING` and `E_ENGINE_CLIENT`. */

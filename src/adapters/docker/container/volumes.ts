@@ -7,7 +7,7 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { StartOrder } from '../../../ports/runtime.ts'
+import type { StartOrder } from '../../../ports/runtime/runtime.ts'
 
 export function prepareVolumes(stateDirectory: string, { volumes, runs: { user } }: StartOrder): void {
   const numbers = /^(\d+)(?::(\d+))?$/.exec(user ?? '')

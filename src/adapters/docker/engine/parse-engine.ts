@@ -1,6 +1,6 @@
 /** What an engine says of itself, in our words: pure. */
 
-import type { EngineFacts } from '../../../ports/images.ts'
+import type { EngineFacts } from '../../../ports/runtime/images.ts'
 
 export interface EngineInfo extends EngineFacts {
   /** Names this engine's own storage: another one knows nothing of our containers. */

@@ -5,7 +5,7 @@
 
 import { existsSync } from 'node:fs'
 
-import type { EngineFacts } from '../../../ports/images.ts'
+import type { EngineFacts } from '../../../ports/runtime/images.ts'
 import { EngineClient } from './client.ts'
 import { parseEngine } from './parse-engine.ts'
 

@@ -1,7 +1,7 @@
 /** What every connection of the process looks at: the table's settings, pools and challenges, and the counters of the clients' side. */
 
 import type { PoolId, RoutingTable, UpstreamId } from '../../../core/balance/table.ts'
-import type { BalancerObservation, PoolCounters, UpstreamCounters } from '../../../ports/balancer.ts'
+import type { BalancerObservation, PoolCounters, UpstreamCounters } from '../../../ports/traffic/balancer.ts'
 import { AccessLog } from './access-log.ts'
 import { MemoryBudget } from '../clients/memory-budget.ts'
 import { PoolState } from '../upstreams/pool.ts'

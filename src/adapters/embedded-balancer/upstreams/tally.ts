@@ -1,6 +1,6 @@
 /** The counters of one pool. Latencies are since the last look, so that a reader who looks every second sees that second. */
 
-import type { PoolCounters } from '../../../ports/balancer.ts'
+import type { PoolCounters } from '../../../ports/traffic/balancer.ts'
 
 export class Tally {
   requests = 0

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { connect, type Socket } from 'node:net'
 import type { buildConnector, Client as UndiciClient } from 'undici'
 import type { Upstream } from '../../../core/balance/table.ts'
-import type { UpstreamCounters } from '../../../ports/balancer.ts'
+import type { UpstreamCounters } from '../../../ports/traffic/balancer.ts'
 
 /** Failures in a row that put an upstream aside: a connection that breaks once may be bad luck, three are not. */
 const failuresToEject = 3

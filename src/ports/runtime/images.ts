@@ -1,8 +1,8 @@
 /** Brings images to this host, so that a start finds them there. Made before anything that runs is given up for them. */
 
-import type { Container } from '../core/model/service.ts'
-import type { ServiceName } from '../core/model/id.ts'
-import { DarumaError } from './error.ts'
+import type { Container } from '../../core/model/service.ts'
+import type { ServiceName } from '../../core/model/id.ts'
+import { DarumaError } from '../error.ts'
 
 export interface ImageRequest {
   readonly project: string

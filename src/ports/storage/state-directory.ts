@@ -4,7 +4,7 @@
  * state id, which is what two copies of a directory share.
  */
 
-import { DarumaError } from './error.ts'
+import { DarumaError } from '../error.ts'
 
 export interface StateDirectory {
   readonly path: string

@@ -8,10 +8,10 @@
  * - No event is reported twice for one epoch; `gone` is the last one of an epoch.
  */
 
-import type { Epoch, SlotId } from '../core/model/id.ts'
-import type { Container, Limits, Process, SignalName, StopPolicy, VolumeMount, Ulimits } from '../core/model/service.ts'
-import type { StopUnderWay } from '../core/instance/slot.ts'
-import type { Exit } from '../core/model/status.ts'
+import type { Epoch, SlotId } from '../../core/model/id.ts'
+import type { Container, Limits, Process, SignalName, StopPolicy, VolumeMount, Ulimits } from '../../core/model/service.ts'
+import type { StopUnderWay } from '../../core/instance/slot.ts'
+import type { Exit } from '../../core/model/status.ts'
 
 export interface InstanceRef {
   readonly slot: SlotId

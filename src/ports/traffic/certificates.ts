@@ -7,7 +7,7 @@
  * - At most one order for a domain is under way in a state directory; a second call for it meanwhile rejects with `E_CERTIFICATE_BUSY`.
  */
 
-import type { Certificate } from '../core/balance/table.ts'
+import type { Certificate } from '../../core/balance/table.ts'
 
 export interface StoredCertificate {
   readonly certificate: Certificate

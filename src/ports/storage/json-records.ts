@@ -1,6 +1,6 @@
 /** Records as JSON in a store: the few words in which both halves write and read them. */
 
-import { DarumaError } from './error.ts'
+import { DarumaError } from '../error.ts'
 import type { Operation, Store } from './store.ts'
 
 /** Throws `E_STORE_CORRUPT`: it was JSON as it was written, and the database has not kept it. */

@@ -3,7 +3,7 @@
  * asked; `open` touches nothing that runs.
  */
 
-import type { BalancerSettings } from '../core/model/service.ts'
+import type { BalancerSettings } from '../../core/model/service.ts'
 import type { Balancer } from './balancer.ts'
 
 export type BalancerKind = Balancer['kind']

@@ -7,8 +7,8 @@
  * - Everything survives the daemon's death at any moment; what was half done is removed or done again.
  */
 
-import type { Manifest } from '../core/release/manifest.ts'
-import type { TreeRequest } from '../core/release/tree-request.ts'
+import type { Manifest } from '../../core/release/manifest.ts'
+import type { TreeRequest } from '../../core/release/tree-request.ts'
 
 export interface Begun {
   readonly digest: string

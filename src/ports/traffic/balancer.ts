@@ -22,7 +22,7 @@
  * - What it was last told is in its files before the process is told, so that a process that begins anew serves it at once.
  */
 
-import type { RoutingTable, UpstreamId, PoolId } from '../core/balance/table.ts'
+import type { RoutingTable, UpstreamId, PoolId } from '../../core/balance/table.ts'
 
 /** What the balancer's slot runs. The same words as long as the program is the same, so that what runs can be adopted. */
 export interface BalancerProgram {
