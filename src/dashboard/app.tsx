@@ -7,23 +7,24 @@ import { EventsView } from './views/events.tsx'
 import { Help } from './parts/help.tsx'
 import { useKeys } from './keys.ts'
 import { OverviewView } from './views/overview.tsx'
-import { addressOf, readPlace, type Place } from './state/place.ts'
+import { addressIn, addressOf, readPlace, type Place } from './state/place.ts'
 import { RevisionView } from './views/revision.tsx'
 import { RevisionsView } from './views/revisions.tsx'
 import { ServiceView } from './views/service.tsx'
 import { Notice } from './parts/notice.tsx'
-import { useLive, useLiveSource } from './state/use-live.ts'
+import { useLive, useLiveSource, useSubject } from './state/use-live.ts'
 
 export function App(): JSX.Element {
   const live = useLiveSource()
-  const { connection, overview } = useLive()
+  const { connection, overview, project } = useLive()
+  const subject = useSubject()
   const place = usePlace()
   const [isHelpOpen, setHelpOpen] = useState(false)
   const main = useRef<HTMLElement>(null)
   useKeys({ onHelp: () => setHelpOpen(true) })
   const focused = place.kind === 'service' ? place.name : null
   useEffect(() => live.focus(focused), [live, focused])
-  useTitle(place, overview?.project ?? null)
+  useTitle(place, overview === null ? null : subject)
   useFocusOnMove(main, addressOf(place))
 
   return (
@@ -42,10 +43,15 @@ export function App(): JSX.Element {
       <main class={connection.kind === 'lost' ? 'view stale' : 'view'} ref={main} tabIndex={-1} id="main">
         {connection.kind === 'denied' ? (
           <Denied message={connection.message} />
+        ) : connection.kind === 'unknown' ? (
+          <section>
+            <h1>There is no such project</h1>
+            <p class="empty">{connection.message}</p>
+          </section>
         ) : overview === null ? (
           <p class="quiet">{connection.kind === 'lost' ? 'The daemon does not answer. Trying again…' : 'Asking the daemon…'}</p>
         ) : (
-          <View place={place} key={addressOf(place)} />
+          <View place={place} key={addressIn(project, place)} />
         )}
       </main>
       {overview !== null && connection.kind !== 'denied' && (
@@ -93,8 +99,9 @@ function usePlace(): Place {
   const [place, setPlace] = useState(() => readPlace(location.hash))
   useEffect(() => {
     const move = (): void => setPlace(readPlace(location.hash))
-    addEventListener('hashchange', move)
-    return () => removeEventListener('hashchange', move)
+    // Told of every move: to another view, to another project, and back.
+    addEventListener('popstate', move)
+    return () => removeEventListener('popstate', move)
   }, [])
   return place
 }

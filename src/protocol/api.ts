@@ -152,6 +152,8 @@ export interface OperationView {
   readonly by: Requester
   readonly startedAt: string
   readonly state: 'running' | 'rolling-back' | 'succeeded' | 'failed'
+  /** Whose it is, where several projects are shown. */
+  readonly project?: string
 }
 
 export interface Failure {

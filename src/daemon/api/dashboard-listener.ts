@@ -43,14 +43,18 @@ export class DashboardListener {
     this.#tools = tools
   }
 
-  /** Opens the page, or tells where it is open. Another port than the present one moves it there, with the same token. */
-  ask({ port }: PageRequest): Promise<PageAnswer> {
+  /**
+   * Opens the page, or tells where it is open. Another port than the present one moves it there, with the same token. The link leads to
+   * `project`, or to all of them.
+   */
+  ask({ port }: PageRequest, project: string | null = null): Promise<PageAnswer> {
     return this.#inTurn(async () => {
       const isRight = this.#open !== null && (port === null || port === this.#open.page.port)
       if (!isRight) await this.#enter(port, this.#open?.token ?? this.#tools.random.hex(tokenBytes))
       const { page, token } = this.#open ?? unreachable()
       this.#note()
-      return { port: page.port, token, url: `http://127.0.0.1:${page.port}/#token=${token}`, idleLimitMs }
+      const query = project === null ? '' : `?project=${encodeURIComponent(project)}`
+      return { port: page.port, token, url: `http://127.0.0.1:${page.port}/${query}#token=${token}`, idleLimitMs }
     })
   }
 

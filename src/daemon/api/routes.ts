@@ -1,7 +1,6 @@
 /** The API's routes, one line each in `table`; what they say is the contract in `protocol/api.ts`. */
 
 import { balancerName } from '../../core/balance/balancer-service.ts'
-import type { SlotId } from '../../core/model/id.ts'
 import { asServiceName } from '../../core/model/id.ts'
 import type { Answer, Call, Route } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
@@ -18,7 +17,6 @@ import type {
   RevisionSummary,
   RevisionView,
   RunsAnswer,
-  RunView,
   VersionAnswer,
 } from '../../protocol/api.ts'
 import { execRequest, operationRequest, pageRequest, planRequest, promoteRequest } from '../../protocol/schema.ts'
@@ -34,7 +32,7 @@ import type { Project } from '../project.ts'
 import type { FateRecord, RevisionRecord } from '../../server/records.ts'
 import { releaseRoutes } from './release-routes.ts'
 import { summaryOf } from '../../server/requests.ts'
-import { ownerOf, projectOf, shownBy, shownService, shownSlot, shownStatus } from './shown.ts'
+import { ownerOf, projectOf, shownBy, shownJob, shownRun, shownSlot, shownStatus } from './shown.ts'
 import type { Shown } from './shown.ts'
 
 export interface RouteTools {
@@ -95,7 +93,7 @@ function table(tools: RouteTools): readonly Route[] {
       path: '/v1/metrics',
       handle: async (call) => ({ kind: 'text', ...(await tools.telemetry.metrics(shown(call))) }),
     },
-    { method: 'POST', path: '/v1/page', handle: async ({ body }) => json(await tools.page.ask(pageRequest(body, 'request'))) },
+    { method: 'POST', path: '/v1/page', handle: (call) => openPage(tools, call) },
     { method: 'POST', path: '/v1/daemon/stop', handle: () => stop(tools) },
   ]
 }
@@ -143,6 +141,13 @@ async function promote(project: Project, body: unknown): Promise<PromoteAnswer> 
   return { services: await project.operations.trials.promote(services.map(asServiceName)) }
 }
 
+/** Where there are several projects, the link leads to the one that the call is about. */
+async function openPage({ daemon, page }: RouteTools, call: Call): Promise<Answer> {
+  const { projects, isQualified } = shownBy(daemon, call)
+  const isOneOfSeveral = !isQualified && daemon.projects.list().length > 1
+  return json(await page.ask(pageRequest(call.body, 'request'), isOneOfSeveral ? (projects[0]?.id ?? null) : null))
+}
+
 function stop(tools: RouteTools): Answer {
   // The answer first: the socket closes with the daemon.
   tools.clock.after(0, tools.stop)
@@ -186,24 +191,6 @@ function followOperation(daemon: Daemon, call: Call): Answer {
 
 function shownJobs(shown: Shown): readonly JobView[] {
   return shown.projects.flatMap((project) => listJobs(project).map((job) => shownJob(shown, project, job)))
-}
-
-function shownJob(shown: Shown, project: Project, job: JobView): JobView {
-  const run = (each: RunView | null): RunView | null => (each === null ? null : shownRun(shown, project, each))
-  return {
-    ...job,
-    service: shownService(shown, project, asServiceName(job.service)),
-    running: run(job.running),
-    last: run(job.last),
-  }
-}
-
-function shownRun(shown: Shown, project: Project, run: RunView): RunView {
-  return {
-    ...run,
-    service: shownService(shown, project, asServiceName(run.service)),
-    slot: shownSlot(shown, project, run.slot as SlotId),
-  }
 }
 
 function ownerOfJob(daemon: Daemon, shown: Shown, text: string): { readonly project: Project; readonly name: string } {

@@ -5,11 +5,12 @@
 
 import type { RecordedEvent } from '../../core/model/event.ts'
 import type { ServiceName, SlotId } from '../../core/model/id.ts'
+import { asServiceName } from '../../core/model/id.ts'
 import { parseProjectId, qualifiedService, qualifiedSlot } from '../../core/model/project-id.ts'
 import { nearest } from '../../core/values/nearest.ts'
 import type { Call } from '../../ports/api.ts'
 import { DarumaError } from '../../ports/error.ts'
-import type { StatusAnswer } from '../../protocol/api.ts'
+import type { JobView, RunView, StatusAnswer } from '../../protocol/api.ts'
 import type { Daemon } from '../daemon.ts'
 import type { Project } from '../project.ts'
 
@@ -73,6 +74,24 @@ export const shownSlot = ({ isQualified }: Shown, { id }: Project, slot: SlotId)
 export const shownService = ({ isQualified }: Shown, { id }: Project, service: ServiceName): ServiceName =>
   isQualified && !service.startsWith('@') ? qualifiedService(id, service) : service
 
+export function shownJob(shown: Shown, project: Project, job: JobView): JobView {
+  const run = (each: RunView | null): RunView | null => (each === null ? null : shownRun(shown, project, each))
+  return {
+    ...job,
+    service: shownService(shown, project, asServiceName(job.service)),
+    running: run(job.running),
+    last: run(job.last),
+  }
+}
+
+export function shownRun(shown: Shown, project: Project, run: RunView): RunView {
+  return {
+    ...run,
+    service: shownService(shown, project, asServiceName(run.service)),
+    slot: shownSlot(shown, project, run.slot as SlotId),
+  }
+}
+
 /** One status of all that is shown. Without any project it is the empty one. */
 export function shownStatus(daemon: Daemon, shown: Shown, withUsage: boolean = true): StatusAnswer {
   const [only] = shown.projects
@@ -84,7 +103,10 @@ export function shownStatus(daemon: Daemon, shown: Shown, withUsage: boolean = t
     stage: null,
     revision: 0,
     daemon: machine.daemon,
-    operation: all.find(({ status }) => status.operation !== null)?.status.operation ?? null,
+    operation:
+      all
+        .map(({ project, status: { operation } }) => (operation === null ? null : { ...operation, project: project.id }))
+        .find((operation) => operation !== null) ?? null,
     unreached: all.flatMap(({ project, status }) =>
       status.unreached.map((each) => ({ ...each, target: `${project.id}: ${each.target}` })),
     ),

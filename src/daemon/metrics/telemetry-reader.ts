@@ -12,7 +12,7 @@ import { listJobs, tellSchedules } from '../api/jobs.ts'
 import { collectMetrics } from './metrics.ts'
 import type { Project } from '../project.ts'
 import { Series } from './series.ts'
-import { shownService, shownStatus } from '../api/shown.ts'
+import { shownJob, shownService, shownStatus } from '../api/shown.ts'
 import type { Shown } from '../api/shown.ts'
 import type { SlotReport } from '../../core/instance/report.ts'
 
@@ -123,7 +123,7 @@ export class TelemetryReader {
   #details(shown: Shown, project: Project): readonly ServiceDetail[] {
     const config = project.world.project
     if (config === null) return []
-    const jobs = new Map(listJobs(project).map((job) => [job.service, job]))
+    const jobs = new Map(listJobs(project).map((job) => [job.service, shownJob(shown, project, job)]))
     return config.services.map((service) => ({
       service: shownService(shown, project, service.name),
       runs: project.redact(describeProgram(service)),

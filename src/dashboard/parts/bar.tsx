@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { formatDuration } from '../state/format.ts'
 import type { Connection } from '../state/live.ts'
 import { addressOf, type Place } from '../state/place.ts'
+import { ProjectName } from './project-name.tsx'
 import { useLive } from '../state/use-live.ts'
 
 const views: readonly { readonly place: Place; readonly name: string; readonly also: readonly Place['kind'][] }[] = [
@@ -14,14 +15,12 @@ const views: readonly { readonly place: Place; readonly name: string; readonly a
 ]
 
 export function Bar({ place, onHelp }: { readonly place: Place; readonly onHelp: () => void }): JSX.Element {
-  const { overview, connection } = useLive()
-  const stage = overview?.stage ?? null
+  const { connection } = useLive()
   return (
     <header class="bar">
       <span class="brand">
         <img src="./daruma.svg" alt="Daruma" width="22" height="22" />
-        <span class="project">{overview?.project ?? 'Daruma'}</span>
-        {stage !== null && <span class="tag">{stage}</span>}
+        <ProjectName place={place} />
       </span>
       <nav aria-label="Views">
         {views.map((view) => (
@@ -48,6 +47,7 @@ function Freshness({ connection }: { readonly connection: Connection }): JSX.Ele
     live: ['good', 'Live'],
     lost: ['bad', `${age} old`],
     denied: ['bad', 'No access'],
+    unknown: ['bad', 'No project'],
   }
   const [tone, text] = words[connection.kind]
   return (

@@ -49,7 +49,7 @@ export function EventList({ events, rows }: { readonly events: readonly Recorded
 export const isAbout = (event: RecordedEvent, service: string): boolean => event.slot?.startsWith(`${service}/`) === true
 
 /** Of a run the time of day is enough to tell it from its neighbours. */
-const subjectOf = ({ slot }: RecordedEvent): string => slot?.replace(/\/\d{4}-\d\d-\d\dT/, '/') ?? 'daruma'
+const subjectOf = ({ slot, project }: RecordedEvent): string => slot?.replace(/\/\d{4}-\d\d-\d\dT/, '/') ?? project ?? 'daruma'
 
-const titleOf = ({ slot, epoch }: RecordedEvent): string =>
-  [slot ?? 'daruma', epoch === null ? '' : `epoch ${epoch}`].join(' ').trim()
+const titleOf = ({ slot, project, epoch }: RecordedEvent): string =>
+  [slot ?? project ?? 'daruma', epoch === null ? '' : `epoch ${epoch}`].join(' ').trim()

@@ -1,14 +1,17 @@
 /**
  * Asks the daemon with the token that came in the address. The token is taken out of the address at once (it would stand in the history)
- * and kept for this tab alone; it goes out only as a header, which no other site can make a browser send.
+ * and kept for this tab alone; it goes out only as a header, which no other site can make a browser send. Every question is about the project
+ * that the address names, or about all of them.
  */
+
+import { readProject } from './place.ts'
 
 const tokenKey = 'daruma-token'
 const quickLimitMs = 10_000
 
-/** `denied`: the token is missing or not the daemon's any more. `away`: nobody answers. */
+/** `denied`: the token is missing or not the daemon's any more. `away`: nobody answers. `unknown`: the daemon has no such project. */
 export class Trouble extends Error {
-  readonly kind: 'denied' | 'away' | 'refused'
+  readonly kind: 'denied' | 'away' | 'unknown' | 'refused'
 
   constructor(kind: Trouble['kind'], message: string) {
     super(message)
@@ -53,12 +56,22 @@ async function open(path: string, signal: AbortSignal): Promise<Response> {
   const token = sessionStorage.getItem(tokenKey)
   if (token === null) throw new Trouble('denied', 'This tab has no token.')
   const headers = { authorization: `Bearer ${token}` }
-  const response = await fetch(path, { headers, signal, cache: 'no-store', credentials: 'omit' }).catch((error: unknown) => {
-    if (signal.aborted && !(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError')) throw error
-    throw new Trouble('away', 'The daemon does not answer.')
-  })
+  const response = await fetch(ofProject(path), { headers, signal, cache: 'no-store', credentials: 'omit' }).catch(
+    (error: unknown) => {
+      if (signal.aborted && !(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError')) throw error
+      throw new Trouble('away', 'The daemon does not answer.')
+    },
+  )
   if (response.ok) return response
   if (response.status === 401) throw new Trouble('denied', 'The daemon does not know this tab’s token any more.')
-  const answer = (await response.json().catch(() => null)) as { error?: { message?: string } } | null
-  throw new Trouble('refused', answer?.error?.message ?? `The daemon answered with ${response.status}.`)
+  const answer = (await response.json().catch(() => null)) as {
+    error?: { code?: string; message?: string }
+  } | null
+  const kind = answer?.error?.code === 'E_PROJECT_UNKNOWN' ? 'unknown' : 'refused'
+  throw new Trouble(kind, answer?.error?.message ?? `The daemon answered with ${response.status}.`)
+}
+
+function ofProject(path: string): string {
+  const project = readProject(location.search)
+  return project === null ? path : `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(project)}`
 }

@@ -3,7 +3,7 @@
  * believed. While nobody sees the tab nothing is measured for it: a hidden page only says now and then that it is still there.
  */
 
-import type { OperationLine, OverviewAnswer, RecordedEvent, SeriesAnswer } from '../../protocol/api.ts'
+import type { OperationLine, OverviewAnswer, RecordedEvent, SeriesAnswer, VersionAnswer } from '../../protocol/api.ts'
 import { askDaemon, followDaemon, Trouble } from './daemon-client.ts'
 import { SeriesStore } from './series-store.ts'
 
@@ -21,9 +21,15 @@ export type Connection =
   /** What is shown was true at `sinceMs`. */
   | { readonly kind: 'lost'; readonly sinceMs: number }
   | { readonly kind: 'denied'; readonly message: string }
+  /** The daemon answers, and has no project of the name that is looked at. */
+  | { readonly kind: 'unknown'; readonly message: string }
 
 export interface Snapshot {
   readonly connection: Connection
+  /** The one that is looked at; null for all that there are. */
+  readonly project: string | null
+  /** By their ids: all that the daemon has. */
+  readonly projects: readonly string[]
   readonly overview: OverviewAnswer | null
   readonly events: readonly RecordedEvent[]
   /** The last sentence about the operation under way. */
@@ -34,23 +40,27 @@ export interface Snapshot {
   readonly nowMs: number
 }
 
+const nothingKnown: Pick<Snapshot, 'connection' | 'overview' | 'events' | 'progress'> = {
+  connection: { kind: 'connecting' },
+  overview: null,
+  events: [],
+  progress: null,
+}
+
 export class Live {
   readonly #listeners = new Set<() => void>()
-  readonly #all = new SeriesStore()
+  #all = new SeriesStore()
   #ofService: { readonly name: string; readonly store: SeriesStore } | null = null
-  #snapshot: Snapshot = {
-    connection: { kind: 'connecting' },
-    overview: null,
-    events: [],
-    progress: null,
-    notice: null,
-    nowMs: Date.now(),
-  }
+  #snapshot: Snapshot
   #work = new AbortController()
   #wake: () => void = () => {}
   #lastLookMs = 0
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
   #frame = 0
+
+  constructor(project: string | null) {
+    this.#snapshot = { ...nothingKnown, project, projects: [], notice: null, nowMs: Date.now() }
+  }
 
   get snapshot(): Snapshot {
     return this.#snapshot
@@ -77,10 +87,17 @@ export class Live {
     this.#run()
   }
 
-  /** Another token has come. */
-  again(): void {
+  /** Nothing that is known of one project is true of another. */
+  lookAt(project: string | null): void {
+    if (project !== this.#snapshot.project) this.again(project)
+  }
+
+  /** From the beginning: another token has come, or another project is looked at. */
+  again(project: string | null): void {
     this.#work.abort()
-    this.#set({ connection: { kind: 'connecting' } })
+    this.#all = new SeriesStore()
+    if (this.#ofService !== null) this.#ofService = { name: this.#ofService.name, store: new SeriesStore() }
+    this.#set({ ...nothingKnown, project })
     this.#run()
   }
 
@@ -107,7 +124,16 @@ export class Live {
 
   async #look(signal: AbortSignal): Promise<void> {
     try {
-      const [overview] = await Promise.all([askDaemon<OverviewAnswer>('/v1/overview', signal), this.#readSeries(signal)])
+      // A project that is gone may come back: its name is waited for, and nothing is asked that will be refused.
+      if (this.#snapshot.connection.kind === 'unknown') await this.#readProjects(signal)
+      if (this.#isGone()) return
+      const [overview] = await Promise.all([
+        askDaemon<OverviewAnswer>('/v1/overview', signal),
+        this.#readSeries(signal),
+        this.#readProjects(signal),
+      ])
+      // The answer may have been on its way while another project was chosen.
+      if (signal.aborted) return
       this.#lastLookMs = Date.now()
       const before = this.#snapshot
       const isBack = before.connection.kind === 'lost'
@@ -121,6 +147,11 @@ export class Live {
     }
   }
 
+  async #readProjects(signal: AbortSignal): Promise<void> {
+    const { projects } = await askDaemon<VersionAnswer>('/v1/version', signal)
+    this.#set({ projects: projects.map(({ id }) => id) })
+  }
+
   async #readSeries(signal: AbortSignal): Promise<void> {
     const focused = this.#ofService
     const store = focused?.store ?? this.#all
@@ -129,16 +160,28 @@ export class Live {
     if (!isTaken) store.add(await askDaemon<SeriesAnswer>(`/v1/series${query()}`, signal))
   }
 
+  #isGone(): boolean {
+    const { connection, project, projects } = this.#snapshot
+    return connection.kind === 'unknown' && project !== null && !projects.includes(project)
+  }
+
   async #followStory(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && this.#snapshot.connection.kind !== 'denied') {
-      try {
-        const since = this.#snapshot.events.at(-1)?.number ?? 0
-        const path = `/v1/events?since=${since}&limit=${eventsKept / 2}&follow=1`
-        for await (const event of followDaemon<RecordedEvent>(path, signal)) this.#hear(event)
-      } catch (error) {
-        this.#fail(error, signal)
-      }
+      if (!this.#isGone()) await this.#followEvents(signal)
       await pause(retryMs, signal)
+    }
+  }
+
+  async #followEvents(signal: AbortSignal): Promise<void> {
+    try {
+      const since = this.#snapshot.events.at(-1)?.number ?? 0
+      const path = `/v1/events?since=${since}&limit=${eventsKept / 2}&follow=1`
+      for await (const event of followDaemon<RecordedEvent>(path, signal)) {
+        if (signal.aborted) return
+        this.#hear(event)
+      }
+    } catch (error) {
+      this.#fail(error, signal)
     }
   }
 
@@ -156,6 +199,7 @@ export class Live {
     if (id === null) return
     const follow = async (): Promise<void> => {
       for await (const line of followDaemon<OperationLine>(`/v1/operations/${encodeURIComponent(id)}/stream`, signal)) {
+        if (signal.aborted) return
         if (line.kind === 'progress') this.#set({ progress: `${line.service}: ${line.message}` })
         if (line.kind === 'failure') this.#set({ progress: `${line.failure.service}: ${line.failure.message}` })
       }
@@ -170,8 +214,12 @@ export class Live {
       this.#set({ connection: { kind: 'denied', message: error.message } })
       return
     }
+    if (error instanceof Trouble && error.kind === 'unknown') {
+      this.#set({ ...nothingKnown, connection: { kind: 'unknown', message: error.message } })
+      return
+    }
     const { connection, overview } = this.#snapshot
-    if (connection.kind === 'live' || (connection.kind === 'connecting' && overview === null))
+    if (connection.kind === 'live' || connection.kind === 'unknown' || (connection.kind === 'connecting' && overview === null))
       this.#set({ connection: { kind: 'lost', sinceMs: this.#lastLookMs === 0 ? Date.now() : this.#lastLookMs } })
     else this.#draw()
   }

@@ -1,4 +1,7 @@
-/** Where in the page we are, as its address says: everything behind `#`, so that the page needs no server for it. */
+/**
+ * Where in the page we are, as its address says: the view stands behind `#`, so that the page needs no server for it, and the project before
+ * it (`?project=shop#/events`), where a link to another view leaves it alone.
+ */
 
 export type Place =
   | { readonly kind: 'overview' }
@@ -29,6 +32,31 @@ export function addressOf(place: Place): string {
       return '#/revisions'
     case 'revision':
       return `#/revisions/${place.number}`
+  }
+}
+
+/** The project that is looked at; null for all that there are. */
+export function readProject(search: string): string | null {
+  const project = new URLSearchParams(search).get('project')
+  return project === '' ? null : project
+}
+
+/** Of a place in a project, or in all of them. */
+export function addressIn(project: string | null, place: Place): string {
+  return `./${project === null ? '' : `?project=${encodeURIComponent(project)}`}${addressOf(place)}`
+}
+
+/** The same view of another project, which has other services and other revisions. */
+export function placeElsewhere(place: Place): Place {
+  switch (place.kind) {
+    case 'overview':
+    case 'service':
+      return { kind: 'overview' }
+    case 'events':
+      return { kind: 'events', service: null }
+    case 'revisions':
+    case 'revision':
+      return { kind: 'revisions' }
   }
 }
 

@@ -13,6 +13,19 @@ export function useLiveSource(): Live {
   return live
 }
 
+/** Whether what is shown is of several projects, whose services then stand behind their project's name. */
+export function useIsOfSeveral(): boolean {
+  const { project, projects } = useLive()
+  return project === null && projects.length > 1
+}
+
+/** What is looked at, in words; null where nothing was ever applied. */
+export function useSubject(): string | null {
+  const { overview } = useLive()
+  const isOfSeveral = useIsOfSeveral()
+  return isOfSeveral ? 'all projects' : (overview?.project ?? null)
+}
+
 /** Draws anew whenever something has changed. */
 export function useLive(): Snapshot {
   const live = useLiveSource()

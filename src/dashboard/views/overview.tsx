@@ -8,16 +8,17 @@ import { formatAge, formatBytes, formatCores, formatRate, plural } from '../stat
 import { addressOf } from '../state/place.ts'
 import { troubled } from '../state/service-state.ts'
 import { ServiceTable } from '../parts/service-table.tsx'
-import { useLive } from '../state/use-live.ts'
+import { useIsOfSeveral, useLive, useSubject } from '../state/use-live.ts'
 
 const eventsShown = 12
 
 export function OverviewView(): JSX.Element | null {
   const { overview, events, nowMs, progress } = useLive()
+  const subject = useSubject()
   if (overview === null) return null
   return (
     <>
-      <h1 class="silent">Services of {overview.project ?? 'no project yet'}</h1>
+      <h1 class="silent">Services of {subject ?? 'no project yet'}</h1>
       <Summary overview={overview} nowMs={nowMs} progress={progress} />
       {overview.services.length === 0 ? (
         <p class="empty">
@@ -81,6 +82,8 @@ function Summary(props: {
   readonly progress: string | null
 }): JSX.Element {
   const { overview, nowMs, progress } = props
+  const { projects } = useLive()
+  const isOfSeveral = useIsOfSeveral()
   const { services, instances, details, daemon, operation } = overview
   const lasting = services.filter(({ kind }) => kind === 'replicas' || kind === 'singleton')
   const ready = lasting.reduce((sum, service) => sum + Math.min(service.ready, service.desired), 0)
@@ -95,16 +98,23 @@ function Summary(props: {
           {ready} <small>of {plural(desired, 'instance')}</small>
         </dd>
       </div>
-      <div>
-        <dt>Revision</dt>
-        <dd>
-          {overview.revision === 0 ? (
-            '–'
-          ) : (
-            <a href={addressOf({ kind: 'revision', number: overview.revision })}>{overview.revision}</a>
-          )}
-        </dd>
-      </div>
+      {isOfSeveral ? (
+        <div>
+          <dt>Projects</dt>
+          <dd>{projects.length}</dd>
+        </div>
+      ) : (
+        <div>
+          <dt>Revision</dt>
+          <dd>
+            {overview.revision === 0 ? (
+              '–'
+            ) : (
+              <a href={addressOf({ kind: 'revision', number: overview.revision })}>{overview.revision}</a>
+            )}
+          </dd>
+        </div>
+      )}
       <div>
         <dt>CPU</dt>
         <dd>
@@ -150,7 +160,7 @@ function Summary(props: {
 
 type Operation = NonNullable<OverviewAnswer['operation']>
 
-function describeOperation({ kind, state, revision }: Operation): string {
+function describeOperation({ kind, state, revision, project }: Operation): string {
   const what: Readonly<Record<string, string>> = {
     apply: `applying revision ${revision}`,
     rollback: `returning, as revision ${revision}`,
@@ -160,5 +170,5 @@ function describeOperation({ kind, state, revision }: Operation): string {
     start: 'starting',
     down: 'taking everything down',
   }
-  return `${state === 'rolling-back' ? 'rolling back: ' : ''}${what[kind] ?? kind}`
+  return `${project === undefined ? '' : `${project}: `}${state === 'rolling-back' ? 'rolling back: ' : ''}${what[kind] ?? kind}`
 }

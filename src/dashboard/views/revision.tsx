@@ -4,21 +4,38 @@ import { shownDifference } from '../../core/plan/shown-difference.ts'
 import type { JSX } from 'preact'
 import type { Plan, RevisionView as Revision } from '../../protocol/api.ts'
 import { formatMoment, plural } from '../state/format.ts'
+import { ChooseProject } from './choose-project.tsx'
 import { Mark } from '../parts/mark.tsx'
 import { addressOf } from '../state/place.ts'
 import { toneOfRevision, type Tone } from '../state/tone.ts'
 import { useAnswer } from '../state/use-answer.ts'
-import { useLive } from '../state/use-live.ts'
+import { useIsOfSeveral, useLive } from '../state/use-live.ts'
 
 export function RevisionView({ number }: { readonly number: number }): JSX.Element {
-  const { overview, connection } = useLive()
-  const version = `${overview?.revision} ${overview?.operation?.state} ${connection.kind}`
-  const { answer, problem } = useAnswer<Revision>(`/v1/revisions/${number}`, version)
+  const isOfSeveral = useIsOfSeveral()
   return (
     <section>
       <p class="crumbs">
         <a href={addressOf({ kind: 'revisions' })}>Revisions</a>
       </p>
+      {isOfSeveral ? (
+        <>
+          <h1>Revision {number}</h1>
+          <ChooseProject place={{ kind: 'revision', number }} />
+        </>
+      ) : (
+        <OneRevision number={number} />
+      )}
+    </section>
+  )
+}
+
+function OneRevision({ number }: { readonly number: number }): JSX.Element {
+  const { overview, connection } = useLive()
+  const version = `${overview?.revision} ${overview?.operation?.state} ${connection.kind}`
+  const { answer, problem } = useAnswer<Revision>(`/v1/revisions/${number}`, version)
+  return (
+    <>
       <div class="section-head">
         <h1>Revision {number}</h1>
         {answer !== null && <Mark tone={toneOfRevision(answer.state)}>{answer.state}</Mark>}
@@ -40,7 +57,7 @@ export function RevisionView({ number }: { readonly number: number }): JSX.Eleme
           <PlanText plan={answer.plan} />
         </>
       )}
-    </section>
+    </>
   )
 }
 

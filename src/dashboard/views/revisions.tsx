@@ -2,22 +2,32 @@
 
 import type { JSX } from 'preact'
 import type { RevisionSummary } from '../../protocol/api.ts'
+import { ChooseProject } from './choose-project.tsx'
 import { formatMoment } from '../state/format.ts'
 import { Mark } from '../parts/mark.tsx'
 import { addressOf } from '../state/place.ts'
 import { toneOfRevision } from '../state/tone.ts'
 import { useAnswer } from '../state/use-answer.ts'
-import { useLive } from '../state/use-live.ts'
+import { useIsOfSeveral, useLive } from '../state/use-live.ts'
 
 export function RevisionsView(): JSX.Element {
-  const { overview, connection } = useLive()
-  const version = `${overview?.revision} ${overview?.operation?.id} ${overview?.operation?.state} ${connection.kind}`
-  const { answer, problem } = useAnswer<readonly RevisionSummary[]>('/v1/revisions', version)
+  const isOfSeveral = useIsOfSeveral()
   return (
     <section>
       <div class="section-head">
         <h1>Revisions</h1>
       </div>
+      {isOfSeveral ? <ChooseProject place={{ kind: 'revisions' }} /> : <Revisions />}
+    </section>
+  )
+}
+
+function Revisions(): JSX.Element {
+  const { overview, connection } = useLive()
+  const version = `${overview?.revision} ${overview?.operation?.id} ${overview?.operation?.state} ${connection.kind}`
+  const { answer, problem } = useAnswer<readonly RevisionSummary[]>('/v1/revisions', version)
+  return (
+    <>
       {answer === null && <p class="quiet">{problem ?? 'Asking the daemon…'}</p>}
       {answer?.length === 0 && <p class="empty">Nothing was applied yet.</p>}
       {answer !== null && answer.length > 0 && (
@@ -60,6 +70,6 @@ export function RevisionsView(): JSX.Element {
           </tbody>
         </table>
       )}
-    </section>
+    </>
   )
 }
