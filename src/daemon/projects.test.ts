@@ -11,6 +11,7 @@ import type { KeptVolumes } from '../protocol/projects.ts'
 import { SimulatedMachine } from '../sim/machine.ts'
 import { aService } from '../sim/services.ts'
 import { createMemoryStore } from '../sim/store.ts'
+import { shownBy, shownStatus } from './api/shown.ts'
 import type { Project } from './project.ts'
 
 const by = (file: string): Requester => ({ pid: 1, user: 'tester', command: 'test', file })
@@ -244,4 +245,17 @@ test('a place in which nothing is, and that no record names, is no project', asy
   machine.killDaemon()
   await machine.begin()
   assert.deepEqual(ids(machine), ['one'])
+})
+
+test('where several projects are shown, the operation under way says whose it is', async () => {
+  const machine = calmMachine(11)
+  await up(machine, 'blog', ['web'])
+  await up(machine, 'shop', ['web'])
+  const daemon = machine.daemon!
+  await perform(machine, daemon.operate(find(machine, 'shop')!, { kind: 'down', by: by('') }))
+  const operationFor = (query: string) => shownStatus(daemon, shownBy(daemon, { query: new URLSearchParams(query) })).operation
+  const own = operationFor('project=shop')
+  assert.deepEqual([own?.kind, own?.project], ['down', undefined])
+  assert.deepEqual(operationFor(''), { ...own, project: 'shop' })
+  assert.equal(operationFor('project=blog'), null)
 })

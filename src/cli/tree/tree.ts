@@ -208,6 +208,7 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       { command: 'daruma ui', meaning: 'print the link' },
       { command: 'daruma ui --open', meaning: 'and open it' },
+      { command: 'daruma ui -p shop', meaning: 'the link to one of several projects' },
       { command: 'daruma ui --port 9000', meaning: 'on a server, behind `ssh -L 9000:127.0.0.1:9000 server`' },
     ],
     load: async () => (await import('../commands/look/ui.ts')).ui,

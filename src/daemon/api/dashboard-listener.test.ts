@@ -65,6 +65,14 @@ test('a second ask is told of the same page, also when both come at once', async
   assert.equal(scene.opened.length, 1)
 })
 
+test('a link leads to one project where it is about one, and the page stays the same', async () => {
+  const scene = new Scene()
+  const door = scene.door()
+  const links = [await door.ask({ port: null }, 'shop'), await door.ask({ port: null }, null)].map(({ url }) => url)
+  assert.deepEqual(links, ['http://127.0.0.1:4000/?project=shop#token=token-1-32', 'http://127.0.0.1:4000/#token=token-1-32'])
+  assert.equal(scene.opened.length, 1)
+})
+
 test('another port moves the page there with its token; one that is taken leaves it where it is', async () => {
   const scene = new Scene()
   const door = scene.door()
