@@ -45,7 +45,8 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     mkdirSync(join(bed.state, 'volumes', 'data'), { recursive: true })
     const { pid } = await bed.run(1, ['sh', '-c', 'id -u >/data/id; touch /nowhere; touch /tmp/x && echo tmp; exec sleep 100'], {
       limits: { cpuCores: 0.5, memoryBytes: 64 * 2 ** 20, pids: 50 },
-      ulimits: { nofile: { soft: 100, hard: 200 } },
+      // Where one is given, Podman wants its own for the number of processes too, which not every root may have.
+      ulimits: { nofile: { soft: 100, hard: 200 }, nproc: { soft: 4096, hard: 4096 } },
       volumes: [{ name: 'data', target: '/data' }],
       runs: { user: '1234:1234', directory: '/tmp', readOnly: true, capabilities: ['NET_BIND_SERVICE'] },
     })
