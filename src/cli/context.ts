@@ -15,6 +15,9 @@ export interface Context {
   /** The Node binary and the entry that start a daemon of the same version as this command. */
   readonly node: string
   readonly entry: string
-  /** Calls back at each Ctrl-C (and SIGTERM) until the returned function is called; without a listener the signal ends the command. */
-  onInterrupt(listener: () => void): () => void
+  /**
+   * Calls back at each Ctrl-C (and SIGTERM) until the returned function is called; without a listener the signal ends the command.
+   * `hangUp`: also when the terminal is closed (SIGHUP).
+   */
+  onInterrupt(listener: () => void, options?: { readonly hangUp: boolean }): () => void
 }

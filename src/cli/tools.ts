@@ -6,7 +6,7 @@
 import type { LocatedProblem } from '../core/config/render-problems.ts'
 import type { Problem } from '../core/values/problem.ts'
 import type { Project, Service } from '../core/model/service.ts'
-import type { ReadRelease, SourceAnswer, SourceRequest } from '../ports/runtime/source.ts'
+import type { ReadRelease, SourceAnswer, SourceRequest, SourceWatchOptions } from '../ports/runtime/source.ts'
 import type { Obstacle } from '../core/plan/obstacles.ts'
 import type { DoctorAnswer, SecretValues } from '../protocol/api.ts'
 import type { FormerState, ProjectOfConfig } from '../protocol/former-states.ts'
@@ -18,6 +18,8 @@ export interface Tools {
   loadConfig(options: LoadConfigOptions): Promise<LoadedConfig>
   /** Reads a folder into a release, as `loadConfig` does. */
   readSource(request: SourceRequest): Promise<SourceAnswer>
+  /** Watches folders until it is disposed of. */
+  watchSources(options: SourceWatchOptions): Promise<Disposable>
   /** Reads every secret from its source. Problems name the secret, never a value. */
   resolveSecrets(project: Project, environment: Readonly<Record<string, string | undefined>>): Promise<ResolvedSecrets>
   /** Starts a detached, supervised daemon; resolves when it was spawned, not when it answers. */

@@ -56,11 +56,10 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
 }
 
-function onInterrupt(listener: () => void): () => void {
-  process.on('SIGINT', listener)
-  process.on('SIGTERM', listener)
+function onInterrupt(listener: () => void, { hangUp }: { readonly hangUp: boolean } = { hangUp: false }): () => void {
+  const signals = ['SIGINT', 'SIGTERM', ...(hangUp ? (['SIGHUP'] as const) : [])] as const
+  for (const signal of signals) process.on(signal, listener)
   return () => {
-    process.off('SIGINT', listener)
-    process.off('SIGTERM', listener)
+    for (const signal of signals) process.off(signal, listener)
   }
 }

@@ -18,6 +18,7 @@ export const tools: Tools = {
   loadConfig: async (options) =>
     (await import('../adapters/config-file/guarded.ts')).loadGuarded({ ...options, entry: loadConfigEntry }),
   readSource: async (request) => (await import('./read-source.ts')).readSource(request),
+  watchSources: async (options) => (await import('../adapters/source/watch.ts')).watchSources(options),
   resolveSecrets: async (project, environment) =>
     (await import('../adapters/secrets/index.ts')).resolveSecrets(project, environment),
   launchDaemon: async (options) => (await import('../adapters/supervision/index.ts')).launchDaemon({ ...options, scripts }),

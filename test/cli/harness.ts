@@ -102,6 +102,7 @@ const absentTools: Tools = {
   findConfig: async () => null,
   loadConfig: absent('loadConfig'),
   readSource: absent('readSource'),
+  watchSources: absent('watchSources'),
   resolveSecrets: absent('resolveSecrets'),
   launchDaemon: absent('launchDaemon'),
   runDaemon: absent('runDaemon'),

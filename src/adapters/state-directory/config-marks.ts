@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 import type { ConfigMark } from '../../host/config-marks.ts'
 import { configMarkOf, configMarks } from '../../host/config-marks.ts'
+import { isDevState } from '../../host/dev-state.ts'
 import { readNames } from '../../system/read-quietly.ts'
 
 /** Those of this state that are not named are removed. Marks are a help: what is in the way of them is in the way of nothing else. */
@@ -12,7 +13,8 @@ export function markConfigs(
   { stateId, path }: { readonly stateId: string; readonly path: string },
   files: readonly string[],
 ): void {
-  if (process.geteuid?.() !== 0) return
+  // The mark of what is developed would replace that of what `up` runs.
+  if (process.geteuid?.() !== 0 || isDevState(path)) return
   try {
     // A daemon's umask would keep others out.
     mkdirSync(configMarks, { recursive: true })

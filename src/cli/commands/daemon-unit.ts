@@ -16,7 +16,7 @@ import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
 import { resolveState } from '../daemon/state.ts'
 import { installedUnitFile, renderUnit, unitOf } from '../daemon/systemd-unit.ts'
-import { stopDaemon } from './daemon.ts'
+import { stopDaemon } from '../daemon/stop-daemon.ts'
 
 export async function install(context: Context, invocation: Invocation): Promise<number> {
   const { directory } = resolveState(context, invocation)

@@ -9,6 +9,7 @@ import { nearest } from '../../core/values/nearest.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { ProjectOfFile } from '../../protocol/project-of-file.ts'
 import type { ProjectView } from '../../protocol/projects.ts'
+import { isDevState } from '../../host/dev-state.ts'
 import type { Client } from '../daemon/client.ts'
 import { copiesOfConfig } from '../daemon/other-states.ts'
 import type { Config } from '../daemon/state.ts'
@@ -169,7 +170,7 @@ async function settleCopies(
 ): Promise<Claim | null> {
   const isNamed = invocation.text('state') !== null || (context.environment['DARUMA_STATE'] ?? '') !== ''
   if (isNamed || invocation.has('new')) return settled(null, null)
-  const [copy] = (await copiesOfConfig(config.file)).filter(({ directory }) => directory !== state)
+  const [copy] = (await copiesOfConfig(config.file)).filter(({ directory }) => directory !== state && !isDevState(directory))
   if (copy === undefined) return settled(null, null)
   const what = `${copy.user} runs this config already, in the state ${copy.directory}: here, all of it would run a second time.`
   const ways = [

@@ -11,6 +11,11 @@ export class Invocation {
     this.#flags = flags
   }
 
+  /** The same with other flags. */
+  with(flags: Readonly<Record<string, unknown>>): Invocation {
+    return new Invocation(this.words, { ...this.#flags, ...flags })
+  }
+
   has(name: string): boolean {
     return this.#flags[name] === true
   }

@@ -124,6 +124,18 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('../commands/change/up.ts')).up,
   },
   {
+    name: 'dev',
+    summary: 'develop: bring it up in front with its logs, and again whenever a file changes',
+    detail:
+      'In a state of its own (/var/lib/daruma-dev/… for root), beside what `up` runs of the same config. A change of the config or of a source is applied like any other; a service that runs in place is restarted when files of its folder change. What .gitignore and .darumaignore leave out does not count. An error is shown, and what ran runs on. Ctrl-C takes everything down; volumes stay. What a `dev` that was killed left is taken up by the next.',
+    examples: [
+      { command: 'daruma dev', meaning: 'until Ctrl-C' },
+      { command: 'daruma dev -e test', meaning: 'with the stage test' },
+    ],
+    exits: [{ code: '130', meaning: 'a second Ctrl-C: what was begun goes on in the daemon' }],
+    load: async () => (await import('../commands/change/dev.ts')).dev,
+  },
+  {
     name: 'down',
     summary: 'end and remove every service; volumes and history stay',
     flags: [wait],

@@ -26,3 +26,18 @@ export interface SourceFault {
 }
 
 export type SourceAnswer = { readonly release: ReadRelease } | { readonly faults: readonly SourceFault[] }
+
+/** A folder of which every change is to be told, but for what the ignore rules leave out. */
+export type SourceWatched = Pick<SourceRequest, 'folder' | 'ignore' | 'root'>
+
+export interface SourceWatchOptions {
+  readonly folders: readonly SourceWatched[]
+  /** Absolute paths of files that count whatever the rules say, and that need not be there. */
+  readonly files: readonly string[]
+  /** Absolute paths of which nothing is told. */
+  readonly except: readonly string[]
+  /** Absolute paths of files and folders that came, went or changed; those that come together, together. */
+  readonly onChange: (paths: readonly string[]) => void
+  /** Called once when there are more folders than can be watched: changes in the others are not seen. */
+  readonly onLimit: (most: number) => void
+}

@@ -26,6 +26,7 @@ import {
   requireIdle,
 } from '../../config/planned-change.ts'
 import { deliverReleases, readSaved } from '../../releases/deliver.ts'
+import { handOver } from '../../daemon/hand-over.ts'
 import { requester } from '../../daemon/requester.ts'
 import { assertFresh, readPlan } from '../../config/saved-plan.ts'
 import { resolveState } from '../../daemon/state.ts'
@@ -75,16 +76,6 @@ async function applyConfig(context: Context, invocation: Invocation): Promise<Re
     if (code !== 0 && !invocation.json) noteTriedAgain(context, change.answer.plan)
     return { code, client }
   }
-}
-
-/** Nothing that runs is touched by it: the project only has another name, or comes from another config, from here on. */
-async function handOver(context: Context, client: Client, change: PlannedChange): Promise<void> {
-  const from = change.handOver
-  if (from === null) return
-  const { name, stage } = change.desired
-  const { id } = await client.handOver(from, { name, stage, by: requester(context, 'up', change.file) })
-  client.project = id
-  context.terminal.note(id === from ? `${id} comes from ${change.file} now.` : `${from} is called ${id} now.`)
 }
 
 /** What had fallen before is tried again by every apply, and fails every one as long as it falls: nobody should be stuck with it. */
