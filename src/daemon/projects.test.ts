@@ -161,6 +161,23 @@ test('what a removed project has left can be removed later', async () => {
   assert.deepEqual([await keptBy(machine), await answerOf(machine, projects.removeKept('shop' as ProjectId, []))], [[], null])
 })
 
+test('volumes that a project has taken up again are no longer what a removed one has left, whatever it is called since', async () => {
+  const machine = calmMachine(7)
+  machine.homes.putVolumes('shop' as ProjectId, 'data')
+  await up(machine, 'shop', ['worker'])
+  await down(machine, 'shop')
+  assert.equal(await remove(machine, 'shop'), null)
+  await up(machine, 'shop', ['worker'])
+  assert.deepEqual(await keptBy(machine), [])
+  assert.equal(await rename(machine, 'shop', 'market'), null)
+  const before = running(machine)
+  const { projects } = machine.daemon!
+  assert.equal(await answerOf(machine, projects.removeKept('shop' as ProjectId, ['data'])), null)
+  assert.deepEqual([machine.homes.volumesOf('shop' as ProjectId), running(machine)], [['data'], before])
+  assert.equal(find(machine, 'market')?.world.applied, 1)
+  assert.ok((await keysOf(await machine.copyDatabase(), 'projects/shop/')).length > 1, 'its records are there')
+})
+
 test('a project that gets another name keeps all that runs, and its history, also under the next daemon', async () => {
   const machine = calmMachine(5)
   await up(machine, 'one', ['worker', 'web'])

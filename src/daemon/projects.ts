@@ -24,6 +24,7 @@ import { keys, projectPrefix } from '../server/records.ts'
 import { refuseWithoutStore } from './api/refuse-without-store.ts'
 import { namedByOrigins } from './found-projects.ts'
 import { answerOf, finishRemoval, freePlace, listKept, refuseUnknown, removeKept } from './removal.ts'
+import type { IsTaken } from './removal.ts'
 import type { ProjectRecord } from '../server/records.ts'
 import type { ServedProject } from '../agent/traffic/served-project.ts'
 import type { Traffic } from '../agent/traffic/traffic.ts'
@@ -52,6 +53,8 @@ export class Projects {
   readonly #found = new Set<ProjectId>()
   /** Removed, and something of them could not be. */
   readonly #leaving = new Set<ProjectId>()
+
+  readonly #isTaken: IsTaken = (place) => this.#byPlace.has(place) || this.#leaving.has(place)
 
   constructor(options: ProjectsOptions) {
     this.#options = options
@@ -158,8 +161,7 @@ export class Projects {
       if (known !== null) return this.#applyTo(known, request)
       const { name, stage } = request.project
       const { store } = this.#options.ports
-      const isTaken = (each: ProjectId): boolean => this.#byPlace.has(each) || this.#leaving.has(each)
-      const record = { place: await freePlace(store, id, isTaken), name, stage, origin: null }
+      const record = { place: await freePlace(store, id, this.#isTaken), name, stage, origin: null }
       const opened = await this.#open(record)
       try {
         await opened.project.remember()
@@ -208,12 +210,12 @@ export class Projects {
 
   /** What removed projects have left. */
   kept(): Promise<readonly KeptVolumes[]> {
-    return listKept(this.#options.ports)
+    return listKept(this.#options.ports, this.#isTaken)
   }
 
   /** Null where no removed project of this id has left anything. Throws `E_VOLUME_UNKNOWN`. */
   removeKept(id: ProjectId, volumes: readonly string[]): Promise<RemoveProjectAnswer | null> {
-    return this.#inTurn(() => removeKept(this.#options.ports, id, volumes))
+    return this.#inTurn(() => removeKept(this.#options.ports, this.#isTaken, id, volumes))
   }
 
   /**

@@ -38,11 +38,17 @@ async function clear(store: Store, prefix: string): Promise<void> {
   }
 }
 
+/** Whether a project lives in the place, whatever it is called: then the volumes there are its own, and nobody has left them. */
+export type IsTaken = (place: ProjectId) => boolean
+
+async function keptRecords(store: Store, isTaken: IsTaken): Promise<readonly KeptRecord[]> {
+  return (await listRecords<KeptRecord>(store, 'kept/')).map(({ record }) => record).filter(({ place }) => !isTaken(place))
+}
+
 /** Of all projects that were removed; those whose volumes somebody has removed by hand are none any more. */
-export async function listKept(ports: RemovalPorts): Promise<readonly KeptVolumes[]> {
-  const records = (await listRecords<KeptRecord>(ports.store, 'kept/')).map(({ record }) => record)
+export async function listKept(ports: RemovalPorts, isTaken: IsTaken): Promise<readonly KeptVolumes[]> {
   const all = await Promise.all(
-    records.map(async ({ place, name, stage, at }): Promise<KeptVolumes> => {
+    (await keptRecords(ports.store, isTaken)).map(async ({ place, name, stage, at }): Promise<KeptVolumes> => {
       const volumes = await ports.listVolumes(place)
       const directory = ports.directory.pathOf(volumesFolder(place))
       return { id: projectIdOf({ name, stage }), name, stage, volumes, directory, removedAt: at }
@@ -54,11 +60,11 @@ export async function listKept(ports: RemovalPorts): Promise<readonly KeptVolume
 /** Null where no removed project of this id has left anything. Throws `E_VOLUME_UNKNOWN`. */
 export async function removeKept(
   ports: RemovalPorts,
+  isTaken: IsTaken,
   id: ProjectId,
   volumes: readonly string[],
 ): Promise<RemoveProjectAnswer | null> {
-  const records = (await listRecords<KeptRecord>(ports.store, 'kept/')).map(({ record }) => record)
-  const found = records.find((record) => projectIdOf(record) === id)
+  const found = (await keptRecords(ports.store, isTaken)).find((record) => projectIdOf(record) === id)
   const present = found === undefined ? [] : await ports.listVolumes(found.place)
   if (found === undefined || present.length === 0) return null
   refuseUnknown(id, volumes, present)
@@ -79,9 +85,9 @@ export async function answerOf(ports: RemovalPorts, place: ProjectId): Promise<R
 }
 
 /** The place in which a project of this id finds the volumes that it left; else one that nothing was ever left in. */
-export async function freePlace(store: Store, id: ProjectId, isTaken: (place: ProjectId) => boolean): Promise<ProjectId> {
-  const kept = (await listRecords<KeptRecord>(store, 'kept/')).map(({ record }) => record)
-  const own = kept.find((record) => projectIdOf(record) === id && !isTaken(record.place))
+export async function freePlace(store: Store, id: ProjectId, isTaken: IsTaken): Promise<ProjectId> {
+  const kept = await keptRecords(store, isTaken)
+  const own = kept.find((record) => projectIdOf(record) === id)
   if (own !== undefined) return own.place
   // A project that was renamed keeps the place that it began with, and so do its volumes.
   const places = new Set(kept.map(({ place }) => place))

@@ -6,6 +6,17 @@ const tests = 'src/daemon/projects.test.ts'
 
 export const projectMutations: readonly Mutation[] = [
   {
+    name: 'kept-volumes-of-a-living-project',
+    rule: "what a removed project has left is nobody else's: a project that has taken up its place is not removed by the old name",
+    file: 'src/daemon/removal.ts',
+    find: '.filter(({ place }) => !isTaken(place))',
+    replace: '.filter(({ place }) => place !== undefined || isTaken(place))',
+    caughtBy: {
+      file: 'src/daemon/projects.test.ts',
+      test: 'volumes that a project has taken up again are no longer what a removed one has left, whatever it is called since',
+    },
+  },
+  {
     name: 'found-project-is-let-go-before-its-ends',
     rule: 'a project that is found on disk alone is kept while anything in it may be begun again',
     file: 'src/daemon/project.ts',
