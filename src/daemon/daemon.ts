@@ -208,6 +208,7 @@ export class Daemon {
     }
     // First, so that no trouble with anything below takes the net from under the nudges.
     for (const project of all) project.look()
+    this.projects.look()
     for (const companion of await this.#ports.companions.ensure()) {
       this.#emit('supervisor-restarted', `${companion} was started again`, 'it had died')
     }

@@ -33,10 +33,11 @@ async function up(machine: SimulatedMachine, name: string, services: readonly st
   await machine.begin()
   const project = { name, stage: null, balancer, notify: [], services: services.map((service) => aService(service, 'serve')) }
   const base = find(machine, name)?.world.applied ?? 0
-  await perform(
+  const refusal = await perform(
     machine,
     machine.daemon!.apply({ kind: 'apply', by: by(file), project, secrets: {}, base, fingerprint: null, only: null }),
   )
+  assert.equal(refusal, null)
   assert.ok(await machine.runUntil(() => find(machine, name)?.operations.current === null, 60_000), `${name} has no end`)
 }
 
@@ -176,6 +177,35 @@ test('volumes that a project has taken up again are no longer what a removed one
   assert.deepEqual([machine.homes.volumesOf('shop' as ProjectId), running(machine)], [['data'], before])
   assert.equal(find(machine, 'market')?.world.applied, 1)
   assert.ok((await keysOf(await machine.copyDatabase(), 'projects/shop/')).length > 1, 'its records are there')
+})
+
+test('what of a removed project is in use is told, keeps its name, and keeps no other project from getting up', async () => {
+  const machine = calmMachine(8)
+  await up(machine, 'shop', ['worker'])
+  await up(machine, 'blog', ['web'])
+  await down(machine, 'shop')
+  machine.homes.isBusy = true
+  assert.equal(await remove(machine, 'shop'), 'E_PROJECT_LEAVING')
+  await assert.rejects(up(machine, 'shop', ['worker']), { actual: 'E_PROJECT_LEAVING' })
+  const before = running(machine)
+  for (let life = 0; life < 2; life += 1) {
+    assert.deepEqual([ids(machine), running(machine)], [['blog'], before])
+    machine.killDaemon()
+    await machine.begin()
+    await machine.run(15_000)
+  }
+  machine.homes.isBusy = false
+  await machine.run(60_000)
+  await up(machine, 'shop', ['worker'])
+  assert.equal(find(machine, 'shop')?.place, 'shop')
+})
+
+test('a config is marked as up for other users while something of it is wanted or runs, and no longer', async () => {
+  const machine = calmMachine(9)
+  await up(machine, 'shop', ['worker'])
+  assert.deepEqual(machine.markedConfigs, ['/shop.ts'])
+  await down(machine, 'shop')
+  assert.ok(await machine.runUntil(() => machine.markedConfigs.length === 0, 10_000))
 })
 
 test('a project that gets another name keeps all that runs, and its history, also under the next daemon', async () => {

@@ -23,7 +23,8 @@ import { listRecords, put } from '../ports/storage/json-records.ts'
 import { keys, projectPrefix } from '../server/records.ts'
 import { refuseWithoutStore } from './api/refuse-without-store.ts'
 import { namedByOrigins } from './found-projects.ts'
-import { answerOf, finishRemoval, freePlace, listKept, refuseUnknown, removeKept } from './removal.ts'
+import { Leaving } from './leaving.ts'
+import { answerOf, freePlace, listKept, refuseUnknown, removeKept } from './removal.ts'
 import type { IsTaken } from './removal.ts'
 import type { ProjectRecord } from '../server/records.ts'
 import type { ServedProject } from '../agent/traffic/served-project.ts'
@@ -51,13 +52,15 @@ export class Projects {
   #engineFault: string | null = null
   /** Found on disk, and in no record: of one in which nothing is, nothing is to be shown. */
   readonly #found = new Set<ProjectId>()
-  /** Removed, and something of them could not be. */
-  readonly #leaving = new Set<ProjectId>()
+  readonly #leaving: Leaving
+  /** The configs that are marked as up. */
+  #marked: string | null = null
 
   readonly #isTaken: IsTaken = (place) => this.#byPlace.has(place) || this.#leaving.has(place)
 
   constructor(options: ProjectsOptions) {
     this.#options = options
+    this.#leaving = new Leaving({ ports: options.ports, inTurn: (work) => this.#inTurn(work) })
   }
 
   /** In the order of their ids. */
@@ -101,7 +104,8 @@ export class Projects {
   async remember(): Promise<void> {
     const { ports } = this.#options
     const recorded = (await listRecords<ProjectRecord>(ports.store, 'project/')).map(({ record }) => record)
-    for (const record of recorded) if (record.removal !== undefined) await this.#goOnRemoving(record)
+    // Their files are removed once the others run again.
+    for (const record of recorded) if (record.removal !== undefined) this.#leaving.remember(record)
     const places = new Set(recorded.map(({ place }) => place))
     const found = (await ports.listHomes()).filter((place) => !places.has(place))
     for (const place of found) this.#found.add(place)
@@ -125,9 +129,21 @@ export class Projects {
     }
     this.#found.clear()
     await this.#noteOrigins()
+    this.#leaving.begin()
+  }
+
+  /** The net under what marks the configs that are up: a `down` ends by itself. */
+  look(): void {
+    const up = this.list().filter((project) => !project.isEmpty())
+    const files = up.flatMap(({ record }) => record.origin?.file ?? []).toSorted()
+    const marked = files.join('\0')
+    if (marked === this.#marked) return
+    this.#marked = marked
+    this.#options.ports.markConfigs(files)
   }
 
   async close(): Promise<void> {
+    this.#leaving.close()
     for (const { project, home } of this.#byPlace.values()) {
       await project.close()
       await project.events.flush()
@@ -155,7 +171,9 @@ export class Projects {
 
   apply(request: Extract<OperationRequest, { kind: 'apply' }>): Promise<OperationAnswer> {
     return this.#inTurn(async () => {
+      refuseWithoutStore(this.#options.ports.storeFault)
       const id = projectIdOf(request.project)
+      await this.#leaving.finish(id)
       await this.#options.ports.refuseFormer({ ...request.project, file: request.by.file })
       const known = this.find(id)
       if (known !== null) return this.#applyTo(known, request)
@@ -178,7 +196,7 @@ export class Projects {
 
   /**
    * Forgets a project that is down, with its history, secrets and logs. The volumes stay, but for those that are named; so does how far its
-   * epochs have come, since a project of the same name must not give out an old one again. Throws `E_PROJECT_RUNNING`.
+   * epochs have come, since a project of the same name must not give out an old one again. Throws `E_PROJECT_RUNNING`, `E_PROJECT_LEAVING`.
    */
   remove(project: Project, volumes: readonly string[]): Promise<RemoveProjectAnswer> {
     return this.#inTurn(async () => {
@@ -198,6 +216,7 @@ export class Projects {
       project.record = record
       await this.#drop(opened)
       await this.#noteOrigins()
+      this.#leaving.refuse(project.id)
       void this.#collectReleases().catch((error: unknown) => ports.log.write('warn', `releases: ${String(error)}`))
       return answerOf(ports, project.place)
     })
@@ -260,9 +279,8 @@ export class Projects {
 
   /** Beside the database, so that commands find the state by their config without evaluating it, also while no daemon runs. */
   async #noteOrigins(): Promise<void> {
-    const { directory, storeFault, markConfigs } = this.#options.ports
-    const up = this.list().filter((project) => !project.isEmpty())
-    markConfigs(up.flatMap(({ record }) => record.origin?.file ?? []))
+    this.look()
+    const { directory, storeFault } = this.#options.ports
     // What a damaged database says may not take the place of what is known.
     if (storeFault !== null) return
     const origins = this.list().map(({ place, record: { name, stage, origin } }): WrittenOrigin => ({
@@ -319,29 +337,9 @@ export class Projects {
 
   async #drop(opened: Opened): Promise<void> {
     const { record } = opened.project
-    this.#leaving.add(record.place)
+    this.#leaving.remember(record)
     await this.#shut(opened)
-    await this.#remove(record)
-  }
-
-  /** What an earlier daemon has begun. Its home is opened, since closing it removes what is left in the kernel. */
-  async #goOnRemoving(record: ProjectRecord): Promise<void> {
-    this.#leaving.add(record.place)
-    const home = await this.#options.ports.openHome(record.place)
-    await home[Symbol.asyncDispose]()
-    await this.#remove(record)
-  }
-
-  /** What cannot be removed now (a full disk, a volume that is mounted) is tried again, and its place is nobody's until then. */
-  async #remove(record: ProjectRecord): Promise<void> {
-    const { ports } = this.#options
-    try {
-      await finishRemoval(ports, record)
-      this.#leaving.delete(record.place)
-    } catch (error) {
-      ports.log.write('warn', `the project ${projectIdOf(record)} could not be removed: ${String(error)}`)
-      ports.clock.after(removeAgainMs, () => void this.#inTurn(() => this.#remove(record)))
-    }
+    await this.#leaving.remove(record)
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -350,9 +348,6 @@ export class Projects {
     return turn
   }
 }
-
-/** What could not be removed of a project is tried again. */
-const removeAgainMs = 10_000
 
 function refuseRunning(project: Project): void {
   if (project.isEmpty()) return

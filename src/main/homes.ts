@@ -48,7 +48,11 @@ export function createHomes(options: HomesOptions): Homes {
       const runtime = new RuntimeByKind({ process: processes, container })
       return { directory: own, runtime, [Symbol.asyncDispose]: () => runtime[Symbol.asyncDispose]() }
     },
-    listHomes: async () => foldersIn(directory.pathOf('projects')) as readonly ProjectId[],
+    // Where nothing but volumes is, a project was removed: no daemon needs to look whether anything runs there.
+    listHomes: async () =>
+      (foldersIn(directory.pathOf('projects')) as readonly ProjectId[]).filter((place) =>
+        namesIn(pathOf(place)).some((name) => name !== 'volumes'),
+      ),
     listVolumes: async (place) => foldersIn(join(pathOf(place), 'volumes')),
     async removeHome(place, volumes) {
       const path = pathOf(place)

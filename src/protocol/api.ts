@@ -7,7 +7,7 @@
  * |---|---|
  * | GET /v1/version | → {@link VersionAnswer} |
  * | GET /v1/projects, GET /v1/projects/kept | → {@link ProjectView}[], by their ids; {@link KeptVolumes}[]: what removed projects have left |
- * | POST /v1/projects/ID/remove | {@link RemoveProjectRequest} → {@link RemoveProjectAnswer}, or `E_PROJECT_UNKNOWN`, `E_PROJECT_RUNNING`, `E_VOLUME_UNKNOWN` |
+ * | POST /v1/projects/ID/remove | {@link RemoveProjectRequest} → {@link RemoveProjectAnswer}, or `E_PROJECT_UNKNOWN`, `E_PROJECT_RUNNING`, `E_PROJECT_LEAVING`, `E_VOLUME_UNKNOWN` |
  * | POST /v1/projects/ID/hand-over | {@link HandOverRequest} → {@link ProjectView}, or `E_PROJECT_EXISTS`: another name or config, and all runs on |
  * | GET /v1/status | → {@link StatusAnswer} |
  * | POST /v1/plan | {@link PlanRequest} → {@link PlanAnswer} |

@@ -261,7 +261,7 @@ function revisionIntent(
     kind: request.kind,
     by,
     revision,
-    involved: [...involvedIn(plan, wish.project), ...strays],
+    involved: [...new Set([...involvedIn(plan, wish.project), ...strays])],
     raise: restarts.filter((name) => hasGivenUp(world, name)),
     stop: [],
     start: [...world.stoppedByHand].filter(

@@ -8,6 +8,9 @@ export class SimulatedHomes {
   readonly #places = new Set<ProjectId>()
   readonly #volumes = new Map<ProjectId, readonly string[]>()
 
+  /** Something in them is in use: nothing can be removed. */
+  isBusy = false
+
   constructor(kernel: SimulatedKernel) {
     this.#kernel = kernel
   }
@@ -30,6 +33,7 @@ export class SimulatedHomes {
 
   /** The files of its slots go too. */
   remove(place: ProjectId, volumes: readonly string[]): void {
+    if (this.isBusy) throw new Error('EBUSY')
     this.putVolumes(place, ...this.volumesOf(place).filter((name) => !volumes.includes(name)))
     this.#kernel.forgetPart(place)
     this.#places.delete(place)

@@ -74,6 +74,8 @@ export class SimulatedMachine {
   probeMs = 0
   /** Probability of death at each await. */
   deathRate = 0
+  /** The configs that other users are told of. */
+  markedConfigs: readonly string[] = []
   /** Called between any two moments: for what must hold at all times. */
   watch: () => void = () => {}
 
@@ -218,7 +220,7 @@ export class SimulatedMachine {
         store: this.#mortalStore(pass),
         storeFault: this.storeFault,
         releases: noReleases,
-        markConfigs: () => {},
+        markConfigs: (files) => (this.markedConfigs = files),
         runtime: createSimulatedRuntime(this.kernel, null, pass),
         openHome: async (place) => {
           await pass()

@@ -37,8 +37,13 @@ function findDaemon(path: string): string | null {
 }
 
 function findLife(path: string, homes: readonly string[]): string | null {
-  const stateId = findStateId(path)
-  if (stateId !== null && isInhabited(stateId)) return 'there are processes in its cgroups'
+  try {
+    const stateId = findStateId(path)
+    if (stateId !== null && isInhabited(stateId)) return 'there are processes in its cgroups'
+  } catch (error) {
+    // Whose cgroups are its own is not known.
+    return `its identity cannot be read: ${error instanceof Error ? error.message : String(error)}`
+  }
   const keeper = homes.flatMap(listKeepers).find(isAlive)
   return keeper === undefined ? null : `its keeper is pid ${keeper.pid}`
 }

@@ -7,7 +7,7 @@ import { defaultBalancer as balancer } from '../../core/keys/balancer.ts'
 import type { ProjectView } from '../../protocol/projects.ts'
 import { Client } from '../daemon/client.ts'
 import { Invocation } from '../tree/invocation.ts'
-import { settleOwnership, type Claim } from './ownership.ts'
+import { claimSaved, settleOwnership, type Claim } from './ownership.ts'
 
 const file = '/srv/shop/daruma.config.ts'
 const config = { file, project: { name: 'shop', stage: null, balancer, notify: [], services: [] }, releases: [] }
@@ -104,4 +104,19 @@ test('a plan asks nothing: it shows the likely case and says that it is open', a
   const { claim, said } = await settle({ projects: former, mayAsk: false })
   assert.deepEqual(claim, { ...claimed('store', 'store'), isOpen: true })
   assert.match(said, /Shown is --rename store\.\n$/)
+})
+
+test('a saved plan hands over once: applied again after a failure it finds it done, and what is not there is refused', async () => {
+  const claim = async (ids: readonly string[], handOver: string | null): Promise<string | null> => {
+    using state = usedState()
+    const projects = ids.map((id) => ({ id, stage: null, file }))
+    await using _daemon = await fakeDaemon(state.path, { 'GET /v1/version': { json: { ...runningVersion, projects } } })
+    return await claimSaved(new Client(state.path), { project: config.project, handOver })
+  }
+  assert.deepEqual(await claim(['store'], 'store'), 'store')
+  assert.deepEqual(await claim(['shop'], 'store'), null)
+  assert.deepEqual(await claim(['shop'], 'shop'), 'shop')
+  assert.deepEqual(await claim(['store'], null), null)
+  await assert.rejects(claim(['blog'], 'store'), { code: 'E_PROJECT_UNKNOWN' })
+  await assert.rejects(claim(['shop', 'store'], 'store'), { code: 'E_PROJECT_EXISTS' })
 })

@@ -13,6 +13,7 @@ import { isDevState } from '../../host/dev-state.ts'
 import type { Client } from '../daemon/client.ts'
 import { copiesOfConfig } from '../daemon/other-states.ts'
 import type { Config } from '../daemon/state.ts'
+import type { SavedPlan } from './saved-plan.ts'
 import { formatAge } from '../render/quantity.ts'
 import type { Context } from '../context.ts'
 import type { Invocation } from '../tree/invocation.ts'
@@ -93,6 +94,13 @@ function claimRenamed(id: string, from: string, known: readonly ProjectOfFile[])
   throw new DarumaError('E_PROJECT_UNKNOWN', `There is no project ${from} to be renamed.`, {
     hint: near === null ? '`daruma project ls` lists those that there are.' : `Did you mean ${near}?`,
   })
+}
+
+/** What a saved plan has still to hand over: whoever applies it again after a failure finds it done. */
+export async function claimSaved(client: Client, saved: Pick<SavedPlan, 'project' | 'handOver'>): Promise<string | null> {
+  const id: string = projectIdOf(saved.project)
+  if (saved.handOver === null || saved.handOver === id) return saved.handOver
+  return claimRenamed(id, saved.handOver, (await client.version()).projects ?? []).handOver
 }
 
 interface Renamed {

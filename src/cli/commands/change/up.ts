@@ -27,6 +27,7 @@ import {
 } from '../../config/planned-change.ts'
 import { deliverReleases, readSaved } from '../../releases/deliver.ts'
 import { handOver } from '../../daemon/hand-over.ts'
+import { claimSaved } from '../../config/ownership.ts'
 import { requester } from '../../daemon/requester.ts'
 import { assertFresh, readPlan } from '../../config/saved-plan.ts'
 import { resolveState } from '../../daemon/state.ts'
@@ -155,7 +156,8 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
   await refuseFormerOf(context, state, saved)
   const secrets = await readSecrets(context, saved.project)
   const client = await connectStarted(context, state)
-  if (saved.handOver !== null) client.project = saved.handOver
+  const from = await claimSaved(client, saved)
+  if (from !== null) client.project = from
   await requireIdle(context, invocation, client)
   const releases = await readSaved(context, client, saved)
   const answer = await client.plan({ project: saved.project, secrets, isRollback: false, only: saved.only })
@@ -171,12 +173,12 @@ async function applySaved(context: Context, invocation: Invocation, planFile: st
     secrets,
     releases,
     obstacles,
-    handOver: saved.handOver,
+    handOver: from,
   }
   printPlan(context, invocation, change)
-  if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
   refuseObstacles(obstacles)
   await handOver(context, client, change)
+  if (answer.plan.steps.length === 0) return endUnchanged(context, invocation, change)
   await deliverReleases(context, client, answer.project, releases)
   const accepted = await request(context, invocation, client, () =>
     client.operate({
