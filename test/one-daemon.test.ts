@@ -116,7 +116,7 @@ test('a state directory that is moved away has one daemon: the old path is refus
     assert.ok(refused.stderr.includes(moved), refused.stderr)
     // The daemon that was moved answers there until it notices, and ends; the next command starts the one of the new path.
     await until('its own daemon answers', 30_000, async () => {
-      const { code } = await elsewhere.run(['status'])
+      const { code } = await elsewhere.run(['ls'])
       return code === 0 && elsewhere.find('daemon').length > 0
     })
     const { instances } = await elsewhere.waitUntilSettled()

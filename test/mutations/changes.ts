@@ -87,8 +87,8 @@ export const changeMutations: readonly Mutation[] = [
     name: 'rollback-runs-jobs',
     rule: 'jobs run once per revision that changes them, never on a rollback',
     file: 'src/server/world/world.ts',
-    find: ' || this.#target.skipsJobs',
-    replace: '',
+    find: 'if (this.#target.skipsJobs || ',
+    replace: 'if (',
     caughtBy: { file: daemon, test: 'a rollback by hand runs no job' },
   },
   {

@@ -11,15 +11,15 @@ export const gettingUpMutations: readonly Mutation[] = [
     name: 'first-restart-waits',
     rule: 'the first failure after a proven life is repaired at once',
     file: 'src/core/instance/backoff.ts',
-    find: `failuresInARow <= 1 ||`,
-    replace: `failuresInARow <= 0 ||`,
+    find: `failuresInARow > 1`,
+    replace: `failuresInARow > 0`,
     caughtBy: { file: steps, test: 'a killed instance is started again in the same step, with a larger epoch' },
   },
   {
     name: 'no-back-off',
     rule: 'failures in quick succession wait, twice as long each time',
     file: 'src/core/instance/backoff.ts',
-    find: `if (failuresInARow <= 1 ||`,
+    find: `if (!isRetry(failuresInARow) ||`,
     replace: `if (failuresInARow > 0 ||`,
     caughtBy: {
       file: steps,

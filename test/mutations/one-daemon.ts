@@ -253,9 +253,9 @@ export const oneDaemonMutations: readonly Mutation[] = [
   {
     name: 'new-daemon-restarts-what-runs',
     rule: 'instances run on through a daemon’s crash and are adopted: same pid, start time and epoch',
-    file: 'src/agent/agent.ts',
-    find: 'startedAt: startedAt ?? clock.wallTime(), spec })',
-    replace: 'startedAt: startedAt ?? clock.wallTime(), spec: null })',
+    file: 'src/agent/slots/adopt.ts',
+    find: 'startedAt: startedAt ?? wallTime, spec } as const',
+    replace: 'startedAt: startedAt ?? wallTime, spec: null } as const',
     caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'a new daemon leaves what runs as it is' },
   },
   {

@@ -75,8 +75,8 @@ export const projectMutations: readonly Mutation[] = [
     name: 'removal-is-not-gone-on-with',
     rule: 'a removal that was begun is ended, whatever dies over it',
     file: 'src/daemon/projects.ts',
-    find: `if (record.removal !== undefined) await this.#goOnRemoving(record)`,
-    replace: `if (record.place === '') await this.#goOnRemoving(record)`,
+    find: `    this.#leaving.begin()\n`,
+    replace: ``,
     caughtBy: {
       file: tests,
       test: 'daemons that die over a removal leave the project whole or gone, and nothing of it in between',
