@@ -30,6 +30,7 @@ async function post({ url, headers, body, timeoutMs }: WebhookDelivery, version:
   return new Promise((resolve, reject) => {
     const outgoing: ClientRequest = request(address, { method: 'POST', headers: own, agent: false })
     let answer = (): DeliveryAnswer => notTaken(`no answer within ${timeoutMs / 1000} s`)
+    let isAnswered = false
     const timer = setTimeout(() => settle(answer()), timeoutMs)
     const settle = (settled: DeliveryAnswer): void => {
       clearTimeout(timer)
@@ -38,11 +39,13 @@ async function post({ url, headers, body, timeoutMs }: WebhookDelivery, version:
     }
     outgoing.once('response', (response) => {
       // The status is the verdict, also where the body never comes to its end.
+      isAnswered = true
       answer = () => judge(response, '')
       readBeginning(response, (text) => settle(judge(response, text)))
     })
-    // Stays: a destroyed request may fail once more.
+    // Stays: a destroyed request may fail once more. After a status the response is closed too, and settles with what came of the body.
     outgoing.on('error', (error) => {
+      if (isAnswered) return
       clearTimeout(timer)
       reject(error)
     })

@@ -111,6 +111,15 @@ test('the status is the verdict, though the body breaks off, never ends, or is e
     response.writeHead(200, { 'content-length': '100' }).write('half', () => request.socket.destroy())
   })
   assert.deepEqual(cut, { isTaken: true, message: '200 "half"' })
+  // The server is restarted behind its answer, or writes nonsense after it: the request itself fails then.
+  const reset = await answered((request, response) => {
+    response.writeHead(200, { 'content-length': '100' }).write('half', () => request.socket.resetAndDestroy())
+  })
+  assert.deepEqual(reset, { isTaken: true, message: '200 "half"' })
+  const broken = await answered(({ socket }) => {
+    socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nno length\r\n')
+  })
+  assert.deepEqual(broken, { isTaken: true, message: '200 "half"' })
   const endless = await answered((_request, response) => {
     const write = (): void => void (response.destroyed || response.write('x'.repeat(1000), () => setImmediate(write)))
     response.writeHead(200)
