@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -73,6 +74,30 @@ test('what the ignore rules leave out, and the state, are not told; what they le
   await bed.untilTold('node_modules/b.js')
 })
 
+test('what is saved together with an ignore file is told, but for what it leaves out from then on', async () => {
+  using bed = new Bed()
+  for (const path of ['web/index.js', 'web/gen/a.js', 'dist/a.js', 'lib/a.js']) bed.write(path)
+  bed.write('.gitignore', 'lib/\n')
+  bed.watch()
+  bed.write('.gitignore', 'dist/\n')
+  bed.write('web/.gitignore', 'gen/\n')
+  for (const path of ['dist/a.js', 'web/gen/a.js', 'web/index.js']) bed.write(path, 'y')
+  assert.deepEqual(await bed.untilTold('web/index.js'), ['.gitignore', 'web/.gitignore', 'web/index.js'])
+  for (const path of ['dist/a.js', 'web/gen/a.js', 'lib/a.js']) bed.write(path, 'z')
+  assert.deepEqual(await bed.untilTold('lib/a.js'), ['lib/a.js'])
+})
+
+test('a folder that a file took the place of is told, and nothing falls by the events that are left of it', async () => {
+  using bed = new Bed()
+  bed.write('web/lib/index.js')
+  bed.watch()
+  rmSync(join(bed.folder, 'web'), { recursive: true })
+  bed.write('web')
+  bed.write('last.js')
+  const told = await bed.untilTold('last.js')
+  assert.ok(told.includes('web'), told.join())
+})
+
 test('a folder that comes later, or is removed and made anew, is seen into', async () => {
   using bed = new Bed()
   bed.watch()
@@ -120,3 +145,27 @@ test('a file that is named counts though it is ignored, was not there, and is re
   bed.write('conf/.env', 'y')
   await bed.untilTold('conf/.env')
 })
+
+test(
+  'a user who has no more watches is told which limit of the kernel that is',
+  { skip: process.geteuid?.() !== 0 ? 'needs root' : false },
+  () => {
+    using bed = new Bed()
+    for (const path of ['a/a.js', 'b/b.js', 'c/c.js']) bed.write(path)
+    const folder = JSON.stringify(bed.folder)
+    const program = `
+      const { watchSources } = await import(${JSON.stringify(join(import.meta.dirname, 'watch.ts'))})
+      const folders = [{ folder: ${folder}, root: ${folder}, ignore: [] }]
+      const onLimit = (limit) => console.log(JSON.stringify(limit))
+      watchSources({ folders, files: [], except: [], onChange: () => {}, onLimit })
+      process.exit(0)`
+    // The limits of a user namespace are its own (user_namespaces(7)).
+    const script = 'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"'
+    const words = ['--user', '--map-root-user', '/bin/sh', '-c', script, 'sh', process.execPath]
+    const ran = spawnSync('unshare', [...words, '--input-type=module-typescript', '-e', program], { encoding: 'utf8' })
+    assert.deepEqual(
+      [ran.stdout, ran.stderr],
+      [`${JSON.stringify({ kind: 'kernel', setting: 'fs.inotify.max_user_watches' })}\n`, ''],
+    )
+  },
+)

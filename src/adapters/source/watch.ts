@@ -7,7 +7,7 @@
 import { existsSync, type FSWatcher, lstatSync, readdirSync, realpathSync, watch } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 
-import type { SourceWatchOptions, SourceWatched } from '../../ports/runtime/source.ts'
+import type { SourceWatchOptions, SourceWatched, WatchLimit } from '../../ports/runtime/source.ts'
 import { IgnoreRules } from './ignore-rules.ts'
 
 /** The kernel's default bound for one user was 8192 for long (inotify(7), max_user_watches). */
@@ -16,14 +16,20 @@ const mostFolders = 5000
 const quietMs = 150
 const longestQuietMs = 2000
 
+/** inotify_add_watch(2) and inotify_init(2): what each error says is used up. */
+const kernelLimits: ReadonlyMap<string | undefined, string> = new Map([
+  ['ENOSPC', 'fs.inotify.max_user_watches'],
+  ['EMFILE', 'fs.inotify.max_user_instances'],
+])
+
 const ignoreFiles = ['.gitignore', '.darumaignore']
 
 export function watchSources({ folders, files, except, onChange, onLimit }: SourceWatchOptions): Disposable {
   const batch = new Batch(onChange)
   const budget = { left: mostFolders }
   let isToldOfLimit = false
-  const tooMany = (): void => {
-    if (!isToldOfLimit) onLimit(mostFolders)
+  const tooMany = (limit: WatchLimit): void => {
+    if (!isToldOfLimit) onLimit(limit)
     isToldOfLimit = true
   }
   const roots = folders.map((folder) => new RootWatch(folder, except, { batch, budget, tooMany }))
@@ -118,7 +124,7 @@ class NameWatch {
 interface Shared {
   readonly batch: Batch
   readonly budget: { left: number }
-  readonly tooMany: () => void
+  readonly tooMany: (limit: WatchLimit) => void
 }
 
 class RootWatch {
@@ -151,39 +157,51 @@ class RootWatch {
   }
 
   #begin(): void {
+    if (this.#readRules()) this.#watchFrom('')
+  }
+
+  /** False where the folder is not there: the config's own reader says so. */
+  #readRules(): boolean {
     const { folder, root, ignore } = this.#options
     try {
       this.#folder = realpathSync(folder)
       this.#rules = new IgnoreRules({ folder: this.#folder, root: realpathSync(root), ignore })
+      return true
     } catch {
-      // It is not there: the config's own reader says so.
-      return
+      return false
     }
-    this.#watchFrom('')
   }
 
   /** It is another folder now, or none: who reads it next says so. */
   #noteOwn(): void {
-    this.#beginAnew()
+    this.#end()
+    this.#begin()
     this.#shared.batch.add(this.#options.folder)
   }
 
-  /** The folder and all below it. */
   #watchFrom(path: string): void {
+    this.#walk(path, (each) => this.#watch(each))
+  }
+
+  /** The folder and all below it that the rules let through and `mayEnter` does; gives them back. */
+  #walk(path: string, mayEnter: (path: string) => boolean): ReadonlySet<string> {
+    const entered = new Set<string>()
     const waiting = [path]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      if (!this.#watch(next)) continue
+      if (!mayEnter(next)) continue
+      entered.add(next)
       for (const name of this.#enter(next)) {
         const below = next === '' ? name : `${next}/${name}`
         if (isDirectory(join(this.#folder, below)) && !this.#isLeftOut(below, true)) waiting.push(below)
       }
     }
+    return entered
   }
 
   #watch(path: string): boolean {
     if (this.#watchers.has(path)) return true
     if (this.#shared.budget.left === 0) {
-      this.#shared.tooMany()
+      this.#shared.tooMany({ kind: 'folders', most: mostFolders })
       return false
     }
     try {
@@ -194,7 +212,8 @@ class RootWatch {
       this.#shared.budget.left -= 1
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') this.#shared.tooMany()
+      const setting = kernelLimits.get((error as NodeJS.ErrnoException).code)
+      if (setting !== undefined) this.#shared.tooMany({ kind: 'kernel', setting })
       return false
     }
   }
@@ -213,7 +232,7 @@ class RootWatch {
     if (name === null || !this.#watchers.has(above)) return
     const path = above === '' ? name : `${above}/${name}`
     const whole = join(this.#folder, path)
-    if (ignoreFiles.includes(name)) this.#beginAnew()
+    if (ignoreFiles.includes(name)) this.#renewRules()
     else if (this.#isLeftOut(path, isDirectory(whole) || this.#watchers.has(path))) return
     else if (event === 'rename') {
       // Removed and made anew, it may have the same inode; a watch goes with the folder that was.
@@ -223,10 +242,15 @@ class RootWatch {
     this.#shared.batch.add(whole)
   }
 
-  /** Another set of rules: other folders count. */
-  #beginAnew(): void {
-    this.#end()
-    this.#begin()
+  /**
+   * Other folders count from now on. Those that still do keep their watchers: with a watcher go the events that wait behind this one. Those
+   * that do not count any more make room for the new ones first.
+   */
+  #renewRules(): void {
+    if (!this.#readRules()) return
+    const kept = this.#walk('', (path) => this.#watchers.has(path))
+    for (const path of this.#watchers.keys()) if (!kept.has(path)) this.#unwatch(path)
+    this.#watchFrom('')
   }
 
   #forgetBelow(path: string): void {
@@ -248,5 +272,11 @@ class RootWatch {
   }
 }
 
-/** Not one that a link leads to: as in a release. */
-const isDirectory = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+/** Not one that a link leads to: as in a release. What cannot be looked at, because a folder above is a file by now, is none. */
+function isDirectory(path: string): boolean {
+  try {
+    return lstatSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}

@@ -39,5 +39,10 @@ export interface SourceWatchOptions {
   /** Absolute paths of files and folders that came, went or changed; those that come together, together. */
   readonly onChange: (paths: readonly string[]) => void
   /** Called once when there are more folders than can be watched: changes in the others are not seen. */
-  readonly onLimit: (most: number) => void
+  readonly onLimit: (limit: WatchLimit) => void
 }
+
+/** `folders`: more than are watched at all. `kernel`: the user has no more watches; `setting` is the sysctl that says how many. */
+export type WatchLimit =
+  | { readonly kind: 'folders'; readonly most: number }
+  | { readonly kind: 'kernel'; readonly setting: string }

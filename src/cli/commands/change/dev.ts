@@ -10,6 +10,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import type { ServiceName } from '../../../core/model/id.ts'
 import { devMark } from '../../../host/dev-state.ts'
 import { DarumaError } from '../../../ports/error.ts'
+import type { WatchLimit } from '../../../ports/runtime/source.ts'
 import { makePlan, type PlannedChange, refuseObstacles } from '../../config/planned-change.ts'
 import type { Context } from '../../context.ts'
 import type { Client } from '../../daemon/client.ts'
@@ -89,8 +90,8 @@ class Session {
     this.#state = state
     this.#ends = ends
     const { terminal, tools } = context
-    const onLimit = (most: number): void =>
-      terminal.note(terminal.notePalette.yellow(`More than ${most} folders to watch: a change in the rest is not seen.`))
+    const onLimit = (limit: WatchLimit): void =>
+      terminal.note(terminal.notePalette.yellow(`${describeLimit(limit)}: a change in the rest is not seen.`))
     this.#changes = new Changes(tools, { except: [state], onLimit })
   }
 
@@ -274,6 +275,11 @@ interface InPlace {
 
 /** In one line. */
 const mostPaths = 3
+
+const describeLimit = (limit: WatchLimit): string =>
+  limit.kind === 'folders'
+    ? `More than ${limit.most} folders to watch`
+    : `The kernel watches no more folders for this user (sysctl ${limit.setting})`
 
 /** The config's folder, and what the config names, also where that is elsewhere, or left out by the rules there. */
 function watchedBy({ file, desired }: PlannedChange): Watched {
