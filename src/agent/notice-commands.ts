@@ -8,7 +8,7 @@ import { asEpoch, startsPerClaim } from '../core/model/id.ts'
 import { launchWords } from '../core/model/shell-command.ts'
 import { tellExit } from '../core/model/status.ts'
 import { noticeSlot } from '../core/model/errand-slots.ts'
-import type { Clock } from '../ports/clock.ts'
+import type { Clock, Timer } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { CommandDelivery, DeliveryAnswer } from '../ports/notices/deliver.ts'
 import type { Discovery, InstanceRef, Runtime, RuntimeEvent } from '../ports/runtime/runtime.ts'
@@ -53,7 +53,7 @@ export class NoticeCommands implements ErrandRunner {
     if (event.slot === noticeSlot && this.#running?.instance.epoch === event.epoch) this.#running.take(event)
   }
 
-  /** Never rejects. The time-out is for the command alone, and begins with its turn. */
+  /** Never rejects. The time-out is for the command alone, and begins when it has been started: others' starts may be before it. */
   run(delivery: CommandDelivery): Promise<DeliveryAnswer> {
     const turn = this.#turn.then(() => this.#run(delivery))
     const answer = turn.catch((error: unknown) => notTaken(error instanceof Error ? error.message : String(error)))
@@ -76,7 +76,7 @@ export class NoticeCommands implements ErrandRunner {
     this.#lastEpoch = instance.epoch
     const end = Promise.withResolvers<DeliveryAnswer>()
     this.#running = { instance, take: (event) => settle(event, end.resolve) }
-    const isLate = clock.after(timeoutMs, () => end.resolve(notTaken(`no end within ${timeoutMs / 1000} s`)))
+    let isLate: Timer | null = null
     try {
       const refusal = await runtime.start({
         ...instance,
@@ -94,10 +94,11 @@ export class NoticeCommands implements ErrandRunner {
         note: '{}',
         isRetry: false,
       })
+      isLate = clock.after(timeoutMs, () => end.resolve(notTaken(`no end within ${timeoutMs / 1000} s`)))
       const answer = refusal === null ? await end.promise : notTaken(whyRefused(refusal))
       return answer.isTaken ? answer : notTaken(`${answer.message}${await this.#lastWords()}`)
     } finally {
-      isLate.cancel()
+      isLate?.cancel()
       this.#running = null
       await this.#kill(instance)
     }

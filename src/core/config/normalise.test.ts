@@ -519,6 +519,31 @@ test('a variable may not be both in environment and in secrets', () => {
   ])
 })
 
+test('two targets of notify that tell the same place are refused, and those that differ in a header, its secret, or a variable are not', () => {
+  const services = { web: { command: 'x' } }
+  const secret = (name: string): unknown => ({ from: 'environment', name })
+  const [url, command] = ['https://a.example.com/', './page.sh']
+  const different = [
+    { webhook: url },
+    { webhook: url, headers: { a: '1' } },
+    { webhook: url, headers: { a: secret('A') } },
+    { webhook: url, headers: { a: secret('B') } },
+    { command },
+    { command, environment: { A: '1' } },
+  ]
+  assert.equal(projectOf({ name: 'shop', services, notify: different }).notify.length, 6)
+  const again = { webhook: url, headers: { a: secret('A') }, on: ['deploy'], timeout: '30s' }
+  const problems = problemsOf({ name: 'shop', services, notify: [...different, again, { command, on: ['deploy'] }] })
+  const told = 'already, and one of the two would tell nothing'
+  assert.deepEqual(
+    problems.map(({ code, path, message }) => `${code} ${path.join('.')}: ${message}`),
+    [
+      `E_CONFIG_CONFLICT notify.6: it tells where notify[2] tells ${told}`,
+      `E_CONFIG_CONFLICT notify.7: it tells where notify[4] tells ${told}`,
+    ],
+  )
+})
+
 test('a config that is no object, or lacks its name and services, is refused', () => {
   const shape = 'an object with name, services, balancer, notify'
   assert.deepEqual(

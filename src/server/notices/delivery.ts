@@ -47,6 +47,8 @@ export interface DeliveryTools {
   readonly untold: (toldUpTo: number, topics: readonly NoticeTopic[]) => readonly Trouble[]
   readonly compose: (troubles: readonly Trouble[]) => OutgoingNotice
   readonly deliver: (target: NotifyTarget, notice: OutgoingNotice) => Promise<DeliveryAnswer>
+  /** Tells of its failure in the daemon's log; never rejects. */
+  readonly hold: (sending: Promise<void>) => Promise<void>
   /** False where it could not be written; never rejects. */
   readonly save: (record: TargetRecord) => Promise<boolean>
 }
@@ -113,7 +115,9 @@ export class Delivery {
     const { pending } = this.#record
     if (pending === null) return
     this.#isSending = true
-    void this.#send(pending).finally(() => (this.#isSending = false))
+    // Where a fault of ours leaves it without an outcome, too.
+    this.#notBeforeMs = nowMs + restMs
+    void this.#tools.hold(this.#send(pending)).finally(() => (this.#isSending = false))
   }
 
   async #prepare(nowMs: number): Promise<void> {

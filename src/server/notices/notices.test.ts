@@ -229,6 +229,75 @@ test('what is stopped by hand, or leaves the config, is over', async () => {
   ])
 })
 
+test('a service that is scaled to 0 is in trouble no more', async () => {
+  const machine = machineWith(11)
+  await up(machine, [aService('web', 'serve', { scale: { kind: 'replicas', count: 1 } })])
+  crash(machine, 'web')
+  await machine.run(120_000)
+  assert.equal(await machine.ask({ kind: 'scale', service: 'web', replicas: 0 }), null)
+  await machine.run(120_000)
+  assert.deepEqual(told(machine), ['began: web is crash-looping', 'over: web is crash-looping'])
+})
+
+test('what was recorded for targets that the config has no more is told to no later one, though the daemon fell at once', async () => {
+  const machine = machineWith(12)
+  await up(machine, [aService('web', 'serve')])
+  crash(machine, 'web')
+  await machine.run(120_000)
+  const { project } = machine.daemon!.project.world.target!
+  const applied = (count: number): boolean => machine.daemon?.project.world.applied === count
+  const apply = async (base: number, notify: readonly NotifyTarget[]): Promise<void> => {
+    // An `up` of everything would try the fallen one again, and fail by it.
+    const asked = {
+      kind: 'apply',
+      project: { ...project, notify },
+      secrets: {},
+      base,
+      fingerprint: null,
+      only: ['other'],
+    } as const
+    assert.equal(await machine.ask(asked), null)
+    assert.ok(await machine.runUntil(() => applied(base + 1), 60_000))
+  }
+  const isRecorded = (keys: readonly string[]): boolean => keys.some((key) => key.includes('notice/trouble/crash-loop/web'))
+  await apply(1, [])
+  machine.killDaemon()
+  assert.ok(isRecorded(await machine.storedKeys()), 'the daemon had not yet forgotten it')
+  crash(machine)
+  await machine.begin()
+  await machine.run(120_000)
+  assert.ok(!isRecorded(await machine.storedKeys()))
+  await apply(2, [{ ...hook, to: { kind: 'webhook', url: 'https://b.example.com/', headers: {} } }])
+  await machine.run(120_000)
+  assert.deepEqual(told(machine), ['began: web is crash-looping'])
+})
+
+test('a fault of ours in a look or in a sending is said in the log, once, and ends nothing', async () => {
+  const machine = machineWith(13)
+  const faults = (): readonly string[] => machine.log.filter((line) => line.startsWith('error notices: '))
+  await up(machine, [aService('web', 'serve')])
+  const { answer } = machine.webhooks
+  machine.webhooks.answer = null as unknown as typeof answer
+  crash(machine, 'web')
+  await machine.run(300_000)
+  assert.equal(faults().length, 1, faults().join('\n'))
+  assert.match(faults()[0] ?? '', /^error notices: send [0-9a-f]{16}: TypeError/)
+  assert.ok(machine.webhooks.received.length < 8, `${machine.webhooks.received.length} attempts`)
+  machine.webhooks.answer = answer
+  await machine.run(120_000)
+  assert.deepEqual([ids(machine).length, machine.daemon!.project.eventCounts.get('notice-sent')], [1, 1])
+
+  const entries = machine.daemon!.project.world.stoppedByHand as Set<unknown>
+  const has = entries.has.bind(entries)
+  entries.has = () => {
+    throw new RangeError('a bug')
+  }
+  await machine.run(5000)
+  entries.has = has
+  await machine.run(5000)
+  assert.deepEqual(faults().slice(1), ['error notices: look: RangeError: a bug'])
+})
+
 test('a target is told of nothing that it did not ask for; a new one hears what lasts, and the old ones nothing again', async () => {
   const deploys: NotifyTarget = { ...hook, to: { kind: 'webhook', url: 'https://b.example.com/', headers: {} }, on: ['deploy'] }
   const machine = machineWith(8, deploys)

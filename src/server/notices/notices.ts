@@ -9,13 +9,14 @@ import type { NotifyTarget } from '../../core/keys/notify.ts'
 import { nameOfTarget } from '../../core/keys/notify.ts'
 import { asRevisionNumber } from '../../core/model/id.ts'
 import type { Event } from '../../core/model/event.ts'
-import { canonicalJson } from '../../core/model/service.ts'
+import { identityOfTarget } from '../../core/model/notify-target.ts'
 import { composeNotice, composeTest, type Sender, untold } from '../../core/notices/notice.ts'
 import { lastOf, Troubles } from '../../core/notices/trouble.ts'
 import type { Trouble } from '../../core/notices/trouble.ts'
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../ports/clock.ts'
 import { DarumaError } from '../../ports/error.ts'
+import type { Log } from '../../ports/log.ts'
 import { listRecords, put, readRecord, remove } from '../../ports/storage/json-records.ts'
 import type { Deliver, DeliveryAnswer } from '../../ports/notices/deliver.ts'
 import type { Random } from '../../ports/random.ts'
@@ -35,6 +36,7 @@ export interface NoticesOptions {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
+  readonly log: Log
   readonly cron: Pick<CronTable, 'entries'>
   readonly secrets: Pick<SecretStore, 'valuesForTarget'>
   readonly redact: Redact
@@ -55,6 +57,8 @@ export class Notices {
   #known = new Map<string, TargetRecord>()
   /** Records that are to be written, or removed. */
   readonly #dirty = new Set<string>()
+  /** What failed, and with which words, as the daemon's log was told. */
+  readonly #faults = new Map<string, string>()
   #looking: Promise<void> | null = null
   #hasBegun = false
   #isLoaded = false
@@ -64,7 +68,6 @@ export class Notices {
     this.#options = options
   }
 
-  /** With the first target: who has none pays nothing. */
   async #load(): Promise<void> {
     const { store } = this.#options
     const troubles = await listRecords<Trouble>(store, keys.trouble(''))
@@ -96,10 +99,20 @@ export class Notices {
   /** Called with each pulse. Never rejects. */
   look(): void {
     if (!this.#hasBegun || this.#isClosed || this.#looking !== null) return
-    this.#looking = this.#look()
-      // A store that cannot be read now can be at the next look.
-      .catch(() => undefined)
-      .finally(() => (this.#looking = null))
+    // A store that cannot be read now can be at the next look.
+    this.#looking = this.#hold('look', this.#look()).finally(() => (this.#looking = null))
+  }
+
+  /** Never rejects: a failure goes to the daemon's log, once until it is another, or was over meanwhile. */
+  async #hold(what: string, work: Promise<void>): Promise<void> {
+    try {
+      await work
+      this.#faults.delete(what)
+    } catch (error) {
+      const fault = String(error)
+      if (this.#faults.get(what) !== fault) this.#options.log.write('error', `notices: ${what}: ${fault}`)
+      this.#faults.set(what, fault)
+    }
   }
 
   async status(): Promise<NoticesAnswer> {
@@ -136,7 +149,8 @@ export class Notices {
 
   async #look(): Promise<void> {
     const targets = await this.#targets()
-    if (targets.length > 0 && !this.#isLoaded) await this.#load()
+    // Also without a target: what was recorded for earlier ones goes, and is not told to a later one.
+    if (!this.#isLoaded) await this.#load()
     this.#keepDeliveries(targets)
     if (targets.length === 0) return this.#forgetAll()
     const { world, cron, clock } = this.#options
@@ -151,8 +165,7 @@ export class Notices {
   }
 
   /**
-   * By what applies; before anything does, by what failed last. In the order of the config. A target is known by where it tells, and not by its
-   * place among the others, nor by the values of its secrets.
+   * By what applies; before anything does, by what failed last. In the order of the config.
    */
   async #targets(): Promise<readonly (readonly [id: string, NotifyTarget])[]> {
     const { world, loadRevision } = this.#options
@@ -189,6 +202,7 @@ export class Notices {
       untold: (toldUpTo, topics) => untold(this.#troubles.list(), toldUpTo, topics),
       compose: (troubles) => composeNotice(troubles, { id: random.hex(8), at: clock.wallTime(), sender: sender(), redact }),
       deliver: (to, notice) => this.#deliver(to, notice),
+      hold: (sending) => this.#hold(`send ${id}`, sending),
       // Where it cannot be written it is sent all the same.
       save: (record) =>
         this.#options.store.transact({ then: [put(keys.noticeTarget(id), record)] }).then(
@@ -262,10 +276,4 @@ export class Notices {
   }
 }
 
-function idOf({ to, secrets }: NotifyTarget): string {
-  const sources = Object.fromEntries(Object.entries(secrets).map(([name, { source }]) => [name, source]))
-  return createHash('sha256')
-    .update(canonicalJson([to, sources]))
-    .digest('hex')
-    .slice(0, 16)
-}
+const idOf = (target: NotifyTarget): string => createHash('sha256').update(identityOfTarget(target)).digest('hex').slice(0, 16)

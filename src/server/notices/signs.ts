@@ -8,6 +8,7 @@ import type { Run } from '../../core/cron/ledger.ts'
 import type { ServiceName } from '../../core/model/id.ts'
 import { isRunSlot, parseSlotId } from '../../core/model/id.ts'
 import type { Service } from '../../core/model/service.ts'
+import { slotCount } from '../../core/model/service.ts'
 import type { Sign } from '../../core/notices/trouble.ts'
 import type { CronEntry } from '../cron/entry.ts'
 import type { FateRecord } from '../records.ts'
@@ -42,7 +43,9 @@ function signsOfServices(world: World, isKnown: (key: string) => boolean): reado
       const bad = reports.filter((report) => isBad(topic, report))
       if (bad.length === 0 && !isKnown(key)) return []
       const isUnderWay = involved.has(name)
-      const { state, mark } = isUnderWay ? unsettled : stateOf(reports, bad, world.stoppedByHand.has(name))
+      // By hand, or by a scale of 0.
+      const isStopped = world.stoppedByHand.has(name) || slotCount(service) === 0
+      const { state, mark } = isUnderWay ? unsettled : stateOf(reports, bad, isStopped)
       const settleMs = topic === 'blocked' ? 0 : Math.max(leastSettleMs, service.restart.resetAfterMs)
       return [{ key, topic, service: name, state, occurrence: '', mark, settleMs, ...describe(topic, service, bad) }]
     })

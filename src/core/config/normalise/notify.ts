@@ -1,6 +1,7 @@
 /** `notify` into normal form: what was written as a secret goes under `secrets`, and everything else stays where it is. */
 
 import { noticeTopics, type NotifyTarget, type PlacedNotify, usualTimeoutMs } from '../../keys/notify.ts'
+import { identityOfTarget } from '../../model/notify-target.ts'
 import type { SecretReference, SecretSource } from '../../model/service.ts'
 import type { ProblemList } from '../../values/problem-list.ts'
 import type { ConfigContext } from '../config-context.ts'
@@ -11,7 +12,9 @@ export function normaliseNotify(
   context: ConfigContext,
   problems: ProblemList,
 ): readonly NotifyTarget[] {
-  return targets.map((written) => {
+  /** By identity: the index of the first. */
+  const seen = new Map<string, number>()
+  return targets.map((written, index) => {
     const secrets: Record<string, SecretReference> = {}
     const plain = (place: string, value: string | SecretSource): string | null => {
       if (typeof value === 'string') return value
@@ -35,6 +38,19 @@ export function normaliseNotify(
       webhook === undefined
         ? { kind: 'command', command, directory: context.directory, user, environment: plainOnes('environment', environment) }
         : { kind: 'webhook', url: plain('webhook', webhook), headers: plainOnes('headers', headers) }
+    const identity = identityOfTarget({ to, secrets })
+    const first = seen.get(identity)
+    if (first === undefined) seen.set(identity, index)
+    else {
+      problems.add(
+        'E_CONFIG_CONFLICT',
+        at,
+        `it tells where notify[${first}] tells already, and one of the two would tell nothing`,
+        {
+          allowed: 'each webhook and each command once; `on` names all that it is told of',
+        },
+      )
+    }
     return { to, on: written.on ?? noticeTopics, timeoutMs: written.timeoutMs ?? usualTimeoutMs, secrets }
   })
 }
