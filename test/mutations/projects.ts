@@ -50,6 +50,17 @@ export const projectMutations: readonly Mutation[] = [
     },
   },
   {
+    name: 'silent-daemon-counts-as-none',
+    rule: 'a daemon that does not answer may run this config: no second copy is begun beside it before somebody has said so',
+    file: 'src/cli/daemon/other-states.ts',
+    find: `return error.code === 'E_DAEMON_SILENT' ? 'silent' : 'nobody'`,
+    replace: `return 'nobody'`,
+    caughtBy: {
+      file: 'src/cli/daemon/other-states.test.ts',
+      test: 'a second copy is not begun beside a daemon that takes its time to say that it runs this config, nor beside a silent one',
+    },
+  },
+  {
     name: 'name-is-taken-from-another-folder',
     rule: 'a config of the same name from another folder removes nothing before somebody has said what is meant',
     file: 'src/core/plan/ownership.ts',

@@ -11,7 +11,7 @@ import type { ProjectOfFile } from '../../protocol/project-of-file.ts'
 import type { ProjectView } from '../../protocol/projects.ts'
 import { isDevState } from '../../host/dev-state.ts'
 import type { Client } from '../daemon/client.ts'
-import { copiesOfConfig } from '../daemon/other-states.ts'
+import { copiesOfConfig, type ConfigCopy } from '../daemon/other-states.ts'
 import type { Config } from '../daemon/state.ts'
 import type { SavedPlan } from './saved-plan.ts'
 import { formatAge } from '../render/quantity.ts'
@@ -178,23 +178,34 @@ async function settleCopies(
 ): Promise<Claim | null> {
   const isNamed = invocation.text('state') !== null || (context.environment['DARUMA_STATE'] ?? '') !== ''
   if (isNamed || invocation.has('new')) return settled(null, null)
-  const [copy] = (await copiesOfConfig(config.file)).filter(({ directory }) => directory !== state && !isDevState(directory))
+  const [copy] = await copiesOfConfig(config.file, (directory) => directory !== state && !isDevState(directory))
   if (copy === undefined) return settled(null, null)
-  const what = `${copy.user} runs this config already, in the state ${copy.directory}: here, all of it would run a second time.`
-  const ways = [
-    copy.user === 'root' ? '`sudo daruma up` applies it there.' : `--state ${copy.directory}, as ${copy.user}, applies it there.`,
-    '--new: a second copy of everything, beside it.',
-  ]
+  const { code, what, ways } = describeCopy(copy)
   const { terminal } = context
   if (!mayAsk) {
     terminal.note([what, ...ways].join('\n'))
     return { ...settled(null, null), isOpen: true }
   }
-  if (!canAsk(context, invocation)) throw new DarumaError('E_PROJECT_ELSEWHERE', what, { hint: ways.join('\n  ') })
+  if (!canAsk(context, invocation)) throw new DarumaError(code, what, { hint: ways.join('\n  ') })
   terminal.note([what, ...ways].join('\n'))
   if (isYes(await terminal.ask(`${terminal.palette.bold('Start a second copy?')} [y/N] `))) return settled(null, null)
   terminal.note('Nothing was changed.')
   return null
+}
+
+function describeCopy({ directory, user }: ConfigCopy): {
+  readonly code: string
+  readonly what: string
+  readonly ways: readonly string[]
+} {
+  if (user === null) {
+    const what = `The daemon of ${directory} does not answer: it may run this config already, and here all of it would run a second time.`
+    const look = `\`daruma daemon status --state ${directory}\` says more; once it answers, this is no question any more.`
+    return { code: 'E_DAEMON_SILENT', what, ways: [look, '--new: whatever runs there, this is a copy of its own.'] }
+  }
+  const there = user === 'root' ? '`sudo daruma up` applies it there.' : `--state ${directory}, as ${user}, applies it there.`
+  const what = `${user} runs this config already, in the state ${directory}: here, all of it would run a second time.`
+  return { code: 'E_PROJECT_ELSEWHERE', what, ways: [there, '--new: a second copy of everything, beside it.'] }
 }
 
 /** A yes beforehand (-y) is no answer to a choice. */

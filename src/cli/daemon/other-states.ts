@@ -7,31 +7,43 @@ import { DarumaError } from '../../ports/error.ts'
 import { configMarkOf, type ConfigMark } from '../../host/config-marks.ts'
 import { Client } from './client.ts'
 
-/** Nobody waits for a daemon that hangs. */
-const limitMs = 1000
+/** For a hint nobody waits for a daemon that hangs. */
+const hintLimitMs = 1000
+/** A busy machine must not look like a daemon that runs something else. */
+const guardLimitMs = 10_000
 
 export interface ConfigCopy {
   /** Its state directory. */
   readonly directory: string
-  readonly user: string
+  /** Null: its daemon does not answer, and so may run it. */
+  readonly user: string | null
 }
 
-/** State directories of running daemons that were given this config. */
+/** State directories of running daemons that were given this config, as far as these answer at once. */
 export async function statesOfConfig(file: string): Promise<readonly string[]> {
-  return (await copiesOfConfig(file)).map(({ directory }) => directory).toSorted()
+  const copies = await findCopies(file, () => true, hintLimitMs)
+  return copies.flatMap(({ directory, user }) => (user === null ? [] : [directory])).toSorted()
+}
+
+/** Before a second copy begins: what runs this config in a state that counts, then what may. At most 10 s, however many daemons there are. */
+export function copiesOfConfig(file: string, counts: (directory: string) => boolean): Promise<readonly ConfigCopy[]> {
+  return findCopies(file, counts, guardLimitMs)
 }
 
 /** By what daemons answer whom we may ask, and by the marks that root's leave for everybody. */
-export async function copiesOfConfig(file: string): Promise<readonly ConfigCopy[]> {
-  const directories = runningStates()
-  const found = new Map<string, ConfigCopy>()
+async function findCopies(file: string, counts: (directory: string) => boolean, limitMs: number): Promise<readonly ConfigCopy[]> {
   const mark = readMark(file)
-  if (mark !== null && directories.has(mark.state)) found.set(mark.state, { directory: mark.state, user: 'root' })
-  for (const directory of directories) {
-    const user = await applierOf(directory, file)
-    if (user !== null) found.set(directory, { directory, user })
-  }
-  return [...found.values()]
+  const directories = [...runningStates()].filter(counts)
+  const answers = await Promise.all(
+    directories.map(async (directory): Promise<readonly ConfigCopy[]> => {
+      const answer = await applierOf(directory, file, limitMs)
+      if (answer !== 'nobody' && answer !== 'silent') return [{ directory, user: answer.user }]
+      if (mark?.state === directory) return [{ directory, user: 'root' }]
+      return answer === 'silent' ? [{ directory, user: null }] : []
+    }),
+  )
+  const copies = answers.flat()
+  return [...copies.filter(({ user }) => user !== null), ...copies.filter(({ user }) => user === null)]
 }
 
 /** By their command lines: they are nowhere written down. */
@@ -46,13 +58,18 @@ function runningStates(): ReadonlySet<string> {
   return found
 }
 
-async function applierOf(directory: string, file: string): Promise<string | null> {
+/** `nobody` also of a daemon that we may not ask, or that has just ended. */
+async function applierOf(
+  directory: string,
+  file: string,
+  limitMs: number,
+): Promise<{ readonly user: string } | 'nobody' | 'silent'> {
   try {
     const projects = await new Client(directory).projects(limitMs)
-    return projects.find(({ origin, isDown }) => origin?.file === file && !isDown)?.origin?.user ?? null
+    return projects.find(({ origin, isDown }) => origin?.file === file && !isDown)?.origin ?? 'nobody'
   } catch (error) {
-    if (error instanceof DarumaError) return null
-    throw error
+    if (!(error instanceof DarumaError)) throw error
+    return error.code === 'E_DAEMON_SILENT' ? 'silent' : 'nobody'
   }
 }
 
