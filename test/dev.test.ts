@@ -107,6 +107,13 @@ test('what is saved is seen: a source, a program in place, an ignored envFile, t
   machine.writeConfigText('export default define({ name: 1 })')
   await front.says(/\[E_CONFIG_[A-Z]+\][\s\S]*Tried again when a file changes/)
   assert.deepEqual(await runOf(machine, 'web'), web)
+  write(machine, 'api/program.sh', program('api three'))
+  await front.says(/\[E_CONFIG_[A-Z]+\][\s\S]*Tried again when a file changes/)
+  machine.writeConfig(config)
+  // What was saved while the config was broken is not forgotten.
+  await front.says(/\napi\/program\.sh: restarting api\.[\s\S]*api\/\d +│ api three/)
+  assert.deepEqual(await runOf(machine, 'web'), web)
+  await machine.waitUntilSettled()
   machine.writeConfig({ web: config.web, late: { ...service, command: program('late one') } })
   await front.says(/late\/0 +│ late one/)
   await machine.waitUntilSettled()

@@ -17,7 +17,7 @@ export interface Context {
   readonly entry: string
   /**
    * Calls back at each Ctrl-C (and SIGTERM) until the returned function is called; without a listener the signal ends the command.
-   * `hangUp`: also when the terminal is closed (SIGHUP).
+   * `hangUp`: also when the terminal is closed (SIGHUP), with that signal's name.
    */
-  onInterrupt(listener: () => void, options?: { readonly hangUp: boolean }): () => void
+  onInterrupt(listener: (signal: NodeJS.Signals) => void, options?: { readonly hangUp: boolean }): () => void
 }

@@ -56,7 +56,10 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
 }
 
-function onInterrupt(listener: () => void, { hangUp }: { readonly hangUp: boolean } = { hangUp: false }): () => void {
+function onInterrupt(
+  listener: (signal: NodeJS.Signals) => void,
+  { hangUp }: { readonly hangUp: boolean } = { hangUp: false },
+): () => void {
   const signals = ['SIGINT', 'SIGTERM', ...(hangUp ? (['SIGHUP'] as const) : [])] as const
   for (const signal of signals) process.on(signal, listener)
   return () => {

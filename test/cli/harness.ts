@@ -63,14 +63,14 @@ export function createScreen(
 
 export interface Rehearsal extends Context {
   readonly terminal: Screen
-  /** Presses Ctrl-C. */
-  readonly interrupt: () => void
+  /** Presses Ctrl-C, or gives another signal. */
+  readonly interrupt: (signal?: NodeJS.Signals) => void
 }
 
 export function createContext(
   options: Partial<Omit<Context, 'tools' | 'terminal'>> & { readonly tools?: Partial<Tools>; readonly terminal?: Screen } = {},
 ): Rehearsal {
-  const listeners = new Set<() => void>()
+  const listeners = new Set<(signal: NodeJS.Signals) => void>()
   const { tools, terminal, ...rest } = options
   return {
     environment: {},
@@ -85,8 +85,8 @@ export function createContext(
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    interrupt: () => {
-      for (const listener of listeners) listener()
+    interrupt: (signal = 'SIGINT') => {
+      for (const listener of listeners) listener(signal)
     },
     ...rest,
     terminal: terminal ?? createScreen(),

@@ -46,12 +46,16 @@ export interface PlannedChange {
   readonly isOpen?: boolean
 }
 
-/** With `onIdle`, not while somebody is at work. Null: asked whose the name is, the person wants nothing of it. */
-export async function makePlan(
-  context: Context,
-  invocation: Invocation,
-  options: { readonly onIdle: boolean; readonly mayAsk: boolean },
-): Promise<PlannedChange | null> {
+export interface PlanOptions {
+  /** Not while somebody is at work. */
+  readonly onIdle: boolean
+  readonly mayAsk: boolean
+  /** Ends the waiting for those who are at work: what comes back then is for nothing. */
+  readonly signal?: AbortSignal
+}
+
+/** Null: asked whose the name is, the person wants nothing of it. */
+export async function makePlan(context: Context, invocation: Invocation, options: PlanOptions): Promise<PlannedChange | null> {
   const config = await evaluateConfig(context, invocation)
   refuseOtherName(invocation, projectIdOf(config.project))
   const state = resolveState(context, invocation)
@@ -62,7 +66,7 @@ export async function makePlan(
   if (claim === null) return null
   const { isKnown, handOver, isOpen } = claim
   if (client !== null) client.project = claim.id
-  if (client !== null && isKnown && options.onIdle) await requireIdle(context, invocation, client)
+  if (client !== null && isKnown && options.onIdle) await requireIdle(context, invocation, client, options.signal)
   const { project, secrets } = await desiredProject(context, invocation, config, isKnown ? client : null)
   if (client === null) {
     const fault = foreseeStateFolder(state.directory)
@@ -128,10 +132,10 @@ async function requireEngine(context: Context, project: Project): Promise<void> 
 }
 
 /** Planning against a world that somebody is changing right now misleads: waits with --wait, is refused with their name otherwise. */
-export async function requireIdle(context: Context, invocation: Invocation, client: Client): Promise<void> {
+export async function requireIdle(context: Context, invocation: Invocation, client: Client, signal?: AbortSignal): Promise<void> {
   const current = await client.currentOperation()
   if (current === null || current.state === 'succeeded' || current.state === 'failed') return
-  if (invocation.has('wait')) return waitUntilIdle(context, client)
+  if (invocation.has('wait')) return waitUntilIdle(context, client, { signal })
   throw new DarumaError('E_OPERATION_BUSY', `Somebody is at work: ${describeOperation(current, Date.now())}.`, {
     hint: '`--wait` waits until it is done; `daruma status` shows it.',
   })

@@ -31,12 +31,13 @@ export async function operate(context: Context, invocation: Invocation, client: 
   return watchOperation(context, invocation, client, accepted)
 }
 
-/** With --wait, what is refused because somebody is at work is asked again when they are done. */
+/** With --wait, what is refused because somebody is at work is asked again when they are done, or the signal is given. */
 export async function request<Answer>(
   context: Context,
   invocation: Invocation,
   client: Client,
   ask: () => Promise<Answer>,
+  signal?: AbortSignal,
 ): Promise<Answer> {
   const deadline = performance.now() + waitLimitMs
   for (;;) {
@@ -46,18 +47,21 @@ export async function request<Answer>(
       if (!(error instanceof DarumaError) || error.code !== 'E_OPERATION_BUSY') throw error
       if (!invocation.has('wait')) throw withWaitHint(error)
       if (performance.now() > deadline) throw error
-      await waitUntilIdle(context, client, deadline)
+      await waitUntilIdle(context, client, { deadline, signal })
     }
   }
 }
 
-export async function waitUntilIdle(
-  context: Context,
-  client: Client,
-  deadline: number = performance.now() + waitLimitMs,
-): Promise<void> {
+export interface IdleWait {
+  readonly deadline?: number
+  /** Ends the waiting, as if nobody were at work. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export async function waitUntilIdle(context: Context, client: Client, wait: IdleWait = {}): Promise<void> {
+  const { deadline = performance.now() + waitLimitMs, signal } = wait
   let told = ''
-  for (;;) {
+  while (signal?.aborted !== true) {
     const current = await client.currentOperation()
     if (current === null || current.state === 'succeeded' || current.state === 'failed') return
     if (told !== current.id) context.terminal.note(`waiting: ${describeOperation(current, Date.now())}`)

@@ -11,6 +11,9 @@ import type { ServiceName } from '../../../core/model/id.ts'
 import { devMark } from '../../../host/dev-state.ts'
 import { DarumaError } from '../../../ports/error.ts'
 import type { WatchLimit } from '../../../ports/runtime/source.ts'
+import { stateNotWritable } from '../../../ports/storage/state-directory.ts'
+import type { OperationRequest } from '../../../protocol/api.ts'
+import { makeStateFolder } from '../../../system/state-folder.ts'
 import { makePlan, type PlannedChange, refuseObstacles } from '../../config/planned-change.ts'
 import type { Context } from '../../context.ts'
 import type { Client } from '../../daemon/client.ts'
@@ -53,10 +56,11 @@ class Ends implements Disposable {
   constructor(context: Context) {
     const first = new AbortController()
     const second = new AbortController()
-    const interrupt = (): void => (first.signal.aborted ? second : first).abort()
-    this.#release = context.onInterrupt(interrupt, { hangUp: true })
     this.first = AbortSignal.any([first.signal, context.terminal.outputClosed])
     this.second = second.signal
+    // The end of a terminal is seen in its output or told by its signal, in any order: it is never a second one.
+    const interrupt = (signal: NodeJS.Signals): void => (this.first.aborted && signal !== 'SIGHUP' ? second : first).abort()
+    this.#release = context.onInterrupt(interrupt, { hangUp: true })
   }
 
   [Symbol.dispose](): void {
@@ -82,6 +86,8 @@ class Session {
   /** Null until there is a daemon. */
   #client: Client | null = null
   #hasLogs = false
+  /** What has changed since an apply last came to its end: it may be of a service that is still to be restarted. */
+  readonly #pending = new Set<string>()
 
   constructor(context: Context, invocation: Invocation, { file, state, ends }: SessionOptions) {
     this.#context = context
@@ -100,10 +106,10 @@ class Session {
     await this.#changes.watch({ folders: [{ folder, root: folder, ignore: [] }], files: [this.#file] })
     await this.#takeUp()
     this.#say('Ctrl-C takes everything down.')
-    let changed: readonly string[] = []
-    while (!this.#ends.first.aborted) {
-      await this.#apply(changed)
-      changed = await this.#changes.next(this.#ends.first)
+    const { first, second } = this.#ends
+    while (!first.aborted) {
+      if ((await this.#until(second, this.#apply())) === 0) this.#pending.clear()
+      for (const path of await this.#changes.next(first)) this.#pending.add(path)
     }
   }
 
@@ -118,22 +124,28 @@ class Session {
     if (projects.length > 0) await this.#followLogs(client)
   }
 
-  /** What is wrong with the config, or with what it wants, is said; what runs runs on. */
-  async #apply(changed: readonly string[]): Promise<void> {
+  /** What is wrong with the config, or with what it wants, is said; what runs runs on. Resolves to 0 where it came to its end. */
+  async #apply(): Promise<number> {
     const { terminal } = this.#context
+    const { first } = this.#ends
     try {
-      const change = await makePlan(this.#context, await this.#named(), { onIdle: true, mayAsk: true })
-      if (change === null) return
+      const change = await makePlan(this.#context, await this.#named(), { onIdle: true, mayAsk: true, signal: first })
+      if (change === null) return 1
+      if (first.aborted) return interrupted
       await this.#changes.watch(watchedBy(change))
       const steps = new Set<string>(change.answer.plan.steps.map(({ service }) => service))
       if (steps.size === 0) await this.#settleUnchanged(change)
-      else if ((await this.#applyPlan(change)) !== 0) return
-      const inPlace = this.#inPlace(change, changed).filter(({ name }) => !steps.has(name))
-      if (inPlace.length > 0) await this.#restart(inPlace)
+      else {
+        const code = await this.#applyPlan(change)
+        if (code !== 0) return code
+      }
+      const inPlace = this.#inPlace(change, [...this.#pending]).filter(({ name }) => !steps.has(name))
+      return inPlace.length > 0 ? await this.#restart(inPlace) : 0
     } catch (error) {
       if (!(error instanceof DarumaError)) throw error
       terminal.note(renderError(error, terminal.notePalette, this.#invocation.has('verbose')).join('\n'))
-      if (!this.#ends.first.aborted) this.#say('Tried again when a file changes.')
+      if (!first.aborted) this.#say('Tried again when a file changes.')
+      return 1
     }
   }
 
@@ -157,19 +169,33 @@ class Session {
     const context = this.#context
     printPlan(context, this.#invocation, change)
     refuseObstacles(change.obstacles, 'Fix what is named.')
+    this.#mark()
     const client = change.client ?? (await connectStarted(context, change.state))
-    writeFileSync(join(this.#state, devMark), '')
     const own = this.#attach(client)
     await handOver(context, own, change)
     await deliverReleases(context, own, change.answer.project, change.releases)
     const { answer, secrets } = change
     const by = requester(context, 'dev', change.file)
     const { project, plan } = answer
-    const accepted = await request(context, this.#invocation, own, () =>
-      own.operate({ kind: 'apply', by, project, secrets, base: plan.base, fingerprint: null, only: change.only }),
-    )
-    await this.#followLogs(own)
-    return this.#until(this.#ends.first, watchOperation(context, this.#invocation, own, accepted))
+    return this.#operate(own, { kind: 'apply', by, project, secrets, base: plan.base, fingerprint: null, only: change.only })
+  }
+
+  /** Not once the end has begun: what is taken down would be brought up behind it. */
+  async #operate(client: Client, body: OperationRequest): Promise<number> {
+    const { first } = this.#ends
+    const ask = async () => (first.aborted ? null : client.operate(body))
+    const accepted = await request(this.#context, this.#invocation, client, ask, first)
+    if (accepted === null) return interrupted
+    await this.#followLogs(client)
+    return this.#until(first, watchOperation(this.#context, this.#invocation, client, accepted))
+  }
+
+  /** Before a daemon can make anything in it: without the mark a state with a database is one of `up`. */
+  #mark(): void {
+    const fault = makeStateFolder(this.#state)
+    if (fault !== null) throw stateNotWritable(this.#state, fault)
+    const mark = join(this.#state, devMark)
+    if (!existsSync(mark)) writeFileSync(mark, '')
   }
 
   /** Those that run from a folder of this machine in which something has changed that is neither a source nor the config. */
@@ -186,8 +212,8 @@ class Session {
     })
   }
 
-  async #restart(inPlace: readonly InPlace[]): Promise<void> {
-    if (this.#client === null || this.#ends.first.aborted) return
+  async #restart(inPlace: readonly InPlace[]): Promise<number> {
+    if (this.#client === null || this.#ends.first.aborted) return interrupted
     const touched = [...new Set(inPlace.flatMap((each) => each.paths))]
     // Editors write another file first, and give it the name then.
     const present = touched.filter((path) => existsSync(path))
@@ -196,7 +222,7 @@ class Session {
     this.#say(`${paths.slice(0, mostPaths).join(', ')}${more}: restarting ${inPlace.map(({ name }) => name).join(', ')}.`)
     const by = requester(this.#context, 'dev', null)
     const services = inPlace.map(({ name }) => name)
-    await this.#until(this.#ends.first, operate(this.#context, this.#invocation, this.#client, { kind: 'restart', by, services }))
+    return this.#operate(this.#client, { kind: 'restart', by, services })
   }
 
   /** The client of the first time stays, so that the logs follow the project to another name. */
@@ -209,9 +235,9 @@ class Session {
   /** Once there is a project: the daemon follows those that it has when it is asked. What was printed before is shown, too. */
   async #followLogs(client: Client): Promise<void> {
     if (this.#hasLogs) return
-    this.#hasLogs = true
     const { terminal } = this.#context
     const lines = new LogLines(terminal.palette, { slots: await knownSlots(client, []) })
+    this.#hasLogs = true
     const query = { services: [], sinceMs: this.#startedMs }
     void followLogs(this.#context, client, query, this.#logsEnd.signal, (line) => {
       if (this.#invocation.json) terminal.print(JSON.stringify(line))
@@ -222,6 +248,7 @@ class Session {
   /** Everything in this state, and its daemon. Volumes and history stay. */
   async takeDown(): Promise<number> {
     const client = this.#client
+    if (this.#ends.second.aborted) return interrupted
     if (client === null) return 0
     this.#say('Taking everything down. Ctrl-C again leaves at once.')
     return this.#until(this.#ends.second, this.#takeDown(client))
@@ -242,11 +269,11 @@ class Session {
 
   /** What goes on when the signal comes goes on in the daemon, and may still say how it ended. */
   async #until(signal: AbortSignal, work: Promise<number>): Promise<number> {
-    const ended = new Promise<'ended'>((resolve) => {
-      if (signal.aborted) resolve('ended')
-      signal.addEventListener('abort', () => resolve('ended'), { once: true })
-    })
-    const first = await Promise.race([work, ended])
+    const ended = Promise.withResolvers<'ended'>()
+    const end = (): void => ended.resolve('ended')
+    if (signal.aborted) end()
+    signal.addEventListener('abort', end)
+    const first = await Promise.race([work, ended.promise]).finally(() => signal.removeEventListener('abort', end))
     if (first !== 'ended') return first
     work.catch(() => undefined)
     if (signal === this.#ends.second)
