@@ -89,7 +89,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   await using _store = store
   const opened = await inodeOf(databaseFile(directory.path))
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
-  const starts = new StartTurns({ limit: maxParallelStarts })
+  const starts = new StartTurns({ limit: maxParallelStarts, retries: 'bounded' })
   // For what is no project's: the balancer.
   await using runtime = await createProcessRuntime({
     stateDirectory: directory.path,

@@ -3,11 +3,12 @@ import { test } from 'node:test'
 import { StartTurns } from './start-turns.ts'
 
 /** Starts that end when they are told to, and a clock that stands. */
-function bed(limit: number) {
+function bed(limit: number, retries: 'bounded' | 'unbounded' = 'bounded') {
   let nowMs = 0
   const timers: { atMs: number; run: () => void }[] = []
   const turns = new StartTurns({
     limit,
+    retries,
     now: () => nowMs,
     after: (delayMs, run) => void timers.push({ atMs: nowMs + delayMs, run }),
   })
@@ -91,6 +92,32 @@ test('a retry that hangs keeps no other project from trying again', async () => 
   assert.deepEqual(begun, ['a0', 'b0'])
 })
 
+test('where retries are unbounded, they wait for what has not failed, and for no other retry of their project', async () => {
+  const { begun, order, end, settle } = bed(3, 'unbounded')
+  for (const name of ['a0', 'a1', 'a2']) order('a', name)
+  for (const name of ['retry 0', 'retry 1', 'retry 2', 'retry 3']) order('a', name, true)
+  order('a', 'a3')
+  await settle()
+  assert.deepEqual(begun, ['a0', 'a1', 'a2'])
+  await end('a0')
+  await end('a1')
+  await end('a2')
+  assert.deepEqual(begun.slice(3), ['a3', 'retry 0', 'retry 1'])
+  await end('retry 0')
+  assert.deepEqual(begun.slice(6), ['retry 2'])
+})
+
+test('a project has waiters while a first start of its own waits, whatever others wait for', async () => {
+  const { turns, order, end, settle } = bed(1)
+  order('noisy', 'noisy 0')
+  order('noisy', 'noisy 1')
+  order('quiet', 'quiet 0', true)
+  await settle()
+  assert.deepEqual([turns.lane('noisy').hasWaiters, turns.lane('quiet').hasWaiters], [true, false])
+  await end('noisy 0')
+  assert.equal(turns.lane('noisy').hasWaiters, false)
+})
+
 test('a retry comes in the end, although others that have not failed never stop coming', async () => {
   const { begun, order, end, settle } = bed(1)
   order('a', 'a0')
@@ -102,7 +129,7 @@ test('a retry comes in the end, although others that have not failed never stop 
 })
 
 test('a start that fails gives its place to the next, and its failure to who asked', async () => {
-  const turns = new StartTurns({ limit: 1 })
+  const turns = new StartTurns({ limit: 1, retries: 'bounded' })
   const lane = turns.lane('a')
   await assert.rejects(
     lane.run(false, async () => {

@@ -1,13 +1,15 @@
 /**
  * Who may start something now, over all projects of a machine. A bounded number is under way at once, of each project and of all, so that whoever
  * comes finds a place although another one's starts hang. The projects take turns: one with 5,000 waiting delays another's by one place and not
- * by 5,000. What has failed before waits for what has not; it is tried one at a time in each project, with a rest as long as the try took,
- * so that what crash-loops leaves most of the machine to what works.
+ * by 5,000. What has failed before waits for what has not. With `retries: 'bounded'` it is tried one at a time in each project, with a rest as
+ * long as the try took, so that what crash-loops leaves most of the machine to what works.
  */
 
 export interface StartTurnsOptions {
   /** How many of one project may be under way at once. */
   readonly limit: number
+  /** `unbounded` where a start is mostly a wait for another program, a download for instance, and takes no processor of this machine. */
+  readonly retries: 'bounded' | 'unbounded'
   /** Milliseconds, monotonic. */
   readonly now?: () => number
   readonly after?: (delayMs: number, run: () => void) => void
@@ -15,7 +17,7 @@ export interface StartTurnsOptions {
 
 /** One project's way in. */
 export interface StartLane {
-  /** Whether a start that has not failed before waits, in any project. */
+  /** Whether a start of this project that has not failed before waits. */
   readonly hasWaiters: boolean
   /** `isRetry`: what its slot started last has failed. Rejects as the task does. */
   run<Result>(isRetry: boolean, task: () => Promise<Result>): Promise<Result>
@@ -34,6 +36,7 @@ const turnsPerRetry = 16
 
 export class StartTurns {
   readonly #limit: number
+  readonly #boundsRetries: boolean
   readonly #now: () => number
   readonly #after: (delayMs: number, run: () => void) => void
   readonly #first = new RoundRobin()
@@ -44,8 +47,9 @@ export class StartTurns {
   #sum = 0
   #turnsSinceRetry = 0
 
-  constructor({ limit, now = () => performance.now(), after = afterUnreferenced }: StartTurnsOptions) {
+  constructor({ limit, retries, now = () => performance.now(), after = afterUnreferenced }: StartTurnsOptions) {
     this.#limit = limit
+    this.#boundsRetries = retries === 'bounded'
     this.#now = now
     this.#after = after
   }
@@ -55,7 +59,7 @@ export class StartTurns {
     const first = this.#first
     return {
       get hasWaiters() {
-        return !first.isEmpty
+        return first.has(of)
       },
       run: (isRetry, task) => this.#run(of, isRetry, task),
     }
@@ -72,7 +76,7 @@ export class StartTurns {
       return await task()
     } finally {
       this.#count(of, -1)
-      if (isRetry) this.#rest(of, this.#now() - beganAtMs)
+      if (isRetry && this.#boundsRetries) this.#rest(of, this.#now() - beganAtMs)
       this.#next()
     }
   }
@@ -97,6 +101,7 @@ export class StartTurns {
   }
 
   #takeRetry(): Turn | null {
+    if (!this.#boundsRetries) return this.#retries.take((of) => this.#hasPlace(of))
     if (this.#retrying.size >= mostRetries) return null
     const retry = this.#retries.take((of) => this.#hasPlace(of) && !this.#retrying.has(of))
     if (retry !== null) this.#retrying.add(retry.of)
@@ -125,8 +130,8 @@ class RoundRobin {
   /** In the order of their turns; none of them is empty. */
   readonly #queues = new Map<string, Queue>()
 
-  get isEmpty(): boolean {
-    return this.#queues.size === 0
+  has(of: string): boolean {
+    return this.#queues.has(of)
   }
 
   add(of: string, go: () => void): void {

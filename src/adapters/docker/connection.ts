@@ -19,7 +19,7 @@ export interface ConnectionOptions {
 export interface EngineConnection extends Disposable {
   readonly engine: Engine
   readonly images: Images
-  /** The engine works on some at once and queues the rest; more only make each of them later. */
+  /** The engine works on some at once and queues the rest; more only make each of them later. A retry may pull an image for minutes. */
   readonly starts: StartTurns
 }
 
@@ -28,6 +28,6 @@ export function connectEngine(options: ConnectionOptions): EngineConnection {
   const { environment, log } = options
   const engine = new Engine({ environment, log, limits: { ...usualLimits, ...options.limits } })
   engine.listen(options.onEngine)
-  const starts = new StartTurns({ limit: maxParallelStarts })
+  const starts = new StartTurns({ limit: maxParallelStarts, retries: 'unbounded' })
   return { engine, images: createImages(engine), starts, [Symbol.dispose]: () => engine.close() }
 }

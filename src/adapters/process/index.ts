@@ -116,7 +116,9 @@ class ProcessRuntime implements Runtime {
     this.#options = options
     this.#site = site
     this.#scripts = scripts
-    this.#starts = (options.starts ?? new StartTurns({ limit: maxParallelStarts })).lane(options.project ?? '')
+    this.#starts = (options.starts ?? new StartTurns({ limit: maxParallelStarts, retries: 'bounded' })).lane(
+      options.project ?? '',
+    )
     this.#outputs = new Outputs(options.machineDirectory ?? options.stateDirectory)
     this.#leftovers = new LeftoverLimits(site.survey.limits, (message, error) => this.#warn(message, error))
     this.#secretFiles = new SecretFiles(site.runName, 'processes')
