@@ -47,6 +47,8 @@ export interface PreflightOptions {
   readonly project: Project
   /** Of our own instances: a port that they hold is no obstacle. */
   readonly ownPids: readonly number[]
+  /** Null where none runs: the command will start it. */
+  readonly daemonPid: number | null
 }
 
 export interface LoadConfigOptions {

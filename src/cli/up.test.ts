@@ -10,6 +10,7 @@ import {
   createScreen,
   fakeDaemon,
   type Rehearsal,
+  runningVersion,
   type Screen,
   temporaryFolder,
   until,
@@ -66,8 +67,8 @@ test('what cannot start is named before anybody is asked, all of it, and nothing
     'GET /v1/status': { json: { instances: [{ pid: 7 }, { pid: null }] } },
   })
   const context = contextFor(createScreen({ answer: 'y' }), {
-    preflight: async ({ services, ownPids }) => {
-      assert.deepEqual([services.map(({ name }) => name), ownPids], [['web'], [7]])
+    preflight: async ({ services, ownPids, daemonPid }) => {
+      assert.deepEqual([services.map(({ name }) => name), ownPids, daemonPid], [['web'], [7], runningVersion.pid])
       return [
         { service: 'web' as never, kind: 'user', message: 'there is no user nobdy' },
         { service: 'web' as never, kind: 'port', message: 'port 80 is held by nginx (pid 812)' },

@@ -1,4 +1,4 @@
-/** What the kernel allows this process (setrlimit(2)), and whether it may raise it: read from /proc, for whoever starts others. */
+/** What the kernel allows a process (setrlimit(2)), and whether it may raise it: read from /proc, for whoever starts others. */
 
 import { readText } from './read-quietly.ts'
 
@@ -31,7 +31,7 @@ export function hardLimitIn(limitsOfProcess: string, name: string): number | nul
 }
 
 export interface RlimitRights {
-  /** Of this process, as /proc/self/limits has them. */
+  /** As /proc/PID/limits has them. */
   readonly limits: string
   /** CAP_SYS_RESOURCE: without it a hard limit can only be lowered. */
   readonly mayRaise: boolean
@@ -39,11 +39,12 @@ export interface RlimitRights {
   readonly mostOpenFiles: number | null
 }
 
-export function readRlimitRights(): RlimitRights {
+/** Of this process, or of another one (proc(5)). Where it cannot be read, its limits are not known. */
+export function readRlimitRights(pid: number | 'self' = 'self'): RlimitRights {
   const most = Number.parseInt(readText('/proc/sys/fs/nr_open'), 10)
   return {
-    limits: readText('/proc/self/limits'),
-    mayRaise: hasCapability(readText('/proc/self/status'), capSysResource),
+    limits: readText(`/proc/${pid}/limits`),
+    mayRaise: hasCapability(readText(`/proc/${pid}/status`), capSysResource),
     mostOpenFiles: Number.isSafeInteger(most) ? most : null,
   }
 }

@@ -12,7 +12,7 @@ import { portsOf, readPorts, type PortTable } from './ports.ts'
 import { explainPrograms } from './program.ts'
 import { explainUlimits } from './ulimits.ts'
 import { explainUser } from './user.ts'
-import { readRlimitRights } from '../../system/rlimits.ts'
+import { readRlimitRights, type RlimitRights } from '../../system/rlimits.ts'
 
 export interface PreflightOptions {
   /** Those that are to be started anew. */
@@ -22,16 +22,21 @@ export interface PreflightOptions {
   readonly nodeDirectory: string
   /** Of our own instances: what they, or their children, hold is no obstacle. */
   readonly ownPids: readonly number[]
+  /** Whose limits the services get. Null where no daemon runs: the command starts one, which inherits its limits. */
+  readonly daemonPid: number | null
 }
 
 export async function preflight(options: PreflightOptions): Promise<readonly Obstacle[]> {
   const table = readPorts(options.ownPids)
+  const rights = readRlimitRights(options.daemonPid ?? 'self')
   const obstacles: Obstacle[] = []
-  for (const service of options.services) obstacles.push(...(await examine(service, table, options)))
+  for (const service of options.services) obstacles.push(...(await examine(service, { ...options, table, rights })))
   return obstacles
 }
 
-async function examine(service: Service, table: PortTable, options: PreflightOptions): Promise<readonly Obstacle[]> {
+type Examination = PreflightOptions & { readonly table: PortTable; readonly rights: RlimitRights }
+
+async function examine(service: Service, options: Examination): Promise<readonly Obstacle[]> {
   const { name } = service
   const runs = placed(service.runs)
   const faults: (readonly [Obstacle['kind'], string | null])[] = []
@@ -48,8 +53,8 @@ async function examine(service: Service, table: PortTable, options: PreflightOpt
     for (const message of programs) faults.push(['program', message])
   }
   if (runs.kind === 'process')
-    for (const message of explainUlimits(service.ulimits, readRlimitRights())) faults.push(['ulimit', message])
-  for (const wanted of portsOf(service, options.project)) faults.push(['port', table.explain(wanted)])
+    for (const message of explainUlimits(service.ulimits, options.rights)) faults.push(['ulimit', message])
+  for (const wanted of portsOf(service, options.project)) faults.push(['port', options.table.explain(wanted)])
   return faults.flatMap(([kind, message]) => (message === null ? [] : [{ service: name, kind, message }]))
 }
 

@@ -19,11 +19,16 @@ function folder(t: TestContext): string {
 /** As `service: message`, in the order of the services' names. */
 async function look(
   services: Readonly<Record<string, unknown>>,
-  options: { readonly directory: string; readonly ownPids?: readonly number[]; readonly balancer?: unknown },
+  options: {
+    readonly directory: string
+    readonly ownPids?: readonly number[]
+    readonly balancer?: unknown
+    readonly daemonPid?: number
+  },
 ): Promise<readonly string[]> {
-  const { directory, ownPids = [], balancer } = options
+  const { directory, ownPids = [], balancer, daemonPid = null } = options
   const project = projectOf({ services, ...(balancer === undefined ? {} : { balancer }) }, { directory })
-  const found = await preflight({ services: project.services, project, nodeDirectory: '/opt/node', ownPids })
+  const found = await preflight({ services: project.services, project, nodeDirectory: '/opt/node', ownPids, daemonPid })
   return found.map(({ service, message }) => `${service}: ${message.replaceAll(`${directory}/`, '')}`)
 }
 
@@ -148,4 +153,18 @@ test('what stands in a release is not looked for on this host; what stands in it
       'd: the program no-such-program is not in its PATH (/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/node)',
     ],
   )
+})
+
+test("a running daemon's limits decide what its services can get, whatever the command's own are", async (t) => {
+  const directory = folder(t)
+  const withoutRight = process.geteuid?.() === 0 ? 'setpriv --bounding-set -sys_resource' : 'env'
+  const script = `exec ${withoutRight} sh -c 'ulimit -n 500 && echo lowered && exec sleep 1000'`
+  const daemon = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => daemon.kill('SIGKILL'))
+  await once(daemon.stdout, 'data')
+  const web = { web: { command: 'true', ulimits: { nofile: 501 } } }
+  assert.deepEqual(await look(web, { directory, daemonPid: daemon.pid! }), [
+    "web: the limit nofile cannot be 501: the daemon's own is 500, and only root (CAP_SYS_RESOURCE) raises it",
+  ])
+  assert.deepEqual(await look(web, { directory }), [])
 })

@@ -98,7 +98,8 @@ export async function findObstacles(context: Context, client: Client | null, { p
   const wantsPorts = services.some(({ port, routes }) => port.kind === 'fixed' || routes.length > 0)
   const instances = client === null || !wantsPorts ? [] : (await client.status()).instances
   const ownPids = instances.flatMap(({ pid }) => pid ?? [])
-  return sortObstacles(await context.tools.preflight({ services, project, ownPids }), plan, project)
+  const daemonPid = client === null ? null : (await client.version()).pid
+  return sortObstacles(await context.tools.preflight({ services, project, ownPids, daemonPid }), plan, project)
 }
 
 /** Throws `E_PLAN_OBSTACLES` naming all of them. */
