@@ -47,9 +47,16 @@ const harmless: ReadonlySet<string> = new Set([
   'unset',
 ])
 
-/** Words after which it is not known what will run: compound commands, and what reads commands from elsewhere. */
+/**
+ * Words after which it is not known what will run: compound commands, what reads commands from elsewhere, an `exec` that only redirects or
+ * has options, and what only bash carries out itself (bash(1), SHELL BUILTIN COMMANDS), which is /bin/sh on some hosts.
+ */
 const opaque: ReadonlySet<string> = new Set(
-  '! . [[ alias case do done elif else esac eval fi for function if select source then time until while { }'.split(' '),
+  [
+    '! . [[ alias case do done elif else esac eval exec fi for function if select source then time until while { }',
+    'bind builtin caller compgen complete compopt coproc declare dirs disown enable fc help history let logout mapfile popd pushd readarray',
+    'shopt suspend typeset',
+  ].flatMap((words) => words.split(' ')),
 )
 
 /** Words that the shell of Debian carries out itself (dash(1)), so that no program of that name is needed. */
@@ -72,7 +79,8 @@ function readCommand(words: readonly Word[]): Command {
   const isExport = ['export', 'readonly', 'unset'].includes(rest[0]?.text ?? '')
   const settings = isExport ? words : words.slice(0, begin < 0 ? words.length : begin)
   const changesPath = settings.some(({ text }) => /^PATH(?:=|$)/.test(text))
-  const named = rest[0]?.text === 'exec' && rest.length > 1 ? rest[1] : rest[0]
+  const replaces = rest[0]?.text === 'exec' && rest[1]?.text.startsWith('-') === false
+  const named = replaces ? rest[1] : rest[0]
   if (named === undefined) return { name: '', changesPath }
   return { name: named.isPlain ? named.text : null, changesPath }
 }
