@@ -35,7 +35,8 @@ daruma_refuse() {
 # How the shell that was to run the command ends when it ran nothing. A command may end so too: then `started` says who it was.
 daruma_nothing=113
 daruma_has_begun() {
-  read -r daruma_line <"$daruma_home/started" && case $daruma_line in refused*) return 1 ;; esac
+  # A line that nobody has written is spaces; one of a keeper that began starts with its process id.
+  read -r daruma_line <"$daruma_home/started" && case $daruma_line in [0-9]*) ;; *) return 1 ;; esac
 }
 
 # Three tries: a superseded keeper that is just leaving holds the lock for some milliseconds.

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { makeOutputPipe } from './logs/output-pipe.ts'
+import { writeEpochFiles } from './slot-files.ts'
 import { hostScripts, kill, until } from '../../test/support/runtime-bed.ts'
 import { renderGo, renderGreeting, renderOrder } from '../adapters/process/keepers/keeper-script.ts'
 
@@ -26,7 +27,7 @@ class Slot {
     mkdirSync(this.home)
     this.write('epoch', `${digits(5)}\n`)
     makeOutputPipe(this.home, null)
-    for (const name of ['started', 'exit']) this.write(`5/${name}`, ' '.repeat(1024))
+    writeEpochFiles(this.home, { directory: this.directory, user: null, namespaces: false, note: '' })
   }
 
   write(name: string, text: string): void {
@@ -62,7 +63,8 @@ class Slot {
     const [code, signal] = (await once(keeper, 'exit')) as [number | null, string | null]
     // 2: half a message is no command. 113: it waited and was told nothing.
     assert.ok(code !== null && [0, 2].includes(code), `${code ?? signal}`)
-    const read = (name: string): string => readFileSync(join(this.home, name), 'utf8').trim()
+    // Behind the first line of `started` stands the epoch's note.
+    const read = (name: string): string => readFileSync(join(this.home, name), 'utf8').split('\n')[0]?.trim() ?? ''
     return { said: read('started'), ended: read('exit'), hasRun: existsSync(join(this.directory, 'ran')) }
   }
 }

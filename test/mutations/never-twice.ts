@@ -155,6 +155,17 @@ ${keeperTakesLock}`,
     caughtBy: { file: 'src/host/keeper.test.ts', test: 'what was meant for another keeper is not carried out by this one' },
   },
   {
+    name: 'keeper-begins-with-what-is-reserved',
+    rule: 'a keeper that ran nothing records no end: only its own line says that it has begun',
+    file: 'src/host/keeper.sh',
+    find: `case $daruma_line in [0-9]*) ;; *) return 1 ;; esac`,
+    replace: `case $daruma_line in refused*) return 1 ;; esac`,
+    caughtBy: {
+      file: 'src/host/keeper.test.ts',
+      test: 'a ready keeper whose daemon dies before the last word, or in the middle of it, runs nothing',
+    },
+  },
+  {
     name: 'keeper-obeys-half-a-message',
     rule: 'a daemon that dies in the middle of a message has said nothing',
     file: 'src/host/keeper.sh',
