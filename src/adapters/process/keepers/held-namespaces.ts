@@ -9,19 +9,21 @@ import { close, closeSync, openSync } from 'node:fs'
 
 import { isAlive } from '../../../system/process-stat.ts'
 
-/** A descriptor each, of which a host of thousands of instances needs others more. */
-const maxHeld = 2000
+/** Of all projects of this process: a descriptor each, of which a host of thousands of instances needs others more. */
+export const maxHeld = 2000
+let heldInAll = 0
 
 export class HeldNamespaces {
   readonly #descriptors = new Map<string, number>()
 
   /** Of an instance by its keeper. Where it cannot be had, an end takes longer. */
   hold(instance: string, keeper: { readonly pid: number; readonly startTicks: number }): void {
-    if (keeper.startTicks === 0 || this.#descriptors.has(instance) || this.#descriptors.size >= maxHeld) return
+    if (keeper.startTicks === 0 || this.#descriptors.has(instance) || heldInAll >= maxHeld) return
     try {
       const descriptor = openSync(`/proc/${keeper.pid}/ns/mnt`, 'r')
-      if (isAlive(keeper)) this.#descriptors.set(instance, descriptor)
-      else closeSync(descriptor)
+      if (!isAlive(keeper)) return closeSync(descriptor)
+      this.#descriptors.set(instance, descriptor)
+      heldInAll += 1
     } catch {
       // It has ended, or there is no descriptor left.
     }
@@ -32,7 +34,9 @@ export class HeldNamespaces {
     const descriptor = this.#descriptors.get(instance)
     if (descriptor === undefined) return
     this.#descriptors.delete(instance)
-    close(descriptor, () => {})
+    close(descriptor, () => {
+      heldInAll -= 1
+    })
   }
 
   close(): void {

@@ -21,7 +21,7 @@ export interface NewKeeper {
   readonly greeting: string
   /** What its shell says when it has made it. */
   readonly made: string
-  /** Whether any of its processes is there; asked from then on. */
+  /** Whether any of its processes is there; asked from then on. What it throws counts as yes. */
   readonly isThere: () => boolean
   /** For one that is there and says nothing. */
   readonly limitMs: number
@@ -86,7 +86,7 @@ export class KeeperLane {
       }
       const ask = (afterMs: number): void => {
         question = setTimeout(() => {
-          if (isThere()) return ask(Math.min(afterMs * 2, longestQuestionMs))
+          if (mayBeThere(isThere)) return ask(Math.min(afterMs * 2, longestQuestionMs))
           settle()
           reject(new KeeperEnded(said.length === 0 ? 'a new keeper ended before it said anything' : said.join(' ')))
           this.spoil()
@@ -156,5 +156,14 @@ export class KeeperLane {
     const lines = this.#text.split('\n')
     this.#text = (lines.pop() ?? '').slice(-4096)
     for (const line of lines) this.#onLine?.(line)
+  }
+}
+
+/** A question that cannot be answered now (no descriptor is left, for instance) is answered by the limit. */
+function mayBeThere(isThere: () => boolean): boolean {
+  try {
+    return isThere()
+  } catch {
+    return true
   }
 }
