@@ -139,6 +139,10 @@ test('a daemon that begins anew in the middle of a stop gives the rest of the ti
     assert.deepEqual(bench.send({ kind: 'tick' }), [])
     bench.nowMs += 1
     assert.deepEqual(bench.send({ kind: 'tick' }), ['kill'])
+    const [killed] = bench.actions.flatMap((action) =>
+      action.kind === 'emit' && action.event.kind === 'killed' ? [action.event] : [],
+    )
+    assert.equal(killed?.cause, 'an earlier daemon was stopping it, and the rest of its time is over')
     bench.send({ kind: 'gone', epoch, exit: { kind: 'signal', signal: 'SIGKILL' }, jitter: 0 })
     assert.deepEqual([bench.slot.occupancy.kind, bench.slot.failuresInARow], ['vacant', 0])
   }

@@ -53,6 +53,7 @@ export function resumeEnd(at: Live, stop: StopUnderWay, nowMs: number, actions: 
     atFault: stop.isAtFault,
     drain: null,
     graceMs: stop.leftMs,
+    isResumed: true,
     killAtMs: nowMs + stop.leftMs,
     killed: false,
     stuck: null,
@@ -100,11 +101,15 @@ export function moveEnding(slot: Slot, at: Ending, nowMs: number, actions: SlotA
 function killIfDue(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[]): Slot {
   if (at.killed || nowMs < at.killAtMs) return slot
   if (at.stuck === null) {
-    const cause = at.graceMs === 0 ? at.cause : `still there after ${at.graceMs / 1000} s`
-    emit(actions, 'killed', at.epoch, 'every process of it is killed', cause)
+    emit(actions, 'killed', at.epoch, 'every process of it is killed', causeOfKill(at))
   }
   actions.push({ kind: 'kill', epoch: at.epoch })
   return { ...slot, occupancy: { ...at, killed: true } }
+}
+
+function causeOfKill({ cause, graceMs, isResumed }: Ending): string {
+  if (isResumed) return `${cause}, and the rest of its time is over`
+  return graceMs === 0 ? cause : `still there after ${graceMs / 1000} s`
 }
 
 export function takeUnderWay(slot: Slot, event: Extract<SlotEvent, { kind: 'under-way' }>): Slot {

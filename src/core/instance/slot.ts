@@ -56,6 +56,8 @@ export interface Ending {
   /** Not null while it finishes the requests that it has and gets no new ones: until they are done, or until the limit, no signal goes out. */
   readonly drain: { readonly untilMs: number; readonly underWay: number | null } | null
   readonly graceMs: number
+  /** An earlier daemon began it: `graceMs` is only the rest of the grace period. */
+  readonly isResumed?: true
   readonly killAtMs: number
   readonly killed: boolean
   /** Why the kernel could not end it, as of the last try; the slot is `blocked` and tries on. */
