@@ -27,16 +27,16 @@ export async function respawn(): Promise<readonly Row[]> {
   try {
     for (const peer of all) {
       const first = bench.actions.next(1, 30_000)
-      await accounts.during(peer.name, () => peer.start(1))
+      await accounts.during(peer, () => peer.start(1))
       await first
     }
     await sleep(2000)
     for (let set = 0; set < sets; set += 1) {
       for (const peer of inOrder(all, set)) {
         const kills = peer.name.startsWith('supervisord') ? slowKillsPerSet : killsPerSet
-        const before = accounts.seconds(peer.name)
+        const before = accounts.seconds(peer)
         for (let kill = 0; kill < kills; kill += 1) times.get(peer)?.push(await killOnce(peer, bench))
-        const after = accounts.seconds(peer.name)
+        const after = accounts.seconds(peer)
         if (before !== null && after !== null) cpuSeconds.set(peer, (cpuSeconds.get(peer) ?? 0) + after - before)
       }
     }

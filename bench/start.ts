@@ -64,11 +64,11 @@ async function startOnce(
 ): Promise<{ readonly acted: number; readonly told: number; readonly cpuSeconds: number | null }> {
   try {
     const last = bench.actions.next(programs, 300_000)
-    const before = accounts.seconds(peer.name) ?? 0
+    const before = accounts.seconds(peer) ?? 0
     const beganAt = performance.now()
-    const told = accounts.during(peer.name, () => peer.start(programs)).then(() => performance.now() - beganAt)
+    const told = accounts.during(peer, () => peer.start(programs)).then(() => performance.now() - beganAt)
     const acted = (await last) - beganAt
-    const after = accounts.seconds(peer.name)
+    const after = accounts.seconds(peer)
     return { acted, told: await told, cpuSeconds: after === null ? null : after - before }
   } finally {
     await peer.stop()

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Machine, root } from '../../test/daemon-harness.ts'
+import { readStateId } from '../../test/clean-up.ts'
 import type { Peer, PeerOptions } from './peer.ts'
 
 export interface DarumaPeer extends Peer {
@@ -28,6 +29,10 @@ export function darumaPeer(options: PeerOptions & { readonly health?: unknown })
       })
     },
     overhead: () => (['daemon', 'supervisor', 'collector'] as const).flatMap((role) => machine.find(role)),
+    cgroup: () => {
+      const stateId = readStateId(machine.state)
+      return stateId === null ? null : join('daruma', stateId)
+    },
     program: () => machine.find('instance', 'idle/0')[0] ?? null,
     stop: () => machine[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),

@@ -9,6 +9,8 @@ export interface Peer extends AsyncDisposable {
   start(count: number): Promise<void>
   /** What it needs for itself: daemon, supervisor, but neither the programs nor what stands beside each of them. */
   overhead(): readonly ProcessId[]
+  /** Below the mount of cgroup v2: the one that its programs join instead of the one that it was started in; null where they stay. */
+  cgroup(): string | null
   /** The program itself, as this machine sees it; the first of them. */
   program(): ProcessId | null
   stop(): Promise<void>

@@ -46,6 +46,7 @@ export function pm2Peer(options: PeerOptions): Peer | null {
       if (code !== 0) throw new Error(`pm2 start ended with ${code}`)
     },
     overhead: () => [god()].filter((id) => id !== null),
+    cgroup: () => null,
     program: () => {
       const daemon = god()
       return daemon === null ? null : (childrenOf(daemon.pid).toSorted((a, b) => a.pid - b.pid)[0] ?? null)

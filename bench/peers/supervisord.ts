@@ -42,6 +42,7 @@ export function supervisordPeer(options: PeerOptions): Peer | null {
       const id = daemon?.pid === undefined ? null : identify(daemon.pid)
       return id === null ? [] : [id]
     },
+    cgroup: () => null,
     program: () => (daemon?.pid === undefined ? null : (childrenOf(daemon.pid).toSorted((a, b) => a.pid - b.pid)[0] ?? null)),
     stop,
     [Symbol.asyncDispose]: stop,
