@@ -1,9 +1,9 @@
 /**
- * What is left to do when an instance has ended and nothing waits for it: files that are not needed any more. Its successor's start comes
- * first; while that one's epoch is being written the disk has its turn and this does not.
+ * What is left to do when an instance has ended and nothing waits for it: files that are not needed any more. It is done while a successor's
+ * start waits for the disk anyway, to which that start's own write has gone first; where nothing is started, after a short rest.
  */
 
-/** From when nobody has started anything. */
+/** From the first of it, where nothing is started meanwhile. */
 const restMs = 20
 
 export class Afterwards {

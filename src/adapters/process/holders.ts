@@ -1,6 +1,7 @@
 /**
- * Who is in the way of a slot: processes in its cgroups, in the PID namespaces of its keepers, and processes that have its directory open. /proc/locks would name only the
- * process that once asked for the lock, which is `flock` itself and long gone; who still holds it is seen in everybody's descriptors.
+ * Who is in the way of a slot: processes in its cgroups, in the PID namespaces of its keepers, and processes that have its directory open.
+ * /proc/locks would name only the process that once asked for the lock, which is `flock` itself and long gone; who still holds it is seen in
+ * everybody's descriptors.
  */
 
 import { readFileSync, statSync } from 'node:fs'

@@ -84,7 +84,7 @@ export class InstanceMonitor {
     // A keeper with a cgroup has been in it since before it was told anything.
     this.#hasJoined = !options.isOurs || options.cgroup.joinFiles.length > 0
     this.#watch(options.directory, this.#onWriting)
-    // Nothing is told of an cgroup before somebody has joined it.
+    // Nothing is told of a cgroup before somebody has joined it.
     if (options.cgroup.eventsFile !== null) this.#watch(options.cgroup.eventsFile, this.#onJoin)
   }
 

@@ -20,7 +20,7 @@ async function startTarget(t: TestContext): Promise<Target> {
   return { pid, startTicks: observeProcess(pid)?.startTicks ?? assert.fail('it is there'), exit: once(child, 'exit') }
 }
 
-/** An cgroup of one process that writes down what is done to it, in order. */
+/** A cgroup of one process that writes down what is done to it, in order. */
 function cgroupOf(pid: number, story: string[], isFrozen: () => boolean = () => true): Cgroup {
   return {
     joinFiles: [],

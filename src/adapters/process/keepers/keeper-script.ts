@@ -1,7 +1,7 @@
 /**
  * The lines of shell script by which keepers are made and told what to run. They are evaluated, so there is one way to write a word into
- * them: {@link quote}. Each is one command in braces, so one that arrives torn is none, and no shell runs it. Each message to a keeper names the keeper that
- * it is meant for: should it ever come to another one, that one leaves without having done anything.
+ * them: {@link quote}. Each is one command in braces, so one that arrives torn is none, and no shell runs it. Each message to a keeper names
+ * the keeper that it is meant for: should it ever come to another one, that one leaves without having done anything.
  */
 
 import type { KeeperTools } from './keeper-tools.ts'

@@ -1,10 +1,10 @@
 /**
- * What a process hands down to its children besides what a config says: how nice it is, on which processors, under which limits, in which cgroups (v1). A daemon
- * has it from whatever shell `daruma up` was typed in, for months. So the shells that make keepers put all of it to stated values before they
- * make the first one, and every instance begins from there. What Node and the keeper do already: signal dispositions and mask (libuv), open
- * descriptors, session and terminal, directory, umask, environment. What the
- * daemon does for itself: a session keyring of its own. What nobody can undo, and the daemon says when it begins: capabilities that were dropped
- * for good, no_new_privs, hard limits without CAP_SYS_RESOURCE.
+ * What a process hands down to its children besides what a config says: how nice it is, on which processors, under which limits, in which
+ * cgroups (v1). A daemon has it from whatever shell `daruma up` was typed in, for months. So the shells that make keepers put all of it to
+ * stated values before they make the first one, and every instance begins from there. What Node and the keeper do already: signal
+ * dispositions and mask (libuv), open descriptors, session and terminal, directory, umask, environment. What the daemon does for itself: a
+ * session keyring of its own. What nobody can undo, and the daemon says when it begins: capabilities that were dropped for good,
+ * no_new_privs, hard limits without CAP_SYS_RESOURCE.
  */
 
 import { readText } from '../../../system/read-quietly.ts'
@@ -44,7 +44,10 @@ export const defaultRlimits: Readonly<Record<string, Rlimit>> = {
 /** The kernel's default, 50 µs (prctl(2), PR_SET_TIMERSLACK). */
 const timerSlackNs = 50_000
 
-/** Script for a shell: leaves `foreignCgroups` (files of the roots that it joins instead), sets itself, and with it all its children, to the known state. What is not permitted here stays as it was. */
+/**
+ * Script for a shell: leaves `foreignCgroups` (files of the roots that it joins instead), sets itself, and with it all its children, to the
+ * known state. What is not permitted here stays as it was.
+ */
 export function renderKnownState(foreignCgroups: readonly string[]): string {
   const processors = readText('/sys/devices/system/cpu/possible').trim()
   const rights = readRlimitRights()
