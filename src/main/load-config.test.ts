@@ -55,6 +55,21 @@ test('so is a getter that loops, and a promise that never settles is told apart 
   assert.match(promise.stderr, /the promise that it gave did not settle within 0\.5 s \[E_CONFIG_SLOW\]/)
 })
 
+test('TypeScript is TypeScript, with types and without, also where JavaScript would read it otherwise and not complain', async () => {
+  const named = (name: string): string => `export default { name: ${name}, services: { web: { command: 'sleep 1' } } }`
+  const configs: Readonly<Record<string, string>> = {
+    plain: named(`'plain'`),
+    types: `const name: string = 'types'\n${named('name')}`,
+    // As JavaScript two comparisons: false.
+    generic: `function same(value) { return value }\n${named("same<string>('generic')")}`,
+  }
+  for (const [name, config] of Object.entries(configs)) {
+    const { code, stdout, stderr } = await plan(config)
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+    assert.match(stdout, new RegExp(`\\b${name}\\b`), stdout)
+  }
+})
+
 test('a limit that is none is refused', async () => {
   for (const text of ['soon', '0s', '3d']) {
     const { code, stderr } = await plan(sound, { DARUMA_CONFIG_TIMEOUT: text })

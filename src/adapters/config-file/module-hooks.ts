@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import vm from 'node:vm'
 
 export interface FailedImport {
   readonly specifier: string
@@ -57,10 +58,25 @@ export function hookModules(configUrl: string): EvaluationTrace {
 
 /** Null where Node's own answer is right. Said aloud for a `.js` without a `type`, so that Node has nothing to warn about. */
 function formatOf(file: string, isConfig: boolean, format: string | null | undefined): string | null {
-  if (file.endsWith('.ts')) return 'module-typescript'
+  if (file.endsWith('.ts')) return isPlain(readFileSync(file, 'utf8')) ? 'module' : 'module-typescript'
   if (!file.endsWith('.js')) return null
   if (isConfig) return 'module'
   return (format === null || format === undefined) && /^\s*(?:import|export)\b/m.test(readFileSync(file, 'utf8'))
     ? 'module'
     : null
+}
+
+/**
+ * Whether TypeScript is JavaScript as it stands, as most configs are: Node's stripping begins with some 150 ms of WebAssembly, for each file
+ * that is new or was changed. What parses as JavaScript means the same as TypeScript, but for a call with type arguments: `f<T>(x)` compares twice.
+ */
+function isPlain(source: string): boolean {
+  // Without the flag of the config's thread (`guarded.ts`) nothing is known.
+  const { SourceTextModule } = vm as Partial<typeof vm>
+  if (source.includes('<') || SourceTextModule === undefined) return false
+  try {
+    return new SourceTextModule(source) instanceof SourceTextModule
+  } catch {
+    return false
+  }
 }

@@ -7,6 +7,7 @@ import { loadConfig, type LoadOptions } from './index.ts'
 
 export async function serveLoad(tools: Required<Pick<LoadOptions, 'loadCron' | 'readSource'>>): Promise<void> {
   const say = (message: LoadMessage): void => parentPort?.postMessage(message)
+  say({ kind: 'begins' })
   try {
     const options = workerData as Omit<GuardedOptions, 'entry' | 'onSlow'>
     const loaded = await loadConfig({ ...options, ...tools, onEvaluated: () => say({ kind: 'evaluated' }) })
