@@ -14,6 +14,7 @@ import { stderrLog } from '../adapters/node/log.ts'
 import { nodeRandom } from '../adapters/node/random.ts'
 import { createNet } from '../adapters/net/index.ts'
 import { createProcessRuntime } from '../adapters/process/index.ts'
+import { surveyForRuntimes } from '../adapters/process/survey.ts'
 import { maxParallelStarts, StartTurns } from '../system/start-turns.ts'
 import { findAccount } from '../system/account.ts'
 import { createReleases } from '../adapters/releases/index.ts'
@@ -90,6 +91,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
   const opened = await inodeOf(databaseFile(directory.path))
   const scripts = fileURLToPath(new URL('../host', import.meta.url))
   const starts = new StartTurns({ limit: maxParallelStarts, retries: 'bounded' })
+  const survey = surveyForRuntimes({ stateId: directory.stateId, log })
   // For what is no project's: the balancer.
   await using runtime = await createProcessRuntime({
     stateDirectory: directory.path,
@@ -100,6 +102,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
     // A balancer falls alone.
     standBy: 1,
     starts,
+    survey,
   })
   const releases = createReleases({ directory: directory.pathOf('releases'), lookUpUser: findAccount })
   await using containers = assembleContainers({ checkpoint, log, onEngine: (fault) => daemon.noteEngine(fault) })
@@ -122,6 +125,7 @@ async function run(options: { readonly state: string; readonly takeOver: boolean
         checkpoint,
         log,
         starts,
+        survey,
         wantsContainers: (place) => daemon.projects.wantsContainers(place),
       }),
       images: containers.images,

@@ -9,13 +9,13 @@ import type { ProcessRuntimeOptions } from '../adapters/process/options.ts'
 import type { ProjectId } from '../core/model/project-id.ts'
 import type { DaemonPorts, Home } from '../daemon/daemon-facts.ts'
 import { RuntimeByKind } from '../daemon/runtime-by-kind.ts'
-import type { StartTurns } from '../system/start-turns.ts'
 import type { StateDirectory } from '../ports/storage/state-directory.ts'
 import type { AssembledContainers } from './containers.ts'
 
-export interface HomesOptions extends Pick<ProcessRuntimeOptions, 'scripts' | 'checkpoint' | 'log'> {
+export interface HomesOptions extends Required<
+  Pick<ProcessRuntimeOptions, 'scripts' | 'checkpoint' | 'log' | 'starts' | 'survey'>
+> {
   readonly directory: StateDirectory
-  readonly starts: StartTurns
   readonly containers: AssembledContainers
   /** Whether what should be in the project has an image. */
   readonly wantsContainers: (place: ProjectId) => boolean
@@ -24,7 +24,7 @@ export interface HomesOptions extends Pick<ProcessRuntimeOptions, 'scripts' | 'c
 type Homes = Pick<DaemonPorts, 'openHome' | 'listHomes' | 'listVolumes' | 'removeHome'>
 
 export function createHomes(options: HomesOptions): Homes {
-  const { directory, containers, scripts, checkpoint, log, starts } = options
+  const { directory, containers, scripts, checkpoint, log, starts, survey } = options
   const folderOf = (place: ProjectId): string => join('projects', place)
   const pathOf = (place: ProjectId): string => directory.pathOf(folderOf(place))
   return {
@@ -39,6 +39,7 @@ export function createHomes(options: HomesOptions): Homes {
         checkpoint,
         log,
         starts,
+        survey,
       })
       const container = containers.runtimeOf({
         stateDirectory: own.path,

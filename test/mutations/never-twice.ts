@@ -203,7 +203,7 @@ ${keeperTakesLock}`,
     rule: 'a ready keeper of a dead daemon ends by itself, and holds nothing',
     file: 'src/adapters/process/keepers/keeper-script.ts',
     find: '. ${quote(tools.keeper)}\\n`',
-    replace: '. ${quote(tools.keeper)}; command -p sleep 600\\n`',
+    replace: '. ${quote(tools.keeper)}; trap "command -p sleep 600" EXIT\\n`',
     caughtBy: {
       file: 'src/adapters/process/keepers/ready-keepers.test.ts',
       test: 'the ready keepers of a daemon that was killed end by themselves, and the next daemon removes their cgroups',

@@ -63,7 +63,7 @@ import {
   writeEpochFiles,
 } from '../../host/slot-files.ts'
 import { readStopNote } from '../../host/stop-note.ts'
-import { surveyHost } from './survey.ts'
+import { surveyForRuntimes } from './survey.ts'
 import { observeUsage } from './usage.ts'
 import { makeVolumes, placeTree, type PlacedTree } from './volumes.ts'
 
@@ -71,12 +71,7 @@ import { makeVolumes, placeTree, type PlacedTree } from './volumes.ts'
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
   shedInheritance()
   mkdirSync(join(options.stateDirectory, 'slots'), { recursive: true, mode: 0o700 })
-  const survey = await surveyHost({
-    stateId: options.stateId,
-    force: options.force?.killing ?? null,
-    forceNoNamespaces: options.force?.noNamespaces ?? false,
-  })
-  for (const weakness of survey.inherited) options.log.write('info', weakness, {})
+  const survey = await (options.survey ?? surveyForRuntimes(options))
   const { scripts: from, stateDirectory, stateId, project } = options
   const home = project === undefined ? stateId : `${stateId}/${project}`
   const scripts = { from, stateDirectory: options.machineDirectory ?? stateDirectory }

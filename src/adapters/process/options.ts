@@ -3,7 +3,7 @@
 import type { Checkpoint } from '../../ports/checkpoint.ts'
 import type { Log } from '../../ports/log.ts'
 import type { StartTurns } from '../../system/start-turns.ts'
-import type { KillMechanism } from './survey.ts'
+import type { ForcedMechanisms, Survey } from './survey.ts'
 
 export interface ProcessRuntimeOptions {
   /** Where the slots and volumes are: a project's place in the state directory. */
@@ -24,6 +24,7 @@ export interface ProcessRuntimeOptions {
   readonly starts?: StartTurns
   /** How long a keeper may be on its way; by default 10 s. */
   readonly arrivalLimitMs?: number
-  /** For tests: this mechanism, whatever the host would offer; and no PID namespaces. */
-  readonly force?: { readonly killing?: KillMechanism; readonly noNamespaces?: boolean }
+  /** Of this machine, for the same state id, where somebody has made one already; by default one is made. */
+  readonly survey?: Promise<Survey>
+  readonly force?: ForcedMechanisms
 }

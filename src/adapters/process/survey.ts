@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import type { Log } from '../../ports/log.ts'
 import type { Guarantees } from '../../ports/runtime/runtime.ts'
 import { type LimitCgroups, limitCgroups } from './cgroups/limits.ts'
 import { type CgroupMounts, findForeignCgroups, parseCgroupMounts } from './cgroups/mounts.ts'
@@ -14,6 +15,12 @@ import { readRestrictions, type Restrictions } from './keepers/restrictions.ts'
 import { readText } from '../../system/read-quietly.ts'
 
 export type KillMechanism = 'v2' | 'v2-loop' | 'v1' | 'process-group'
+
+/** For tests: this mechanism, whatever the host would offer; and no PID namespaces. */
+export interface ForcedMechanisms {
+  readonly killing?: KillMechanism
+  readonly noNamespaces?: boolean
+}
 
 export interface Tools {
   readonly flock: string | null
@@ -77,6 +84,22 @@ export async function surveyHost(options: {
     inherited,
     foreignCgroups,
   }
+}
+
+/** All runtimes of a machine may share it. What is weaker than it could be is logged. */
+export async function surveyForRuntimes({
+  stateId,
+  force,
+  log,
+}: {
+  readonly stateId: string
+  readonly force?: ForcedMechanisms | undefined
+  readonly log: Log
+}): Promise<Survey> {
+  const [killing, forceNoNamespaces] = [force?.killing ?? null, force?.noNamespaces ?? false]
+  const survey = await surveyHost({ stateId, force: killing, forceNoNamespaces })
+  for (const weakness of survey.inherited) log.write('info', weakness, {})
+  return survey
 }
 
 function chooseMechanism(
