@@ -1,6 +1,6 @@
 /**
- * `npm test`: every `*.test.ts` of `src/` and `test/` under node:test, closing with its counts. Two files at a time: the tests start
- * real processes and measure real time, and a crowd of them would test the machine's patience instead.
+ * `npm test`: every `*.test.ts` of `src/` and `test/` under node:test, closing with its counts and the slowest files. A few files at a
+ * time: the tests start real processes, and a crowd of them would test the machine's patience instead.
  *
  * `npm test -- WORD...` runs only the files whose path contains one of the words; `--no-install` leaves the machine as it is. `--unit` (as
  * `npm run test:unit`) runs only those that start no process: nothing is installed or built for them, and they need not be root.
@@ -12,12 +12,14 @@
  * A test leaves nothing behind, also when it fails: processes, mounts, cgroups and files that are still there at the end are named, and
  * fail a run in which all else has passed.
  */
-import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { findLeftovers, openRunFolder, removeRun } from '../test/leftovers.ts'
+import { run as runFiles } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { compileCache, findLeftovers, openRunFolder, removeRun } from '../test/leftovers.ts'
 import { prepareTests } from './prepare-tests.ts'
+import { slowestFirst, tellSlowest, type FileTime } from './slow-files.ts'
 import { filesBelow, root } from './tree.ts'
 import { unitTests } from './unit-tests.ts'
 
@@ -25,7 +27,8 @@ import { unitTests } from './unit-tests.ts'
 const fileLimitMs = 600_000
 /** A single test gives up earlier, while there is still time for its hooks to clean up. */
 const testLimitMs = fileLimitMs - 30_000
-const filesAtOnce = 2
+/** One more than there are cores: what waits for a probe, a grace or an engine leaves its core to another file. */
+const filesAtOnce = Math.min(availableParallelism() + 1, 6)
 /** More than this many files do not fail by the machine's mood. */
 const mostRetried = 4
 
@@ -46,7 +49,7 @@ if (closed !== null) {
 } else {
   if (isUnit) console.log(`unit tests: ${chosen.length} of ${all.length} files`)
   else if (!process.argv.includes('--no-install')) prepareTests()
-  process.exitCode = await runAll(chosen)
+  process.exitCode = await runAll(slowestFirst(chosen))
 }
 
 async function runAll(files: readonly string[]): Promise<number> {
@@ -69,21 +72,20 @@ async function runTwiceAtMost(
 ): Promise<number> {
   const violations = join(notes, 'violations')
   const leftovers = join(notes, 'leftovers')
-  const first = await run(files, { filesAtOnce, failed: join(notes, 'failed'), violations, leftovers, folder })
-  const failed = first.failed.map((file) => relative(root, file))
+  const first = await run(files, { filesAtOnce, violations, leftovers, folder })
+  const { failed } = first
+  console.log(tellSlowest(first.times))
   const mayRetry = failed.length > 0 && failed.length <= mostRetried && !existsSync(violations)
   // A test that stands in a shared file (a port's contract) names that file, which alone would test nothing.
   if (first.code === 0 || !mayRetry || !failed.every((file) => files.includes(file))) return first.code
   console.log(`\ntests: once more, alone: ${failed.join(', ')}`)
-  const second = await run(failed, { filesAtOnce: 1, failed: join(notes, 'failed again'), violations, leftovers, folder })
+  const second = await run(failed, { filesAtOnce: 1, violations, leftovers, folder })
   if (second.code === 0) console.log(`tests: unsteady, passed only the second time: ${failed.join(', ')}`)
   return second.code
 }
 
 interface Pass {
   readonly filesAtOnce: number
-  /** Where the names of the failed files go. */
-  readonly failed: string
   /** Written by a test whose witness saw a violation. */
   readonly violations: string
   /** Written by a test file that comes upon what one before it left. */
@@ -92,36 +94,48 @@ interface Pass {
   readonly folder: string
 }
 
-function run(files: readonly string[], pass: Pass): Promise<{ readonly code: number; readonly failed: readonly string[] }> {
-  const limits = [
-    `--test-concurrency=${pass.filesAtOnce}`,
-    `--test-timeout=${testLimitMs}`,
-    '--import',
-    join(root, 'scripts/test-limit.ts'),
-  ]
-  const reporters = [
-    '--test-reporter=spec',
-    '--test-reporter-destination=stdout',
-    `--test-reporter=${join(root, 'scripts/failed-files-reporter.config.ts')}`,
-    `--test-reporter-destination=${pass.failed}`,
-  ]
-  const child = spawn(process.execPath, ['--test', ...limits, ...reporters, ...files], {
+interface Passed {
+  readonly code: number
+  /** The files, from the root, with a test that failed. */
+  readonly failed: readonly string[]
+  readonly times: readonly FileTime[]
+}
+
+/** As `node --test` does, which would take the files in the order of their names. */
+async function run(files: readonly string[], pass: Pass): Promise<Passed> {
+  const ending = new AbortController()
+  const end = (): void => ending.abort()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end)
+  const events = runFiles({
+    files: files.map((file) => join(root, file)),
     cwd: root,
+    concurrency: pass.filesAtOnce,
+    timeout: testLimitMs,
+    execArgv: ['--import', join(root, 'scripts/test-limit.ts')],
     env: {
       ...cleanEnvironment(),
+      // Each file loads much of the sources: what one has compiled, and stripped of its types, the next ones need not.
+      NODE_COMPILE_CACHE: join(pass.folder, compileCache),
       TEST_VIOLATIONS_FILE: pass.violations,
       TEST_LEFTOVERS_FILE: pass.leftovers,
       TMPDIR: pass.folder,
     },
-    stdio: 'inherit',
+    signal: ending.signal,
   })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal))
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('exit', (code) => {
-      resolve({ code: code ?? 1, failed: readLines(pass.failed) })
-    })
+  const failed = new Set<string>()
+  const times: FileTime[] = []
+  let isWell = true
+  events.on('test:fail', ({ file }) => {
+    isWell = false
+    if (file !== undefined) failed.add(relative(root, file))
   })
+  events.on('test:summary', ({ file, success, duration_ms: ms }) => {
+    isWell &&= success
+    if (file !== undefined) times.push({ file: relative(root, file), seconds: ms / 1000 })
+  })
+  for await (const text of events.compose(new spec())) process.stdout.write(text as string)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, end)
+  return { code: isWell && !ending.signal.aborted ? 0 : 1, failed: [...failed], times }
 }
 
 function readLines(file: string): readonly string[] {
@@ -133,7 +147,8 @@ function readLines(file: string): readonly string[] {
 
 /** A stray DARUMA_STATE in the developer's shell must not lead a test to real state, nor their language change a message. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('DARUMA_') && name !== 'NODE_OPTIONS')
+  const isKept = (name: string): boolean => name === 'DARUMA_TEST_ALL' || !/^(?:DARUMA_|NODE_OPTIONS$)/.test(name)
+  const kept = Object.entries(process.env).filter(([name]) => isKept(name))
   return { ...Object.fromEntries(kept), LC_ALL: 'C.UTF-8', NODE_NO_WARNINGS: '1', TEST_FILE_LIMIT_MS: String(fileLimitMs) }
 }
 

@@ -61,8 +61,8 @@ function look(folder: string): readonly string[] {
   ]
 }
 
-/** Node's own, of whoever asks for it there: npm and the TypeScript compiler do. */
-const compileCache = 'node-compile-cache'
+/** Node's own, of whoever asks for it there: npm, the TypeScript compiler, and the test files. */
+export const compileCache = 'node-compile-cache'
 
 /** Whatever became of their command line: they were started with the folder in their environment, or work in it. */
 function processesOf(folder: string): readonly number[] {

@@ -19,6 +19,7 @@ import type { Load, LoadResult } from './load/load.ts'
 import { countingUpstream } from './load/upstream.ts'
 import { until } from './processes.ts'
 import { freePort } from './free-ports.ts'
+import { isThorough } from './thorough.ts'
 
 const programs = ['embedded', 'haproxy'] as const
 const isMissing = (program: string): string | false =>
@@ -74,7 +75,7 @@ class Shop implements AsyncDisposable {
     return stdout
   }
 
-  load(seconds: number, rate: number = 200): Promise<Load> {
+  load(seconds: number, rate: number = 100): Promise<Load> {
     return startLoad({ port: this.port, rate, seconds, path: '/?ms=15', connections: 64, timeoutMs: 8000 })
   }
 
@@ -138,7 +139,7 @@ for (const program of programs) {
       const result = await load.stop()
       const safe = result.failures.filter(({ method }) => method === 'GET')
       assert.deepEqual(safe, [], told(result))
-      // At 200 a second and 15 ms each, three replicas have about one request each under way.
+      // At 100 a second and 15 ms each, three replicas have at most one request each under way.
       assert.ok(result.failed <= 8, told(result))
       shop.assertEachOnce(result)
     })
@@ -209,6 +210,8 @@ for (const program of programs) {
       }
     })
 
+    // Who gives the canary its share is proven of each balancer above, and of both by their contract; what promotes it is the same code.
+    if (program !== 'embedded' && !isThorough) return
     it('a good canary is promoted by hand without a failed request', async () => {
       await using shop = await Shop.open(program)
       await using load = await shop.load(120)

@@ -12,6 +12,7 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
   truncateSync,
@@ -24,6 +25,7 @@ import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { isRunning, kill, needsRoot, processesNaming, until as untilWithin } from '../../test/support/runtime-bed.ts'
+import { often } from '../../test/thorough.ts'
 import { collectorFlags } from '../system/daemon-flags.ts'
 import { libc } from '../system/libc.ts'
 import { announceOutput, makeOutputPipe, openOutputPipe, outputPipe } from './logs/output-pipe.ts'
@@ -141,9 +143,11 @@ test('a program that has changed its user opens its own output again', { skip: n
   assert.equal(bed.text('web.0'), 'here\n')
 })
 
-test('a collector that is killed fifty times under twenty thousand lines a second loses none and doubles none', async (t) => {
+test('a collector that is killed again and again under twenty thousand lines a second loses none and doubles none', async (t) => {
   const bed = new Bed(t)
-  const lines = 200_000
+  const wantedKills = often({ usually: 12, thoroughly: 50 })
+  // For longer than the kills take, on a machine that is not busy: else they would fall into silence.
+  const lines = wantedKills * 5000
   bed.open('web.0', 1, 64 * 1024 * kib)
   let collector = await bed.runCollector()
   // In bursts of 20 lines, each a write of its own.
@@ -157,7 +161,7 @@ test('a collector that is killed fifty times under twenty thousand lines a secon
   )
   t.after(() => kill(writer.pid ?? 0))
   let kills = 0
-  while (kills < 50) {
+  while (kills < wantedKills) {
     const before = bed.bytesOnDisk('web.0')
     await until(() => bed.bytesOnDisk('web.0') > before || writer.exitCode !== null, 'something comes')
     if (writer.exitCode !== null) break
@@ -167,7 +171,7 @@ test('a collector that is killed fifty times under twenty thousand lines a secon
   }
   await until(() => writer.exitCode !== null, 'all is written', 120_000)
   assert.equal(writer.exitCode, 0)
-  assert.equal(kills, 50)
+  assert.ok(kills > wantedKills / 2, `${kills} kills`)
   await until(() => bed.text('web.0').endsWith(`line ${lines - 1} ${'x'.repeat((lines - 1) % 80)}\n`), 'all is there', 60_000)
   const expected = Array.from({ length: lines }, (_, index) => `line ${index} ${'x'.repeat(index % 80)}\n`).join('')
   assert.ok(bed.text('web.0') === expected, 'the log is exactly what was written')
@@ -252,12 +256,12 @@ test('a program that writes as fast as it can never passes its bound', async (t)
   assert.ok(most <= boundBytes, `${most} of ${boundBytes}`)
 })
 
-test('a quarter of a gigabyte without a newline costs no memory and no more disk than the bound', async (t) => {
+test('an eighth of a gigabyte without a newline costs no memory and no more disk than the bound', async (t) => {
   const bed = new Bed(t)
   const boundBytes = 256 * kib
   bed.open('web.0', 1, boundBytes)
   const collector = await bed.runCollector()
-  await once(bed.run('web.0', 1, 'head -c 268435456 /dev/zero; echo; echo end'), 'exit')
+  await once(bed.run('web.0', 1, 'head -c 134217728 /dev/zero; echo; echo end'), 'exit')
   await until(() => bed.text('web.0').endsWith('\nend\n'), 'all is there', 60_000)
   assert.ok(bed.bytesOnDisk('web.0') <= boundBytes)
   const peakKib = Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${collector.pid}/status`, 'utf8'))?.[1])
@@ -383,14 +387,24 @@ test('of more instances than files may be open, those that have to wait are read
 
 test('a letter box that somebody has removed is made again, and nothing is missed', async (t) => {
   const bed = new Bed(t)
-  await bed.runCollector()
+  const collector = await bed.runCollector()
   const box = join(bed.state, 'host', 'collector.box')
-  await until(() => existsSync(box), 'it has a letter box')
+  // Made is not opened: in between it could not be taken away from somebody who has it.
+  await until(() => hasOpen(collector.pid ?? 0, box), 'it has a letter box')
   rmSync(box)
   bed.open('web.0', 1)
   await once(bed.run('web.0', 1, 'echo here'), 'exit')
   await until(() => existsSync(bed.directory('web.0')) && bed.text('web.0') === 'here\n', 'it is there', 30_000)
 })
+
+const hasOpen = (pid: number, path: string): boolean =>
+  readdirSync(`/proc/${pid}/fd`).some((descriptor) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${descriptor}`) === path
+    } catch {
+      return false
+    }
+  })
 
 test("the daemon's own log is kept within its bound while it is written to", async (t) => {
   const bed = new Bed(t)

@@ -11,6 +11,8 @@ import type { Copy } from './ledger.ts'
 
 /** A process that has not shown its colours after this time never will: it is not ours. */
 const settledAfterTicks = 200
+/** The kernel gives a free pid away again only when it has gone through all others: within this time a pid is whose it was. */
+const samePidMs = 1000
 
 export interface Sweep {
   /** Those of our copies that are alive now, one for each slot and epoch. */
@@ -21,7 +23,9 @@ export interface Sweep {
 
 /** Sees processes whose environment has `WITNESS_PORT` equal to `port`. */
 export function createSweep(port: number): Sweep {
-  const strangers = new Set<string>()
+  /** Read once, and not again while their pids are listed: a hundred of them would be most of the work of each look. */
+  const strangers = new Set<number>()
+  let lookedAtMs = -Infinity
   const ours = new Map<string, Copy>()
   const watched = new Map<string, string>()
 
@@ -34,8 +38,6 @@ export function createSweep(port: number): Sweep {
   }
 
   const examine = (facts: ProcessFacts): Copy | null => {
-    const name = `${facts.pid}/${facts.startTicks}`
-    if (strangers.has(name)) return null
     const environment = environmentOf(facts.pid)
     const slot = slotOf(environment)
     if (environment['WITNESS_PORT'] === String(port) && slot !== null && !isCompanion(facts)) {
@@ -46,7 +48,7 @@ export function createSweep(port: number): Sweep {
       const epoch = Number(environment['DARUMA_EPOCH'])
       return { slot: `${builtIn}${slot}`, epoch, kind: facts.name, process: facts, seenBy: 'sweep' }
     }
-    if (facts.startTicks + settledAfterTicks < newestTicks()) strangers.add(name)
+    if (facts.startTicks + settledAfterTicks < newestTicks()) strangers.add(facts.pid)
     return null
   }
 
@@ -59,7 +61,12 @@ export function createSweep(port: number): Sweep {
       for (const copy of ours.values()) {
         if (copy.process !== null && isAlive(copy.process)) found.set(nameOf(copy), copy)
       }
-      for (const pid of allPids()) {
+      const pids = new Set(allPids())
+      const nowMs = performance.now()
+      for (const pid of strangers) if (!pids.has(pid) || nowMs - lookedAtMs > samePidMs) strangers.delete(pid)
+      lookedAtMs = nowMs
+      for (const pid of pids) {
+        if (strangers.has(pid)) continue
         const facts = processFacts(pid)
         if (facts === null || facts.state === 'Z' || facts.state === 'X') continue
         const copy = examine(facts)

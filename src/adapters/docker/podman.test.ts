@@ -3,6 +3,7 @@
 import { describe, test } from 'node:test'
 
 import { onPodman, type Testing } from '../../../test/engine/engine-kind.ts'
+import { isThorough } from '../../../test/thorough.ts'
 import { imagesContract } from './images/images.contract.ts'
 import { lifeContract } from './life.contract.ts'
 import { networkContract } from './network.contract.ts'
@@ -26,8 +27,7 @@ const accents = [
   'from a folder',
 ]
 
-const isWanted = (title: string): boolean =>
-  process.env['DARUMA_TEST_ALL'] !== undefined || accents.some((accent) => new RegExp(accent).test(title))
+const isWanted = (title: string): boolean => isThorough || accents.some((accent) => new RegExp(accent).test(title))
 
 const testing: Testing = (title, body) => {
   if (isWanted(title)) void test(title, body)

@@ -1,0 +1,21 @@
+/** The test files that take longest, and which those are: a run that begins with them does not end with one that runs alone. */
+
+export interface FileTime {
+  readonly file: string
+  readonly seconds: number
+}
+
+/** In the order in which they begin: what `npm test` last named as its slowest. A file that is not here comes after them. */
+const slowest: readonly string[] = ['test/faults.test.ts', 'test/containers.test.ts', 'src/adapters/docker/life.test.ts']
+
+export function slowestFirst(files: readonly string[]): readonly string[] {
+  return [...slowest.filter((file) => files.includes(file)), ...files.filter((file) => !slowest.includes(file))]
+}
+
+const told = 10
+
+/** For the end of a run: seconds and path, a line each. */
+export function tellSlowest(times: readonly FileTime[]): string {
+  const most = times.toSorted((a, b) => b.seconds - a.seconds).slice(0, told)
+  return ['the slowest files:', ...most.map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`)].join('\n')
+}
