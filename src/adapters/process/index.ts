@@ -253,8 +253,8 @@ class ProcessRuntime implements Runtime {
     return observeHolders(this.#site, slot)
   }
 
-  memoryKills({ slot, epoch }: InstanceRef): number | null {
-    return this.#site.survey.limits.countOomKills(this.#site.cgroupPath(slot, epoch))
+  memoryKills(instance: InstanceRef): number | null {
+    return this.#monitors.get(keyOf(instance))?.countMemoryKills() ?? null
   }
 
   usage(instance: InstanceRef): Usage | null {
@@ -306,7 +306,9 @@ class ProcessRuntime implements Runtime {
 
   #adopt(instance: InstanceRef, cgroup: Cgroup): InstanceMonitor {
     const keeper = readKeeper(epochDirectory(this.#site.paths(instance.slot), instance.epoch))
-    const monitor = this.#watch(instance, cgroup, { isOurs: false, keeper, environment: null, hasLimits: true })
+    const { limits } = this.#site.survey
+    const hasLimits = limits.countsUnlimited || limits.joinFiles(this.#site.cgroupPath(instance.slot, instance.epoch)).length > 0
+    const monitor = this.#watch(instance, cgroup, { isOurs: false, keeper, environment: null, hasLimits })
     monitor.adopt(readBeginning(monitor.directory), readStopNote(monitor.directory))
     this.#outputs.hold(instance.slot, monitor.directory)
     return monitor
@@ -322,6 +324,7 @@ class ProcessRuntime implements Runtime {
     const { slot, epoch } = instance
     const paths = this.#site.paths(slot)
     const path = this.#site.cgroupPath(slot, epoch)
+    const { limits } = this.#site.survey
     const monitor = new InstanceMonitor({
       instance: { slot, epoch },
       paths,
@@ -329,7 +332,7 @@ class ProcessRuntime implements Runtime {
       cgroup,
       ...birth,
       arrivalLimitMs: this.#options.arrivalLimitMs ?? defaultArrivalLimitMs,
-      countOomKills: () => (birth.hasLimits ? this.#site.survey.limits.countOomKills(path) : 0),
+      countOomKills: () => (birth.hasLimits || limits.countsUnlimited ? limits.countOomKills(path) : 0),
       cleanUp: () => {
         this.#monitors.delete(keyOf(instance))
         this.#postponed.delete(monitor)
@@ -385,7 +388,7 @@ class ProcessRuntime implements Runtime {
   }
 }
 
-/** `hasLimits`: it may have cgroups of limits; of one that was adopted nobody knows. */
+/** `hasLimits`: it has cgroups of limits, or may have. */
 type Birth = Pick<InstanceMonitorOptions, 'isOurs' | 'keeper' | 'environment'> & { readonly hasLimits: boolean }
 
 const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`

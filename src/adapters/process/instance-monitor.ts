@@ -101,6 +101,10 @@ export class InstanceMonitor {
     return this.#beginning.kind !== 'none' && this.cgroup.eventsFile !== null && this.#watchers.length === 2
   }
 
+  countMemoryKills(): number {
+    return this.#options.countOomKills()
+  }
+
   /** An adopted epoch's beginning was reported by discovery, not by an event. What was asked to end has the rest of its time. */
   adopt(beginning: Beginning, stop: StopNote | null): void {
     this.#beginning = beginning

@@ -66,6 +66,8 @@ export interface LimitCgroups {
   joinFiles(path: string): readonly string[]
   /** Processes the kernel killed in this epoch because its memory limit was reached. To be asked before {@link remove}. */
   countOomKills(path: string): number
+  /** Whether the kernel counts them also of an epoch without limits. */
+  readonly countsUnlimited: boolean
   /** False when one of them could not be removed yet. */
   remove(path: string): boolean
   readonly available: readonly LimitName[]
@@ -113,6 +115,7 @@ export function limitCgroups(mounts: CgroupMounts, isUsable: (mount: string) => 
       if (root === undefined) return 0
       return readCounter(join(root.mount, path, root.version === 1 ? 'memory.oom_control' : 'memory.events'), 'oom_kill')
     },
+    countsUnlimited: roots.get('memory')?.version === 2,
     remove: (path) => v1Directories(path).every((directory) => removeCgroup(directory)),
   }
 }
