@@ -35,7 +35,7 @@ export interface Libc {
   wait(descriptors: PipeSet, timeoutMs: number): readonly PipeEvent[]
   openSet(): PipeSet
   sleep(ms: number): void
-  /** flock(2), exclusive, never waiting. False where another holds it. */
+  /** flock(2), exclusive, never waiting. False where another holds it; throws like `node:fs` where nothing can be locked. */
   lock(descriptor: number): boolean
   /** pidfd_open(2) and pidfd_getfd(2): another process's descriptor, as one of ours. Null where the kernel or its rules do not let us. */
   borrow(pid: number, descriptor: number): number | null
@@ -109,7 +109,7 @@ function openLibc(): Libc {
   })
   // Of this thread, which has called nothing since.
   const error = (): number => ffi.getInt32(c.__errno_location(), 0)
-  const fail = (call: string, path = ''): Error => {
+  const fail = (call: string, path = ''): Error & { readonly code: string } => {
     const code = getSystemErrorName(-error())
     return Object.assign(new Error(`${code}: ${call}${path === '' ? '' : ` '${path}'`}`), { code, syscall: call })
   }
@@ -167,7 +167,10 @@ function openLibc(): Libc {
       c.usleep(Math.round(ms * 1000))
     },
     lock(descriptor) {
-      return c.flock(descriptor, lockExclusiveNonBlocking) === 0
+      if (c.flock(descriptor, lockExclusiveNonBlocking) === 0) return true
+      const failure = fail('flock')
+      if (failure.code === 'EAGAIN') return false
+      throw failure
     },
     borrow(pid, descriptor) {
       const process = Number(c.syscall(pidfdOpen, BigInt(pid), 0n, 0n))

@@ -14,8 +14,8 @@ export const oneDaemonMutations: readonly Mutation[] = [
     name: 'directory-is-not-locked',
     rule: 'one daemon: an flock on the state directory for the daemon’s whole life',
     file: 'src/adapters/state-directory/flock.ts',
-    find: `    if (status === 1) return false`,
-    replace: `    if (status === 1) return true`,
+    find: `return libc().lock(descriptor)`,
+    replace: `return libc().lock(descriptor) || true`,
     caughtBy: {
       file: stateDirectory.tests,
       test: 'while one process has the directory another is refused and told who has it; with the end of the first it is free',
@@ -31,14 +31,11 @@ export const oneDaemonMutations: readonly Mutation[] = [
   },
   {
     name: 'lock-fails-open',
-    rule: 'a lock that could not be asked for is not had',
+    rule: 'a lock of which nobody knows is not had',
     file: 'src/adapters/state-directory/flock.ts',
-    find: `    if (status === 0 && isHeldHere(descriptor, path)) return true`,
-    replace: `    if (status !== 1) return true`,
-    caughtBy: {
-      file: stateDirectory.tests,
-      test: 'a lock for which flock cannot be asked is an error, and nobody gets the directory',
-    },
+    find: `    throw new DarumaError(`,
+    replace: `    if (path !== '') return true\n    throw new DarumaError(`,
+    caughtBy: { file: stateDirectory.tests, test: 'a lock that cannot be had or refused is an error, and not a lock' },
   },
   {
     name: 'state-id-is-not-locked',

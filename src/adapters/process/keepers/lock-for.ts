@@ -21,6 +21,8 @@ export function lockFor(keeper: KeeperIdentity): boolean {
   try {
     // Asked after the copy was made: its number may have been given to another process before.
     return isAlive(keeper) && libc().lock(borrowed)
+  } catch {
+    return false
   } finally {
     closeSync(borrowed)
   }
