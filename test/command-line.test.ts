@@ -98,8 +98,8 @@ test('small things: where a config runs, whole values for machines, what ends wi
   assert.equal(back.code, 0)
 
   machine.writeConfig({ web: sleeper, once: { command: 'true', restart: { delay: '10ms' } } })
-  assert.match((await machine.run(['up', '-y'])).stdout, /exit code 0 \(what is meant to end is a job: `job: true`/)
-  assert.match((await machine.run(['daemon', 'stop'])).stdout, /^The daemon has ended\. 1 instance runs on\. /)
+  assert.match((await machine.run(['up', '-y'])).stdout, /exit code 0 \(a program that is meant to end is a job: `job: true`/)
+  assert.match((await machine.run(['daemon', 'stop'])).stdout, /^The daemon has ended\. 1 instance keeps running\. /)
   assert.equal((await machine.run(['down', '-y'])).code, 0)
-  assert.match((await machine.run(['daemon', 'stop'])).stdout, /^The daemon has ended\. Nothing of it runs\. /)
+  assert.match((await machine.run(['daemon', 'stop'])).stdout, /^The daemon has ended\. None of its instances is running\. /)
 })

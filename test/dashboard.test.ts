@@ -376,14 +376,14 @@ describe('the page', { skip: noBrowser }, () => {
     await page.getByText(/^\d+ s old$/).waitFor()
     assert.equal(await rowOf('web').count(), 1)
     await machine.kill('supervisor', undefined, 'SIGCONT')
-    await page.getByText(/^Connected again\. The daemon began anew \(pid \d+\)/).waitFor({ timeout: hangLimit(30_000) })
+    await page.getByText(/^Reconnected\. The daemon was restarted \(pid \d+\)/).waitFor({ timeout: hangLimit(30_000) })
     await page.getByText('Live', { exact: true }).waitFor()
     assert.notEqual((await machine.findOne('daemon')).pid, daemon.pid)
     // In the short list a second's runs of the schedule soon push it out.
     await visit('#/events')
     await page
       .getByRole('log', { name: 'Events' })
-      .getByText(/the daemon began/)
+      .getByText(/the daemon started/)
       .last()
       .waitFor()
     assert.deepEqual(tab.complaints, [])

@@ -105,10 +105,10 @@ test('what is saved is seen: a source, a program in place, an ignored envFile, t
   assert.deepEqual(await runOf(machine, 'web'), web, 'nothing of web has changed')
 
   machine.writeConfigText('export default define({ name: 1 })')
-  await front.says(/\[E_CONFIG_[A-Z]+\][\s\S]*Tried again when a file changes/)
+  await front.says(/\[E_CONFIG_[A-Z]+\][\s\S]*Retrying when a file changes/)
   assert.deepEqual(await runOf(machine, 'web'), web)
   write(machine, 'api/program.sh', program('api three'))
-  await front.says(/\[E_CONFIG_[A-Z]+\][\s\S]*Tried again when a file changes/)
+  await front.says(/\[E_CONFIG_[A-Z]+\][\s\S]*Retrying when a file changes/)
   machine.writeConfig(config)
   // What was saved while the config was broken is not forgotten.
   await front.says(/\napi\/program\.sh: restarting api\.[\s\S]*api\/\d +│ api three/)
@@ -142,7 +142,7 @@ test('a dev that was killed left what it brought up, the next takes it up as it 
   await killed.end('SIGKILL')
 
   await using next = new Front(machine)
-  await next.says(/What an earlier `daruma dev` has left running is taken up\.[\s\S]*Ctrl-C takes everything down/)
+  await next.says(/Adopting what an earlier `daruma dev` left running\.[\s\S]*Ctrl-C takes everything down/)
   await using second = new Front(machine)
   await second.says(new RegExp(`runs already for this config \\(pid ${next.child.pid}\\)\\. \\[E_DEV_RUNNING\\]`))
   await until('the second has left', limitMs, () => second.child.exitCode !== null)

@@ -58,7 +58,7 @@ test('what may run from a former state is started nowhere else, whatever has bee
   await assertRefused(machine, ['up', '-y'], /\(there are processes in its cgroups\)|\(its keeper is pid \d+\)/)
   await former.kill('keeper')
   await former.waitForNobody('instance')
-  const refusal = await assertRefused(machine, ['up', '-y'], /\(revision 1 applies, with worker\)/)
+  const refusal = await assertRefused(machine, ['up', '-y'], /\(revision 1 is active, with worker\)/)
   assert.equal(readFileSync(starts, 'utf8'), 'begun\n')
   assert.equal(existsSync(join(machine.state, 'state.db')), false, 'no daemon was started for it')
 
@@ -141,7 +141,7 @@ test('a schedule that has not had a tick yet counts as what may run', async () =
   for (const each of [machine, former]) write(each, 'shop', yearly)
   await former.up()
   await former.killDaemonForGood()
-  await assertRefused(machine, ['up', '-y'], /\(revision 1 applies, with worker\)/)
+  await assertRefused(machine, ['up', '-y'], /\(revision 1 is active, with worker\)/)
   assert.equal((await former.run(['down', '-y'])).code, 0)
   assert.equal((await former.run(['daemon', 'stop'])).code, 0)
   await machine.up()

@@ -30,7 +30,7 @@ test('the hello example comes up, serves what its build rendered, counts once, a
     await sleep(1200)
     await machine.kill('instance', 'worker/0')
     await machine.waitFor('it goes on', () => /going on from [1-9]/.test(machine.log('worker/0')))
-    assert.match((await machine.up()).stdout, /nothing to change/)
+    assert.match((await machine.up()).stdout, /no changes/)
     const down = await machine.run(['down', '--yes'])
     assert.equal(down.code, 0)
     assert.match(down.stdout, /everything goes down/)

@@ -62,7 +62,7 @@ test('a Compose file is imported, comes up on a real engine, and serves', { skip
     assert.equal(page, 'Good morning, from-outside\n')
     await until('a container reads it by its name', 10_000, () => machine.log('reader/0').includes('Good morning, from-outside'))
     await until('the worker says something', 10_000, () => machine.log('worker/0').includes('at work'))
-    assert.match((await machine.run(['up', '--yes'])).stdout, /nothing to change/)
+    assert.match((await machine.run(['up', '--yes'])).stdout, /no changes/)
   } finally {
     await endContainers(engine, machine)
   }

@@ -110,7 +110,7 @@ test('lines of several slots come in the order of time, and only those of the ti
     assert.equal((await machine.run(['logs', '-n', '1', 'a', '--hide-time'])).stdout, 'a/0 │ a 14\n')
     const refused = await machine.run(['logs', '--since', 'yesterday'])
     assert.notEqual(refused.code, 0)
-    assert.match(refused.stderr, /--since is "yesterday", which is no time/)
+    assert.match(refused.stderr, /--since is "yesterday", which is not a time/)
   })
 })
 

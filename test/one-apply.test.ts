@@ -49,7 +49,7 @@ test('a second up of the same config does nothing and says so', () =>
     await machine.up(web())
     const before = (await machine.waitUntilSettled()).instances.map(({ slot, pid, epoch }) => ({ slot, pid, epoch }))
     const again = await machine.up()
-    assert.match(again.stdout, /nothing to change/)
+    assert.match(again.stdout, /no changes/)
     const status = await machine.waitUntilSettled()
     assert.deepEqual(
       status.instances.map(({ slot, pid, epoch }) => ({ slot, pid, epoch })),

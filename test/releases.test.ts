@@ -54,7 +54,7 @@ describe('a change of code', () => {
     write(machine, { 'app/main.mjs': talker, ...says('one') })
     await machine.up({ web: { ...service, update: quick } })
     const first = await machine.instance('web/0')
-    assert.match((await machine.run(['up', '--yes'])).stdout, /nothing to change/)
+    assert.match((await machine.run(['up', '--yes'])).stdout, /no changes/)
 
     write(machine, { ...says('two'), 'app/more.txt': 'x' })
     await machine.up()
@@ -94,7 +94,7 @@ describe('a change of code', () => {
     spawnSync('find', [join(other.config, '../app'), '-exec', 'touch', '-d', '2001-01-01', '{}', '+'])
     const { stdout, stderr, code } = await other.run(['up', '--yes', '--take-over'])
     assert.equal(code, 0, `${stdout}${stderr}`)
-    assert.match(stdout, /nothing to change/)
+    assert.match(stdout, /no changes/)
     assert.equal((await machine.instance('web/0')).pid, before.pid)
   })
 
@@ -144,7 +144,7 @@ describe('a delivery', () => {
     await machine.up({ web: service })
     const before = await machine.instance('web/0')
     rmSync(join(machine.state, 'releases'), { recursive: true })
-    assert.match((await machine.up()).stdout, /nothing to change/)
+    assert.match((await machine.up()).stdout, /no changes/)
     assert.equal((await machine.instance('web/0')).pid, before.pid)
     await machine.kill('instance', 'web/0')
     await machine.waitFor('it is back', ({ instances }) =>

@@ -132,13 +132,13 @@ test(
       assert.equal(ask(contents, 'restored'), ask(contents))
       assert.match(ask(contents), new RegExp(`^${made}\\|`))
 
-      assert.match((await machine.run(['up', '--yes'])).stdout, /nothing to change/)
+      assert.match((await machine.run(['up', '--yes'])).stdout, /no changes/)
 
       // The protected database first becomes one that may go. Nothing is under way, so nobody's time to drain is used.
       edit(machine, (text) => text.replace('protect: true', 'protect: false'))
       await machine.up()
       assert.equal((await machine.run(['down', '--yes'])).code, 0)
-      const waited = (await machine.events()).filter(({ message }) => message.includes('its time to finish is over'))
+      const waited = (await machine.events()).filter(({ message }) => message.includes('the drain timed out'))
       assert.deepEqual(waited, [])
     }),
 )

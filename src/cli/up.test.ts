@@ -54,7 +54,7 @@ test('without a terminal and without -y nothing is applied, and the hint says wh
   await using daemon = await fakeDaemon(state.path, quiet)
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '--state', state.path]), 1)
-  assert.match(context.terminal.noted(), /needs a yes[\s\S]*-y/)
+  assert.match(context.terminal.noted(), /needs confirmation[\s\S]*-y/)
   assert.deepEqual(bodies(daemon), [])
 })
 
@@ -138,7 +138,7 @@ Plan: 1 to create, 0 unchanged.
 web: 0/2 ready
 web/0: started (1/2 ready)
 web: done
-✓ done in 2.1 s, revision 4 applies
+✓ done in 2.1 s, now on revision 4
 `,
   )
   const by = { pid: 4711, user: 'ada', command: 'up', file }
@@ -176,7 +176,7 @@ ${log
   .slice(2)
   .map((line) => `    │ ${line}`)
   .join('\n')}
-✗ revision 4 failed and was rolled back after 2.1 s; revision 3 applies again
+✗ revision 4 failed and was rolled back after 2.1 s; revision 3 is active again
 `,
   )
 })
@@ -189,7 +189,7 @@ test('a second up does nothing and says so', async () => {
   })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '--state', state.path]), 0)
-  assert.equal(context.terminal.printed(), 'shop: nothing to change (on revision 3, 2 services as wanted)\n')
+  assert.equal(context.terminal.printed(), 'shop: no changes (on revision 3, 2 services up to date)\n')
   assert.deepEqual(bodies(daemon), [])
 })
 
@@ -227,7 +227,7 @@ test('when the world moves while a person reads, they read the new plan before a
   await using daemon = await fakeDaemon(state.path, {
     'GET /v1/operations/current': { json: null },
     'POST /v1/plan': [{ json: { plan, project } }, { json: { plan: moved, project } }],
-    'POST /v1/operations': [{ status: 409, code: 'E_PLAN_STALE', message: 'revision 4 applies now' }, accepted],
+    'POST /v1/operations': [{ status: 409, code: 'E_PLAN_STALE', message: 'revision 4 is active now' }, accepted],
     'GET /v1/operations/op1/stream': { lines: [end] },
   })
   const context = contextFor(createScreen({ answer: 'y' }))
@@ -246,7 +246,7 @@ test('with -y a stale plan is refused rather than applied unseen', async () => {
   using state = usedState()
   await using daemon = await fakeDaemon(state.path, {
     ...quiet,
-    'POST /v1/operations': { status: 409, code: 'E_PLAN_STALE', message: 'revision 4 applies now' },
+    'POST /v1/operations': { status: 409, code: 'E_PLAN_STALE', message: 'revision 4 is active now' },
   })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '-y', '--state', state.path]), 1)
@@ -268,7 +268,7 @@ test('Ctrl-C ends the watching, not the apply', async () => {
   await until(() => context.terminal.printed().includes('0/2 ready'))
   context.interrupt()
   assert.equal(await running, 130)
-  assert.match(context.terminal.noted(), /The daemon goes on with it/)
+  assert.match(context.terminal.noted(), /The daemon continues/)
   assert.equal(
     daemon.requests.some(({ what }) => what.includes('stop')),
     false,
@@ -287,7 +287,7 @@ test('a daemon that dies in the middle is waited for, and the end is not missed'
   })
   const context = contextFor()
   assert.equal(await runCommandLine(context, ['up', '-y', '--state', state.path]), 0)
-  assert.match(context.terminal.printed(), /daemon went away[\s\S]*done in 2\.1 s, revision 4/)
+  assert.match(context.terminal.printed(), /lost the daemon[\s\S]*done in 2\.1 s, now on revision 4/)
 })
 
 test('an operation that ended while no daemon could tell is judged by its revision', async () => {
@@ -309,7 +309,7 @@ test('an operation that ended while no daemon could tell is judged by its revisi
     })
     const context = contextFor()
     assert.equal(await runCommandLine(context, ['up', '-y', '--state', state.path]), code)
-    assert.match(context.terminal.printed(), state4 === 'failed' ? /revision 3 applies again/ : /revision 4 applies/)
+    assert.match(context.terminal.printed(), state4 === 'failed' ? /revision 3 is active again/ : /now on revision 4/)
   }
 })
 
@@ -379,7 +379,7 @@ test('a saved plan holds no secret, is private, and is applied only as it was sh
       only: null,
     },
   ])
-  for (const why of [/the world has moved/i, /made on revision 3, and revision 4/, /secret web\.DB has another value/]) {
+  for (const why of [/the state has changed/i, /made on revision 3, and revision 4/, /secret web\.DB has changed/]) {
     const refused = context()
     assert.equal(await runCommandLine(refused, ['up', '--plan', out]), 1)
     assert.match(refused.terminal.noted(), why)

@@ -134,7 +134,7 @@ function noteNetworks(tree: Tree, ledger: Ledger): void {
       ledger.note(
         at,
         `networks.${name}`,
-        'a network from outside of the file is not joined, and nobody there is found by name',
+        'a network from outside of the file is not joined, and nothing there is found by name',
         'route by port or domain, and let the other side come through the balancer',
       )
     else if (textOf(get(value, 'internal')) === 'true')

@@ -101,7 +101,7 @@ export class Daemon {
     const lastBoot = await readRecord<string>(store, 'boot')
     this.#emit('daemon-started', `pid ${this.#facts.pid}, version ${this.#facts.version}`, null)
     if (lastBoot !== null && lastBoot !== directory.bootId)
-      this.#emit('host-rebooted', 'nothing that ran before runs any more', 'a new boot id')
+      this.#emit('host-rebooted', 'nothing from before is running', 'a new boot id')
     // A disk that is full after a reboot must not keep the daemon from getting up: then the next one tells of the reboot again.
     if (lastBoot !== directory.bootId) await store.transact({ then: [put('boot', directory.bootId)] }).catch(ignoreFullDisk)
   }
@@ -115,7 +115,7 @@ export class Daemon {
     this.traffic.close()
     await this.projects.close()
     await this.machine.close()
-    this.#emit('daemon-stopped', 'instances run on', reason.message)
+    this.#emit('daemon-stopped', 'instances keep running', reason.message)
     await this.machine.events.flush()
     this.#ended(reason)
   }
@@ -194,10 +194,7 @@ export class Daemon {
 
   async #look(): Promise<void> {
     if (await this.#ports.isStoreReplaced()) {
-      this.#ports.log.write(
-        'error',
-        'the database was replaced under the daemon; it ends and begins anew with the one that is there',
-      )
+      this.#ports.log.write('error', 'the database file was replaced while the daemon ran; the daemon restarts with the new one')
       this.#ended({ kind: 'broken', message: 'the database was replaced' })
       return
     }

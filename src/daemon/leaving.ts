@@ -71,7 +71,7 @@ export class Leaving {
   refuse(id: ProjectId): void {
     if ([...this.#attempts.values()].every(({ record }) => projectIdOf(record) !== id)) return
     throw new DarumaError('E_PROJECT_LEAVING', `${id} is being removed, and something of it is still there.`, {
-      hint: "It is tried again until all of it has gone; the daemon's log says what is in the way (a mounted volume, a full disk).",
+      hint: 'The daemon retries until everything is gone; its log says what is in the way (a mounted volume, a full disk).',
     })
   }
 

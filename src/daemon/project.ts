@@ -216,7 +216,7 @@ export class Project {
     this.#agent.noteEngine(fault)
   }
 
-  /** Nothing was ever applied to it, and nothing is there. */
+  /** Nothing has been applied to it, and nothing is there. */
   isUnused(): boolean {
     return this.#server.isUnused() && this.#agent.isEmpty()
   }

@@ -203,7 +203,7 @@ export class Projects {
       refuseWithoutStore(this.#options.ports.storeFault)
       const { ports } = this.#options
       const opened = this.#byPlace.get(project.place)
-      if (opened === undefined) throw new DarumaError('E_PROJECT_UNKNOWN', `There is no project ${project.id} any more.`)
+      if (opened === undefined) throw new DarumaError('E_PROJECT_UNKNOWN', `Project ${project.id} no longer exists.`)
       refuseUnknown(project.id, volumes, await ports.listVolumes(project.place))
       const record: ProjectRecord = { ...project.record, removal: { volumes } }
       refuseRunning(project)

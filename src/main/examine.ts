@@ -36,7 +36,7 @@ function daemonFinding(daemon: Daemon): Finding {
   const memory = `${Math.round(facts.memoryBytes / 2 ** 20)} MiB`
   return facts.condition === null
     ? { name: 'daemon', state: 'good', message: `pid ${facts.pid}, ${memory}`, hint: null }
-    : { name: 'daemon', state: 'bad', message: facts.condition, hint: 'It goes on by itself once the cause is gone.' }
+    : { name: 'daemon', state: 'bad', message: facts.condition, hint: 'It recovers automatically once the cause is gone.' }
 }
 
 function lockFinding({ path, stateId }: StateDirectory): Finding {
@@ -67,7 +67,7 @@ export function runtimeFindings(runtime: Pick<Runtime, 'guarantees'>): readonly 
       : {
           name: 'namespaces',
           state: 'weak',
-          message: 'no PID namespaces: a child that hides well may outlive its parent',
+          message: 'no PID namespaces: a child that leaves its process group may outlive its parent',
           hint: 'They need root.',
         },
     missing.length === 0
@@ -89,7 +89,7 @@ async function diskFinding(directory: StateDirectory): Promise<Finding> {
         name: 'disk',
         state: 'bad',
         message: `only ${free} for ${directory.path}`,
-        hint: 'With a full disk what runs goes on, but nothing new is started.',
+        hint: 'On a full disk, running instances keep running, but nothing new is started.',
       }
 }
 

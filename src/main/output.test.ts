@@ -153,6 +153,6 @@ test('output that cannot be written is an error, not silence', async () => {
   await using _daemon = await fakeDaemon(state.path, answers)
   const { codes, stderr } = await inShell(`daruma --state ${state.path} metrics > /dev/full`)
   assert.deepEqual(codes, [1])
-  assert.match(stderr, /^error: What this command said could not be written: .*no space left on device.* \[E_OUTPUT\]\n/)
+  assert.match(stderr, /^error: The output could not be written: .*no space left on device.* \[E_OUTPUT\]\n/)
   assert.doesNotMatch(stderr, /\n\s+at /)
 })

@@ -27,7 +27,7 @@ export function renderConfig(config: ConfigText): string {
     config.dotenv === null
       ? []
       : [
-          '// Compose reads .env by itself. What the shell says wins, here as there.',
+          '// Compose reads .env automatically. The variables of the shell win, here as there.',
           `process.loadEnvFile(new URL(${literal(config.dotenv, 0)}, import.meta.url))`,
           '',
         ]

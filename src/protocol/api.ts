@@ -228,7 +228,7 @@ export interface RunView {
   readonly by: 'schedule' | 'hand'
   /** Its tick was missed: it ran later. */
   readonly isLate: boolean
-  /** `waiting`: between two attempts. `cancelled`: it never began. `lost`: it began, and nothing tells how it ended. */
+  /** `waiting`: between two attempts. `cancelled`: it never began. `lost`: it was started, and how it ended is not known. */
   readonly state:
     | 'queued'
     | 'starting'

@@ -60,7 +60,7 @@ function explain(state: string, former: FormerState, project: FormerProject): Da
   const isUp = project.mayRun !== null
   const message = isUp
     ? `${id} has a state directory of its own, ${directory}, and may run from there (${project.mayRun}). From ${state} it would be started a second time.`
-    : `The volumes of ${id} (${project.volumes.join(', ')}) are in the state directory that it had before, ${directory}. From ${state} it would begin with empty ones.`
+    : `The volumes of ${id} (${project.volumes.join(', ')}) are in the state directory that it had before, ${directory}. From ${state} it would start with empty ones.`
   const commands = [...(isUp ? takeDown(former) : []), ...moveVolumes(project), 'daruma up']
   const how = isUp
     ? `Either stay there: --state ${quote(directory)}, or DARUMA_STATE. Or bring it over, with one stop`

@@ -4,15 +4,15 @@ import type { Duration, Size } from './quantity.ts'
 
 export interface Balancer {
   /**
-   * What spreads the requests: HAProxy, or Daruma's own, which needs nothing installed and is slower. `'auto'` is HAProxy where it is
+   * Which balancer runs: HAProxy, or Daruma's own, which needs nothing installed and is slower. `'auto'` is HAProxy where it is
    * installed. Default: `'auto'`.
    */
   readonly program?: 'auto' | 'haproxy' | 'embedded' | undefined
   /** The address that the ports of all routes are opened at. Default: all of this host. */
   readonly address?: string | undefined
-  /** Where plain requests to domains come in. Default: `80`. */
+  /** The port for plain HTTP requests to domains. Default: `80`. */
   readonly httpPort?: number | undefined
-  /** Where requests to domains with TLS come in. Default: `443`. */
+  /** The port for HTTPS requests to domains. Default: `443`. */
   readonly httpsPort?: number | undefined
   /** Whether each request is a line in the log of the balancer (`daruma logs @balancer`). Default: `false`. */
   readonly accessLog?: boolean | undefined
@@ -28,7 +28,10 @@ export interface Balancer {
 export interface BalancerLimits {
   /** The most connections of clients at a time; further ones wait. Default: `10000`. */
   readonly connections?: number | undefined
-  /** The most that a request's first line and headers may have together; beyond it the answer is 431 (far beyond it, with HAProxy, 400). Default: `'16KiB'`. */
+  /**
+   * The most that a request's first line and headers may have together; beyond it the answer is 431 (far beyond it, with HAProxy,
+   * 400). Default: `'16KiB'`.
+   */
   readonly headerSize?: Size | undefined
   /** The most that the body of a request may have; beyond it the answer is 413. Default: no limit. */
   readonly bodySize?: Size | undefined

@@ -9,9 +9,12 @@ export interface Config {
   readonly name: string
   /** What runs, by name; at most 10,000. Default: required. */
   readonly services: Readonly<Record<string, Service | undefined>>
-  /** What spreads the requests of all routes, and how. */
+  /** The balancer in front of all routes. */
   readonly balancer?: Balancer | undefined
-  /** Where to tell that something is in trouble, and that it is over; see [notify](#notify). Default: none: nothing is told. */
+  /**
+   * Where to send a notice when something is in trouble, and when that is over; see [notify](#notify). Default: none: no notices
+   * are sent.
+   */
   readonly notify?: Notify | readonly Notify[] | undefined
 }
 

@@ -16,7 +16,7 @@ export interface ImageArchive {
 export interface ImageBuild {
   readonly archive?: never
   /**
-   * A folder that the image is built from; it is built anew when a file in it changes that `.dockerignore` does not name. Default:
+   * A folder that the image is built from; it is built again when a file in it changes that `.dockerignore` does not name. Default:
    * none.
    */
   readonly build: string
@@ -25,7 +25,7 @@ export interface ImageBuild {
 }
 
 export interface Registry {
-  /** Who pulls. Default: required. */
+  /** The user name at the registry. Default: required. */
   readonly username: string
   /** The password or token, named and not written. Default: required. */
   readonly password: Secret

@@ -22,7 +22,7 @@ export interface RouteByPort extends RouteSettings {
   readonly domain?: never
   /** A port of this host, all of whose requests or connections come here. Default: none. */
   readonly port: number
-  /** What is spoken at the port: HTTP, or anything at all, which is passed on as it is. Default: `'http'`. */
+  /** The protocol at the port: HTTP, or TCP, which is passed on unchanged. Default: `'http'`. */
   readonly protocol?: 'http' | 'tcp' | undefined
   /** The certificate; an automatic one is for a domain. Default: `false`. */
   readonly tls?: false | TlsFiles | undefined
@@ -30,13 +30,13 @@ export interface RouteByPort extends RouteSettings {
 
 export interface RouteSettings {
   /**
-   * Only requests whose path begins so, by whole segments: `/api` is `/api` and `/api/x`, not `/apix`. The longest path wins.
-   * Default: `'/'`.
+   * Only requests whose path starts with this, by whole segments: `/api` is `/api` and `/api/x`, not `/apix`. The longest path
+   * wins. Default: `'/'`.
    */
   readonly path?: `/${string}` | undefined
-  /** Whether any request may be sent again, a POST too, when an instance dies with it. Default: `false`. */
+  /** Whether any request may be sent again, a POST too, when the instance that has it dies. Default: `false`. */
   readonly idempotent?: boolean | undefined
-  /** Where the PROXY protocol tells the client's address. Default: none. */
+  /** Where the PROXY protocol carries the client's address. Default: none. */
   readonly proxyProtocol?: ProxyProtocol | undefined
 }
 
@@ -53,6 +53,6 @@ export interface ProxyProtocol {
    * `false`.
    */
   readonly accept?: boolean | undefined
-  /** Whether the instances are told the address of the client by the PROXY protocol, version 2. Default: `false`. */
+  /** Whether the balancer passes the address of the client to the instances by the PROXY protocol, version 2. Default: `false`. */
   readonly send?: boolean | undefined
 }

@@ -7,10 +7,13 @@ export interface Schedule {
   readonly cron: string
   /**
    * The time zone that the expression is in. On the nights when clocks change, a time that is named runs once: in the hour that is
-   * left out at its end, in the one that comes twice the first time. What has a `*` or a step goes by what clocks show. Default: `'UTC'`.
+   * left out at its end, in the one that comes twice the first time. What has a `*` or a step goes by what clocks show. Default:
+   * `'UTC'`.
    */
   readonly timezone?: string | undefined
-  /** What happens with ticks that passed while nobody could run them: one run for the last of them, or none. Default: `'run-once'`. */
+  /**
+   * What happens with ticks that passed while they could not be run: one run for the last of them, or none. Default: `'run-once'`.
+   */
   readonly missed?: 'run-once' | 'skip' | undefined
   /**
    * What a tick does while an earlier run is under way: nothing, wait for its end, or end it. One that waits is not missed: it runs
@@ -22,8 +25,8 @@ export interface Schedule {
   /** Further attempts after one that failed. Default: `0`. */
   readonly retries?: number | undefined
   /**
-   * Whether a run is attempted again whose end nobody saw and nothing tells of, such as one that a power cut took. It may then have
-   * run twice. Default: `false`.
+   * Whether a run is repeated if how it ended is not known, such as after a power cut. It may then have run twice. Default:
+   * `false`.
    */
   readonly retryLost?: boolean | undefined
   /** How many ended runs are kept, with their logs. Default: `20`. */

@@ -69,7 +69,7 @@ interface NeitherServedNorRestarted {
 export interface ScheduledShortly extends NeitherServedNorRestarted {
   /**
    * Runs at the ticks of a cron expression, each tick at most once; exit code 0 is success. A run under way is not cut by a new
-   * revision. The object has the finer points. Default: not on a schedule.
+   * revision. The object form has more options. Default: not on a schedule.
    */
   readonly schedule: string
   /** The time zone of `schedule`, where that is an expression alone. Default: `'UTC'`. */
@@ -86,14 +86,15 @@ export type Work = Process | Container
 
 export interface Process {
   /**
-   * What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too. With
-   * an image it takes the place of the arguments of the image's entry point. Default: required without an image; else the image's
-   * own.
+   * What is run: a string by `/bin/sh -c`, an array directly, without a shell. The stop signal reaches what a string runs, too.
+   * With an image it takes the place of the arguments of the image's entry point. Default: required without an image; else the
+   * image's own.
    */
   readonly command: Command
   /**
-   * The folder whose files are the release of the service: they are read when `up` runs, kept as they were, and a change of them is a
-   * change like any other. A path alone, or an object. Default: none: the command runs with the files of this machine as they are.
+   * The folder whose files are the release of the service: they are read when `up` runs, kept as they were, and a change of them is
+   * a change like any other. A path alone, or an object. Default: none: the command runs with the files of this machine as they
+   * are.
    */
   readonly source?: string | Source | undefined
   readonly image?: never
@@ -116,7 +117,7 @@ export interface Container {
   readonly source?: never
   /** When the image is pulled: if it is not here, with each change of the service, or never. Default: `'missing'`. */
   readonly pull?: 'missing' | 'always' | 'never' | undefined
-  /** Who we are to a private registry. Default: none: pulled without a name. */
+  /** The credentials for a private registry. Default: none: pulled without a name. */
   readonly registry?: Registry | undefined
   /**
    * The port that the image's program listens on, where it does not ask `PORT`. It is published at the service's port, on this
@@ -158,8 +159,8 @@ export interface Settings {
   readonly port?: number | 'auto' | false | undefined
   /**
    * How requests from outside reach the instances, through the balancer: a domain, a port, an object, or an array of them. Requests
-   * go to the instances that are ready; without probes, that is not much of a promise. Default: none: only this host reaches the
-   * ports of the instances.
+   * go to the instances that are ready; without probes, ready only means that the process runs. Default: none: only this host
+   * reaches the ports of the instances.
    */
   readonly route?: Route | readonly Route[] | undefined
   /**
@@ -168,7 +169,7 @@ export interface Settings {
    */
   readonly volumes?: readonly string[] | Readonly<Record<`/${string}`, string>> | undefined
   /**
-   * How to tell that an instance is ready and alive. Default: none: an instance is ready when it has lived for
+   * How to check that an instance is ready and alive. Default: none: an instance is ready when it has lived for
    * `update.minReady`.
    */
   readonly health?: Health | undefined
@@ -178,10 +179,12 @@ export interface Settings {
   readonly memory?: Size | undefined
   /** The most processes and threads that one instance gets. Default: no limit. */
   readonly pids?: number | undefined
-  /** The user that the command runs as (needs root or an image). Default: the user that runs Daruma; with an image, the image's own. */
+  /**
+   * The user that the command runs as (needs root or an image). Default: the user that runs Daruma; with an image, the image's own.
+   */
   readonly user?: string | undefined
   /**
-   * What must have come first. Of a name alone, a job must be completed, a service with probes healthy, any other started.
+   * What the service waits for. With a name alone, a job must be completed, a service with probes healthy, any other started.
    * Default: `[]`.
    */
   readonly after?: readonly string[] | Readonly<Record<string, 'started' | 'healthy' | 'completed'>> | undefined
@@ -192,21 +195,24 @@ export interface Settings {
   /** How a new revision replaces the old. */
   readonly update?: Update | undefined
   /**
-   * When a host is cut off: `strict` ends the instance so that there are never two, `available` lets it run on. Default:
+   * When a host is cut off: `strict` ends the instance so that there are never two, `available` keeps it running. Default:
    * `'strict'` for a singleton, a job and a schedule, `'available'` for replicas.
    */
   readonly guarantee?: 'strict' | 'available' | undefined
-  /** Refuses to be removed, by `up` and by `down`. Default: `false`. */
+  /** Whether `up` and `down` refuse to remove it. Default: `false`. */
   readonly protect?: boolean | undefined
   /**
-   * Files of `NAME=value` lines (as dotenv reads them), from the folder of the config; they are read by `plan` and `up`. A later file
-   * wins over an earlier one, and `environment` over both. The values are recorded and shown in plans: what is secret belongs into
-   * `secrets`. Default: none.
+   * Files of `NAME=value` lines (as dotenv reads them), from the folder of the config; they are read by `plan` and `up`. A later
+   * file wins over an earlier one, and `environment` over both. The values are recorded and shown in plans: what is secret belongs
+   * into `secrets`. Default: none.
    */
   readonly envFile?: string | readonly string[] | undefined
   /**
-   * What the kernel allows each process of an instance (setrlimit(2)), in its units and by Docker's names: a number for both limits, or `{ soft, hard }`; `-1` is none. A process may raise its own soft limit up to the hard one.
-   * Default: for a process, whatever the shell that ran `up` had: `nofile` 65536 soft and 524288 hard, `core` 0 soft, `stack` 8388608 soft, `memlock` 8388608, `msgqueue` 819200, `nice` and `rtprio` 0, `sigpending` the kernel's own, the others unlimited; for an image, its engine's.
+   * What the kernel allows each process of an instance (setrlimit(2)), in its units and by Docker's names: a number for both
+   * limits, or `{ soft, hard }`; `-1` is none. A process may raise its own soft limit up to the hard one. Default: for a process,
+   * whatever the shell that ran `up` had: `nofile` 65536 soft and 524288 hard, `core` 0 soft, `stack` 8388608 soft, `memlock`
+   * 8388608, `msgqueue` 819200, `nice` and `rtprio` 0, `sigpending` the kernel's own, the others unlimited; for an image, its
+   * engine's.
    */
   readonly ulimits?: Ulimits | undefined
   /** How much output is kept. */
@@ -252,7 +258,7 @@ export interface Probes {
   readonly startup?: Probe | undefined
   /** While this probe fails, the instance is not ready. */
   readonly readiness?: Probe | undefined
-  /** When this probe has failed `retries` times in a row, the instance is ended and started anew. */
+  /** When this probe has failed `retries` times in a row, the instance is ended and restarted. */
   readonly liveness?: Probe | undefined
   readonly http?: never
   readonly tcp?: never
@@ -311,10 +317,15 @@ export interface ProbeNumbers {
 export interface Stop {
   /** The signal that asks the command to end. Default: `'SIGTERM'`. */
   readonly signal?: 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGKILL' | 'SIGWINCH' | undefined
-  /** How long the whole instance may take to end, the command and everything that it has started, before all that is left is killed. Default: `'10s'`. */
+  /**
+   * How long the whole instance may take to end, the command and everything that it has started, before all that is left is killed.
+   * Default: `'10s'`.
+   */
   readonly gracePeriod?: Duration | undefined
   /**
-   * What gets the signal at once. `'leader'`: the command itself; what is left when it has gone (the server behind `npm start`) gets it then, and has the rest of the grace period. `'all'`: every process of the instance, for a command that waits for the others and passes nothing on. Of a container always its first process. Default: `'leader'`.
+   * What gets the signal at once. `'leader'`: the command itself; what is left when it has gone (the server behind `npm start`)
+   * gets it then, and has the rest of the grace period. `'all'`: every process of the instance, for a command that waits for the
+   * others and passes nothing on. Of a container always its first process. Default: `'leader'`.
    */
   readonly to?: 'leader' | 'all' | undefined
 }

@@ -281,7 +281,7 @@ export class ProjectServer {
     void this.events.flush()
   }
 
-  /** Nothing was ever applied to it, and nothing is there. */
+  /** Nothing has been applied to it, and nothing is there. */
   isUnused(): boolean {
     return this.world.lastRevision === 0 && this.world.reports.size === 0 && this.operations.current === null
   }

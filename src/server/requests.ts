@@ -145,9 +145,9 @@ function applyIntent(tools: RequestTools, request: Extract<OperationRequest, { k
   if (request.fingerprint !== null && request.fingerprint !== plan.fingerprint) {
     throw new DarumaError(
       'E_PLAN_STALE',
-      'The world has moved since this plan was made: it would not do any more what it shows.',
+      'The state has changed since this plan was made: it would no longer do what it shows.',
       {
-        hint: 'Make the plan again and look at it.',
+        hint: 'Make the plan again and check it.',
       },
     )
   }
@@ -167,7 +167,7 @@ function stale(tools: RequestTools, base: number, plan: Plan): DarumaError {
   const touched = plan.steps.map((step) => `${step.kind} ${step.service}`).join(', ')
   return new DarumaError(
     'E_PLAN_STALE',
-    `This was planned on revision ${base}, but revision ${tools.world.applied} applies now. Applying it would undo: ${touched === '' ? 'nothing visible' : touched}.`,
+    `This was planned on revision ${base}, but revision ${tools.world.applied} is active now. Applying it would undo: ${touched === '' ? 'nothing visible' : touched}.`,
     { hint: 'Bring your config up to date, look at daruma plan again, then apply.' },
   )
 }
@@ -205,7 +205,7 @@ function scaleIntent(tools: RequestTools, request: Extract<OperationRequest, { k
     )
   }
   if (!Number.isInteger(request.replicas) || request.replicas < 0 || request.replicas > maxReplicas) {
-    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${request.replicas} is no number of replicas.`, {
+    throw new DarumaError('E_SCALE_IMPOSSIBLE', `${request.replicas} is not a valid number of replicas.`, {
       hint: `Allowed: 0 to ${maxReplicas}.`,
     })
   }

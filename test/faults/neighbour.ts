@@ -123,7 +123,7 @@ export class Neighbour {
 
 /** What is applied already is no change, whatever has happened since. */
 export async function proveIdle(machine: Machine): Promise<void> {
-  assert.match(await run(machine, ['up', '--yes']), /: nothing to change /, 'a second up changes something')
+  assert.match(await run(machine, ['up', '--yes']), /: no changes /, 'a second up changes something')
 }
 
 async function run(machine: Machine, words: readonly string[]): Promise<string> {

@@ -118,7 +118,7 @@ function parseKey(text: string, file: string): KeyObject | CertificateFault {
     return fault(
       'E_CERTIFICATE_FORMAT',
       'key',
-      `the key ${file} has a passphrase, which nobody is there to type`,
+      `the key ${file} has a passphrase, and there is no one to type it`,
       'a key without one',
     )
   }

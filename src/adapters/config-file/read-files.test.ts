@@ -152,7 +152,7 @@ test('certificates that cannot be used are refused with their place', async (t) 
       '9 E_CERTIFICATE_FORMAT g.route.tls.certificate: good.key holds a key and no certificate',
       '10 E_CERTIFICATE_FORMAT h.route.tls.key: good.pem holds a certificate and no key',
       '11 E_CERTIFICATE_FORMAT i.route.tls.certificate: the certificate in torn.pem cannot be read: it is damaged',
-      '12 E_CERTIFICATE_FORMAT j.route.tls.key: the key locked.key has a passphrase, which nobody is there to type',
+      '12 E_CERTIFICATE_FORMAT j.route.tls.key: the key locked.key has a passphrase, and there is no one to type it',
       '13 E_CERTIFICATE_UNREADABLE k.route.tls.certificate: the certificate folder is no file',
       '14 E_CERTIFICATE_FORMAT l.route.tls.certificate: text.pem is no PEM file with a certificate',
       '15 E_CERTIFICATE_KEY m.route.tls.key: the key good.key does not belong to the certificate turned.pem',

@@ -123,7 +123,7 @@ export function outputContract(engineOf: () => TestEngine, test: Testing): void 
       [7, 123_456],
       'its log is bounded, and nobody takes its epoch for free',
     )
-    assert.deepEqual(removed(), [`somebody has removed files of ${folder}; its log begins anew undefined`])
+    assert.deepEqual(removed(), [`files of ${folder} were removed; its log starts over undefined`])
     rmSync(folder, { recursive: true })
     await bed.reopen()
     await until('the next daemon has its lines too', 20_000, isThere)

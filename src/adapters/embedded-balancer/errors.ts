@@ -6,7 +6,7 @@ import type { TakenPort } from './clients/front.ts'
 
 export const away = (cause: unknown): DarumaError =>
   new DarumaError('E_BALANCER_AWAY', 'The balancer does not answer.', {
-    hint: 'It is started again by itself; `daruma logs @balancer` tells why it ended.',
+    hint: 'It restarts automatically; `daruma logs @balancer` shows why it ended.',
     cause,
   })
 
@@ -16,8 +16,8 @@ export const unusableCertificate = (problem: string): DarumaError =>
   })
 
 export const notUnderstood = (problem: string): DarumaError =>
-  new DarumaError('E_BALANCER_CONFIG', `The balancer does not take the table: ${problem}.`, {
-    hint: 'The table that was applied before still applies.',
+  new DarumaError('E_BALANCER_CONFIG', `The balancer rejects the routing table: ${problem}.`, {
+    hint: 'The previous routing table is still active.',
   })
 
 export function portsTaken(taken: readonly TakenPort[]): DarumaError {

@@ -77,7 +77,7 @@ class Parent implements Controlled {
   }
 
   async whenReady(limit: AbortSignal): Promise<void> {
-    limit.addEventListener('abort', () => this.#ready.reject(new Error('the worker does not begin')))
+    limit.addEventListener('abort', () => this.#ready.reject(new Error('the worker does not start')))
     await this.#ready.promise
   }
 

@@ -34,7 +34,7 @@ export function becomeUnprivileged(id: number): void {
   process.setgid?.(id)
   process.setuid?.(id)
   if (process.geteuid?.() !== id || process.getegid?.() !== id || mayReturn())
-    throw new Error('the privileges could not be given up')
+    throw new Error('the privileges could not be dropped')
 }
 
 function mayReturn(): boolean {

@@ -4,12 +4,12 @@ import { DarumaError } from '../../ports/error.ts'
 
 export const away = (cause?: unknown): DarumaError =>
   new DarumaError('E_BALANCER_AWAY', 'The balancer does not answer.', {
-    hint: 'It is started again by itself; `daruma logs @balancer` tells why it ended.',
+    hint: 'It restarts automatically; `daruma logs @balancer` shows why it ended.',
     ...(cause === undefined ? {} : { cause }),
   })
 
 export const refusedConfig = (what: string, words: string): DarumaError =>
-  new DarumaError('E_BALANCER_CONFIG', `${what}: ${words.trim()}`, { hint: 'What was in force before is still in force.' })
+  new DarumaError('E_BALANCER_CONFIG', `${what}: ${words.trim()}`, { hint: 'The previous routing table is still active.' })
 
 export const unusableCertificate = (file: string, because: string): DarumaError =>
   new DarumaError('E_BALANCER_CONFIG', `The certificate ${file} cannot be used: ${because}.`, {

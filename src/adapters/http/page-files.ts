@@ -44,7 +44,7 @@ export function readPageFiles(folder: string): ReadonlyMap<string, PageFile> {
   const index = files.get('/index.html')
   if (index === undefined) {
     throw new DarumaError('E_PAGE_MISSING', `The page is not in this installation: ${join(folder, 'index.html')} is missing.`, {
-      hint: 'In a clone, `npm run build` makes it; a package from npm has it: install it anew.',
+      hint: 'In a clone, `npm run build` makes it; a package from npm has it: reinstall it.',
     })
   }
   files.set('/', index)

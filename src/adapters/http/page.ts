@@ -150,7 +150,7 @@ const unknownHost = (): DarumaError =>
 
 function otherMethod(response: ServerResponse, method: string): DarumaError {
   response.setHeader('allow', 'GET')
-  return new DarumaError('E_PAGE_METHOD', `The page can only look: ${method} is not answered here.`, {
+  return new DarumaError('E_PAGE_METHOD', `The page is read-only: ${method} is not answered here.`, {
     hint: 'Changes are made by the command, over the daemon’s socket.',
   })
 }

@@ -24,7 +24,7 @@ export function probeTcp({ port, timeoutMs, isBehindProxy }: TcpTarget): Promise
     const timer = setTimeout(() => settle(false, `no connection within ${seconds(timeoutMs)}`), timeoutMs)
     socket.once('connect', () => {
       if (!isBehindProxy) return settle(true, 'connected')
-      const hangUp = (): void => settle(false, 'connected to the proxy, and nobody listens behind it')
+      const hangUp = (): void => settle(false, 'connected to the proxy, but nothing listens behind it')
       socket.once('end', hangUp).once('close', hangUp)
       socket.once('data', () => settle(true, 'connected'))
       setTimeout(() => settle(true, 'connected'), Math.min(lingerLimitMs, timeoutMs / 2))

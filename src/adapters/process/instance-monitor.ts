@@ -178,7 +178,7 @@ export class InstanceMonitor {
     const rest = { cgroup: this.cgroup, target: this.#beginning, keeper: null, signal, to: 'all' } as const
     sendFrozen(rest)
       .then(() => noteRestTold(this.directory))
-      .catch((error: unknown) => this.#options.onTrouble('what a command left behind could not be told to end', error))
+      .catch((error: unknown) => this.#options.onTrouble('what a command left behind could not be signalled', error))
   }
 
   /** Its keeper is on its way: nothing of it has been seen, and it is not late. */

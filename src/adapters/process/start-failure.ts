@@ -24,8 +24,8 @@ export async function explainRefusal(
     case 'superseded':
       return { kind: 'superseded', by: asEpoch(readNumber(paths.epoch) ?? 0) }
     case 'mute':
-      return { kind: 'failed', message: "somebody has removed the epoch's pipe before its keeper came" }
+      return { kind: 'failed', message: "the epoch's pipe was removed before its keeper started" }
     default:
-      return { kind: 'failed', message: 'the epoch had been given up before its keeper came' }
+      return { kind: 'failed', message: 'the epoch was abandoned before its keeper started' }
   }
 }

@@ -202,7 +202,7 @@ function explainGuarantees(found: {
       'no PID namespaces: while no daemon runs, children that outlive their command live on until the next daemon ends them',
     )
   }
-  if (!found.hasLock) weaker.push('no flock (util-linux): a keeper cannot see that somebody else holds its slot')
+  if (!found.hasLock) weaker.push('no flock (util-linux): a keeper cannot see that another process holds its slot')
   if (found.isRoot && found.limits.length < 3) {
     const missing = ['cpu', 'memory', 'pids'].filter((name) => !found.limits.includes(name as 'cpu'))
     weaker.push(`no cgroup controller for: ${missing.join(', ')}`)

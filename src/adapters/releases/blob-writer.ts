@@ -62,7 +62,7 @@ export class BlobWriter implements FrameTaker {
     if (found !== sha256) {
       throw new DarumaError(
         'E_RELEASE_CONTENT',
-        `A content that was called ${sha256.slice(0, 12)} is ${found.slice(0, 12)}: its file has changed meanwhile.`,
+        `A file has changed while it was sent: its digest is ${found.slice(0, 12)}, not ${sha256.slice(0, 12)}.`,
         {
           hint: 'Run the command again.',
         },

@@ -23,7 +23,7 @@ const reserveBytes = 64 * 1024 * 1024
 export class ReleaseStore {
   readonly layout: Layout
 
-  /** `isFirst`: no other has been here since the daemon began, so nothing half done is under way. */
+  /** `isFirst`: no other has been here since the daemon started, so nothing half done is under way. */
   constructor(directory: string, isFirst: boolean) {
     this.layout = layoutOf(directory)
     makeLayout(this.layout)
@@ -210,7 +210,7 @@ export function noSpace(why: string): DarumaError {
 }
 
 const incomplete = (digest: string, why: string): DarumaError =>
-  new DarumaError('E_RELEASE_INCOMPLETE', `Release ${digest.slice(0, 12)} is not here as a whole: ${why}.`, {
+  new DarumaError('E_RELEASE_INCOMPLETE', `Release ${digest.slice(0, 12)} is incomplete on this host: ${why}.`, {
     hint: 'Run the command again.',
   })
 

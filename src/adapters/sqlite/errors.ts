@@ -39,7 +39,7 @@ export function explainError(error: unknown, file: string): Failure {
       return {
         code: 'E_STORE_IO',
         message: `reading or writing ${file} failed: ${message} (SQLite code ${errcode})`,
-        hint: 'Look at the kernel log for errors of the disk, and at quotas.',
+        hint: 'Check the kernel log for disk errors, and quotas.',
       }
     default:
       throw error
@@ -60,13 +60,13 @@ const systemCodes: ReadonlySet<string> = new Set([
 export const full = (file: string): Failure => ({
   code: 'E_STORE_FULL',
   message: `no space is left for ${file}; nothing was written`,
-  hint: 'Free some space on its file system; the store goes on by itself.',
+  hint: 'Free some space on its file system; the store recovers automatically.',
 })
 
 export const corrupt = (file: string, message: string): Failure => ({
   code: 'E_STORE_CORRUPT',
   message: `${file} is damaged or is not a Daruma database: ${message}`,
-  hint: `Put a backup in its place, or move ${file} and ${file}-wal away: the next \`up\` then records everything anew, and what runs is adopted.`,
+  hint: `Put a backup in its place, or move ${file} and ${file}-wal away: the next \`up\` then records everything again and adopts what runs.`,
 })
 
 export const notWritable = (file: string, message: string): Failure => ({
@@ -84,7 +84,7 @@ export const newer = (file: string, version: { readonly found: number; readonly 
 export const replaced = (file: string): Failure => ({
   code: 'E_STORE_REPLACED',
   message: `${file} is not the file that was opened: it was removed or replaced under the running daemon`,
-  hint: 'The daemon must be restarted to read the new file; it does so by itself.',
+  hint: 'The daemon must be restarted to read the new file; it does so automatically.',
 })
 
 export const compacted = (after: number, floor: number): Failure => ({

@@ -208,5 +208,5 @@ function sizeOf(transaction: Transaction): number {
 
 const busy = (): DarumaError =>
   new DarumaError('E_STORE_BUSY', `${maxWaiting} requests are waiting for the store`, {
-    hint: 'The disk does not keep up; look at its load.',
+    hint: 'The disk does not keep up; check its load.',
   })

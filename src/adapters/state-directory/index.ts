@@ -68,7 +68,7 @@ function makeDirectory(path: string): void {
   if (fault === null) return
   if (!passing.some((code) => hasCode(fault.cause, code))) throw stateNotWritable(path, fault)
   throw new DarumaError('E_STATE_READ', `The state directory ${path} cannot be used now: ${fault.why}.`, {
-    hint: 'It is tried again by itself. Look at the disk, and at how many files are open on this machine.',
+    hint: 'The daemon retries automatically. Check the disk, and how many files are open on this machine.',
     cause: fault.cause,
   })
 }
@@ -189,7 +189,7 @@ async function readWhole(file: string): Promise<string | null> {
   } catch (cause) {
     if (isMissing(cause)) return null
     throw new DarumaError('E_STATE_READ', `${file} cannot be read: ${(cause as Error).message}.`, {
-      hint: 'Look at the disk. What runs goes on running.',
+      hint: 'Check the disk. Running instances keep running.',
       cause,
     })
   }

@@ -81,7 +81,7 @@ const notTaken = (message: string): DeliveryAnswer => ({ isTaken: false, message
 /** Node's messages name headers and addresses, never the value of a header. */
 function explain(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ECONNREFUSED') return 'nobody listens there (connection refused)'
+  if (code === 'ECONNREFUSED') return 'nothing listens there (connection refused)'
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'the connection was closed without an answer'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'its name cannot be resolved'
   if (code === 'ERR_INVALID_URL') return 'the address is not a URL'

@@ -100,7 +100,7 @@ test('a server that never answers, that hangs up, or is not there, is told in wo
   await once(holder, 'close')
   assert.deepEqual(await post(`http://127.0.0.1:${port}/`), {
     isTaken: false,
-    message: 'nobody listens there (connection refused)',
+    message: 'nothing listens there (connection refused)',
   })
 })
 

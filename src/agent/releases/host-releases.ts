@@ -63,7 +63,7 @@ export class HostReleases {
     const found = await this.#options.releases.find(request)
     if (found !== null) return { tree: { path: found, isWritable: false } }
     if (request.build !== null) {
-      throw new DarumaError('E_RELEASE_MISSING', `What was built for ${service.name} is not on this host any more.`, {
+      throw new DarumaError('E_RELEASE_MISSING', `What was built for ${service.name} is no longer on this host.`, {
         hint: '`daruma rollback` to its revision builds it again.',
       })
     }

@@ -113,7 +113,7 @@ const rank = (occupant: Occupant): number => (occupant.state === 'running' ? 1 :
 
 /** Until the server says otherwise. What was being stopped for no fault of its own is not started again. */
 export function foundGoal({ epoch, stop }: Occupant, spec: InstanceSpec | null): Goal {
-  if (spec === null) return { kind: 'stopped', because: 'nothing says what it is' }
+  if (spec === null) return { kind: 'stopped', because: 'there is no record of what it is' }
   return stop?.isAtFault === false ? { kind: 'stopped', because: 'it was being stopped' } : keptGoal(spec, epoch)
 }
 

@@ -67,4 +67,4 @@ export class MemoryKills {
 }
 
 const sentence = (count: number): string =>
-  `${count === 1 ? 'a process' : `${count} processes`} of it ${count === 1 ? 'was' : 'were'} killed: out of memory; the rest runs on`
+  `${count === 1 ? 'a process' : `${count} processes`} of it ${count === 1 ? 'was' : 'were'} killed: out of memory; the rest keeps running`

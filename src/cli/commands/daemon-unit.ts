@@ -1,6 +1,6 @@
 /**
  * `daruma daemon install | uninstall`: systemd as the one who keeps the daemon alive, from boot on. A daemon that is running is handed
- * over: it ends, systemd starts its successor, and the instances run on through both.
+ * over: it ends, systemd starts its successor, and the instances keep running through both.
  */
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -72,7 +72,7 @@ export async function uninstall(context: Context, invocation: Invocation): Promi
   rmSync(path, { force: true })
   for (const mark of [join(directory, 'host', 'supervised-by'), installedUnitFile(directory)]) rmSync(mark, { force: true })
   await context.tools.systemd.control(['daemon-reload'])
-  context.terminal.print(`${name} is gone. The instances run on; the next command that needs the daemon starts it.`)
+  context.terminal.print(`${name} is removed. The instances keep running; the next command that needs the daemon starts it.`)
   return 0
 }
 

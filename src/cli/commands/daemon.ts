@@ -1,4 +1,4 @@
-/** `daruma daemon run | status | stop | restart`. Whatever is done to the daemon, the instances run on. */
+/** `daruma daemon run | status | stop | restart`. Whatever is done to the daemon, the instances keep running. */
 
 import { DarumaError } from '../../ports/error.ts'
 import { Client } from '../daemon/client.ts'
@@ -51,14 +51,16 @@ async function countRunning(client: Client): Promise<number | null> {
 }
 
 function describeRunning(count: number | null): string {
-  if (count === null) return 'What it ran runs on.'
-  return count === 0 ? 'Nothing of it runs.' : `${plural(count, 'instance')} ${count === 1 ? 'runs' : 'run'} on.`
+  if (count === null) return 'Its instances keep running.'
+  return count === 0
+    ? 'None of its instances is running.'
+    : `${plural(count, 'instance')} ${count === 1 ? 'keeps' : 'keep'} running.`
 }
 
 export async function restart(context: Context, invocation: Invocation): Promise<number> {
   const state = resolveState(context, invocation)
   if (!state.isUsed && (await askVersion(new Client(state.directory))) === null) {
-    throw new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${state.directory} holds no state.`, {
+    throw new DarumaError('E_STATE_UNUSED', `Nothing has been applied here: ${state.directory} holds no state.`, {
       hint: '`daruma up` starts the daemon.',
     })
   }

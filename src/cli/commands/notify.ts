@@ -52,10 +52,10 @@ const targetColumns: readonly Column[] = [
 const troubleColumns: readonly Column[] = [{ title: 'TROUBLE' }, { title: 'SERVICE' }, { title: 'SINCE' }]
 
 export function renderNotices({ targets, troubles }: NoticesAnswer, { palette, columns: width, nowMs }: View): readonly string[] {
-  if (targets.length === 0) return ['The config that applies has no `notify`: nothing is told.']
+  if (targets.length === 0) return ['The active config has no `notify`: no notices are sent.']
   const style = { width, title: palette.dim, noteIndent: 4 }
   const rows = targets.map(({ target, on, isPending, lastTakenAt, failure }): Row => {
-    const state = failure !== null ? palette.red('not reached') : isPending ? palette.yellow('telling') : palette.green('idle')
+    const state = failure !== null ? palette.red('not reached') : isPending ? palette.yellow('sending') : palette.green('idle')
     const taken = lastTakenAt === null ? '-' : `${formatAge(lastTakenAt, nowMs)} ago`
     const cells = [sanitise(target, false), state, taken, on.join(', ')]
     return failure === null ? { cells } : { cells, notes: [explainUnreached(failure, nowMs)] }

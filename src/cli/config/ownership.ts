@@ -200,7 +200,7 @@ function describeCopy({ directory, user }: ConfigCopy): {
 } {
   if (user === null) {
     const what = `The daemon of ${directory} does not answer: it may run this config already, and here all of it would run a second time.`
-    const look = `\`daruma daemon status --state ${directory}\` says more; once it answers, this is no question any more.`
+    const look = `\`daruma daemon status --state ${directory}\` says more; once it answers, this question does not come up.`
     return { code: 'E_DAEMON_SILENT', what, ways: [look, '--new: whatever runs there, this is a copy of its own.'] }
   }
   const there = user === 'root' ? '`sudo daruma up` applies it there.' : `--state ${directory}, as ${user}, applies it there.`

@@ -137,7 +137,7 @@ export async function requireIdle(context: Context, invocation: Invocation, clie
   const current = await client.currentOperation()
   if (current === null || current.state === 'succeeded' || current.state === 'failed') return
   if (invocation.has('wait')) return waitUntilIdle(context, client, { signal })
-  throw new DarumaError('E_OPERATION_BUSY', `Somebody is at work: ${describeOperation(current, Date.now())}.`, {
+  throw new DarumaError('E_OPERATION_BUSY', `Another operation is under way: ${describeOperation(current, Date.now())}.`, {
     hint: '`--wait` waits until it is done; `daruma status` shows it.',
   })
 }

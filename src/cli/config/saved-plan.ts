@@ -70,19 +70,17 @@ export function assertFresh(saved: SavedPlan, now: { readonly plan: Plan; readon
   if (saved.plan.base !== now.plan.base) {
     throw new DarumaError(
       'E_PLAN_STALE',
-      `The plan was made on revision ${saved.plan.base}, and revision ${now.plan.base} applies now.`,
+      `The plan was made on revision ${saved.plan.base}, and revision ${now.plan.base} is active now.`,
       { hint },
     )
   }
   const changed = changedSecret(saved.project, now.project)
   if (changed !== null)
-    throw new DarumaError('E_PLAN_STALE', `The secret ${changed} has another value than when the plan was made.`, { hint })
+    throw new DarumaError('E_PLAN_STALE', `The secret ${changed} has changed since the plan was made.`, { hint })
   if (saved.plan.fingerprint !== now.plan.fingerprint) {
-    throw new DarumaError(
-      'E_PLAN_STALE',
-      'The world has moved since the plan was made: something runs, or has stopped, that did not.',
-      { hint },
-    )
+    throw new DarumaError('E_PLAN_STALE', 'The state has changed since the plan was made: something was started or stopped.', {
+      hint,
+    })
   }
 }
 

@@ -15,7 +15,7 @@ export async function attach(context: Context, client: Client): Promise<number> 
   const { terminal } = context
   terminal.note(terminal.notePalette.dim('Following the logs. Ctrl-C stops all services.'))
   if (!(await followUntilInterrupt(context, client))) {
-    terminal.note('What read the logs has gone. The services run on: `daruma stop` stops them.')
+    terminal.note('The reader of the logs is gone. The services keep running: `daruma stop` stops them.')
     return 0
   }
   terminal.note('\nStopping all services.')

@@ -298,7 +298,7 @@ function send(state: string, method: string, path: string, body: unknown, signal
 function explainLoss(signal: AbortSignal, error: unknown): unknown {
   if (signal.aborted) return error
   return new DarumaError('E_DAEMON_LOST', 'The daemon went away before it answered.', {
-    hint: 'It is started again by itself within seconds; then look at `daruma status`.',
+    hint: 'It restarts automatically within seconds; then run `daruma status`.',
     cause: error,
   })
 }
@@ -307,7 +307,7 @@ function explainConnection(state: string, error: unknown): unknown {
   if (error instanceof DarumaError) return error
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'EACCES' || code === 'EPERM') {
-    return new DarumaError('E_DAEMON_DENIED', `You may not speak to the daemon of ${state}.`, {
+    return new DarumaError('E_DAEMON_DENIED', `You have no access to the daemon of ${state}.`, {
       hint: 'The socket belongs to the user who runs the daemon: run the command as that user (sudo).',
       cause: error,
     })

@@ -65,7 +65,7 @@ export function findByOrigin(projects: readonly ProjectOfFile[], file: string, s
 }
 
 export function neverUsed({ directory }: StateDirectory, elsewhere: readonly string[] = []): DarumaError {
-  return new DarumaError('E_STATE_UNUSED', `Nothing was ever applied here: ${directory} holds no state.`, {
+  return new DarumaError('E_STATE_UNUSED', `Nothing has been applied here: ${directory} holds no state.`, {
     hint: hintElsewhere(elsewhere) ?? '`daruma up` applies the config; `daruma plan` shows first what it would do.',
   })
 }
@@ -140,7 +140,7 @@ export function isUnderSystemd(state: string): boolean {
 }
 
 function checkVersion(context: Context, client: Client, running: VersionAnswer): Client {
-  const advice = '`daruma daemon restart` replaces it by one of this version; the instances run on.'
+  const advice = '`daruma daemon restart` replaces it by one of this version; the instances keep running.'
   if (running.api !== apiVersion) {
     throw new DarumaError(
       'E_DAEMON_VERSION',
@@ -173,7 +173,7 @@ function explainNoStart(state: string): DarumaError {
   const last = readText(log).trimEnd().split('\n').slice(-3).join('\n  ')
   return new DarumaError('E_DAEMON_NO_START', last === '' ? `${what}.` : `${what}. Its last words:\n  ${last}`, {
     hint: existsSync(log)
-      ? `Everything it said is in ${log}; \`daruma doctor\` examines the machine.`
+      ? `All of its output is in ${log}; \`daruma doctor\` examines the machine.`
       : '`daruma doctor` examines the machine.',
   })
 }

@@ -102,7 +102,7 @@ export async function watchOperation(
   }
   if (end === null) {
     terminal.note(
-      'Stopped watching. The daemon goes on with it: `daruma status` shows how far it is, `daruma events -f` tells the rest.',
+      'Stopped watching. The daemon continues: `daruma status` shows its progress, `daruma events -f` shows the rest.',
     )
     return interrupted
   }
@@ -138,7 +138,7 @@ async function follow(
       if (isForgotten(error)) return await endFromHistory(client, accepted, progress, performance.now() - startedMs)
       if (!isAway(error)) throw error
     }
-    progress.say('the daemon went away; waiting for the next one, which goes on with this operation')
+    progress.say('lost the daemon; waiting for the next one, which resumes this operation')
     if (!(await waitForReturn(client, signal))) return null
   }
 }
@@ -152,7 +152,7 @@ async function waitForReturn(client: Client, signal: AbortSignal): Promise<boole
     if ((await askVersion(client)) !== null) return true
     if (performance.now() > deadline) {
       throw new DarumaError('E_DAEMON_LOST', `The daemon did not come back within ${returnLimitMs / 1000} s.`, {
-        hint: 'The instances run on. `daruma daemon status` and daemon.log in the state directory say more.',
+        hint: 'The instances keep running. `daruma daemon status` and daemon.log in the state directory say more.',
       })
     }
     await delay(pollIntervalMs)
@@ -186,10 +186,10 @@ function describeEnd(context: Context, accepted: OperationAnswer, end: EndLine):
   const { green, red, bold } = context.terminal.palette
   const took = formatTook(end.durationMs)
   if (end.state === 'succeeded')
-    return green(`✓ done in ${took}`) + (end.revision === 0 ? '' : `, revision ${bold(String(end.revision))} applies`)
+    return green(`✓ done in ${took}`) + (end.revision === 0 ? '' : `, now on revision ${bold(String(end.revision))}`)
   if (!end.rolledBack) return red(`✗ failed after ${took}`) + ': see `daruma events`'
   const back =
-    end.revision === 0 ? 'there was none before: nothing applies' : `revision ${bold(String(end.revision))} applies again`
+    end.revision === 0 ? 'there was none before: no revision is active' : `revision ${bold(String(end.revision))} is active again`
   return `${red(`✗ revision ${accepted.revision} failed and was rolled back`)} after ${took}; ${back}`
 }
 

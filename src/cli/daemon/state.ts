@@ -89,7 +89,7 @@ function explainMissingConfig(context: Context, invocation: Invocation): DarumaE
   return new DarumaError('E_CONFIG_MISSING', `No daruma.config.ts in ${context.cwd} or above it.`, { hint })
 }
 
-/** Of all the projects of a state; none where nothing was applied yet. */
+/** Of all the projects of a state; none where nothing has been applied yet. */
 function readOrigins(directory: string): readonly Origin[] {
   try {
     const origins = JSON.parse(readFileSync(join(directory, originsFile), 'utf8')) as readonly Partial<Origin>[]

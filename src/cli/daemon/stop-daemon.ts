@@ -28,7 +28,7 @@ export async function stopDaemon(context: Context, state: string): Promise<boole
     if (now?.pid !== running.pid && !isProcess(running.pid)) return true
     if (performance.now() > deadline) {
       throw new DarumaError('E_DAEMON_NO_STOP', `The daemon (pid ${running.pid}) did not end within ${stopLimitMs / 1000} s.`, {
-        hint: 'kill -9 is safe: the instances run on, and the next daemon adopts them.',
+        hint: 'kill -9 is safe: the instances keep running, and the next daemon adopts them.',
       })
     }
     await delay(pollIntervalMs)

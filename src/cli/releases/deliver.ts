@@ -44,7 +44,7 @@ export async function deliverReleases(
     } catch (error) {
       const isAway = error instanceof DarumaError && (error.code === 'E_DAEMON_LOST' || error.code === 'E_DAEMON_NOT_RUNNING')
       if (!isAway || attempt === attempts) throw error
-      context.terminal.note('the daemon went away; waiting for the next one, which gets the rest of the files')
+      context.terminal.note('lost the daemon; waiting for the next one, which gets the rest of the files')
       await waitForDaemon(client)
     }
   }
@@ -155,7 +155,7 @@ export async function readSaved(context: Context, client: Client, saved: SavedPl
     const folder = resolve(root, source.path)
     const answer = await context.tools.readSource({ folder, ignore: source.ignore, root, except: [saved.file] })
     if (!('release' in answer) || answer.release.digest !== digest) {
-      throw new DarumaError('E_PLAN_STALE', `The source of ${service.name} is not what it was when the plan was made.`, {
+      throw new DarumaError('E_PLAN_STALE', `The source of ${service.name} has changed since the plan was made.`, {
         hint: 'Make a new one with `daruma plan --out FILE`.',
       })
     }

@@ -28,8 +28,8 @@ function concludeDoctor(answer: DoctorAnswer, palette: Palette): string {
   const bad = [...new Set(are('bad').map(({ name }) => name))].join(', ')
   if (bad !== '') return palette.red(`This machine cannot do its work as it is: ${bad}.`)
   if (are('weak').length > 0)
-    return palette.yellow('This machine starts nothing twice by itself; what weakens its guarantee is marked with ! above.')
-  return palette.green('This machine gives the strict guarantee: nothing runs twice, and whatever falls gets up again.')
+    return palette.yellow('Daruma starts nothing twice on this machine; what weakens the guarantee is marked with ! above.')
+  return palette.green('This machine gives the strict guarantee: nothing runs twice, and what fails is restarted.')
 }
 
 function paintOf(state: Finding['state'], palette: Palette): Paint {

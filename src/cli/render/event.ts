@@ -43,8 +43,8 @@ export class EventLines {
 
 /** What is not about a slot has no subject of its own. */
 const openings: Readonly<Partial<Record<EventKind, string>>> = {
-  'daemon-started': 'the daemon began: ',
-  'daemon-stopped': 'the daemon ended: ',
+  'daemon-started': 'the daemon started: ',
+  'daemon-stopped': 'the daemon stopped: ',
   'host-rebooted': 'the machine was rebooted: ',
 }
 

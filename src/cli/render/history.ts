@@ -7,7 +7,7 @@ import { renderTable } from './table.ts'
 import { sanitise } from './width.ts'
 
 export function renderHistory(revisions: readonly RevisionSummary[], palette: Palette, width: number): string[] {
-  if (revisions.length === 0) return ['no revisions: nothing was applied yet']
+  if (revisions.length === 0) return ['no revisions: nothing applied yet']
   const rows = revisions.map((revision) => ({
     cells: [
       String(revision.number),

@@ -70,7 +70,7 @@ Plan: 1 to create, 1 to run, 1 to change, 1 to replace, 1 to remove, 2 unchanged
 
 test('a plan without steps is one line that says so', () => {
   assert.deepEqual(renderPlan({ ...plan, steps: [] }, 'shop', { palette: noColour, columns: Infinity }), [
-    'shop: nothing to change (on revision 3, 2 services as wanted)',
+    'shop: no changes (on revision 3, 2 services up to date)',
   ])
 })
 

@@ -19,11 +19,9 @@ export const planView = (terminal: { readonly palette: Palette; columns(): numbe
 })
 
 export function renderPlan(plan: Plan, name: string, { palette, columns }: PlanView): string[] {
-  const base = plan.base === 0 ? 'nothing was applied yet' : `on revision ${plan.base}`
+  const base = plan.base === 0 ? 'nothing applied yet' : `on revision ${plan.base}`
   if (plan.steps.length === 0)
-    return [
-      `${palette.bold(name)}: nothing to change ${palette.dim(`(${base}, ${plural(plan.unchanged, 'service')} as wanted)`)}`,
-    ]
+    return [`${palette.bold(name)}: no changes ${palette.dim(`(${base}, ${plural(plan.unchanged, 'service')} up to date)`)}`]
   const nameWidth = Math.max(...plan.steps.map((step) => displayWidth(step.service)))
   const whatWidth = Math.max(...plan.steps.map((step) => displayWidth(step.what)))
   return [

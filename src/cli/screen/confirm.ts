@@ -9,7 +9,7 @@ export async function confirm(context: Context, invocation: Invocation, question
   if (invocation.has('yes')) return true
   const { terminal } = context
   if (!terminal.canAsk || invocation.json) {
-    throw new DarumaError('E_CONFIRMATION', 'This needs a yes, and there is no terminal to ask on.', {
+    throw new DarumaError('E_CONFIRMATION', 'This needs confirmation, and there is no terminal to ask on.', {
       hint: 'Run it again with -y (or --yes) if you mean it.',
     })
   }

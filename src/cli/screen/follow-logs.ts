@@ -1,4 +1,4 @@
-/** Following logs over the deaths of daemons: the instances run on and keep writing, so the following goes on with the next daemon. */
+/** Following logs over the deaths of daemons: the instances keep running and keep writing, so the following goes on with the next daemon. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -34,7 +34,7 @@ export async function followLogs(
       if (deadline === 0) {
         deadline = performance.now() + returnLimitMs
         terminal.note(
-          terminal.notePalette.yellow('the daemon went away; the services run on, and the logs go on with the next daemon'),
+          terminal.notePalette.yellow('lost the daemon; the services keep running, and the logs resume with the next one'),
         )
       }
       if (performance.now() > deadline) throw error

@@ -21,7 +21,7 @@ export function parseMoment(text: string, what: string, nowMs: number): number {
       ? Date.parse(text.replace(' ', 'T'))
       : NaN
   if (!Number.isNaN(wallMs)) return wallMs
-  throw new DarumaError('E_USAGE', `${what} is "${text}", which is no time.`, {
+  throw new DarumaError('E_USAGE', `${what} is "${text}", which is not a time.`, {
     hint: 'How long ago: 10m, 1h30m. A time: 14:05, 2026-11-22, 2026-11-22T03:00:00Z.',
   })
 }

@@ -24,7 +24,7 @@ export function createProgress(terminal: Terminal, nowMs: () => number): Progres
 type ProgressLine = Extract<OperationLine, { kind: 'progress' }>
 
 /** Whatever moves after a failure is on its way back. */
-const turningBack = 'Going back to what applied before.'
+const turningBack = 'Rolling back.'
 
 class PlainProgress implements Progress {
   readonly #terminal: Terminal

@@ -70,7 +70,7 @@ export function createTerminal(streams: Streams, environment: Readonly<Record<st
       await Promise.all([output.empty(), error.empty()])
       const fault = output.fault()
       if (fault !== null && fault.code !== 'EPIPE')
-        throw new DarumaError('E_OUTPUT', `What this command said could not be written: ${fault.message}.`, { cause: fault })
+        throw new DarumaError('E_OUTPUT', `The output could not be written: ${fault.message}.`, { cause: fault })
     },
   }
 }

@@ -4,17 +4,17 @@ import type { CommandSpec } from './command-spec.ts'
 
 export const daemonCommands: CommandSpec = {
   name: 'daemon',
-  summary: 'the daemon of this machine: run, install, look after',
-  detail: 'It is started by itself when it is needed; instances run on while it is away, and it adopts them when it returns.',
+  summary: 'manage the daemon of this machine',
+  detail: 'Commands start it when they need it. Instances keep running while it is down; it adopts them when it starts again.',
   examples: [{ command: 'daruma daemon status', meaning: 'whether it runs, and how' }],
   children: [
     {
       name: 'run',
-      summary: 'run the daemon here, in front, until it is asked to end',
+      summary: 'run the daemon in the foreground until it is asked to stop',
       flags: [
         {
           syntax: '--take-over',
-          summary: 'make a copied or restored state directory this one; refused while the original is there',
+          summary: 'take over a copied or restored state directory; refused while the original exists',
         },
       ],
       examples: [{ command: 'daruma daemon run --state /var/lib/daruma', meaning: 'what systemd and the supervisor do' }],
@@ -23,35 +23,35 @@ export const daemonCommands: CommandSpec = {
     },
     {
       name: 'status',
-      summary: 'whether the daemon runs, and how; starts none',
+      summary: 'show whether the daemon runs, and how; does not start it',
       examples: [{ command: 'daruma daemon status', meaning: 'pid, version, supervision' }],
       load: async () => (await import('../commands/daemon.ts')).status,
     },
     {
       name: 'stop',
-      summary: 'end the daemon; the instances run on, unwatched',
+      summary: 'stop the daemon; the instances keep running, unsupervised',
       examples: [{ command: 'daruma daemon stop', meaning: 'until the next command that needs it' }],
       load: async () => (await import('../commands/daemon.ts')).stop,
     },
     {
       name: 'restart',
-      summary: 'end the daemon and start one of this version; the instances run on',
+      summary: 'restart the daemon as this version; the instances keep running',
       examples: [{ command: 'daruma daemon restart', meaning: 'after an upgrade of daruma' }],
       load: async () => (await import('../commands/daemon.ts')).restart,
     },
     {
       name: 'install',
-      summary: 'let systemd run the daemon of this machine, from boot on (root)',
+      summary: 'run the daemon of this machine under systemd, starting at boot (root)',
       flags: [{ syntax: '--print', summary: 'print the unit instead of installing it' }],
       examples: [
         { command: 'sudo daruma daemon install', meaning: 'write, enable and start the unit' },
-        { command: 'daruma daemon install --print', meaning: 'only look at the unit' },
+        { command: 'daruma daemon install --print', meaning: 'show the unit' },
       ],
       load: async () => (await import('../commands/daemon-unit.ts')).install,
     },
     {
       name: 'uninstall',
-      summary: 'take the unit away again; the instances run on (root)',
+      summary: 'remove the unit; the instances keep running (root)',
       examples: [{ command: 'sudo daruma daemon uninstall', meaning: 'disable and remove the unit' }],
       load: async () => (await import('../commands/daemon-unit.ts')).uninstall,
     },

@@ -3,7 +3,7 @@
 import type { ArgumentSpec, CommandSpec, FlagSpec } from './command-spec.ts'
 
 const job: ArgumentSpec = { syntax: '<name>', summary: 'a schedule or a job', completes: 'service' }
-const follow: FlagSpec = { syntax: '-f, --follow', summary: 'go on with what the run prints, until it ends' }
+const follow: FlagSpec = { syntax: '-f, --follow', summary: 'follow the output of the run until it ends' }
 
 export const jobCommands: CommandSpec = {
   name: 'job',
@@ -21,12 +21,12 @@ export const jobCommands: CommandSpec = {
     },
     {
       name: 'run',
-      summary: 'run a schedule now, beside its timetable; prints the slot of the run',
-      detail: 'A run by hand obeys `overlap` like any other. Ctrl-C ends the watching, not the run.',
+      summary: 'run a schedule now, outside its timetable; prints the slot of the run',
+      detail: 'A run by hand obeys `overlap` like any other. Ctrl-C stops watching, not the run.',
       arguments: [job],
       flags: [{ syntax: '--wait', summary: "wait for its end, and exit with the run's own exit code" }, follow],
       examples: [
-        { command: 'daruma job run report', meaning: 'start it and go on' },
+        { command: 'daruma job run report', meaning: 'start it and return' },
         { command: 'daruma job run report --follow', meaning: 'start it, see what it prints, and how it ends' },
       ],
       exits: [

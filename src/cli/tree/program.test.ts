@@ -101,7 +101,7 @@ test('-f follows in logs and names the config elsewhere', async () => {
 test('a state in which nothing was ever applied says so, and no daemon is started for it', async () => {
   const { code, note } = await run(['status', '--state', '/nowhere/at/all'])
   assert.equal(code, 1)
-  assert.match(note, /nothing was ever applied here[\s\S]*daruma up/i)
+  assert.match(note, /nothing has been applied here[\s\S]*daruma up/i)
 })
 
 test('with --json an error is one object on stdout', async () => {

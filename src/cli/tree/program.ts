@@ -63,7 +63,7 @@ function asOperatingError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof DarumaError) return error
   const { code, syscall } = error as NodeJS.ErrnoException
   if (code === undefined || syscall === undefined) return error
-  return new DarumaError('E_SYSTEM', `The system refused it: ${error.message}.`, {
+  return new DarumaError('E_SYSTEM', `System error: ${error.message}.`, {
     hint: '`daruma doctor` examines the machine.',
     cause: error,
   })

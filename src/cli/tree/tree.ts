@@ -11,13 +11,13 @@ import { notifyCommands } from './notify-commands.ts'
 import { projectCommands } from './project-commands.ts'
 
 export const commonExits: readonly ExitSpec[] = [
-  { code: '0', meaning: 'done, or nothing was to do' },
+  { code: '0', meaning: 'done, or nothing to do' },
   { code: '1', meaning: 'refused, failed, or rolled back; the reason is printed' },
 ]
 
 const services: ArgumentSpec = {
   syntax: '[services...]',
-  summary: 'services; all of them when none is named',
+  summary: 'services (default: all)',
   completes: 'service',
 }
 const diff: FlagSpec = {
@@ -35,8 +35,8 @@ const ownership: readonly FlagSpec[] = [
   { syntax: '--take-over', summary: 'the project of this name, applied from another folder, comes from this config from now on' },
   { syntax: '--new', summary: 'a project of its own, beside what this config was applied as before, or runs as elsewhere' },
 ]
-const wait: FlagSpec = { syntax: '--wait', summary: 'wait for an operation that is at work instead of being refused' }
-const follow: FlagSpec = { syntax: '-f, --follow', summary: 'go on with what comes, until Ctrl-C' }
+const wait: FlagSpec = { syntax: '--wait', summary: 'wait for an operation that is under way instead of failing' }
+const follow: FlagSpec = { syntax: '-f, --follow', summary: 'keep printing what comes, until Ctrl-C' }
 
 export const commands: readonly CommandSpec[] = [
   {
@@ -46,7 +46,7 @@ export const commands: readonly CommandSpec[] = [
     flags: [{ syntax: '--print', summary: 'print the config instead of writing it' }],
     examples: [
       { command: 'daruma init', meaning: 'write daruma.config.ts' },
-      { command: 'daruma init --print', meaning: 'only look at what it would write' },
+      { command: 'daruma init --print', meaning: 'show what it would write' },
     ],
     load: async () => (await import('../commands/init.ts')).init,
   },
@@ -59,17 +59,17 @@ export const commands: readonly CommandSpec[] = [
     flags: [
       {
         syntax: '-o, --out <file>',
-        summary: 'where to; daruma.config.ts beside the Compose file otherwise, - for stdout',
+        summary: 'output file; - for stdout (default: daruma.config.ts beside the Compose file)',
         completes: 'file',
       },
       { syntax: '--force', summary: 'overwrite the file that is there' },
-      { syntax: '--profile <profile>', summary: 'take along what is behind this profile; * for all', isList: true },
+      { syntax: '--profile <profile>', summary: 'include the services of this profile; * for all', isList: true },
     ],
     examples: [
       { command: 'daruma import compose.yaml', meaning: 'write daruma.config.ts beside it' },
       {
         command: 'daruma import compose.yaml compose.prod.yaml -o -',
-        meaning: 'only look at what two files together would give',
+        meaning: 'show what two files together would give',
       },
       { command: 'daruma import --profile debug --force', meaning: 'once more, with the services of a profile' },
     ],
@@ -77,7 +77,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'doctor',
-    summary: 'examine this machine: what it lacks, and which guarantee it can give',
+    summary: 'check this machine: what is missing, and which guarantee it can give',
     detail:
       'Asks the daemon when one runs, because it knows best; examines the machine itself otherwise. Exits 1 when something is bad.',
     examples: [{ command: 'daruma doctor', meaning: 'examine kernel, control groups, ports, disk and clock' }],
@@ -104,35 +104,35 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'up',
     aliases: ['apply'],
-    summary: 'make it so: show the plan, ask, apply it, watch',
+    summary: 'apply the config: show the plan, ask, apply it, watch',
     detail:
       'The daemon applies; this command only watches, so that Ctrl-C or a broken connection changes nothing. A revision that does not become healthy in time is rolled back as a whole, and the command exits 1. A config that was applied under another name, or has the name of a project from another folder, is asked about first; a flag says it in scripts.',
     flags: [
       diff,
-      { syntax: '--plan <file>', summary: 'apply this saved plan, only if the world has not moved since', completes: 'file' },
-      { syntax: '--attach', summary: 'stay in front and follow the logs; Ctrl-C stops all services' },
+      { syntax: '--plan <file>', summary: 'apply this saved plan, only if the state has not changed since', completes: 'file' },
+      { syntax: '--attach', summary: 'stay in the foreground and follow the logs; Ctrl-C stops all services' },
       ...ownership,
       wait,
     ],
     examples: [
       { command: 'daruma up', meaning: 'show the plan, ask, apply' },
       { command: 'daruma up -y', meaning: 'apply without asking, as a script does' },
-      { command: 'daruma up -e prod --wait -y', meaning: 'apply stage prod, after whoever is applying now' },
-      { command: 'daruma up --attach', meaning: 'develop: logs in front, Ctrl-C stops everything' },
+      { command: 'daruma up -e prod --wait -y', meaning: 'apply stage prod, after the operation that is under way' },
+      { command: 'daruma up --attach', meaning: 'develop: logs in the foreground, Ctrl-C stops everything' },
     ],
-    exits: [{ code: '130', meaning: 'Ctrl-C: the watching ended; the apply goes on in the daemon' }],
+    exits: [{ code: '130', meaning: 'Ctrl-C: stopped watching; the daemon continues the apply' }],
     load: async () => (await import('../commands/change/up.ts')).up,
   },
   {
     name: 'dev',
-    summary: 'develop: bring it up in front with its logs, and again whenever a file changes',
+    summary: 'develop: run in the foreground with logs, and apply again whenever a file changes',
     detail:
-      'In a state of its own (/var/lib/daruma-dev/… for root), beside what `up` runs of the same config. A change of the config or of a source is applied like any other; a service that runs in place is restarted when files of its folder change. What .gitignore and .darumaignore leave out does not count. An error is shown, and what ran runs on. Ctrl-C takes everything down; volumes stay. What a `dev` that was killed left is taken up by the next.',
+      'It works in a state of its own (/var/lib/daruma-dev/… for root), beside what `up` runs of the same config. A change of the config or of a source is applied like any other; a service that runs in place is restarted when files of its folder change. What .gitignore and .darumaignore leave out does not count. An error is shown, and what ran keeps running. Ctrl-C takes everything down; volumes stay. What a killed `dev` left running is adopted by the next.',
     examples: [
       { command: 'daruma dev', meaning: 'until Ctrl-C' },
       { command: 'daruma dev -e test', meaning: 'with the stage test' },
     ],
-    exits: [{ code: '130', meaning: 'a second Ctrl-C: what was begun goes on in the daemon' }],
+    exits: [{ code: '130', meaning: 'a second Ctrl-C: the daemon finishes what was started' }],
     load: async () => (await import('../commands/change/dev.ts')).dev,
   },
   {
@@ -148,14 +148,14 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'status',
     aliases: ['ps'],
-    summary: 'what runs, how it is, and when that was last proven',
+    summary: 'what runs, its health, and when that was last checked',
     detail:
-      'A service that is named is shown at length: command, last exits, routes, next run, last lines. --only keeps the table and shows fewer rows.',
-    arguments: [{ syntax: '[services...]', summary: 'services to show at length', completes: 'service' }],
-    flags: [{ syntax: '-w, --watch', summary: 'draw it again each second, until Ctrl-C' }],
+      'A service that is named is shown in detail: command, last exits, routes, next run, last lines. --only keeps the table and shows fewer rows.',
+    arguments: [{ syntax: '[services...]', summary: 'services to show in detail', completes: 'service' }],
+    flags: [{ syntax: '-w, --watch', summary: 'refresh every second, until Ctrl-C' }],
     examples: [
       { command: 'daruma status', meaning: 'the table' },
-      { command: 'daruma status web', meaning: 'one service at length' },
+      { command: 'daruma status web', meaning: 'one service in detail' },
       { command: 'until daruma status >/dev/null; do sleep 1; done', meaning: 'wait until all is well' },
       { command: 'daruma ps --watch', meaning: 'the table, live' },
       { command: "daruma status --json | jq '.instances[] | {slot, state, epoch}'", meaning: 'for a script' },
@@ -170,17 +170,15 @@ export const commands: readonly CommandSpec[] = [
     name: 'ls',
     summary: 'every service of every project of this machine, one a line',
     examples: [
-      { command: 'daruma ls', meaning: 'in whatever folder: all projects' },
+      { command: 'daruma ls', meaning: 'from any folder: all projects' },
       { command: 'daruma ls -p shop', meaning: 'the services of one' },
     ],
     load: async () => (await import('../commands/project.ts')).listServices,
   },
   {
     name: 'logs',
-    summary: 'what the services print, in the order of time',
-    arguments: [
-      { syntax: '[targets...]', summary: 'services or slots (web, web/0); all of them when none is named', completes: 'target' },
-    ],
+    summary: 'what the services print, in order of time',
+    arguments: [{ syntax: '[targets...]', summary: 'services or slots (web, web/0; default: all)', completes: 'target' }],
     flags: [
       follow,
       { syntax: '-n, --lines <count>', summary: 'the last lines, of all together (100; all of them with --since)' },
@@ -212,10 +210,10 @@ export const commands: readonly CommandSpec[] = [
     name: 'ui',
     summary: 'the page: services, events, plots and logs, in a browser on this machine',
     detail:
-      'The daemon serves it on 127.0.0.1 to whoever has the link, until nobody has looked for 15 minutes; it shows everything and changes nothing. A second `ui` prints the same link.',
+      'The daemon serves it on 127.0.0.1 to anyone with the link, until it has not been used for 15 minutes; it shows everything and changes nothing. A second `ui` prints the same link.',
     flags: [
       { syntax: '--open', summary: 'open it in the browser (xdg-open)' },
-      { syntax: '--port <port>', summary: 'serve it at this port; moves it there when it is open at another' },
+      { syntax: '--port <port>', summary: 'serve it on this port; moves it there if it is open on another' },
     ],
     examples: [
       { command: 'daruma ui', meaning: 'print the link' },
@@ -282,7 +280,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'scale',
     summary: 'change the number of replicas of a service, as a new revision',
-    detail: 'The next `up` applies what the config says; write the number there too if it is to stay.',
+    detail: 'The next `up` applies what the config says; change it there too to keep it.',
     arguments: [{ syntax: '<service=count>', summary: 'web=5', completes: 'service' }],
     flags: [wait],
     examples: [{ command: 'daruma scale web=5', meaning: 'five replicas of web' }],
@@ -291,7 +289,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'promote',
     summary: 'give a canary all of the requests, without waiting for the rest of its time',
-    detail: 'The `up` that began it goes on and ends as usual. Without a name: every canary that is in use.',
+    detail: 'The `up` that started it continues and ends as usual. Without a name: every canary that is in use.',
     arguments: [services],
     examples: [{ command: 'daruma promote web', meaning: 'the new revision of web is good enough' }],
     load: async () => (await import('../commands/change/promote.ts')).promote,
@@ -312,7 +310,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'history',
-    summary: 'the revisions: when, by whom, why, and what became of them',
+    summary: 'the revisions: when, by whom, why, and their outcome',
     arguments: [{ syntax: '[revision]', summary: 'show the plan of this one' }],
     flags: [{ syntax: '-n, --lines <count>', summary: 'the newest revisions (20)' }],
     examples: [

@@ -150,7 +150,7 @@ function noteOthers(labels: Labels, draft: ServiceDraft): void {
       draft.note(
         `labels.${name}`,
         at,
-        'requests go on as they came',
+        'requests are passed on unchanged',
         'let the program do it, or a proxy of your own behind the route',
       )
     else draft.note(`labels.${name}`, at, 'this is for a port of its own', "route: { port: 5432, protocol: 'tcp' }")

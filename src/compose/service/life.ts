@@ -119,7 +119,7 @@ function readCondition(name: string, value: Tree, spot: Spot, draft: ServiceDraf
   draft.note(
     `depends_on.${name}`,
     value.at,
-    `${name} has no healthcheck in the file, so nobody can wait for it to be healthy`,
+    `${name} has no healthcheck in the file, so nothing can wait for it to be healthy`,
     `give ${name} a health, then after: ['${name}'] waits for it`,
   )
   return 'started'

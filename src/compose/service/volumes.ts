@@ -134,8 +134,8 @@ function noteBind({ source, target, at, text }: Mount, draft: ServiceDraft): voi
     draft.note(
       'volumes',
       at,
-      `${text}: whoever has the engine's socket has the machine`,
-      'what it was for is mostly not needed: Daruma routes and watches by itself; else run it as a process (command without image)',
+      `${text}: access to the engine's socket is access to the machine`,
+      'what it was for is mostly not needed: Daruma has routes and supervision of its own; else run it as a process (command without image)',
     )
     return
   }

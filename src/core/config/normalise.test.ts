@@ -534,12 +534,12 @@ test('two targets of notify that tell the same place are refused, and those that
   assert.equal(projectOf({ name: 'shop', services, notify: different }).notify.length, 6)
   const again = { webhook: url, headers: { a: secret('A') }, on: ['deploy'], timeout: '30s' }
   const problems = problemsOf({ name: 'shop', services, notify: [...different, again, { command, on: ['deploy'] }] })
-  const told = 'already, and one of the two would tell nothing'
+  const rest = ', and one of the two would never send'
   assert.deepEqual(
     problems.map(({ code, path, message }) => `${code} ${path.join('.')}: ${message}`),
     [
-      `E_CONFIG_CONFLICT notify.6: it tells where notify[2] tells ${told}`,
-      `E_CONFIG_CONFLICT notify.7: it tells where notify[4] tells ${told}`,
+      `E_CONFIG_CONFLICT notify.6: it has the same target as notify[2]${rest}`,
+      `E_CONFIG_CONFLICT notify.7: it has the same target as notify[4]${rest}`,
     ],
   )
 })

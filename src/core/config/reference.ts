@@ -94,7 +94,7 @@ const healthText =
   '(`startup`, `readiness`, `liveness`), each with a check of its own.'
 
 const notifyText =
-  'An object with exactly one of `webhook` and `command`, or an array of at most 10 of them. What is told, when and how is in [notices](notices.md); `daruma notify test` tries it.'
+  'An object with exactly one of `webhook` and `command`, or an array of at most 10 of them. Which notices are sent, when and how is in [notices](notices.md); `daruma notify test` tries it.'
 
 const secretText = [
   '## Secrets',

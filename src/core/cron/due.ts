@@ -62,7 +62,7 @@ function takeMissed(
         : withSkip(ledger, missedSkip(first, beforeMs, first === beforeMs ? 1 : null, 'one run stands for all that were missed'))
     return takeTick(told, schedule, ticks, missed, true)
   }
-  const because = isOwed ? 'nobody could start it in time' : 'nobody could start it in time, and the next was due'
+  const because = isOwed ? 'it could not be started in time' : 'it could not be started in time, and the next was due'
   return withSkip(ledger, missedSkip(first, missed, first === missed ? 1 : null, because))
 }
 

@@ -39,7 +39,7 @@ function endOf(run: Run, attempt: AttemptEnd): RunEnd {
   if (attempt.kind === 'not-begun') return { kind: 'failed', exit: null, message: attempt.message }
   // A keeper that was killed with its command leaves no word: dead for certain, and its success not known.
   if (exit === null || exit.kind === 'unknown')
-    return { kind: 'lost', exit: null, message: 'it began, and nothing tells how it ended' }
+    return { kind: 'lost', exit: null, message: 'it was started, and how it ended is not known' }
   const isGood = exit.kind === 'code' && exit.code === 0
   return { kind: isGood ? 'succeeded' : 'failed', exit, message: isGood ? 'has completed' : explainExit(exit) }
 }

@@ -44,7 +44,7 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
 
 function tellUnderWay(requests: number | null): string {
   if (requests === null) return ''
-  return requests === 1 ? ', 1 request under way' : `, ${requests} requests under way`
+  return requests === 1 ? ', 1 request under way' : `, ${requests} requests in flight`
 }
 
 /** Also while it tries once more: until a try has come so far as to be ready, it is one of many. */

@@ -75,7 +75,7 @@ test('what leaves for no fault of its own gets no signal while requests are unde
   assert.deepEqual(bench.underWay(3), [])
   assert.deepEqual(bench.wait(drainMs - 1), [])
   const { state, reason, isReady } = describeSlot(bench.slot, bench.nowMs)
-  assert.deepEqual({ state, reason, isReady }, { state: 'stopping', reason: 'draining, 3 requests under way', isReady: false })
+  assert.deepEqual({ state, reason, isReady }, { state: 'stopping', reason: 'draining, 3 requests in flight', isReady: false })
   assert.deepEqual(bench.underWay(0), ['signal'])
   assert.deepEqual(bench.wait(graceMs), ['kill'])
 })

@@ -35,7 +35,7 @@ export function end(slot: Slot, why: { cause: string; atFault: boolean; nowMs: n
     stuck: null,
   }
   const occupancy = mustDrain ? ending : askToStop(ending, why.nowMs, actions)
-  if (mustDrain) emit(actions, 'draining', at.epoch, 'gets no new requests and finishes those that it has', why.cause)
+  if (mustDrain) emit(actions, 'draining', at.epoch, 'gets no new requests and finishes those in flight', why.cause)
   return { ...slot, occupancy, lastFailure: why.atFault ? why.cause : slot.lastFailure }
 }
 
@@ -71,7 +71,7 @@ function askToStop(ending: Ending, nowMs: number, actions: SlotAction[]): Ending
 
 /** A silent keeper is ended like an instance that ignored its signal; the kill itself follows with the next look. */
 export function giveUpStart(slot: Slot, at: Extract<Slot['occupancy'], { kind: 'starting' }>, nowMs: number): Slot {
-  const cause = `its keeper said nothing for ${startLimitMs / 1000} s`
+  const cause = `its keeper did not report within ${startLimitMs / 1000} s`
   const { epoch, spec } = at
   const silent = { kind: 'ending', epoch, spec, pid: null, startedAt: null, startedMs: at.sinceMs, cause, atFault: true } as const
   return {
@@ -92,8 +92,9 @@ export function moveEnding(slot: Slot, at: Ending, nowMs: number, actions: SlotA
   const isDrained = at.drain.underWay === 0
   if (!isDrained && nowMs < at.drain.untilMs) return slot
   if (!isDrained) {
-    const left = at.drain.underWay === null ? 'nobody knows what it has under way' : `it still has ${at.drain.underWay} requests`
-    emit(actions, 'draining', at.epoch, 'its time to finish is over', left)
+    const left =
+      at.drain.underWay === null ? 'its requests in flight are not known' : `${at.drain.underWay} requests still in flight`
+    emit(actions, 'draining', at.epoch, 'the drain timed out', left)
   }
   return { ...slot, occupancy: askToStop(at, nowMs, actions) }
 }
@@ -101,7 +102,7 @@ export function moveEnding(slot: Slot, at: Ending, nowMs: number, actions: SlotA
 function killIfDue(slot: Slot, at: Ending, nowMs: number, actions: SlotAction[]): Slot {
   if (at.killed || nowMs < at.killAtMs) return slot
   if (at.stuck === null) {
-    emit(actions, 'killed', at.epoch, 'every process of it is killed', causeOfKill(at))
+    emit(actions, 'killed', at.epoch, 'killing all of its processes', causeOfKill(at))
   }
   actions.push({ kind: 'kill', epoch: at.epoch })
   return { ...slot, occupancy: { ...at, killed: true } }

@@ -178,7 +178,7 @@ export function newSlot(id: SlotId, lastEpoch: Epoch | null, goal: Goal): Slot {
     goal,
     occupancy: { kind: 'vacant' },
     lastEpoch,
-    gate: { open: false, because: 'waits for its first look' },
+    gate: { open: false, because: 'not evaluated yet' },
     obstacle: null,
     outcome: null,
     failuresInARow: 0,

@@ -95,7 +95,7 @@ function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction
 function takeGoal(slot: Slot, goal: Slot['goal']): Slot {
   if (goal.kind === 'stopped') {
     // Whoever is wanted again after a rest is wanted for the first time: it waits for those that it comes after.
-    const gate = { open: false, because: 'waits for its first look' }
+    const gate = { open: false, because: 'not evaluated yet' }
     return { ...slot, goal, gate, ranIdentity: null, obstacle: null, outcome: null, lastFailure: null }
   }
   const sameIdentity = slot.goal.kind === 'run' && slot.goal.spec.identity === goal.spec.identity
@@ -121,8 +121,8 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
   const spec = event.spec === null ? null : asOfNow(slot, event.spec)
   const lastEpoch = maxEpoch(slot.lastEpoch, epoch)
   if (spec === null) {
-    const cause = 'nothing says what it is'
-    emit(actions, 'orphan-ended', epoch, 'ends what runs in this slot', cause)
+    const cause = 'there is no record of what it is'
+    emit(actions, 'orphan-ended', epoch, 'ending what runs in this slot', cause)
     const orphan = { kind: 'ending', epoch, spec: null, pid, startedAt, startedMs: nowMs, cause, atFault: false } as const
     return { ...slot, lastEpoch, occupancy: { ...orphan, drain: null, graceMs: 0, killAtMs: nowMs, killed: false, stuck: null } }
   }
@@ -141,7 +141,7 @@ function takeFound(slot: Slot, event: Extract<SlotEvent, { kind: 'found' }>, now
 
 const adoptedAs = (stop: StopUnderWay | undefined): string =>
   stop === undefined
-    ? 'it was running when the daemon began'
+    ? 'it was running when the daemon started'
     : `an earlier daemon has asked it to stop; it has ${(stop.leftMs / 1000).toFixed(1)} s left`
 
 /** What it was started as tells what it is; how it is probed, routed and ended is a question of what holds now. */
@@ -177,7 +177,7 @@ function takeStarted(slot: Slot, event: Extract<SlotEvent, { kind: 'started' }>,
   // Found by a new daemon in the moment between its keeper's joining and its first word.
   if (at.kind === 'live' && at.epoch === epoch) return { ...slot, occupancy: { ...at, pid, startedAt } }
   if (at.kind !== 'starting' || at.epoch !== epoch) return slot
-  emit(actions, 'started', epoch, `runs with pid ${pid}`, whyStarted(slot, at.spec))
+  emit(actions, 'started', epoch, `started with pid ${pid}`, whyStarted(slot, at.spec))
   const health = beginWatch(at.spec.service.health, nowMs)
   return { ...slot, occupancy: { kind: 'live', epoch, spec: at.spec, pid, startedAt, sinceMs: nowMs, health }, obstacle: null }
 }
@@ -210,7 +210,7 @@ function superseded(slot: Slot, by: Epoch): Slot {
     ...slot,
     lastEpoch,
     outcome: { kind: 'failed', identity, exit: { kind: 'unknown' } },
-    lastFailure: 'it had begun before',
+    lastFailure: 'it was started before',
   }
 }
 
@@ -226,7 +226,7 @@ function takeProbed(slot: Slot, event: Extract<SlotEvent, { kind: 'probed' }>, n
       emit(actions, 'ready', at.epoch, 'is ready', event.detail)
       return { ...slot, occupancy, lastFailure: null }
     case 'became-unready':
-      emit(actions, 'unready', at.epoch, 'is not ready any more', event.detail)
+      emit(actions, 'unready', at.epoch, 'is no longer ready', event.detail)
       return { ...slot, occupancy }
     case 'not-alive': {
       const times = watch.probes.liveness?.failuresInARow ?? 0
@@ -271,7 +271,7 @@ function restartsAfter(spec: InstanceSpec, exit: Exit, wasAtFault: boolean): boo
 /** A service that does its work and ends is started again for ever: the person meant a job, most likely. */
 const explainEnd = (exit: Exit, { service }: InstanceSpec): string =>
   isSuccess(exit) && !comesToAnEnd(service) && service.restart.policy === 'always'
-    ? `${explainExit(exit)} (what is meant to end is a job: \`job: true\`, or restart: 'on-failure')`
+    ? `${explainExit(exit)} (a program that is meant to end is a job: \`job: true\`, or restart: 'on-failure')`
     : explainExit(exit)
 
 type Former = Extract<Slot['occupancy'], { kind: 'starting' | 'live' | 'ending' }> & { readonly spec: InstanceSpec }
@@ -354,7 +354,7 @@ function watchOver(slot: Slot, at: Live, nowMs: number, actions: SlotAction[]): 
   const { health, update } = at.spec.service
   if (!at.health.isUp && !hasProbes(health) && nowMs >= at.sinceMs + update.minReadyMs) {
     const isUp = { ...at.health, isUp: true, isReady: true, provenAtMs: nowMs }
-    if (!comesToAnEnd(at.spec.service)) emit(actions, 'ready', at.epoch, 'is ready', `has lived for ${update.minReadyMs} ms`)
+    if (!comesToAnEnd(at.spec.service)) emit(actions, 'ready', at.epoch, 'is ready', `was up for ${update.minReadyMs} ms`)
     return { ...slot, occupancy: { ...at, health: isUp }, lastFailure: null }
   }
   if (!at.health.isUp && hasProbes(health) && nowMs >= at.sinceMs + health.startPeriodMs) {

@@ -165,7 +165,7 @@ export const balancer: Group<BalancerSettings, WrittenBalancer> = group<Balancer
     type: oneOf(['auto', 'haproxy', 'embedded'], { node: 'embedded', HAProxy: 'haproxy' }),
     default: 'auto',
     prose:
-      "What spreads the requests: HAProxy, or Daruma's own, which needs nothing installed and is slower. `'auto'` is HAProxy where it is installed.",
+      "Which balancer runs: HAProxy, or Daruma's own, which needs nothing installed and is slower. `'auto'` is HAProxy where it is installed.",
     example: "'haproxy'",
   },
   address: {
@@ -177,13 +177,13 @@ export const balancer: Group<BalancerSettings, WrittenBalancer> = group<Balancer
   httpPort: {
     type: port,
     default: 80,
-    prose: 'Where plain requests to domains come in.',
+    prose: 'The port for plain HTTP requests to domains.',
     example: '8080',
   },
   httpsPort: {
     type: port,
     default: 443,
-    prose: 'Where requests to domains with TLS come in.',
+    prose: 'The port for HTTPS requests to domains.',
     example: '8443',
   },
   accessLog: {

@@ -195,7 +195,7 @@ export const notifyKeys: WrittenKeys<WrittenNotify> = {
     type: topics,
     defaultWords: 'all of them',
     prose:
-      'What it is told of: `crash-loop` (a service fails again and again, or for good), `blocked` (something cannot be ended, so nothing is started in its place), `schedule` (the last run of a schedule failed), `deploy` (a revision failed).',
+      'The topics that it gets: `crash-loop` (a service fails again and again, or for good), `blocked` (something cannot be ended, so nothing is started in its place), `schedule` (the last run of a schedule failed), `deploy` (a revision failed).',
     example: "['crash-loop', 'deploy']",
   },
   timeoutMs: {
@@ -227,7 +227,7 @@ const oneTarget: Reader<PlacedNotify> = {
 function isWhole(written: WrittenNotify, at: Place, problems: ProblemList): boolean {
   const isHook = written.webhook !== undefined
   if (isHook === (written.command !== undefined)) {
-    const message = isHook ? 'webhook and command stand side by side' : 'nothing says how it is told'
+    const message = isHook ? 'webhook and command stand side by side' : 'neither webhook nor command is given'
     problems.add('E_CONFIG_CONFLICT', at, message, { allowed: oneTarget.accepts })
     return false
   }

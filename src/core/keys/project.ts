@@ -54,13 +54,13 @@ export const configKeys: WrittenKeys<WrittenConfig> = {
   balancer: {
     type: balancer,
     defaultWords: 'see [balancer](#balancer)',
-    prose: 'What spreads the requests of all routes, and how.',
+    prose: 'The balancer in front of all routes.',
     example: "{ acme: { email: 'ops@example.com' } }",
   },
   notify: {
     type: notify,
-    defaultWords: 'none: nothing is told',
-    prose: 'Where to tell that something is in trouble, and that it is over; see [notify](#notify).',
+    defaultWords: 'none: no notices are sent',
+    prose: 'Where to send a notice when something is in trouble, and when that is over; see [notify](#notify).',
     example: "{ webhook: 'https://hooks.example.com/daruma' }",
   },
 }

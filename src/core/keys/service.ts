@@ -78,10 +78,10 @@ export const serviceSettings: Group<ServiceSettings> = group<ServiceSettings>('s
   guarantee: {
     type: { ...oneOf(['strict', 'available']), show: String },
     defaultWords: "`'strict'` for a singleton, a job and a schedule, `'available'` for replicas",
-    prose: 'When a host is cut off: `strict` ends the instance so that there are never two, `available` lets it run on.',
+    prose: 'When a host is cut off: `strict` ends the instance so that there are never two, `available` keeps it running.',
     example: "'strict'",
   },
-  protect: { type: boolean, default: false, prose: 'Refuses to be removed, by `up` and by `down`.', example: 'true' },
+  protect: { type: boolean, default: false, prose: 'Whether `up` and `down` refuse to remove it.', example: 'true' },
   envFile: {
     type: envFiles,
     default: [],
@@ -134,7 +134,7 @@ export const serviceKeys: WrittenKeys<WrittenService> = {
     type: readRoutes,
     defaultWords: 'none: only this host reaches the ports of the instances',
     prose:
-      'How requests from outside reach the instances, through the balancer: a domain, a port, an object, or an array of them. Requests go to the instances that are ready; without probes, that is not much of a promise.',
+      'How requests from outside reach the instances, through the balancer: a domain, a port, an object, or an array of them. Requests go to the instances that are ready; without probes, ready only means that the process runs.',
     example: "{ domain: 'shop.example.com' }",
   },
   volumes: {
@@ -147,7 +147,7 @@ export const serviceKeys: WrittenKeys<WrittenService> = {
   health: {
     type: readHealth,
     defaultWords: 'none: an instance is ready when it has lived for `update.minReady`',
-    prose: 'How to tell that an instance is ready and alive.',
+    prose: 'How to check that an instance is ready and alive.',
     example: "{ http: '/healthz', interval: '1s' }",
   },
   ...limits.keys,
@@ -155,7 +155,7 @@ export const serviceKeys: WrittenKeys<WrittenService> = {
     type: readAfter,
     defaultWords: '`[]`',
     prose:
-      'What must have come first. Of a name alone, a job must be completed, a service with probes healthy, any other started.',
+      'What the service waits for. With a name alone, a job must be completed, a service with probes healthy, any other started.',
     example: "{ migrate: 'completed', cache: 'healthy' }",
   },
   stop: {

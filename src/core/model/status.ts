@@ -64,7 +64,7 @@ export interface CanaryStatus {
   readonly failed: number
 }
 
-/** How long nobody was there when an instance was replaced in place; since the daemon began. */
+/** How long nobody was there when an instance was replaced in place; since the daemon started. */
 export interface GapStatus {
   readonly lastMs: number
   readonly worstMs: number
@@ -99,9 +99,9 @@ export function tellExit(exit: Exit): string {
     case 'signal':
       return explainExit(exit)
     case 'oom':
-      return 'was ended for want of memory'
+      return 'was killed: out of memory'
     case 'unknown':
-      return 'has ended; how is not known (its keeper was killed with it)'
+      return 'ended; its exit status is not known (its keeper was killed with it)'
   }
 }
 
@@ -115,6 +115,6 @@ export function explainExit(exit: Exit): string {
     case 'oom':
       return 'out of memory'
     case 'unknown':
-      return 'exit not known (its keeper was killed with it)'
+      return 'exit status not known (its keeper was killed with it)'
   }
 }

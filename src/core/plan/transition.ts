@@ -84,7 +84,7 @@ export const fromTheNextRun = 'from the next run on; one under way is not cut'
 /** Routes that lead nowhere afterwards, and volumes that are left behind. `after` is null for a removal; `routes` are all that will be. */
 export function warnOfLoss(before: Service, after: Service | null, routes: ReadonlySet<string>): string | null {
   const lost = before.routes.map(nameOfRoute).filter((name) => !routes.has(name))
-  const unserved = lost.length === 0 ? null : `nothing answers at ${lost.join(', ')} any more`
+  const unserved = lost.length === 0 ? null : `nothing will answer at ${lost.join(', ')}`
   const kept = new Set(after?.volumes.map((volume) => volume.name))
   const stays = whatStays(before.volumes.map((volume) => volume.name).filter((name) => !kept.has(name)))
   return unserved === null || stays === null ? (unserved ?? stays) : `${unserved}; ${stays}`

@@ -24,7 +24,7 @@ export function readNumber(call: Call, name: string, fallback: number): number {
   if (value === null) return fallback
   const number = Number(value)
   if (!Number.isSafeInteger(number) || number < 0) {
-    throw new DarumaError('E_REQUEST_INVALID', `${name}=${value} is no whole number from 0.`)
+    throw new DarumaError('E_REQUEST_INVALID', `${name}=${value} is not a whole number from 0.`)
   }
   return number
 }

@@ -66,7 +66,7 @@ export class DashboardListener {
         if (remembered === null || remembered.boot !== this.#tools.directory.bootId) return
         await this.#enter(remembered.port, remembered.token)
       } catch (error) {
-        this.#tools.log.write('warn', `the page is not open any more: ${String(error)}`)
+        this.#tools.log.write('warn', `the page is no longer open: ${String(error)}`)
         await this.#forget()
       }
     })

@@ -94,7 +94,7 @@ async function showContent(releases: Releases, sha256: string): Promise<Answer> 
 const isDigest = (text: string): boolean => /^[0-9a-f]{64}$/.test(text)
 
 function digestIn({ parameters: [digest = ''] }: Call): string {
-  if (!isDigest(digest)) throw new DarumaError('E_REQUEST_INVALID', `${digest.slice(0, 80)} is no SHA-256.`)
+  if (!isDigest(digest)) throw new DarumaError('E_REQUEST_INVALID', `${digest.slice(0, 80)} is not a SHA-256 digest.`)
   return digest
 }
 

@@ -127,7 +127,7 @@ async function operate(daemon: Daemon, call: Call): Promise<Answer> {
   if (request.services.length > 1)
     throw new DarumaError(
       'E_REQUEST_INVALID',
-      `${balancerName} serves every project: it is restarted by itself, not with others.`,
+      `${balancerName} serves every project: restart it alone, not together with services.`,
     )
   return json(await daemon.operate(daemon.machine, request))
 }
@@ -248,5 +248,5 @@ async function planExec(daemon: Daemon, call: Call): Promise<Answer> {
     const plan = await owner.project.runtime.exec({ slot, epoch: occupant.epoch }, command)
     return json({ slot: shownSlot(shown, owner.project, slot), ...plan } satisfies ExecAnswer)
   }
-  throw new DarumaError('E_NOT_RUNNING', `Nothing of ${target} is running now.`, { hint: 'daruma status shows why.' })
+  throw new DarumaError('E_NOT_RUNNING', `Nothing of ${target} is running now.`, { hint: '`daruma status` shows why.' })
 }

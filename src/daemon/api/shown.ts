@@ -32,7 +32,7 @@ export function shownBy(daemon: Daemon, { query }: Pick<Call, 'query'>): Shown {
 export function projectOf(daemon: Daemon, call: Pick<Call, 'query'>): Project {
   const { projects } = shownBy(daemon, call)
   const [project, ...others] = projects
-  if (project === undefined) throw new DarumaError('E_PROJECT_UNKNOWN', 'Nothing was ever applied on this machine.')
+  if (project === undefined) throw new DarumaError('E_PROJECT_UNKNOWN', 'Nothing has been applied on this machine.')
   if (others.length === 0) return project
   throw new DarumaError('E_PROJECT_AMBIGUOUS', `This machine has ${projects.length} projects: which one is meant?`, {
     hint: `Name it with -p: ${listIds(projects)}.`,
@@ -48,7 +48,7 @@ function find(daemon: Daemon, named: string): Project {
   const near = nearest(named, ids)
   const question = near === null ? '' : ` Did you mean ${near}?`
   throw new DarumaError('E_PROJECT_UNKNOWN', `There is no project ${named} on this machine.${question}`, {
-    hint: projects.length === 0 ? 'Nothing was ever applied here.' : `There are: ${listIds(projects)}.`,
+    hint: projects.length === 0 ? 'Nothing has been applied here.' : `There are: ${listIds(projects)}.`,
   })
 }
 

@@ -62,10 +62,10 @@ export type MetricName =
 
 export const families: Readonly<Record<MetricName, Described>> = {
   build: one('build', 'info', '', ['version'], 'The version of the daemon.'),
-  daemonStart: one('daemon_start_time_seconds', 'gauge', 'seconds', [], 'When the daemon began, as Unix time.'),
+  daemonStart: one('daemon_start_time_seconds', 'gauge', 'seconds', [], 'When the daemon started, as Unix time.'),
   daemonMemory: one('daemon_memory_bytes', 'gauge', 'bytes', [], 'Resident memory of the daemon.'),
   daemonOk: one('daemon_ok', 'gauge', '', [], '1 when the daemon can do all of its work; 0 when its store is full or lost.'),
-  revision: one('revision', 'gauge', '', [], 'The number of the revision that applies; 0 when none ever did.'),
+  revision: one('revision', 'gauge', '', [], 'The number of the active revision; 0 when there never was one.'),
   operation: one('operation_running', 'gauge', '', [], '1 while an operation (up, rollback, scale, restart) is under way.'),
   operationStart: one(
     'operation_start_time_seconds',
@@ -83,9 +83,9 @@ export const families: Readonly<Record<MetricName, Described>> = {
     'gauge',
     'seconds',
     ofService,
-    'The longest that nobody was there while an instance was replaced in place, since the daemon began.',
+    'The longest time without an instance while one was replaced in place, since the daemon started.',
   ),
-  stopped: one('service_stopped_by_hand', 'gauge', '', ofService, '1 while the service rests because somebody stopped it.'),
+  stopped: one('service_stopped_by_hand', 'gauge', '', ofService, '1 while the service is stopped by hand.'),
   up: one('instance_up', 'gauge', '', ofInstance, '1 while a process of the slot is running.'),
   state: one(
     'instance_state',

@@ -9,8 +9,8 @@ import { toneOfEvent } from '../state/tone.ts'
 
 /** What is not about a slot has no subject of its own. */
 const openings: Readonly<Partial<Record<RecordedEvent['kind'], string>>> = {
-  'daemon-started': 'the daemon began: ',
-  'daemon-stopped': 'the daemon ended: ',
+  'daemon-started': 'the daemon started: ',
+  'daemon-stopped': 'the daemon stopped: ',
   'host-rebooted': 'the machine was rebooted: ',
 }
 

@@ -8,7 +8,7 @@ export function Notice(): JSX.Element {
   const { connection, notice, overview } = useLive()
   const isLost = connection.kind === 'lost' && overview !== null
   const text = isLost
-    ? `Not connected to the daemon since ${formatTime(new Date(connection.sinceMs).toISOString()).slice(0, 8)}. What you see is from then; the services run on. Trying again…`
+    ? `Not connected to the daemon since ${formatTime(new Date(connection.sinceMs).toISOString()).slice(0, 8)}. What you see is from then; the services keep running. Trying again…`
     : notice
   return (
     <div class="notice-place" role="status">

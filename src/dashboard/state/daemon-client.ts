@@ -63,7 +63,7 @@ async function open(path: string, signal: AbortSignal): Promise<Response> {
     },
   )
   if (response.ok) return response
-  if (response.status === 401) throw new Trouble('denied', 'The daemon does not know this tab’s token any more.')
+  if (response.status === 401) throw new Trouble('denied', 'The daemon no longer accepts this tab’s token.')
   const answer = (await response.json().catch(() => null)) as {
     error?: { code?: string; message?: string }
   } | null

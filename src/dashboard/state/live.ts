@@ -138,8 +138,8 @@ export class Live {
       const before = this.#snapshot
       const isBack = before.connection.kind === 'lost'
       const isNew = before.overview !== null && before.overview.daemon.startedAt !== overview.daemon.startedAt
-      if (isNew) this.#tell(`Connected again. The daemon began anew (pid ${overview.daemon.pid}); the services ran on.`)
-      else if (isBack) this.#tell('Connected again.')
+      if (isNew) this.#tell(`Reconnected. The daemon was restarted (pid ${overview.daemon.pid}); the services kept running.`)
+      else if (isBack) this.#tell('Reconnected.')
       if (overview.operation?.id !== before.overview?.operation?.id) this.#followOperation(overview.operation?.id ?? null, signal)
       this.#set({ connection: { kind: 'live' }, overview, nowMs: Date.parse(overview.at) })
     } catch (error) {

@@ -9,7 +9,7 @@ export const LiveContext: Context<Live | null> = createContext<Live | null>(null
 
 export function useLiveSource(): Live {
   const live = useContext(LiveContext)
-  if (live === null) throw new Error('nobody provides the live knowledge')
+  if (live === null) throw new Error('there is no provider of the live state')
   return live
 }
 

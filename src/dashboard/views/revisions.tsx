@@ -29,7 +29,7 @@ function Revisions(): JSX.Element {
   return (
     <>
       {answer === null && <p class="quiet">{problem ?? 'Asking the daemon…'}</p>}
-      {answer?.length === 0 && <p class="empty">Nothing was applied yet.</p>}
+      {answer?.length === 0 && <p class="empty">Nothing has been applied yet.</p>}
       {answer !== null && answer.length > 0 && (
         <table role="table" class="grid revisions">
           <thead role="rowgroup">

@@ -161,7 +161,7 @@ function explainApplied(get: (key: string) => string | null): string | null {
   if (get(keys.operation) !== null) return 'an operation of it was never finished'
   const applied = Number(get(keys.applied) ?? 0)
   const revision = get(keys.revision(applied))
-  if (revision === null) return applied === 0 ? null : `revision ${applied} applies`
+  if (revision === null) return applied === 0 ? null : `revision ${applied} is active`
   const { services } = (JSON.parse(revision) as RevisionRecord).project
-  return services.length === 0 ? null : `revision ${applied} applies, with ${services.map(({ name }) => name).join(', ')}`
+  return services.length === 0 ? null : `revision ${applied} is active, with ${services.map(({ name }) => name).join(', ')}`
 }

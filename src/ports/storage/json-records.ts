@@ -9,7 +9,7 @@ export function parseRecord<Shape>({ key, value }: { readonly key: string; reado
     return JSON.parse(value) as Shape
   } catch (cause) {
     throw new DarumaError('E_STORE_CORRUPT', `state.db is damaged: its record "${key}" cannot be understood`, {
-      hint: 'Put a backup in its place, or move state.db and state.db-wal away: the next `up` then records everything anew, and what runs is adopted.',
+      hint: 'Put a backup in its place, or move state.db and state.db-wal away: the next `up` then records everything again and adopts what runs.',
       cause,
     })
   }

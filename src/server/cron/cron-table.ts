@@ -263,7 +263,7 @@ export class CronTable {
     if (this.#attempts.hasEnd(slot) || run.ask !== null || this.#presences.isNew()) return this.#markDirty(entry.service)
     if (entry.presence.kind !== 'active') return
     if (spec === null) {
-      this.#attempts.noteEnd(slot, { kind: 'not-begun', message: `revision ${run.revision} is not kept any more` })
+      this.#attempts.noteEnd(slot, { kind: 'not-begun', message: `revision ${run.revision} is no longer kept` })
       return this.#markDirty(entry.service)
     }
     if (!this.#runs.begin(slot, entry.service, spec)) this.#options.nudgeWorld()

@@ -44,7 +44,7 @@ function eventOf(run: Run): Pick<Event, 'kind' | 'message' | 'cause'> | null {
       return { kind: 'failed', message: 'failed: it was ended', cause: end.message }
     case 'failed':
       // The slot has told how its command ended; of one that could not begin nobody has.
-      return end.exit === null ? { kind: 'failed', message: 'failed: it could not begin', cause: end.message } : null
+      return end.exit === null ? { kind: 'failed', message: 'failed: it could not be started', cause: end.message } : null
     case 'cancelled':
     case 'succeeded':
     case 'stopped':

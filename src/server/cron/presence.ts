@@ -45,7 +45,7 @@ export class Presences {
     }
     const service = this.#world.serviceOf(entry.service)
     if (service?.scale.kind !== 'schedule') {
-      entry.presence = { kind: 'gone', because: target.cause === 'down' ? 'taken down' : 'it is not in the config any more' }
+      entry.presence = { kind: 'gone', because: target.cause === 'down' ? 'taken down' : 'it is no longer in the config' }
     } else if (stoppedByHand.has(entry.service)) {
       entry.presence = { kind: 'paused', because: 'stopped by hand' }
     } else {

@@ -144,7 +144,7 @@ export class Delivery {
     if (!answer.isTaken) return this.#noteFailure(message)
     this.#notBeforeMs = clock.now() + restMs
     this.#lastTakenAt = clock.wallTime()
-    this.#tell(this.#failure === null ? null : 'it is reached again', pending)
+    this.#tell(this.#failure === null ? null : 'it can be reached again', pending)
     this.#failure = null
     await this.#save({ toldUpTo: Math.max(pending.upTo, this.#record.toldUpTo), pending: null, attempts: 0 })
   }
@@ -167,7 +167,7 @@ export class Delivery {
   #tell(cause: string | null, { notice }: Pending): void {
     const { began, over } = notice
     const counts = [...(began > 0 ? [`${began} in trouble`] : []), ...(over > 0 ? [`${over} over`] : [])]
-    const message = `${nameOfTarget(this.target)} was told: ${counts.join(', ')}`
+    const message = `${nameOfTarget(this.target)} was notified: ${counts.join(', ')}`
     this.#tools.emit({ kind: 'notice-sent', slot: null, epoch: null, message, cause })
   }
 

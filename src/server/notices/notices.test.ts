@@ -194,15 +194,15 @@ test('a revision that fails is told with its reason, once; the next one that hol
   machine.killDaemon()
   await machine.begin()
   await machine.run(120_000)
-  assert.deepEqual(told(machine), ['began: revision 2 failed; revision 1 applies'])
+  assert.deepEqual(told(machine), ['began: revision 2 failed; revision 1 is active'])
   assert.match(machine.webhooks.received[0]?.troubles[0]?.cause ?? '', /^web\/0 fails again and again: /)
   await up(machine, [aService('web', 'crash again')])
   await machine.run(120_000)
   await up(machine, [aService('web', 'serve better')])
   await machine.run(120_000)
   assert.deepEqual(told(machine).slice(1), [
-    'began: revision 3 failed; revision 1 applies',
-    'over: revision 3 failed; revision 1 applies',
+    'began: revision 3 failed; revision 1 is active',
+    'over: revision 3 failed; revision 1 is active',
   ])
 })
 
@@ -210,7 +210,7 @@ test('the first revision of all is told too when it fails, by its own notify', a
   const machine = machineWith(6)
   await up(machine, [aService('web', 'crash')])
   await machine.run(120_000)
-  assert.deepEqual(told(machine), ['began: revision 1 failed; nothing applies'])
+  assert.deepEqual(told(machine), ['began: revision 1 failed; no revision is active'])
 })
 
 test('what is stopped by hand, or leaves the config, is over', async () => {

@@ -130,7 +130,7 @@ export class Notices {
     const { sender, redact, clock } = this.#options
     const targets = await this.#targets()
     if (targets.length === 0) {
-      throw new DarumaError('E_NOTIFY_NONE', 'There is nothing to tell anybody by: the config that applies has no `notify`.', {
+      throw new DarumaError('E_NOTIFY_NONE', 'There is nowhere to send it: the active config has no `notify`.', {
         hint: "For example: notify: { webhook: 'https://hooks.example.com/daruma' }; then `daruma up`.",
       })
     }

@@ -102,7 +102,7 @@ function signOfDeploy({ world, fate }: SignSources): readonly Sign[] {
   const revision = world.lastRevision
   const isUnderWay = world.operation !== null || fate === null || fate.state === 'pending'
   const state = isUnderWay ? 'unsettled' : fate.state === 'failed' ? 'bad' : 'well'
-  const back = world.applied === 0 ? 'nothing applies' : `revision ${world.applied} applies`
+  const back = world.applied === 0 ? 'no revision is active' : `revision ${world.applied} is active`
   const message = `revision ${revision} failed; ${back}`
   const common = { key: 'deploy', topic: 'deploy', service: null, mark: '', settleMs: 0 } as const
   return [{ ...common, state, occurrence: String(revision), message, cause: fate?.cause ?? null }]

@@ -215,7 +215,7 @@ export class Operations {
     this.#world.lastRevision = Math.max(this.#world.lastRevision, target)
     const watched = this.#watched(record)
     this.#setCurrent(watched)
-    this.#options.outlet.emit('operation-started', `${titleOf(record)} begins`, requesterOf(record))
+    this.#options.outlet.emit('operation-started', `${titleOf(record)} started`, requesterOf(record))
     for (const name of intent.stop) this.#world.setStopped(name, true)
     if (isPrepared) this.#rollOut(record, intent.revision)
     else if (intent.revision !== null) void this.#prepare(watched, intent.revision)
@@ -337,7 +337,7 @@ export class Operations {
     this.#judge.forget()
     this.#progress.forgetLines()
     this.#setCurrent({ ...watched, record: next })
-    this.#options.outlet.emit('rolling-back', `revision ${record.target} is taken back to ${record.base}`, verdict.message)
+    this.#options.outlet.emit('rolling-back', `rolling back from revision ${record.target} to ${record.base}`, verdict.message)
     this.#options.nudge()
   }
 

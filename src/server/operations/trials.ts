@@ -97,7 +97,7 @@ export class Trials {
   #none(name: string): DarumaError {
     const onTrial = this.#onTrial()
     return new DarumaError('E_CANARY_NONE', `No canary of ${name} is in use.`, {
-      hint: onTrial.length === 0 ? 'Nothing is being tried out now.' : `There is one of: ${onTrial.join(', ')}.`,
+      hint: onTrial.length === 0 ? 'No canary is in use.' : `There are canaries of: ${onTrial.join(', ')}.`,
     })
   }
 

@@ -19,7 +19,7 @@ export interface AssignmentsOptions {
   readonly publish: (key: string, entry: DownEntry | null) => void
 }
 
-const unseen: Gate = { open: false, because: 'waits for its first look' }
+const unseen: Gate = { open: false, because: 'not evaluated yet' }
 
 export class Assignments {
   readonly #options: AssignmentsOptions

@@ -138,7 +138,7 @@ export class Reconciler {
         ? 'stopped by hand'
         : this.#world.target?.cause === 'down'
           ? 'taken down'
-          : 'it is not in the config any more',
+          : 'it is no longer in the config',
       slots: view.slots,
       mayReplace: view.wanted === null || mayReplace(view.wanted.service, views),
       mayEmpty: view.slots.length === 0 || this.#mayEmpty(view.name, views),

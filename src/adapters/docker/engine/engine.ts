@@ -134,7 +134,7 @@ export class Engine {
       this.#options.log.write('info', `containers are run by the engine at ${socketPath}`)
       return client
     }
-    throw new EngineSilent(`nobody answers at ${present.join(' or ')}`)
+    throw new EngineSilent(`nothing answers at ${present.join(' or ')}`)
   }
 
   async #readInfo(client: EngineClient, signal: AbortSignal): Promise<void> {

@@ -65,7 +65,7 @@ export function explainPull(reference: string, error: unknown): DarumaError {
   }
   if (isConnection(words)) {
     return new DarumaError('E_IMAGE_UNREACHABLE', `the registry of ${reference} cannot be reached: ${said}`, {
-      hint: "Look at the registry's name, the network, and whether it speaks HTTPS.",
+      hint: "Check the registry's name, the network, and whether the registry speaks HTTPS.",
       ...because,
     })
   }
@@ -74,8 +74,8 @@ export function explainPull(reference: string, error: unknown): DarumaError {
       words,
     )
   ) {
-    return new DarumaError('E_IMAGE_DENIED', `the registry does not give us ${reference}: ${said}`, {
-      hint: 'Say who you are with registry: { username, password }; some registries answer so for an image that does not exist.',
+    return new DarumaError('E_IMAGE_DENIED', `the registry denies access to ${reference}: ${said}`, {
+      hint: 'Give credentials with registry: { username, password }; some registries answer so for an image that does not exist.',
       ...because,
     })
   }
@@ -84,7 +84,7 @@ export function explainPull(reference: string, error: unknown): DarumaError {
     isStatus(error, 404)
   ) {
     return new DarumaError('E_IMAGE_UNKNOWN', `there is no image ${reference}: ${said}`, {
-      hint: 'Look at its name and its tag.',
+      hint: 'Check its name and its tag.',
       ...because,
     })
   }

@@ -37,7 +37,7 @@ export async function findEngineFault(environment: Readonly<Record<string, strin
   const present = sockets.paths.filter(existsSync)
   if (present.length === 0) return `there is no ${sockets.paths.join(' and no ')}`
   for (const path of present) if (await answers(new EngineClient(path), askLimitMs)) return null
-  return `nobody answers at ${present.join(' or ')}`
+  return `nothing answers at ${present.join(' or ')}`
 }
 
 /** What the engine that would be used is; null when none answers. */

@@ -138,8 +138,8 @@ async function begin(engine: Engine, name: string, question: (client: EngineClie
 }
 
 const silent = (name: string): DarumaError =>
-  new DarumaError('E_IMAGE_UNREACHABLE', `nothing was heard of ${name} for ${silenceLimitMs / 1000} s`, {
-    hint: "Look at the registry's name, and at the network.",
+  new DarumaError('E_IMAGE_UNREACHABLE', `no progress with ${name} for ${silenceLimitMs / 1000} s`, {
+    hint: "Check the registry's name and the network.",
   })
 
 /** Rejects with what the last line complains of. Calls `onLine` with each line. */

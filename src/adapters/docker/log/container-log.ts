@@ -124,7 +124,7 @@ export class ContainerLog {
     const { paths, epoch } = this.#options
     if (existsSync(paths.epoch)) this.#maxLogBytes = readNumber(paths.logBound) ?? usualLogBytes
     else if (await restoreSlot(paths, { epoch, maxLogBytes: this.#maxLogBytes }))
-      this.#tell(`somebody has removed files of ${paths.directory}; its log begins anew`)
+      this.#tell(`files of ${paths.directory} were removed; its log starts over`)
   }
 
   /** Once: what goes wrong here is tried again every moment. */

@@ -179,7 +179,7 @@ const sentences: Readonly<Record<number, string>> = {
   405: 'This is no proxy for other places.',
   501: 'Trailers behind a body are not passed on here.',
   502: 'The service broke off before it answered.',
-  503: 'The service has nobody to answer at the moment.',
+  503: 'No instance of the service is ready.',
   504: 'The service did not answer in time.',
 }
 

@@ -124,7 +124,7 @@ test('the state is marked as one of dev before its daemon can make anything in i
       throw new DarumaError('E_DAEMON_NO_START', 'no')
     },
   })
-  await front.says(/E_DAEMON_NO_START[\s\S]*Tried again/)
+  await front.says(/E_DAEMON_NO_START[\s\S]*Retrying/)
   assert.equal(isMarked, true)
   front.context.interrupt()
   assert.equal(await front.code(), 0)
@@ -204,7 +204,7 @@ test('logs that could not be followed at one apply are followed at the next', as
     'GET /v1/status?project=shop': [{ status: 500, code: 'E_INTERNAL', message: 'not now' }, { json: { instances: [] } }],
   })
   const front = new Front(state.path, {})
-  await front.says(/not now[\s\S]*Tried again/)
+  await front.says(/not now[\s\S]*Retrying/)
   front.save(file)
   await until(() => daemon.requests.some(({ what }) => what.startsWith('GET /v1/logs')))
   front.context.interrupt()

@@ -120,7 +120,7 @@ class Session {
     if (client === null) return
     this.#attach(client)
     const projects = await client.projects()
-    if (projects.some(({ isDown }) => !isDown)) this.#say('What an earlier `daruma dev` has left running is taken up.')
+    if (projects.some(({ isDown }) => !isDown)) this.#say('Adopting what an earlier `daruma dev` left running.')
     if (projects.length > 0) await this.#followLogs(client)
   }
 
@@ -144,7 +144,7 @@ class Session {
     } catch (error) {
       if (!(error instanceof DarumaError)) throw error
       terminal.note(renderError(error, terminal.notePalette, this.#invocation.has('verbose')).join('\n'))
-      if (!first.aborted) this.#say('Tried again when a file changes.')
+      if (!first.aborted) this.#say('Retrying when a file changes.')
       return 1
     }
   }
@@ -250,7 +250,7 @@ class Session {
     const client = this.#client
     if (this.#ends.second.aborted) return interrupted
     if (client === null) return 0
-    this.#say('Taking everything down. Ctrl-C again leaves at once.')
+    this.#say('Taking everything down. Ctrl-C again exits at once.')
     return this.#until(this.#ends.second, this.#takeDown(client))
   }
 
@@ -278,7 +278,7 @@ class Session {
     work.catch(() => undefined)
     if (signal === this.#ends.second)
       this.#say(
-        `Left. What still runs is taken up by the next \`daruma dev\`, and ended by \`daruma down --state ${this.#state}\`.`,
+        `Exited. What still runs is adopted by the next \`daruma dev\`, and ended by \`daruma down --state ${this.#state}\`.`,
       )
     return interrupted
   }

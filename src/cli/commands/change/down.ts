@@ -51,7 +51,7 @@ async function endUnrecorded(
 ): Promise<number> {
   const slots = instances.map(({ slot }) => slot).toSorted()
   context.terminal.note(`Nothing is recorded of this project, and this runs: ${slots.join(', ')}.`)
-  context.terminal.note('`daruma up` with its config would record it anew, and go on with what runs.')
+  context.terminal.note('`daruma up` with its config would record it again and adopt what runs.')
   if (!(await confirm(context, invocation, 'End all of it?'))) return 1
   return operate(context, invocation, client, { kind: 'down', by: requester(context, 'down', null) })
 }

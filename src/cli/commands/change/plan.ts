@@ -29,7 +29,7 @@ export async function plan(context: Context, invocation: Invocation): Promise<nu
     const { plan: made, project } = change.answer
     const { file, state, only, handOver } = change
     writePlan(path, { file, state: state.directory, project, only, plan: made, handOver })
-    context.terminal.note(`Saved. \`daruma up --plan ${out}\` applies it, if nothing moves until then.`)
+    context.terminal.note(`Saved. \`daruma up --plan ${out}\` applies it, unless the state changes before then.`)
   }
   return invocation.has('exitCode') && change.answer.plan.steps.length > 0 ? 2 : 0
 }

@@ -9,6 +9,6 @@ export async function promote(context: Context, invocation: Invocation): Promise
   const client = await connectUsed(context, invocation)
   const answer = await client.promote({ services: namedServices(await client.status(), invocation) })
   if (invocation.json) context.terminal.print(JSON.stringify(answer))
-  else context.terminal.note(`Promoted: ${answer.services.join(', ')}. The \`up\` that is under way goes on with it.`)
+  else context.terminal.note(`Promoted: ${answer.services.join(', ')}. The \`up\` that is under way continues with it.`)
   return 0
 }

@@ -24,7 +24,8 @@ export async function rollback(context: Context, invocation: Invocation): Promis
   if (!known.some((revision) => revision.number === number)) {
     const numbers = known.map((revision) => revision.number)
     throw new DarumaError('E_REVISION_UNKNOWN', `There is no revision ${number}.`, {
-      hint: numbers.length === 0 ? 'Nothing was applied yet.' : `There are ${numbers.at(-1)} to ${numbers[0]}: daruma history`,
+      hint:
+        numbers.length === 0 ? 'Nothing has been applied yet.' : `There are ${numbers.at(-1)} to ${numbers[0]}: daruma history`,
     })
   }
   const { project } = await client.revision(number)

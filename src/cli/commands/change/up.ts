@@ -137,7 +137,7 @@ async function tryApply(
       return null
     }
     if (error.code === 'E_PLAN_STALE' && (round.hasAsked || mayWait)) {
-      context.terminal.note(`The world has moved meanwhile (${error.message}). The plan is now:`)
+      context.terminal.note(`The state has changed meanwhile (${error.message}). The plan is now:`)
       return null
     }
     throw error

@@ -75,7 +75,7 @@ async function follow(
         throw error
       if (deadline === 0) {
         deadline = performance.now() + returnLimitMs
-        context.terminal.note(context.terminal.notePalette.yellow('the daemon went away; events resume with the next one'))
+        context.terminal.note(context.terminal.notePalette.yellow('lost the daemon; events resume with the next one'))
       }
       if (performance.now() > deadline) throw error
     }

@@ -120,6 +120,6 @@ async function lookAgain(context: Context, invocation: Invocation, client: Clien
   } catch (error) {
     if (!(error instanceof DarumaError) || !error.code.startsWith('E_DAEMON')) throw error
     if (invocation.json) return JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint } })
-    return context.terminal.palette.red(`${error.message}; the services run on`)
+    return context.terminal.palette.red(`${error.message}; the services keep running`)
   }
 }

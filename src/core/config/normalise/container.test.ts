@@ -184,7 +184,7 @@ const bad: Readonly<Record<string, readonly [object, ...string[]]>> = {
   ],
   'a pull of what is not pulled': [
     { image: { archive: './a' }, pull: 'always', registry: { username: 'x', password: { from: 'environment', name: 'X' } } },
-    'E_CONFIG_CONFLICT web.pull: an archive is not pulled: it is taken anew when its content changes | no pull, or the reference of an image | null',
+    'E_CONFIG_CONFLICT web.pull: an archive is not pulled: it is loaded again when its content changes | no pull, or the reference of an image | null',
     'E_CONFIG_CONFLICT web.registry: an archive comes from no registry | no registry | null',
   ],
   'a registry without a password': [

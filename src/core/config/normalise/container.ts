@@ -103,13 +103,13 @@ function checkOrigin(
 ): void {
   const what = image.from === 'archive' ? 'an archive' : 'a build'
   if (pull !== undefined && image.from !== 'registry') {
-    const message = `${what} is not pulled: it is taken anew when its content changes`
+    const message = `${what} is not pulled: it is loaded again when its content changes`
     problems.add('E_CONFIG_CONFLICT', { up: at, key: 'pull' }, message, { allowed: 'no pull, or the reference of an image' })
   }
   if (registry === undefined) return
   const place: Place = { up: at, key: 'registry' }
   if (registry.password?.as === 'file') {
-    const message = 'a password for the registry is used by the engine, and nobody is given a file of it'
+    const message = 'a password for the registry is used by the engine, which reads no file'
     problems.add('E_CONFIG_SECRET', { up: place, key: 'password' }, message, { allowed: "secret('REGISTRY_PASSWORD')" })
   }
   if (image.from === 'archive') {

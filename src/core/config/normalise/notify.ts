@@ -42,14 +42,9 @@ export function normaliseNotify(
     const first = seen.get(identity)
     if (first === undefined) seen.set(identity, index)
     else {
-      problems.add(
-        'E_CONFIG_CONFLICT',
-        at,
-        `it tells where notify[${first}] tells already, and one of the two would tell nothing`,
-        {
-          allowed: 'each webhook and each command once; `on` names all that it is told of',
-        },
-      )
+      problems.add('E_CONFIG_CONFLICT', at, `it has the same target as notify[${first}], and one of the two would never send`, {
+        allowed: 'each webhook and each command once; `on` lists its topics',
+      })
     }
     return { to, on: written.on ?? noticeTopics, timeoutMs: written.timeoutMs ?? usualTimeoutMs, secrets }
   })

@@ -221,7 +221,7 @@ const bad: Readonly<Record<string, Bad>> = {
     says: [
       'E_CONFIG_CONFLICT a.route.1: routes by HTTP and by TCP lead to the same port | two services | null',
       'E_CONFIG_CONFLICT b.route.1: one route of the service is idempotent and another is not | the same for all its routes | null',
-      'E_CONFIG_CONFLICT c.route.1: the instances are told of clients by one route and not by another | the same proxyProtocol.send for all its routes | null',
+      'E_CONFIG_CONFLICT c.route.1: one route passes clients to the instances by PROXY protocol, and another does not | the same proxyProtocol.send for all its routes | null',
     ],
   },
   'a job, and a service without a port': {

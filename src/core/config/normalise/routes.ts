@@ -115,7 +115,7 @@ function checkAlike(routes: readonly PlacedRoute[], normal: readonly Route[], pr
         allowed: 'the same for all its routes',
       })
     } else if (route.proxyProtocol.send !== first.proxyProtocol.send) {
-      problems.add('E_CONFIG_CONFLICT', at, 'the instances are told of clients by one route and not by another', {
+      problems.add('E_CONFIG_CONFLICT', at, 'one route passes clients to the instances by PROXY protocol, and another does not', {
         allowed: 'the same proxyProtocol.send for all its routes',
       })
     }

@@ -29,7 +29,7 @@ export interface ContainerSettings {
   readonly network: 'bridge' | 'host' | 'none'
 }
 
-/** Who we are to a private registry. */
+/** The credentials for a private registry. */
 export interface Registry {
   readonly username: string
   readonly password: SecretReference
@@ -70,7 +70,7 @@ export const imageKeys: WrittenKeys<WrittenImageObject> = {
     type: path,
     defaultWords: 'none',
     prose:
-      'A folder that the image is built from; it is built anew when a file in it changes that `.dockerignore` does not name.',
+      'A folder that the image is built from; it is built again when a file in it changes that `.dockerignore` does not name.',
     example: "'./web'",
   },
   file: {
@@ -151,7 +151,7 @@ const username: Reader<string> = {
 export const registryKeys: WrittenKeys<WrittenRegistry> = {
   username: {
     type: username,
-    prose: 'Who pulls.',
+    prose: 'The user name at the registry.',
     example: "'shop'",
   },
   password: {
@@ -303,7 +303,7 @@ export const containerKeys: WrittenKeys<WrittenContainer> = {
   registry: {
     type: registry,
     defaultWords: 'none: pulled without a name',
-    prose: 'Who we are to a private registry.',
+    prose: 'The credentials for a private registry.',
     example: "{ username: 'shop', password: secret('REGISTRY_PASSWORD') }",
   },
   ...furtherSettings,

@@ -191,7 +191,7 @@ export const healthKeys: WrittenKeys<WrittenHealth> = {
   ...probeKeys,
   retries: {
     ...probeKeys.retries,
-    prose: `Failures in a row after which the instance is not ready; after ${livenessRetriesFactor} times as many it is ended and started anew.`,
+    prose: `Failures in a row after which the instance is not ready; after ${livenessRetriesFactor} times as many it is ended and restarted.`,
   },
   ...startPeriod,
   startup: {
@@ -209,7 +209,7 @@ export const healthKeys: WrittenKeys<WrittenHealth> = {
   liveness: {
     type: probe,
     defaultWords: 'none',
-    prose: 'When this probe has failed `retries` times in a row, the instance is ended and started anew.',
+    prose: 'When this probe has failed `retries` times in a row, the instance is ended and restarted.',
     example: '{ tcp: true, retries: 10 }',
   },
 }

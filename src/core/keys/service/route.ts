@@ -154,7 +154,7 @@ export const proxyProtocol: Group<ProxyProtocol> = group<ProxyProtocol>('proxyPr
   send: {
     type: boolean,
     default: false,
-    prose: 'Whether the instances are told the address of the client by the PROXY protocol, version 2.',
+    prose: 'Whether the balancer passes the address of the client to the instances by the PROXY protocol, version 2.',
     example: 'true',
   },
 })
@@ -186,20 +186,20 @@ export const routeSettings: Group<RouteSettings, Pick<WrittenRoute, keyof RouteS
     type: pathType,
     default: '/',
     prose:
-      'Only requests whose path begins so, by whole segments: `/api` is `/api` and `/api/x`, not `/apix`. The longest path wins.',
+      'Only requests whose path starts with this, by whole segments: `/api` is `/api` and `/api/x`, not `/apix`. The longest path wins.',
     example: "'/api'",
   },
   proxyProtocol: {
     type: asOne({ ...proxyProtocol, ...eitherSide }, flags.proxyProtocol),
     default: proxyProtocol.fill({}),
     defaultWords: 'none',
-    prose: "Where the PROXY protocol tells the client's address.",
+    prose: "Where the PROXY protocol carries the client's address.",
     example: '{ accept: true }',
   },
   idempotent: {
     type: { ...boolean, show: flags.idempotent },
     default: false,
-    prose: 'Whether any request may be sent again, a POST too, when an instance dies with it.',
+    prose: 'Whether any request may be sent again, a POST too, when the instance that has it dies.',
     example: 'true',
   },
 })
@@ -223,7 +223,7 @@ export const routeKeys: WrittenKeys<WrittenRoute> = {
   protocol: {
     type: oneOf(['http', 'tcp'], { https: 'http', h2: 'http', ws: 'http', tls: 'tcp' }),
     defaultWords: "`'http'`",
-    prose: 'What is spoken at the port: HTTP, or anything at all, which is passed on as it is.',
+    prose: 'The protocol at the port: HTTP, or TCP, which is passed on unchanged.',
     example: "'tcp'",
   },
   tls: {

@@ -33,7 +33,7 @@ export interface Process {
 export interface Container extends ContainerSettings {
   readonly kind: 'container'
   readonly image: ImageSource
-  /** Who we are to a private registry. */
+  /** The credentials for a private registry. */
   readonly registry: Registry | null
   readonly command: readonly string[] | null
   /** Absolute, inside the container. */

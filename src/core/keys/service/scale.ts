@@ -48,7 +48,7 @@ export const scaleKeys: WrittenKeys<WrittenScale> = {
     type: schedule,
     defaultWords: 'not on a schedule',
     prose:
-      'Runs at the ticks of a cron expression, each tick at most once; exit code 0 is success. A run under way is not cut by a new revision. The object has the finer points.',
+      'Runs at the ticks of a cron expression, each tick at most once; exit code 0 is success. A run under way is not cut by a new revision. The object form has more options.',
     example: "'0 3 * * *'",
   },
   timezone: {

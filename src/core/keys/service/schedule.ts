@@ -67,7 +67,7 @@ const scheduleObject = group<Schedule>('schedule', {
   missed: {
     type: oneOf(['run-once', 'skip'], { run: 'run-once', once: 'run-once', catchup: 'run-once', false: 'skip', none: 'skip' }),
     default: 'run-once',
-    prose: 'What happens with ticks that passed while nobody could run them: one run for the last of them, or none.',
+    prose: 'What happens with ticks that passed while they could not be run: one run for the last of them, or none.',
     example: "'skip'",
   },
   overlap: {
@@ -99,8 +99,7 @@ const scheduleObject = group<Schedule>('schedule', {
   retryLost: {
     type: boolean,
     default: false,
-    prose:
-      'Whether a run is attempted again whose end nobody saw and nothing tells of, such as one that a power cut took. It may then have run twice.',
+    prose: 'Whether a run is repeated if how it ended is not known, such as after a power cut. It may then have run twice.',
     example: 'true',
   },
   keep: {
