@@ -5,6 +5,7 @@
 
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import { hangLimit } from './hang-limit.ts'
 
 const executablePath = '/usr/bin/chromium'
 const quiet =
@@ -39,7 +40,7 @@ export async function openTab(browser: Browser, options: BrowserContextOptions =
       scope.tellOfBreach(`${violatedDirective} ${blockedURI}`)
     })
   })
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(hangLimit(15_000))
   return { page, complaints, close: () => context.close() }
 }
 

@@ -136,22 +136,28 @@ export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
   }
 }
 
+/** Between two looks: a look at a daemon, or at every process there is, costs those who are waited for. */
+const shortestPauseMs = 20
+const longestPauseMs = 100
+
 /**
- * Polls until `look` answers with something that is not null or false. The description is what a failure prints. `limitMs` is a limit for
- * hangs, see `hang-limit.ts`.
+ * Polls until `look` answers with something that is not null or false: often at first, and then so that no more than a tenth is added to
+ * the wait. The description is what a failure prints. `limitMs` is a limit for hangs, see `hang-limit.ts`; `everyMs` is for what passes
+ * quickly.
  */
 export async function until<Found>(
   description: string,
   limitMs: number,
   look: () => Found | null | false | undefined | Promise<Found | null | false | undefined>,
-  everyMs: number = 20,
+  everyMs?: number,
 ): Promise<Found> {
-  const end = performance.now() + hangLimit(limitMs)
+  const began = performance.now()
+  const end = began + hangLimit(limitMs)
   for (;;) {
     const found = await look()
     if (found !== null && found !== false && found !== undefined) return found
     if (performance.now() > end) throw new Error(`not within ${hangLimit(limitMs)} ms: ${description}`)
-    await sleep(everyMs)
+    await sleep(everyMs ?? Math.min(Math.max((performance.now() - began) / 10, shortestPauseMs), longestPauseMs))
   }
 }
 

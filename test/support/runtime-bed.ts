@@ -180,11 +180,13 @@ function membersOf(cgroups: readonly string[]): number[] {
 
 /** Fails, saying what was awaited, when the claim is not true in time. */
 export async function until(claim: () => boolean, what: string | (() => string), limitMs: number = 10_000): Promise<void> {
-  const deadline = performance.now() + hangLimit(limitMs)
+  const began = performance.now()
+  const deadline = began + hangLimit(limitMs)
   while (!claim()) {
     if (performance.now() > deadline)
       throw new Error(`not within ${hangLimit(limitMs)} ms: ${typeof what === 'string' ? what : what()}`)
-    await sleep(3)
+    // Often at first; a long wait gets no more than a twentieth longer by the pauses.
+    await sleep(Math.min(Math.max((performance.now() - began) / 20, 3), 30))
   }
 }
 
