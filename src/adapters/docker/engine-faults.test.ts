@@ -6,6 +6,7 @@ import { ContainerBed, impatient, instance, web } from '../../../test/engine/con
 import { LabEngine, needsEngine } from '../../../test/engine/lab-engine.ts'
 import { hangLimit } from '../../../test/hang-limit.ts'
 import { allPids, environmentOf, until } from '../../../test/processes.ts'
+import { isThorough } from '../../../test/thorough.ts'
 
 /** By the kernel, whatever any engine says: processes that were given this state's epochs. Behind the little init there are two of each. */
 function epochsRunning(bed: ContainerBed): readonly string[] {
@@ -121,7 +122,7 @@ describe('an engine that fails, without live-restore', { skip: needsEngine }, ()
     await bed.runtime.kill(instance(1), 15_000)
     let last = 1
     // In the moment of the start: the creation, or the start itself, is under way in the engine.
-    for (const [round, delayMs] of [0, 5, 20, 60, 120].entries()) {
+    for (const [round, delayMs] of (isThorough ? [0, 5, 20, 60, 120] : [0, 20, 120]).entries()) {
       const epoch = (last += 1)
       const asked = bed.runtime.start(starting(bed, epoch))
       await sleep(delayMs)

@@ -11,6 +11,7 @@ import { readNumber, usualLogBytes } from '../../host/slot-files.ts'
 import { ContainerBed, instance } from '../../../test/engine/container-bed.ts'
 import type { TestEngine, Testing } from '../../../test/engine/engine-kind.ts'
 import { until } from '../../../test/processes.ts'
+import { often } from '../../../test/thorough.ts'
 
 export function outputContract(engineOf: () => TestEngine, test: Testing): void {
   test('a program that ends at once has started and has ended, with its last words', async (t) => {
@@ -24,7 +25,7 @@ export function outputContract(engineOf: () => TestEngine, test: Testing): void 
   test('whoever ends in a crowd, too, is not said to be gone before its last words are in the log', async (t) => {
     const bed = await ContainerBed.open(t, engineOf())
     const slots = Array.from({ length: 6 }, (_, index) => slotId(asServiceName('talker'), index))
-    for (let epoch = 1; epoch <= 4; epoch += 1) {
+    for (let epoch = 1; epoch <= often({ usually: 2, thoroughly: 4 }); epoch += 1) {
       const lives = slots.map(async (slot) => {
         await bed.run(epoch, ['sh', '-c', `ls /; printf 'last words of ${epoch}'`], { slot })
         await bed.event('gone', epoch, slot)
@@ -111,7 +112,7 @@ export function outputContract(engineOf: () => TestEngine, test: Testing): void 
   test('files that somebody removes under a running container are made again, and it is said once', async (t) => {
     const bed = await ContainerBed.open(t, engineOf())
     const folder = join(bed.state, 'slots', 'web.0')
-    const script = 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.1; done'
+    const script = 'i=0; while true; do echo "line $i"; i=$((i+1)); sleep 0.05; done'
     await bed.run(7, ['sh', '-c', script], { maxLogBytes: 123_456 })
     const removed = (): readonly string[] => bed.warnings.filter((warning) => warning.includes(folder))
     const isThere = (): boolean => listSegments(folder).length > 0 && bed.log().split('\n').length > 20
