@@ -25,9 +25,12 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
 
   test('a container runs under its slot and epoch, its lines and its exit code are taken, and then it is gone', async (t) => {
     const bed = await ContainerBed.open(t, engine)
-    const started = await bed.run(5, ['sh', '-c', 'echo out; sleep 0.3; echo err >&2; sleep 0.3; exit 3'])
+    const script = 'trap "exit 3" TERM; echo out; sleep 0.3; echo err >&2; while true; do sleep 0.1; done'
+    const started = await bed.run(5, ['sh', '-c', script])
     assert.equal(environmentOf(started.pid)['DARUMA_EPOCH'], '5')
     assert.deepEqual(bed.list(), [`${bed.name()} 5 running`])
+    await until('its lines', 10_000, () => bed.log().includes('err'))
+    await bed.runtime.signal(instance(5), 'SIGTERM')
     const { exit } = await bed.event('gone', 5)
     assert.deepEqual(exit, { kind: 'code', code: 3 })
     assert.equal(bed.log(), 'out\nerr\n')
