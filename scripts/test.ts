@@ -76,8 +76,7 @@ async function runTwiceAtMost(
   const { failed } = first
   console.log(tellSlowest(first.times))
   const mayRetry = failed.length > 0 && failed.length <= mostRetried && !existsSync(violations)
-  // A test that stands in a shared file (a port's contract) names that file, which alone would test nothing.
-  if (first.code === 0 || !mayRetry || !failed.every((file) => files.includes(file))) return first.code
+  if (first.code === 0 || !mayRetry) return first.code
   console.log(`\ntests: once more, alone: ${failed.join(', ')}`)
   const second = await run(failed, { filesAtOnce: 1, violations, leftovers, folder })
   if (second.code === 0) console.log(`tests: unsteady, passed only the second time: ${failed.join(', ')}`)
@@ -96,7 +95,7 @@ interface Pass {
 
 interface Passed {
   readonly code: number
-  /** The files, from the root, with a test that failed. */
+  /** The files, from the root, in which or by which a test failed. */
   readonly failed: readonly string[]
   readonly times: readonly FileTime[]
 }
@@ -127,11 +126,14 @@ async function run(files: readonly string[], pass: Pass): Promise<Passed> {
   let isWell = true
   events.on('test:fail', ({ file }) => {
     isWell = false
-    if (file !== undefined) failed.add(relative(root, file))
+    // A file that falls before its tests begin. A test may stand in a shared file (a port's contract), which alone would test nothing.
+    if (file !== undefined && files.includes(relative(root, file))) failed.add(relative(root, file))
   })
   events.on('test:summary', ({ file, success, duration_ms: ms }) => {
     isWell &&= success
-    if (file !== undefined) times.push({ file: relative(root, file), seconds: ms / 1000 })
+    if (file === undefined) return
+    times.push({ file: relative(root, file), seconds: ms / 1000 })
+    if (!success) failed.add(relative(root, file))
   })
   for await (const text of events.compose(new spec())) process.stdout.write(text as string)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, end)
