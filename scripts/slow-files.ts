@@ -9,6 +9,7 @@ export interface FileTime {
 export const slowest: readonly string[] = [
   'test/faults.test.ts',
   'test/traffic.test.ts',
+  'test/traffic-haproxy.test.ts',
   'test/verdaccio.test.ts',
   'test/schedules.test.ts',
   'test/hostile-clients.test.ts',

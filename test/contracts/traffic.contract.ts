@@ -1,5 +1,5 @@
 /**
- * Changes that nobody notices, with each balancer there is, under open-loop load from a second process that never sends anything twice: no
+ * Changes that nobody notices, with whichever balancer, under open-loop load from a second process that never sends anything twice: no
  * request fails through updates, scaling, restarts, the way back, and daemons that are killed or replaced. Who is killed himself takes with
  * him what he was just doing and what must not be done again, and nothing else.
  */
@@ -12,16 +12,15 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Machine, root } from './daemon-harness.ts'
-import { settle } from './load/ledger.ts'
-import { startLoad } from './load/load.ts'
-import type { Load, LoadResult } from './load/load.ts'
-import { countingUpstream } from './load/upstream.ts'
-import { until } from './processes.ts'
-import { freePort } from './free-ports.ts'
-import { isThorough } from './thorough.ts'
+import { Machine, root } from '../daemon-harness.ts'
+import { settle } from '../load/ledger.ts'
+import { startLoad } from '../load/load.ts'
+import type { Load, LoadResult } from '../load/load.ts'
+import { countingUpstream } from '../load/upstream.ts'
+import { until } from '../processes.ts'
+import { freePort } from '../free-ports.ts'
+import { isThorough } from '../thorough.ts'
 
-const programs = ['embedded', 'haproxy'] as const
 const isMissing = (program: string): string | false =>
   program === 'haproxy' && !(existsSync('/usr/sbin/haproxy') && existsSync(join(root, 'src/adapters/haproxy')))
     ? 'haproxy is not installed'
@@ -91,7 +90,7 @@ class Shop implements AsyncDisposable {
 
 const told = ({ failures, failuresByPhase }: LoadResult): string => JSON.stringify([failuresByPhase, failures.slice(0, 5)])
 
-for (const program of programs) {
+export function testTraffic(program: 'embedded' | 'haproxy'): void {
   describe(`behind ${program}`, { skip: isMissing(program) }, () => {
     it('no request fails through updates, scaling, restarts, and the way back', async () => {
       await using shop = await Shop.open(program)
