@@ -161,7 +161,7 @@ const head = `# Metrics
 
 <!-- Made by \`node scripts/docs.ts\` from src/daemon/metrics/metric-families.ts. Edit that. -->
 
-The daemon tells these in the text format of OpenMetrics 1.0, which Prometheus and its kin read. \`daruma metrics\` prints them; a scraper gets them
+The daemon exports these in the text format of OpenMetrics 1.0, which Prometheus and others read. \`daruma metrics\` prints them; a scraper gets them
 from \`/metrics\` at the port of \`daruma ui\`, with the token as a bearer, or from \`/v1/metrics\` on the daemon's socket:
 
 \`\`\`sh
@@ -170,9 +170,9 @@ curl --unix-socket /var/lib/daruma/daemon.sock http://daemon/v1/metrics
 \`\`\`
 
 Every sample has the label \`project\`. What is measured for it (CPU, memory, the balancer's counters) is measured when it is asked for, so a scrape every
-15 s is cheap and none costs nothing. Counters of an instance begin anew with the instance, those of the balancer with the balancer: \`rate()\` knows.`
+15 s is cheap and none costs nothing. Counters of an instance restart with the instance, those of the balancer with the balancer: \`rate()\` handles that.`
 
-const tail = `## What to be woken by
+const tail = `## Useful alerts
 
 | alert | expression |
 |---|---|
