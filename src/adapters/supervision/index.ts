@@ -128,8 +128,8 @@ async function outliveEndingSupervisor(options: SupervisionOptions): Promise<voi
   }
 }
 
-/** How long a shell may take from its start to its lock on a loaded host. */
-const takeOverLimitMs = 5000
+/** From the start of a shell, or of a Node, to its lock: milliseconds, and seconds on a host with forty times the load. For hangs only. */
+const takeOverLimitMs = 30_000
 
 /** True when a new one was started and took over; false when one lives, or another was quicker. */
 async function ensureCompanion(
