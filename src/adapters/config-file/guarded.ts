@@ -9,7 +9,7 @@ import { SHARE_ENV, Worker } from 'node:worker_threads'
 import { findConfig } from './find.ts'
 import type { LoadedConfig, LoadOptions } from './index.ts'
 
-export interface GuardedOptions extends Omit<LoadOptions, 'loadCron' | 'onEvaluated' | 'readSource'> {
+export interface GuardedOptions extends Omit<LoadOptions, 'loadCron' | 'onEvaluating' | 'onEvaluated' | 'readSource'> {
   readonly entry: URL
   /** From the first to the last of the config's own code. */
   readonly limitMs: number
@@ -27,8 +27,8 @@ export type LoadMessage =
 const threadFlags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
 /** A person begins to wonder. */
 const slowAfterMs = 3000
-/** A promise that does not settle is refused by the thread itself, which knows which one it is. */
-const selfRefusalMs = 500
+/** A promise that does not settle is refused by the thread itself, which knows which one it is, and may need its time on a busy machine. */
+const selfRefusalMs = 2000
 /** Until the thread begins: nobody's fault but the machine's. */
 const beginLimitMs = 60_000
 

@@ -42,7 +42,8 @@ export interface LoadOptions {
   readonly files?: 'read' | 'leave'
   /** How long the config's own code may take; default: 30 s. A loop that never pauses is not ended by it (`guarded.ts` does). */
   readonly limitMs?: number
-  /** Called when the config's own code is over. */
+  /** Called when the config's own code begins, and when it is over. */
+  readonly onEvaluating?: () => void
   readonly onEvaluated?: () => void
   /** Reads a source into a release; absent: projects with a source are refused. */
   readonly readSource?: (request: SourceRequest) => Promise<SourceAnswer>
@@ -56,6 +57,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   if (!found.ok)
     return { ok: false, file: found.file, problems: [{ ...found.problem, file: null, line: null, column: null, source: null }] }
   const { file } = found
+  options.onEvaluating?.()
   const evaluation = await evaluate(file, options.stage, options.limitMs)
   if (!evaluation.ok) return { ok: false, file, problems: [await placeTrouble(evaluation.trouble, file)] }
   // Taken once, so that a getter of the config runs once; what cannot be read is reported by the normaliser.

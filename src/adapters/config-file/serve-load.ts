@@ -7,10 +7,11 @@ import { loadConfig, type LoadOptions } from './index.ts'
 
 export async function serveLoad(tools: Required<Pick<LoadOptions, 'loadCron' | 'readSource'>>): Promise<void> {
   const say = (message: LoadMessage): void => parentPort?.postMessage(message)
-  say({ kind: 'begins' })
   try {
     const options = workerData as Omit<GuardedOptions, 'entry' | 'onSlow'>
-    const loaded = await loadConfig({ ...options, ...tools, onEvaluated: () => say({ kind: 'evaluated' }) })
+    const onEvaluating = (): void => say({ kind: 'begins' })
+    const onEvaluated = (): void => say({ kind: 'evaluated' })
+    const loaded = await loadConfig({ ...options, ...tools, onEvaluating, onEvaluated })
     say({ kind: 'loaded', loaded })
   } catch (error) {
     say({ kind: 'bug', stack: error instanceof Error ? (error.stack ?? error.message) : String(error) })

@@ -5,9 +5,8 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { delimiter, extname, join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -20,6 +19,7 @@ import { readText } from '../../system/read-quietly.ts'
 import { makeStateFolder } from '../../system/state-folder.ts'
 import { DarumaError } from '../../ports/error.ts'
 import { stateNotWritable } from '../../ports/storage/state-directory.ts'
+import { collectorDigest, collectorProgram } from './collector-program.ts'
 
 export interface SupervisionOptions {
   /** The state directory; it exists. */
@@ -203,19 +203,6 @@ function spawnCompanion(companion: Companion, options: SupervisionOptions): Chil
   } finally {
     closeSync(log)
   }
-}
-
-/** The collector runs from where this Daruma is installed: it may be replaced at any moment, unlike what outlives an upgrade. */
-const collectorProgram = fileURLToPath(new URL(`../../host/log-collector${extname(import.meta.url)}`, import.meta.url))
-
-/** Of what it is made of: an upgrade is another one. */
-const collectorDigest = createHash('sha256')
-  .update(['log-collector', 'logs/collector', 'logs/segment-writer', 'logs/segments', 'libc'].map(readSource).join('\0'))
-  .digest('hex')
-  .slice(0, 16)
-
-function readSource(name: string): string {
-  return readText(fileURLToPath(new URL(`../../host/${name}${extname(import.meta.url)}`, import.meta.url)))
 }
 
 const ownScripts = fileURLToPath(new URL('../../host', import.meta.url))
