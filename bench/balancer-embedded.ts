@@ -6,7 +6,7 @@ import { createEmbeddedBalancer } from '../src/adapters/embedded-balancer/index.
 import { root } from '../scripts/tree.ts'
 import { listener, makeUpstream, pool, table } from '../test/support/balancer-bed.ts'
 import { childrenOf } from '../test/processes.ts'
-import { compare, compareRates, tellOne, type Row } from './measure.ts'
+import { compare, compareRates, reportOne, type Row } from './measure.ts'
 import { measureProxies, openProxyGround, startCaddy, type Proxy, type ProxyGround } from './proxies.ts'
 
 const rounds = 5
@@ -41,7 +41,7 @@ export async function balancerEmbedded(): Promise<readonly Row[]> {
       figures.map(({ who, megabytes }) => ({ who, value: megabytes })),
     ),
     ...figures.slice(0, 1).map(({ grown }) =>
-      tellOne(`memory that it grew by, over ${grown.requests} requests`, grown.megabytes, 'MB', {
+      reportOne(`memory that it grew by, over ${grown.requests} requests`, grown.megabytes, 'MB', {
         target: mostGrown,
         goal: 'below',
       }),

@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { identify, type ProcessId } from '../test/processes.ts'
-import { compare, cpuSecondsOf, memoryOf, tellOne, type Memory, type Row, type Sample } from './measure.ts'
+import { compare, cpuSecondsOf, memoryOf, reportOne, type Memory, type Row, type Sample } from './measure.ts'
 import type { Peer } from './peers/peer.ts'
 import { openBench } from './side-by-side.ts'
 import { memoryWhileWatched } from './watched.ts'
@@ -72,10 +72,10 @@ export async function idle(): Promise<readonly Row[]> {
       100,
       beside(({ everything }) => everything.proportional),
     ),
-    tellOne('daemon, anonymous', own.memory.anonymous, 'MB', null),
-    tellOne('a Node that does nothing, resident', floor.resident, 'MB', null),
-    tellOne('a Node that does nothing, anonymous', floor.anonymous, 'MB', null),
-    tellOne('daemon with a route, the page open and metrics collected, resident', watched.resident, 'MB', {
+    reportOne('daemon, anonymous', own.memory.anonymous, 'MB', null),
+    reportOne('a Node that does nothing, resident', floor.resident, 'MB', null),
+    reportOne('a Node that does nothing, anonymous', floor.anonymous, 'MB', null),
+    reportOne('daemon with a route, the page open and metrics collected, resident', watched.resident, 'MB', {
       target: 100,
       goal: 'below',
     }),

@@ -23,7 +23,7 @@ import { listSegments } from '../src/host/logs/segments.ts'
 import { Machine } from '../test/daemon-harness.ts'
 import { makeWorkshop } from '../test/clean-up.ts'
 import { identify, until, type ProcessId } from '../test/processes.ts'
-import { compare, cpuSecondsOf, tellOne, type Row, type Sample } from './measure.ts'
+import { compare, cpuSecondsOf, reportOne, type Row, type Sample } from './measure.ts'
 
 const linesPerSecond = 50_000
 const seconds = 60
@@ -44,15 +44,15 @@ export async function logs(): Promise<readonly Row[]> {
   const peers = [await measurePeer('svlogd'), await measurePeer('multilog')].filter((peer) => peer !== null)
   const cpu: Sample[] = [{ who: 'daruma', value: bounded.cpuSeconds }, ...peers]
   return [
-    tellOne('lines lost of 3,000,000', whole.lost, 'lines', { target: 0, goal: 'at most' }),
-    tellOne('lines out of order or twice', whole.disturbed, 'lines', { target: 0, goal: 'at most' }),
-    tellOne('the program took, at its own pace 60 s', whole.tookSeconds, 's', null),
-    tellOne('most on the disk under a bound of 16 MiB', bounded.mostBytes / mebibyte, 'MB', {
+    reportOne('lines lost of 3,000,000', whole.lost, 'lines', { target: 0, goal: 'at most' }),
+    reportOne('lines out of order or twice', whole.disturbed, 'lines', { target: 0, goal: 'at most' }),
+    reportOne('the program took, at its own pace 60 s', whole.tookSeconds, 's', null),
+    reportOne('most on the disk under a bound of 16 MiB', bounded.mostBytes / mebibyte, 'MB', {
       target: (boundBytes + segmentBytes) / mebibyte,
       goal: 'at most',
     }),
     ...compare('CPU for 3,000,000 lines, with their times', 's', null, cpu),
-    tellOne('the same where all is kept', whole.cpuSeconds, 's', null),
+    reportOne('the same where all is kept', whole.cpuSeconds, 's', null),
   ]
 }
 

@@ -58,7 +58,7 @@ function sideBySide(
 }
 
 /** One value of ours that has no peer. */
-export function tellOne(
+export function reportOne(
   name: string,
   value: number,
   unit: Row['unit'],
@@ -83,7 +83,7 @@ export const median = (values: readonly number[]): number => percentile(values, 
 
 /** In MB. */
 export interface Memory {
-  /** Counts the pages of a program and of the C library anew for each process that has touched them. */
+  /** Counts the pages of a program and of the C library again for each process that has touched them. */
   readonly resident: number
   /** Counts them once, in shares. */
   readonly proportional: number

@@ -11,7 +11,7 @@ import { Machine } from '../test/daemon-harness.ts'
 import { signalProcess, until } from '../test/processes.ts'
 import { askDaemon } from '../test/socket.ts'
 import type { FirstActions } from './first-actions.ts'
-import { cpuSecondsOf, percentile, tellOne, type Row } from './measure.ts'
+import { cpuSecondsOf, percentile, reportOne, type Row } from './measure.ts'
 import { openBench } from './side-by-side.ts'
 
 const healthyCount = 20
@@ -53,9 +53,9 @@ export async function neighbours(): Promise<readonly Row[]> {
     ...rowsOf('respawn p50', alone, comingUp, beside, ({ respawnMs }) => percentile(respawnMs, 50)),
     ...rowsOf('respawn p90', alone, comingUp, beside, ({ respawnMs }) => percentile(respawnMs, 90)),
     ...rowsOf('up of a change, p50', alone, comingUp, beside, ({ upMs }) => percentile(upMs, 50)),
-    tellOne('daemon, CPU of one core, alone', alone.cpuPercent, '%', null),
-    tellOne('daemon, CPU of one core, while they come up', comingUp.cpuPercent, '%', null),
-    tellOne(`daemon, CPU of one core, beside ${crashingCount} that crash-loop`, beside.cpuPercent, '%', null),
+    reportOne('daemon, CPU of one core, alone', alone.cpuPercent, '%', null),
+    reportOne('daemon, CPU of one core, while they come up', comingUp.cpuPercent, '%', null),
+    reportOne(`daemon, CPU of one core, beside ${crashingCount} that crash-loop`, beside.cpuPercent, '%', null),
   ]
 }
 
@@ -68,11 +68,11 @@ function rowsOf(
 ): readonly Row[] {
   const base = pick(alone)
   const row = (what: string, seen: Observation): Row => {
-    const aimed = tellOne(`${name}, ${what}`, pick(seen), 'ms', { target: worst * base, goal: 'at most' })
+    const aimed = reportOne(`${name}, ${what}`, pick(seen), 'ms', { target: worst * base, goal: 'at most' })
     return { ...aimed, against: 'alone', ratio: base / aimed.value }
   }
   return [
-    tellOne(`${name}, alone`, base, 'ms', null),
+    reportOne(`${name}, alone`, base, 'ms', null),
     row(`while ${crashingCount} come up`, comingUp),
     row(`beside ${crashingCount} that crash-loop`, beside),
   ]

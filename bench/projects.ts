@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Machine } from '../test/daemon-harness.ts'
 import { allPids, commandLine, identify, type ProcessId } from '../test/processes.ts'
-import { cpuSecondsOf, memoryOf, tellOne, type Row } from './measure.ts'
+import { cpuSecondsOf, memoryOf, reportOne, type Row } from './measure.ts'
 
 const instances = 50
 const windowSeconds = 60
@@ -22,13 +22,13 @@ export async function projects(): Promise<readonly Row[]> {
     const seen = await observe(count)
     const where = count === 1 ? 'in 1 project' : `in ${count} projects`
     rows.push(
-      tellOne(`daemon with what reads the logs, ${instances} programs ${where}, proportional`, seen.memory, 'MB', {
+      reportOne(`daemon with what reads the logs, ${instances} programs ${where}, proportional`, seen.memory, 'MB', {
         target: targets[count],
         goal: 'below',
       }),
-      tellOne(`the same, CPU of one core`, seen.cpuPercent, '%', { target: mostCpuPercent, goal: 'below' }),
-      tellOne(`the daemon alone, proportional`, seen.daemon, 'MB', null),
-      tellOne(`keepers that stand by, and what makes them, proportional`, seen.standingBy, 'MB', null),
+      reportOne(`the same, CPU of one core`, seen.cpuPercent, '%', { target: mostCpuPercent, goal: 'below' }),
+      reportOne(`the daemon alone, proportional`, seen.daemon, 'MB', null),
+      reportOne(`keepers that stand by, and what makes them, proportional`, seen.standingBy, 'MB', null),
     )
   }
   return rows

@@ -60,7 +60,7 @@ export async function respawn(): Promise<readonly Row[]> {
         all.map((peer) => ({ who: peer.name, value: percentile(times.get(peer) ?? [], percent) })),
       ),
     ),
-    // Whoever waits for a program by asking again and again pays for it here.
+    // Anything that waits for a program by asking again and again pays for it here.
     ...(cpu.length === 0 ? [] : compare('CPU of a respawn, program and keeper included', 'ms', cpu[1]?.value ?? null, cpu)),
   ]
 }

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Machine } from '../test/daemon-harness.ts'
 import { settle } from '../test/load/ledger.ts'
 import { startLoad, type LoadResult } from '../test/load/load.ts'
-import { tellOne, type Row } from './measure.ts'
+import { reportOne, type Row } from './measure.ts'
 import { freePort } from '../test/free-ports.ts'
 
 interface Plan {
@@ -75,21 +75,21 @@ function rowsOf({ program, seconds, updates }: Plan, result: LoadResult, ledger:
   const what = (text: string): string => `${program}, ${updates} updates: ${text}`
   if (result.failed > 0) console.error(JSON.stringify([result.failuresByPhase, result.failures.slice(0, 10)]))
   return [
-    tellOne(what('failed requests'), result.failed, 'requests', { target: 0, goal: 'at most' }),
-    tellOne(what('POSTs executed twice, or not at all'), repeated.length + lost.length + doneButFailed, 'requests', {
+    reportOne(what('failed requests'), result.failed, 'requests', { target: 0, goal: 'at most' }),
+    reportOne(what('POSTs executed twice, or not at all'), repeated.length + lost.length + doneButFailed, 'requests', {
       target: 0,
       goal: 'at most',
     }),
-    tellOne(what('answered'), steady.latencyMs.count / seconds, 'requests/s', null),
-    tellOne(what('p99 steady'), steady.latencyMs.p99, 'ms', null),
-    tellOne(what('p99 with updates'), changed.latencyMs.p99, 'ms', null),
-    tellOne(
+    reportOne(what('answered'), steady.latencyMs.count / seconds, 'requests/s', null),
+    reportOne(what('p99 steady'), steady.latencyMs.p99, 'ms', null),
+    reportOne(what('p99 with updates'), changed.latencyMs.p99, 'ms', null),
+    reportOne(
       what('added p99'),
       changed.latencyMs.p99 - steady.latencyMs.p99,
       'ms',
       program === 'haproxy' ? { target: 3, goal: 'below' } : null,
     ),
-    tellOne(what("the generator's own lag, p99"), result.lagMs.p99, 'ms', null),
+    reportOne(what("the generator's own lag, p99"), result.lagMs.p99, 'ms', null),
   ]
 }
 

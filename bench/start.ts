@@ -3,7 +3,7 @@
  * starts a second there are with 1,000 programs beside those with 50.
  */
 
-import { compare, median, tellOne, type Row } from './measure.ts'
+import { compare, median, reportOne, type Row } from './measure.ts'
 import { inOrder, openBench, type Bench } from './side-by-side.ts'
 import { CpuAccounts } from './cpu-accounts.ts'
 import type { Peer } from './peers/peer.ts'
@@ -48,7 +48,7 @@ export async function start(): Promise<readonly Row[]> {
           others[0] === undefined ? null : cpuOf(others[0]),
           [...ours, ...others].map((who) => ({ who, value: cpuOf(who) })),
         )),
-    tellOne(`start of ${many}`, manyMs, 'ms', {
+    reportOne(`start of ${many}`, manyMs, 'ms', {
       target: ((many / count) * median(times.get(daruma.name) ?? [])) / leastShare,
       goal: 'at most',
     }),

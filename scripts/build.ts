@@ -3,7 +3,7 @@
  * behind any more is removed, and an output that somebody deleted is made again: incremental compilation notices neither.
  *
  * `--if-possible` is for npm's `prepare`: it also runs where no compiler was installed (`npm ci --omit=dev`), and its failure would take
- * the tools away from somebody who has just a type error to mend. It says what is wrong and lets npm go on; `check` does not.
+ * the tools away from somebody who has just a type error to fix. It says what is wrong and lets npm go on; `check` does not.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, rmdirSync, readdirSync, writeFileSync } from 'node:fs'

@@ -85,7 +85,7 @@ function forbidDefaultCluster(): void {
 
 /**
  * Without a time limit: a package manager that is killed leaves dpkg half-configured, and the next one finds nothing installed. It waits
- * for whoever holds dpkg's lock (apt.conf(5)); a mirror that hangs is apt's own to give up.
+ * for anything that holds dpkg's lock (apt.conf(5)); a mirror that hangs is apt's own to give up.
  */
 function aptGet(options: readonly string[]): boolean {
   const result = spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=-1', ...options], {

@@ -41,7 +41,7 @@ export function slowestFirst(files: readonly string[]): readonly string[] {
 const told = 10
 
 /** For the end of a run: seconds and path, a line each. */
-export function tellSlowest(times: readonly FileTime[]): string {
+export function formatSlowest(times: readonly FileTime[]): string {
   const most = times.toSorted((a, b) => b.seconds - a.seconds).slice(0, told)
   return ['the slowest files:', ...most.map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`)].join('\n')
 }

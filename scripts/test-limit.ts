@@ -1,6 +1,6 @@
 /**
  * Loaded into each test file's process before the file: ends the process when its time is up. Node's own `--test-timeout` is kept by
- * the process that it limits, so a loop without an await, or a handle left open, would hold the whole run for ever; a thread of its own
+ * the process that it limits, so a loop without an await, or a handle left open, would hold the whole run forever; a thread of its own
  * does not wait for the main one.
  */
 import { Worker, isMainThread } from 'node:worker_threads'

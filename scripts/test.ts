@@ -6,7 +6,7 @@
  * `npm run test:unit`) runs only those that start no process: nothing is installed or built for them, and they need not be root.
  *
  * Shared machines stall for seconds now and then, and some tests wait for the real world with a deadline. So files that failed, where
- * they are few, are tried once more, alone; what passes then is named as unsteady, which is a bug to be mended. What the witness saw
+ * they are few, are tried once more, alone; what passes then is named as unsteady, which is a bug to be fixed. What the witness saw
  * (something that ran twice) is never tried again: once is once too often.
  *
  * A test leaves nothing behind, also when it fails: processes, mounts, cgroups and files that are still there at the end are named, and
@@ -19,7 +19,7 @@ import { run as runFiles } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { compileCache, findLeftovers, openRunFolder, removeRun } from '../test/leftovers.ts'
 import { prepareTests } from './prepare-tests.ts'
-import { slowestFirst, tellSlowest, type FileTime } from './slow-files.ts'
+import { slowestFirst, formatSlowest, type FileTime } from './slow-files.ts'
 import { filesBelow, root } from './tree.ts'
 import { unitTests } from './unit-tests.ts'
 
@@ -74,7 +74,7 @@ async function runTwiceAtMost(
   const leftovers = join(notes, 'leftovers')
   const first = await run(files, { filesAtOnce, violations, leftovers, folder })
   const { failed } = first
-  console.log(tellSlowest(first.times))
+  console.log(formatSlowest(first.times))
   const mayRetry = failed.length > 0 && failed.length <= mostRetried && !existsSync(violations)
   if (first.code === 0 || !mayRetry) return first.code
   console.log(`\ntests: once more, alone: ${failed.join(', ')}`)

@@ -33,11 +33,11 @@ export async function openTab(browser: Browser, options: BrowserContextOptions =
     const isAbsence = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/.test(message.text())
     if (['error', 'warning'].includes(message.type()) && !isAbsence) complaints.push(`${message.type()}: ${message.text()}`)
   })
-  await page.exposeFunction('tellOfBreach', (text: string) => complaints.push(`policy: ${text}`))
+  await page.exposeFunction('reportBreach', (text: string) => complaints.push(`policy: ${text}`))
   await page.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
-      const scope = globalThis as unknown as { tellOfBreach(text: string): void }
-      scope.tellOfBreach(`${violatedDirective} ${blockedURI}`)
+      const scope = globalThis as unknown as { reportBreach(text: string): void }
+      scope.reportBreach(`${violatedDirective} ${blockedURI}`)
     })
   })
   page.setDefaultTimeout(hangLimit(15_000))

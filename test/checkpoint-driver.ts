@@ -1,5 +1,5 @@
 /**
- * The other end of the checkpoints: lets everybody through and counts, until it is told to hold somebody at a place. Whoever is held
+ * The other end of the checkpoints: lets everybody through and counts, until it is told to hold somebody at a place. Anything that is held
  * stands exactly between two effects, for as long as the test likes (a daemon goes on by itself after 10 s).
  */
 

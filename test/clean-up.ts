@@ -42,7 +42,7 @@ function reap(): void {
     // Of the same run: it is to be told.
     const leftovers = process.env['TEST_LEFTOVERS_FILE']
     if (leftovers !== undefined) appendFileSync(leftovers, `the file ${workshop}, of a test file that has ended\n`)
-    // Not waited for in order: whoever else reaps at this moment removes the same things.
+    // Not waited for in order: another that reaps at this moment removes the same things.
     void cleanUp(workshop, join(workshop, 'state')).catch(() => {})
   }
 }
@@ -133,7 +133,7 @@ function write(file: string, text: string): void {
   try {
     writeFileSync(file, text)
   } catch {
-    // Removed by whoever else cleans up.
+    // Removed by another cleanup.
   }
 }
 

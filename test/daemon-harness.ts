@@ -156,7 +156,7 @@ export class Machine implements AsyncDisposable {
         return last !== null && look(last) ? last : null
       })
     } catch (error) {
-      throw new Error(`${(error as Error).message}\n${JSON.stringify(last, null, 1)}\n${await this.story()}`, { cause: error })
+      throw new Error(`${(error as Error).message}\n${JSON.stringify(last, null, 1)}\n${await this.report()}`, { cause: error })
     }
   }
 
@@ -166,7 +166,7 @@ export class Machine implements AsyncDisposable {
   }
 
   /** The last events as text: for failures. */
-  async story(): Promise<string> {
+  async report(): Promise<string> {
     const events = await this.events().catch(() => [])
     const lines = events
       .slice(-40)

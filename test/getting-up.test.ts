@@ -238,7 +238,7 @@ test(
       assert.deepEqual({ ...database.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
       assert.deepEqual(await violationsOf(witness), [])
     } catch (error) {
-      console.error(await machine.story())
+      console.error(await machine.report())
       throw error
     }
   },

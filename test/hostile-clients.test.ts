@@ -108,7 +108,7 @@ function malformed(make: MakeBalancer): void {
 
 /**
  * Each hides a request for `/secret` where one reader might see a body and another the next request. (A line feed alone at the end of a chunk's
- * line is not here: HAProxy reads it as an end, and writes the chunks anew for its upstream, so there is nobody to disagree with.)
+ * line is not here: HAProxy reads it as an end, and writes the chunks again for its upstream, so there is nobody to disagree with.)
  */
 const smuggled = `GET /secret HTTP/1.1\r\n${host}\r\n`
 const chunkedSecret = `0\r\n\r\n${smuggled}`

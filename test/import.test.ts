@@ -56,7 +56,7 @@ test('a Compose file is imported, comes up on a real engine, and serves', { skip
     assert.match(again.stderr, /E_IMPORT_EXISTS/)
 
     const up = await machine.run(['up', '--yes'], { limitMs: 120_000 })
-    assert.equal(up.code, 0, `${up.stdout}${up.stderr}\n${await machine.story()}`)
+    assert.equal(up.code, 0, `${up.stdout}${up.stderr}\n${await machine.report()}`)
     await machine.waitUntilSettled(60_000)
     const page = await (await fetch(`http://127.0.0.1:${port}/`)).text()
     assert.equal(page, 'Good morning, from-outside\n')

@@ -69,7 +69,7 @@ function closeGate(gate: string): Gate {
       const came = await until(`a keeper comes to ${gate}`, limitMs, () => readWhole(`${gate}.came`))
       const home = came.slice(came.indexOf(' ') + 1)
       const keeper = await until(`the keeper of ${home} is found`, limitMs, () => identify(Number.parseInt(came, 10)))
-      // By another name it is no gate for the next keeper; whoever waits in it is not disturbed.
+      // By another name it is no gate for the next keeper; anything that waits in it is not disturbed.
       renameSync(gate, `${gate}.used`)
       return { keeper, epoch: Number(home.slice(home.lastIndexOf('/') + 1)) }
     },

@@ -1,7 +1,7 @@
 /**
  * Each run of the tests has a temporary folder of its own, and everything that the run makes names it: files stand in it, processes
  * were started with it as their TMPDIR, mounts lie below it, and the states and engines in it name their cgroups. So what is left at
- * the end is this run's, whoever else tests on the same machine, and is somebody's mistake.
+ * the end is this run's, whatever else tests on the same machine, and is somebody's mistake.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -61,7 +61,7 @@ function look(folder: string): readonly string[] {
   ]
 }
 
-/** Node's own, of whoever asks for it there: npm, the TypeScript compiler, and the test files. */
+/** Node's own, of anything that asks for it there: npm, the TypeScript compiler, and the test files. */
 export const compileCache = 'node-compile-cache'
 
 /** Whatever became of their command line: they were started with the folder in their environment, or work in it. */

@@ -1,4 +1,4 @@
-/** A child that is killed for want of memory while its parent lives on: told by an event and in status, once, for processes and containers. */
+/** A child that is OOM-killed while its parent lives on: told by an event and in status, once, for processes and containers. */
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'

@@ -124,7 +124,7 @@ function innermostPid(pid: number): number | null {
   }
 }
 
-/** Signals exactly this process; does nothing when it is gone or its pid is somebody else's by now. */
+/** Signals exactly this process; does nothing when it is gone or its pid is another's by now. */
 export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
   if (!isAlive(id)) return false
   try {
@@ -163,7 +163,7 @@ export async function until<Found>(
 
 /**
  * The environment of a process that has just become `command`. The kernel changes the name some time before the environment (execve(2)):
- * whoever waits for the one alone may read nothing of the other.
+ * anything that waits for the one alone may read nothing of the other.
  */
 export async function environmentWhen(pid: number, command: string): Promise<Readonly<Record<string, string>>> {
   return until(`${pid} is ${command}, with its environment`, 10_000, () => {

@@ -1,6 +1,6 @@
 /**
  * A test on a machine with a witness: whatever the test itself asserts, at its end the witness must have seen no slot twice and no
- * epoch go back. A failure is told with the machine's own story.
+ * epoch go back. A failure is told with the machine's own report.
  */
 
 import assert from 'node:assert/strict'
@@ -23,7 +23,7 @@ export async function onMachine(
     assert.deepEqual(await violationsOf(witness), [])
   } catch (error) {
     await violationsOf(witness).catch(() => [])
-    console.error(`--- the machine's story ---\n${await machine.story()}\n`)
+    console.error(`--- the machine's report ---\n${await machine.report()}\n`)
     throw error
   }
 }

@@ -8,7 +8,7 @@ import { Machine } from './daemon-harness.ts'
 
 const value = 'open sesame street 4711'
 
-/** Says its secret to whoever asks: to the probe, in its log, and, for an exec probe, on standard output. */
+/** Says its secret to anything that asks: to the probe, in its log, and, for an exec probe, on standard output. */
 const talker = `
 import { createServer } from 'node:http'
 console.log('my token is ' + process.env.TOKEN)

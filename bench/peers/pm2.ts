@@ -21,7 +21,7 @@ export function pm2Peer(options: PeerOptions): Peer | null {
   const stop = async (): Promise<void> => {
     const daemon = god()
     if (daemon === null) return
-    // SIGTERM ends its programs too; whoever is left after that is ended by name and start time.
+    // SIGTERM ends its programs too; anything that is left after that is ended by name and start time.
     const programs = childrenOf(daemon.pid)
     signalProcess(daemon, 'SIGTERM')
     await until('pm2 has ended', 20_000, () => !isAlive(daemon)).catch(() => signalProcess(daemon, 'SIGKILL'))

@@ -11,7 +11,7 @@ import type { Event } from '../core/model/event.ts'
 import { isRunSlot } from '../core/model/id.ts'
 import { isErrand } from '../core/model/errand-slots.ts'
 import type { Epoch, SlotId } from '../core/model/id.ts'
-import { tellExit } from '../core/model/status.ts'
+import { describeExit } from '../core/model/status.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { CommandRunner } from '../ports/command.ts'
 import type { AgentLink, Assignment, Down, RoutingWish } from '../ports/exchange.ts'
@@ -135,7 +135,7 @@ export class Agent {
     const found = await adoptSlots({ runtime, log, memory: this.#memory, clock }, discovery)
     for (const [slot, epoch] of found.lastEpochs) this.#lastEpochs.set(slot, epoch)
     for (const [slot, memo] of this.#memory.entries()) this.#options.allotment.remember(slot, memo.port)
-    for (const end of found.endedBefore) this.#tellEnd(end)
+    for (const end of found.endedBefore) this.#emitEnd(end)
     for (const { slot, epoch } of found.committedRuns) this.#attempts.findCommitted(slot, epoch)
     for (const occupant of found.runs) this.#attempts.find(occupant)
     for (const { occupant, spec, port } of found.running) {
@@ -165,7 +165,7 @@ export class Agent {
     await this.#memory.close()
   }
 
-  /** The net under every notification: what depends on the time alone is reported anew. */
+  /** The net under every notification: what depends on the time alone is reported again. */
   look(): void {
     this.#forgetAgain()
     this.#server?.sendAgain()
@@ -274,8 +274,8 @@ export class Agent {
   }
 
   /** Of an epoch that another has followed: it counts for nothing any more, and is told all the same. */
-  #tellEnd({ slot, epoch, spec, exit }: EndFound): void {
-    const event = { kind: kindOfEnd(spec.service, exit), slot, epoch, message: tellExit(exit), cause: null }
+  #emitEnd({ slot, epoch, spec, exit }: EndFound): void {
+    const event = { kind: kindOfEnd(spec.service, exit), slot, epoch, message: describeExit(exit), cause: null }
     this.#noteEnd(slot, { settledEpoch: epoch }, [event])
   }
 

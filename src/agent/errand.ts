@@ -1,4 +1,4 @@
-/** What runs errands (builds, the commands of `notify`), as the agent drives it. Each looks after a slot of its own, and heeds no other's events. */
+/** What runs errands (builds, the commands of `notify`), as the agent drives it. Each looks after a slot of its own, and handles no other's events. */
 
 import type { Discovery, RuntimeEvent } from '../ports/runtime/runtime.ts'
 

@@ -6,7 +6,7 @@
 import type { Epoch } from '../core/model/id.ts'
 import { asEpoch, startsPerClaim } from '../core/model/id.ts'
 import { launchWords } from '../core/model/shell-command.ts'
-import { tellExit } from '../core/model/status.ts'
+import { describeExit } from '../core/model/status.ts'
 import { noticeSlot } from '../core/model/errand-slots.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
@@ -143,7 +143,7 @@ function settle(event: RuntimeEvent, resolve: (answer: DeliveryAnswer) => void):
   const { exit } = event
   // What it leaves running is ended with it, and is no reason to tell it again.
   const isTaken = exit.kind === 'code' && exit.code === 0
-  resolve({ isTaken, message: isTaken ? 'exit code 0' : tellExit(exit) })
+  resolve({ isTaken, message: isTaken ? 'exit code 0' : describeExit(exit) })
 }
 
 function whyRefused(refusal: Extract<RuntimeEvent, { readonly kind: 'refused' }>['refusal']): string {

@@ -42,7 +42,7 @@ export interface Tools {
 }
 
 export interface PreflightOptions {
-  /** Those that are to be started anew. */
+  /** Those that are to be started again. */
   readonly services: readonly Service[]
   readonly project: Project
   /** Of our own instances: a port that they hold is no obstacle. */

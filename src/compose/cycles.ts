@@ -1,4 +1,4 @@
-/** `depends_on` that goes round: each service would wait for the next for ever. The first circle is shown, at the line that closes it. */
+/** `depends_on` that is circular: each service would wait for the next forever. The first circle is shown, at the line that closes it. */
 
 import type { Ledger } from './tree/ledger.ts'
 import { asMapping } from './tree/merge.ts'

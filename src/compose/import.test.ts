@@ -31,7 +31,7 @@ test('each sample becomes the config, and the list of what is missing, that stan
     cpSync(join(testdata, sample), join(directory, sample), { recursive: true })
     const actual = shown(await imported(join(directory, sample)), join(directory, sample))
     const expected = join(testdata, sample, 'expected.txt')
-    // UPDATE_EXPECTED=1 writes them anew, for somebody who then reads the difference.
+    // UPDATE_EXPECTED=1 writes them again, for somebody who then reads the difference.
     if (process.env['UPDATE_EXPECTED'] !== undefined) writeFileSync(expected, actual)
     assert.equal(actual, readFileSync(expected, 'utf8'), sample)
   }

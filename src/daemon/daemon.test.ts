@@ -202,7 +202,7 @@ test('work that ends while a change is written down has ended for every later da
     const [worker] = machine.kernel.running()
     assert.ok(worker)
     machine.clock.after(seed % 8, () => machine.kernel.kill(worker))
-    // Only a policy: the process stays, and its slot's record is written anew.
+    // Only a policy: the process stays, and its slot's record is rewritten.
     await machine.apply([
       aService('worker', 'serve', { ...once, stop: { signal: 'SIGTERM', gracePeriodMs: 2000, to: 'leader' } }),
     ])
@@ -280,7 +280,7 @@ test('an apply that was planned on an older revision is refused and changes noth
   assert.deepEqual([machine.daemon?.status().revision, running(machine)], [2, before])
 })
 
-test('a revision of which one service fails is taken back with every service', async () => {
+test('a revision of which one service fails is rolled back with every service', async () => {
   const machine = new SimulatedMachine(18)
   await up(machine, [aService('other', 'serve v1'), aService('worker', 'serve v1')])
   await up(machine, [aService('other', 'serve v2'), aService('worker', 'crash v2')])
@@ -310,7 +310,7 @@ test('a state that was taken over from a copy starts above every epoch that its 
 test('daemons that die while they renew the claims leave none of them as it was', async () => {
   for (let seed = 1; seed <= 25; seed += 1) {
     const machine = new SimulatedMachine(seed)
-    // A keeper that stalls past the deadline would have the first revision taken back, and no claim to renew.
+    // A keeper that stalls past the deadline would have the first revision rolled back, and no claim to renew.
     machine.kernel.isCalm = true
     await up(
       machine,

@@ -87,7 +87,7 @@ export class Daemon {
     await this.machine.remember()
     await this.projects.remember()
     await this.traffic.load()
-    await this.machine.load(() => this.#tellStart())
+    await this.machine.load(() => this.#emitStart())
     await this.projects.load()
     this.#busyAtMs = this.#ports.clock.now()
     this.traffic.begin()
@@ -96,7 +96,7 @@ export class Daemon {
     this.#beat()
   }
 
-  async #tellStart(): Promise<void> {
+  async #emitStart(): Promise<void> {
     const { store, directory } = this.#ports
     const lastBoot = await readRecord<string>(store, 'boot')
     this.#emit('daemon-started', `pid ${this.#facts.pid}, version ${this.#facts.version}`, null)
@@ -132,7 +132,7 @@ export class Daemon {
     this.#busyAtMs = this.#ports.clock.now()
   }
 
-  /** Of one project, with the balancer that it shares. What instances use is measured anew, unless the caller knows it better. */
+  /** Of one project, with the balancer that it shares. What instances use is measured again, unless the caller knows it better. */
   status(project: Project, withUsage: boolean = true): StatusAnswer {
     const own = project.status(withUsage)
     const shared = project === this.machine || own.project === null ? null : this.machine.status(withUsage)
@@ -213,7 +213,7 @@ export class Daemon {
     if (this.#hasNothingToKeep()) await this.stop({ kind: 'asked', message: 'there is nothing to keep' })
   }
 
-  /** Nobody here reads old changes; without this the database would keep each one for ever. */
+  /** Nobody here reads old changes; without this the database would keep each one forever. */
   async #compact(): Promise<void> {
     const nowMs = this.#ports.clock.now()
     if (nowMs - this.#compactedAtMs < compactEveryMs) return

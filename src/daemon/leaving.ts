@@ -61,7 +61,7 @@ export class Leaving {
     await this.#try(record, async () => {})
   }
 
-  /** Tries anew what is left of projects of that id. Throws `E_PROJECT_LEAVING`. */
+  /** Tries again what is left of projects of that id. Throws `E_PROJECT_LEAVING`. */
   async finish(id: ProjectId): Promise<void> {
     for (const { record } of this.#attempts.values()) if (projectIdOf(record) === id) await this.#goOn(record)
     this.refuse(id)

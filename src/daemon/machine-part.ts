@@ -1,6 +1,6 @@
 /**
  * What belongs to the machine and to no project: the balancer's slot, and the events about the daemon itself. It is kept like a project, with a
- * revision that is built in and holds for ever, so that the balancer goes the way of every other slot.
+ * revision that is built in and holds forever, so that the balancer goes the way of every other slot.
  */
 
 import { defaultBalancer as balancer } from '../core/keys/balancer.ts'

@@ -51,7 +51,7 @@ export interface Surroundings {
   readonly balancerFor: (config: Config) => BalancerForPlan
   readonly wire: Wire<Down, Up>
   readonly numbers: EventNumbers
-  /** Of the machine's own part, which no config describes: what holds there for ever. */
+  /** Of the machine's own part, which no config describes: what holds there forever. */
   readonly builtIn: RevisionRecord | null
   /** What the other projects want, now or after the operation that is under way. */
   readonly others: () => Promise<readonly Config[]>
@@ -107,11 +107,11 @@ export class Project {
       prepare: (services: readonly Service[], say: Say) => releases.prepare(services, say),
       isBuilding: () => builder.isBusy,
     }
-    const telling = {
+    const notices = {
       sender: () => ({ project: this.#record.name, stage: this.#record.stage, host: facts.host }),
       deliver: makeDeliver(ports.webhooks, noticeCommands),
     }
-    this.#server = new ProjectServer({ ports, surroundings, link: wire.server, host, planning, trees, telling })
+    this.#server = new ProjectServer({ ports, surroundings, link: wire.server, host, planning, trees, notices })
     this.eventCounts = countEvents((follower) => this.events.follow(follower))
   }
 
@@ -171,7 +171,7 @@ export class Project {
     return { id: this.place, shells, routing, portOf: (slot) => this.#surroundings.allotment.portOf(slot) }
   }
 
-  /** What was told and promised before: known before anything is told anew. */
+  /** What was told and promised before: known before anything is told again. */
   async remember(): Promise<void> {
     await this.#server.remember()
   }
@@ -230,7 +230,7 @@ export class Project {
     this.events.emit({ kind, slot: null, epoch: null, message, cause })
   }
 
-  /** What instances use is measured anew, unless the caller knows it better. */
+  /** What instances use is measured again, unless the caller knows it better. */
   status(withUsage: boolean = true): ProjectStatus {
     const { applied, target } = this.world
     return {

@@ -238,7 +238,7 @@ export class Projects {
   }
 
   /**
-   * Gives the project another name, or another config that it comes from, in one write: whoever dies over it leaves it as it was or as it is
+   * Gives the project another name, or another config that it comes from, in one write: a daemon that dies over it leaves it as it was or as it is
    * to be. Throws `E_PROJECT_EXISTS`, `E_STORE_FULL`.
    */
   handOver(project: Project, { name, stage, by }: HandOverRequest): Promise<void> {

@@ -125,7 +125,7 @@ function useTitle(place: Place, project: string | null): void {
 /** Who moves by keyboard or hears the page begins at the top of the new view, as after a page load. */
 function useFocusOnMove(main: { readonly current: HTMLElement | null }, address: string): void {
   const isFirst = useRef(true)
-  // With the view and not after it: whoever is quick with the next key has his focus taken away again otherwise.
+  // With the view and not after it: anyone who is quick with the next key has his focus taken away again otherwise.
   useLayoutEffect(() => {
     if (isFirst.current) {
       isFirst.current = false

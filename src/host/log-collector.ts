@@ -3,7 +3,7 @@
  * ({@link Collector}), keeps the daemon's own log within its bound, and gets a dead supervisor up again. It may be killed at any moment;
  * the daemon starts another one.
  *
- * Arguments: state-directory node entry supervisor-script flock digest(of this program: for whoever looks which one runs)
+ * Arguments: state-directory node entry supervisor-script flock digest(of this program: for anything that looks which one runs)
  */
 
 import { spawnSync } from 'node:child_process'
@@ -32,7 +32,7 @@ if (takeLock()) run()
 function takeLock(): boolean {
   // Held until this process ends.
   if (!libc().lock(openSync(join(host, 'collector.lock'), 'a', 0o600))) return false
-  // Known by process id and start time to whoever looks whether it lives. In place, so that a full disk cannot prevent it.
+  // Known by process id and start time to anything that looks whether it lives. In place, so that a full disk cannot prevent it.
   const identity = openSync(join(host, 'collector.pid'), 'r+')
   writeSync(identity, readText('/proc/self/stat'), 0)
   closeSync(identity)

@@ -58,7 +58,7 @@ export class SecretFiles {
 
   /**
    * Writes the files of one instance and returns their folder. Only `owner` reads them; null, of a container whose user only its image
-   * knows: whoever is in it.
+   * knows: any user in it.
    */
   async make(instance: InstanceRef, files: Readonly<Record<string, string>>, owner: SecretOwner | null): Promise<string> {
     const above = join(await this.#ensureRoot(), this.#kind)
@@ -98,7 +98,7 @@ export class SecretFiles {
       try {
         rmdirSync(root)
       } catch {
-        // Somebody has begun anew.
+        // Somebody has restarted.
       }
     }
     this.#root = null

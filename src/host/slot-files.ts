@@ -42,7 +42,7 @@ import { explainExitCode, renderExit } from '../system/exit-code.ts'
 export const reservedBytes: number = 1536
 /** What a log keeps where there is no `log.bound`; the collector knows it too. */
 export const usualLogBytes: number = 10 * 1024 * 1024
-/** As many past epochs keep their directory, for whoever wants to know how the last ones ended. */
+/** As many past epochs keep their directory, for anything that wants to know how the last ones ended. */
 const keptEpochs = 3
 
 export interface SlotPaths {

@@ -34,7 +34,7 @@ test('what .dockerignore names is left out, the Dockerfile never', async (t) => 
   assert.deepEqual(await pathsOf(context), ['.dockerignore', 'Dockerfile', 'src', 'src/a.js', 'src/deep', 'src/deep/b.js'])
 })
 
-test('an ignored folder is looked into where something in it is taken back by its name', async (t) => {
+test('an ignored folder is looked into where something in it is rolled back by its name', async (t) => {
   const files = { Dockerfile: '', 'out/keep': '', 'out/drop': '' }
   const named = folder(t, { ...files, '.dockerignore': 'out\n!out/keep' })
   assert.deepEqual(await pathsOf(named), ['.dockerignore', 'Dockerfile', 'out/keep'])

@@ -1,5 +1,5 @@
 /**
- * The files of a folder that an image is built from, `.dockerignore` heeded: what is hashed to see whether a build is due, and what is
+ * The files of a folder that an image is built from, with `.dockerignore` applied: what is hashed to see whether a build is due, and what is
  * sent to the engine, are the same list. Sockets, pipes and devices are no part of it.
  */
 

@@ -1,6 +1,6 @@
 /**
  * The entry of the command, the daemon and everything else that runs as `node dist/main/cli.js`. It must stay readable for old Nodes
- * (hence the one dynamic import): whoever has one is told what to do instead of being shown a syntax error.
+ * (hence the one dynamic import): anyone who has one is told what to do instead of being shown a syntax error.
  */
 
 const wanted = { major: 26, minor: 1 }

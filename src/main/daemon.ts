@@ -1,6 +1,6 @@
 /**
  * Assembles the daemon from the real adapters, in the one order that is safe: the lock first, then the database, then the listening
- * socket last, so that whoever can connect finds a daemon that knows its world.
+ * socket last, so that anyone who can connect finds a daemon that knows its world.
  */
 
 import { readFileSync } from 'node:fs'
@@ -50,7 +50,7 @@ const refused = 78
 const broken = 1
 
 /**
- * What only a person can change, and what would be no better for trying. Everything else is tried again for ever: a disk that fails, a
+ * What only a person can change, and what would be no better for trying. Everything else is tried again forever: a disk that fails, a
  * file system that is read-only for a while, a machine that is out of files.
  */
 const refusals: ReadonlySet<string> = new Set([

@@ -14,7 +14,7 @@ export type Answer =
   | { readonly kind: 'text'; readonly contentType: string; readonly text: string }
   | { readonly kind: 'lines'; readonly run: RunLines }
 
-/** `drain` resolves when what was sent has been taken, but for a bounded rest: whoever sends much awaits it. */
+/** `drain` resolves when what was sent has been taken, but for a bounded rest: anything that sends much awaits it. */
 export type RunLines = (send: (line: unknown) => boolean, signal: AbortSignal, drain: () => Promise<void>) => Promise<void>
 
 export interface Route {

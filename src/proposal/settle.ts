@@ -80,7 +80,7 @@ function settleServices(
   for (;;) {
     const raw = { name, services: Object.fromEntries(services.map((service) => [service.name, evaluated(service.written)])) }
     const answer = normaliseConfig(raw, { directory, stage: null, root: false, hostMemoryBytes, wallTime: null })
-    // Mounts and users are left out for everybody, since not everybody has them; a limit is kept for whoever can keep it.
+    // Mounts and users are left out for everybody, since not everybody has them; a limit is kept for anyone who can keep it.
     const refused = answer.ok ? [] : answer.problems.filter((problem) => !(isRoot && isLimit(problem)))
     if (refused.length === 0) return { services, dropped }
     const left: Proposed[] = []

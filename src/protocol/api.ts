@@ -1,5 +1,5 @@
 /**
- * The daemon's API, version 1: HTTP with JSON over a unix socket (mode 0600: whoever may open it may do everything). Streams are
+ * The daemon's API, version 1: HTTP with JSON over a unix socket (mode 0600: anyone who may open it may do everything). Streams are
  * NDJSON. Types only, so that the CLI's read-only commands load no schema code; what the daemon receives is checked by
  * `schema.ts`, whose schemas are held against these types by the compiler.
  *
@@ -358,7 +358,7 @@ export interface ServiceSeries extends UsageSeries {
 
 /** At most the last ten minutes. Nothing was measured while nobody looked: the times tell where there is a gap. */
 export interface SeriesAnswer {
-  /** Samples are numbered anew by each daemon. */
+  /** Samples are renumbered by each daemon. */
   readonly daemonStartedAt: string
   readonly stepMs: number
   /** The number of the last sample; pass it back as `since`. */

@@ -44,7 +44,7 @@ export function refuseFormer(state: string, formers: readonly FormerState[]): vo
       if (project.mayRun !== null || project.volumes.length > 0) throw explain(state, former, project)
 }
 
-/** One sentence, for whoever looks at the machine; null where nothing of it runs. */
+/** One sentence, for anyone who looks at the machine; null where nothing of it runs. */
 export function describeFormer({ directory, projects, isReadable }: FormerState): string | null {
   const living = projects.filter(({ mayRun }) => mayRun !== null)
   const [first] = living

@@ -70,7 +70,7 @@ export interface ServerPorts {
 /** What it shares with the other projects of the machine. */
 export interface ServerSurroundings {
   readonly numbers: EventNumbers
-  /** Of the machine's own part, which no config describes: what holds there for ever. */
+  /** Of the machine's own part, which no config describes: what holds there forever. */
   readonly builtIn: RevisionRecord | null
   /** Removes the files of releases that no project needs. */
   readonly collectReleases: () => Promise<void>
@@ -86,8 +86,8 @@ export interface ProjectServerOptions {
   readonly trees: TreePreparation & { readonly isBuilding: () => boolean }
   /** What must be known of host and neighbours to plan. */
   readonly planning: Pick<RequestTools, 'limits' | 'engineFault' | 'balancerFor' | 'others'>
-  /** Who tells, in notices; and how they are delivered. */
-  readonly telling: { readonly sender: () => Sender; readonly deliver: Deliver }
+  /** Who sends notices, and how they are delivered. */
+  readonly notices: { readonly sender: () => Sender; readonly deliver: Deliver }
 }
 
 export class ProjectServer {
@@ -117,7 +117,7 @@ export class ProjectServer {
 
   constructor(options: ProjectServerOptions) {
     this.#options = options
-    const { ports, surroundings, host, trees, telling } = options
+    const { ports, surroundings, host, trees, notices } = options
     const { store, clock, random, checkpoint, images, log } = ports
     const { world } = this
     const life = (): number => this.#life
@@ -200,7 +200,7 @@ export class ProjectServer {
       },
     })
     this.history = new History({ store, world, secrets: this.#secrets, reconciler: this.#reconciler, cron: this.cron })
-    this.notices = new Notices({ ...ports, ...telling, world, secrets, redact, loadRevision, emit, cron: this.cron })
+    this.notices = new Notices({ ...ports, ...notices, world, secrets, redact, loadRevision, emit, cron: this.cron })
     this.#status = new StatusReader({
       world,
       host,
@@ -210,7 +210,7 @@ export class ProjectServer {
     })
   }
 
-  /** What was told and promised before: known before anything is told anew. */
+  /** What was told and promised before: known before anything is told again. */
   async remember(): Promise<void> {
     await this.events.load()
     for (const event of await this.events.read(0, learnedFrom)) this.#times.note(event)
@@ -292,7 +292,7 @@ export class ProjectServer {
     return isIdle && [...this.world.reports.values()].every(({ occupant }) => occupant === null)
   }
 
-  /** What instances use is measured anew, unless the caller knows it better. */
+  /** What instances use is measured again, unless the caller knows it better. */
   status(
     withUsage: boolean = true,
   ): Pick<StatusAnswer, 'revision' | 'operation' | 'services' | 'instances'> & Required<Pick<StatusAnswer, 'unreached'>> {

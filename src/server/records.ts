@@ -1,5 +1,5 @@
 /**
- * What the daemon writes down, and under which key. Everything here is JSON under a versioned layout; whoever changes a shape raises
+ * What the daemon writes down, and under which key. Everything here is JSON under a versioned layout; anyone who changes a shape raises
  * `layoutVersion` and reads the old one. Revisions are written once and never changed; their fate is a record of its own.
  */
 
@@ -121,13 +121,13 @@ export interface OperationRecord {
 
 export interface TrialRecord {
   readonly isPromoted: boolean
-  /** How long it was in force, as of the last record. */
+  /** How long it was applied, as of the last record. */
   readonly heldMs: number
-  /** Of its instances, once they are in force. */
+  /** Of its instances, once they are applied. */
   readonly epochs: Readonly<Record<SlotId, Epoch>>
 }
 
-/** A revision as this version knows it, whoever wrote it. */
+/** A revision as this version knows it, whichever version wrote it. */
 export async function readRevision(store: Store, number: number): Promise<RevisionRecord | null> {
   const record = await readRecord<Omit<RevisionRecord, 'project'> & { readonly project: RecordedProject }>(
     store,

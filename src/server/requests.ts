@@ -280,7 +280,7 @@ function involvedIn({ steps }: Plan, { services }: Project): readonly ServiceNam
   return [...new Set(named.flatMap((name) => (name === balancerName ? served : [name])))]
 }
 
-/** A slot whose work has ended (failed) or that crash-loops begins anew only under a new identity. */
+/** A slot whose work has ended (failed) or that crash-loops restarts only under a new identity. */
 function hasGivenUp(world: World, name: ServiceName): boolean {
   return world.reportsOf(name).some(({ state }) => {
     return state === 'failed' || state === 'crash-looping' || state === 'backing-off' || state === 'completed'
@@ -317,7 +317,7 @@ function overrideIntent(
   }
 }
 
-/** The balancer can be begun anew by its name; it cannot be stopped, since it is there for as long as there are routes. */
+/** The balancer can be restarted by its name; it cannot be stopped, since it is there for as long as there are routes. */
 function namedByHand(
   world: World,
   { kind, services }: { readonly kind: string; readonly services: readonly string[] },

@@ -1,5 +1,5 @@
 /**
- * What a daemon does first in a state that has taken another one's place (`--take-over`, a directory made anew): epochs may have been given out and
+ * What a daemon does first in a state that has taken another one's place (`--take-over`, a directory made again): epochs may have been given out and
  * ticks begun that nothing here remembers. So every slot goes on under a new, far larger claim, and no tick of the past is begun.
  */
 

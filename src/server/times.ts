@@ -13,7 +13,7 @@ interface Pending {
   readonly atMs: number
 }
 
-/** A slot that never becomes ready, and is gone, must not be remembered for ever. */
+/** A slot that never becomes ready, and is gone, must not be remembered forever. */
 const maxPending = 10_000
 
 export class Times {

@@ -1,7 +1,7 @@
 /**
  * The balancer of the simulated machine, with the contract of the real ones: its files outlive everything, what it serves lives in the
  * process in its slot, and requests are numbers that come while an upstream is in use and go with time. It confirms late, or not at all, and
- * it is a witness: whoever is asked to end while it has requests under way had them cut.
+ * it is a witness: anything that is asked to end while it has requests under way had them cut.
  */
 
 import { balancerSlot } from '../core/balance/balancer-service.ts'
@@ -114,7 +114,7 @@ export class SimulatedBalancer {
     for (const { upstreams: own } of process.table.pools)
       for (const upstream of own) {
         const instance = this.#instanceOf(upstream)
-        const requests = instance === null ? 0 : Math.round((this.#kernel.clock.now() - instance.bornMs) / 10)
+        const requests = instance === null ? 0 : Math.round((this.#kernel.clock.now() - instance.startedMs) / 10)
         upstreams.set(upstream.id, {
           requests,
           failed: this.failing !== null && instance !== null && wordsOf(instance.order).at(-1) === this.failing ? requests : 0,
@@ -134,7 +134,7 @@ export class SimulatedBalancer {
     return this.#kernel.clock.now() < untilMs && this.#instanceOf(upstream) !== null
   }
 
-  /** Whoever is in the table no more may still have requests: they go on until they are done, or until he is asked to end. */
+  /** Anything that is in the table no more may still have requests: they go on until they are done, or until he is asked to end. */
   #forgetDropped(process: Process, table: RoutingTable): void {
     const kept = new Set(table.pools.flatMap(({ upstreams }) => upstreams.map(({ id }) => id)))
     for (const upstream of process.table.pools.flatMap(({ upstreams }) => upstreams))

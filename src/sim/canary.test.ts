@@ -1,4 +1,4 @@
-/** A canary on the simulated machine: held, promoted by its time or by hand, taken back by its errors or its end, through daemons that die. */
+/** A canary on the simulated machine: held, promoted by its time or by hand, rolled back by its errors or its end, through daemons that die. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -175,7 +175,7 @@ test('time in which nobody can be asked how it does is no proof: a canary is not
   assert.deepEqual(lines.at(-1), 'failed, rolled back')
 })
 
-test('a canary that ends is taken back at once', async () => {
+test('a canary that ends is rolled back at once', async () => {
   const { machine, lines } = await trying(4)
   await machine.run(2000)
   const canary = machine.kernel.running().find(({ order }) => wordsOf(order).at(-1) === 'v2')

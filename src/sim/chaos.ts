@@ -47,7 +47,7 @@ export function complaintsOf(machine: SimulatedMachine, histories: readonly Hist
   ]
 }
 
-/** What befalls one project; what fails with the machine befalls every other one on it, too. */
+/** What affects one project; what fails with the machine affects every other one on it, too. */
 export class History {
   readonly complaints: string[] = []
   readonly #machine: SimulatedMachine

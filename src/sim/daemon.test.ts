@@ -50,7 +50,7 @@ async function up(machine: SimulatedMachine, services: readonly Service[]): Prom
   )
 }
 
-test('a job that completed does not run again when its revision is taken back', async () => {
+test('a job that completed does not run again when its revision is rolled back', async () => {
   const machine = calmMachine(1)
   await up(machine, [job('finish v1'), aService('web', 'serve v1', after('migrate', 'completed'))])
   await up(machine, [job('finish v2'), aService('web', 'crash v2', after('migrate', 'completed'))])
@@ -144,7 +144,7 @@ test('a secret that could not be written down is written down with the next try'
   assert.equal(machine.kernel.running()[0]?.order.environment['TOKEN'], 'hunter2')
 })
 
-test('a revision that is taken back leaves stopped what a person had stopped', async () => {
+test('a revision that is rolled back leaves stopped what a person had stopped', async () => {
   const machine = calmMachine(8)
   await up(machine, [aService('db', 'serve'), aService('web', 'serve v1')])
   assert.equal(await machine.ask({ kind: 'stop', services: ['db'] }), null)
@@ -154,7 +154,7 @@ test('a revision that is taken back leaves stopped what a person had stopped', a
   assert.deepEqual(stateOf(machine), ['web/0 running'])
 })
 
-test('a revision that fails is taken back also when no log tells why', async () => {
+test('a revision that fails is rolled back also when no log tells why', async () => {
   const machine = calmMachine(10)
   await up(machine, [aService('web', 'serve v1')])
   machine.kernel.areLogsLost = true
@@ -246,7 +246,7 @@ test('ticks that waited begin beside those that come: more runs than ticks, each
     })
   await up(machine, [tick('deaf v1')])
   await machine.run(20_000)
-  // The one that goes on for ever is ended by its timeout, and those that waited for it begin by the revision that is in force now.
+  // The one that goes on forever is ended by its timeout, and those that waited for it begin by the revision that is applied now.
   await up(machine, [tick('fail v2')])
   await machine.runUntil(() => machine.kernel.runsBegun.size > 1, 60_000)
   const { begun, complaint } = await watchTicks(machine, { service: asServiceName('tick'), everyMs: 2000, forMs: 30_000 })

@@ -1,5 +1,5 @@
 /**
- * The simulated machine: what outlives every daemon. Programs are words: `serve` lives for ever, `crash` ends at once, `sick` never
+ * The simulated machine: what outlives every daemon. Programs are words: `serve` lives forever, `crash` ends at once, `sick` never
  * answers a probe, `finish` completes, `work` does in its own time, `fail` does not, `deaf` ignores every signal but SIGKILL. The kernel is also the witness: it
  * writes down whatever breaks a promise, in the moment in which it breaks.
  */
@@ -18,7 +18,7 @@ export interface Instance {
   readonly order: StartOrder
   readonly pid: number
   readonly startedAt: string
-  readonly bornMs: number
+  readonly startedMs: number
   readonly bootId: string
   state: 'keeper' | 'running' | 'gone'
   exit: Exit | null
@@ -45,7 +45,7 @@ export class SimulatedKernel {
   readonly violations: string[] = []
   /** By job's command: how often it has completed. */
   readonly completions: Map<string, number> = new Map()
-  /** By slot of a run: how often its command came into being, for ever. */
+  /** By slot of a run: how often its command came into being, forever. */
   readonly runsBegun: Map<SlotId, number> = new Map()
   /** What was committed last in a slot, whether or not it came to a keeper. */
   readonly committed: Map<SlotId, { readonly order: StartOrder; readonly bootId: string }> = new Map()
@@ -68,7 +68,7 @@ export class SimulatedKernel {
     this.random = random
   }
 
-  /** Events go to whoever listens now, one for each part of the machine: a daemon that has died hears nothing. */
+  /** Events go to anything that listens now, one for each part of the machine: a daemon that has died hears nothing. */
   listen(part: string, onEvent: (event: RuntimeEvent) => void): void {
     this.#listeners.set(part, onEvent)
   }
@@ -100,7 +100,7 @@ export class SimulatedKernel {
       order,
       pid: (this.#nextPid += 1),
       startedAt: this.clock.wallTime(),
-      bornMs: this.clock.now(),
+      startedMs: this.clock.now(),
       bootId: this.bootId,
       state: 'keeper',
       exit: null,

@@ -67,7 +67,7 @@ export class SimulatedMachine {
   readonly files: Map<string, string> = new Map()
   readonly homes: SimulatedHomes
   #store: Store = createMemoryStore()
-  #life: Life | null = null
+  #life: DaemonRun | null = null
   /** What becomes of messages between the halves of a project; null: each arrives at once. */
   wireFaults: WireFaults | null = usualWireFaults
   /** How long every answer to a probe takes. */
@@ -195,7 +195,7 @@ export class SimulatedMachine {
   }
 
   #noteDrains(): void {
-    const { daemon, drains } = this.#life ?? new Life()
+    const { daemon, drains } = this.#life ?? new DaemonRun()
     for (const project of daemon?.projects.list() ?? [])
       for (const { shell, epoch } of drainingShells(project.served)) {
         const drain = `${kernelSlot(project.place, shell.id)} ${epoch}`
@@ -205,7 +205,7 @@ export class SimulatedMachine {
 
   async #tryBegin(): Promise<SimulatedDaemon | null> {
     if (this.#life !== null) return this.#life.daemon
-    const life = new Life()
+    const life = new DaemonRun()
     this.#life = life
     const pass = (): Promise<void> => this.#pass(life)
     const clock: Clock = {
@@ -288,8 +288,8 @@ export class SimulatedMachine {
     return null
   }
 
-  /** Between any two effects: a moment, or the end. What waits for a dead daemon waits for ever. */
-  async #pass(life: Life): Promise<void> {
+  /** Between any two effects: a moment, or the end. What waits for a dead daemon waits forever. */
+  async #pass(life: DaemonRun): Promise<void> {
     if (this.random.chance(0.3)) await new Promise<void>((resolve) => this.clock.after(this.random.below(5), resolve))
     if (!life.isDead && this.random.chance(this.deathRate)) this.killDaemon()
     if (life.isDead) await new Promise<never>(() => {})
@@ -342,7 +342,7 @@ export class SimulatedMachine {
   }
 }
 
-class Life {
+class DaemonRun {
   daemon: SimulatedDaemon | null = null
   isDead = false
   /** By instance: when this daemon began to let it drain. */

@@ -160,7 +160,7 @@ function describeInstance(kernel: SimulatedKernel, instance: Instance): Occupant
     exit: isRunning ? null : (instance.exit ?? { kind: 'unknown' }),
     note: instance.order.note,
     isOfThisBoot: instance.bootId === kernel.bootId,
-    ...(isRunning ? { ageMs: kernel.clock.now() - instance.bornMs } : {}),
+    ...(isRunning ? { ageMs: kernel.clock.now() - instance.startedMs } : {}),
     ...(isRunning && instance.stop !== null ? { stop: stopUnderWay(kernel, instance.stop) } : {}),
   }
 }

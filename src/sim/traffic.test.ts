@@ -184,7 +184,7 @@ test('an instance that got its route while it ran keeps it under the next daemon
   await machine.run(5000)
   assert.equal(fewest, 2)
   const isOld = ({ pid }: { readonly pid: number }): boolean => pids.includes(pid)
-  assert.equal(machine.kernel.running().filter(isOld).length, 2, 'it began anew for its route')
+  assert.equal(machine.kernel.running().filter(isOld).length, 2, 'it restarted for its route')
   assertTableIsWorld(machine)
 })
 
@@ -213,7 +213,7 @@ test('what came into force on a full disk is written down when there is space, a
   const [first] = machine.kernel.of('web/0' as SlotId)
   assert.ok(first)
   machine.kernel.kill(first)
-  // Its successor runs, and its epoch is not in force yet.
+  // Its successor runs, and its epoch is not applied yet.
   assert.ok(await machine.runUntil(() => machine.kernel.running().some(({ order }) => order.slot === 'web/0'), 10_000))
   machine.kernel.isDiskFull = true
   assert.ok(await machine.runUntil(() => machine.balancer.serving('web').length === 1, 10_000))

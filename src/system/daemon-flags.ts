@@ -1,5 +1,5 @@
 /**
- * How Node is started for a daemon, by whoever starts one: the supervisor has the same words in its own file, systemd in the unit. A daemon
+ * How Node is started for a daemon, by anything that starts one: the supervisor has the same words in its own file, systemd in the unit. A daemon
  * makes little garbage and computes little, so V8's large young generation and its last compiler, whose code and threads are
  * memory, are left out (decision 17). All options are known to every Node from 24.12 on.
  */

@@ -1,6 +1,6 @@
 /**
  * Folders at a path that a user named. Never with `recursive`: on /proc, where mkdir(2) answers ENOENT below a parent that exists,
- * Node's recursive mkdir tries for ever, at 100 % of a core.
+ * Node's recursive mkdir tries forever, at 100 % of a core.
  */
 
 import { mkdirSync, statSync } from 'node:fs'

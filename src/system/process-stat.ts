@@ -1,6 +1,6 @@
 /**
  * Who a process is, as /proc tells it. A process id alone says nothing, since the kernel gives it out again: together with the
- * start time (field 22 of /proc/PID/stat, proc(5)) and the boot id it names one process for ever.
+ * start time (field 22 of /proc/PID/stat, proc(5)) and the boot id it names one process forever.
  */
 
 import { readFileSync } from 'node:fs'

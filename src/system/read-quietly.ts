@@ -1,4 +1,4 @@
-/** Files that may not be there, or not be ours to read: /proc above all. Whoever needs to know why a file cannot be read reads it himself. */
+/** Files that may not be there, or not be ours to read: /proc above all. A caller that needs to know why a file cannot be read reads it itself. */
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 

@@ -1,4 +1,4 @@
-/** What the kernel allows a process (setrlimit(2)), and whether it may raise it: read from /proc, for whoever starts others. */
+/** What the kernel allows a process (setrlimit(2)), and whether it may raise it: read from /proc, for anything that starts others. */
 
 import { readText } from './read-quietly.ts'
 

@@ -29,7 +29,7 @@ export const maxParallelStarts = 8
 const sparePlaces = 2
 /** Of all projects. */
 const mostRetries = 2
-/** However long a try took: a machine that is out of breath must not be out of it for ever. */
+/** However long a try took: a machine that is out of breath must not be out of it forever. */
 const longestRestMs = 250
 /** While others that have not failed wait, one in so many starts is a retry all the same: it must come in the end. */
 const turnsPerRetry = 16

@@ -1,5 +1,5 @@
 /**
- * Makes a directory's entries durable for many callers at once: whoever comes while a sync is under way shares the next one, because the one
+ * Makes a directory's entries durable for many callers at once: anything that comes while a sync is under way shares the next one, because the one
  * that runs may have begun before his entry was there. So a thousand new slots cost a few syncs of their common folder, and none of them
  * waits in the event loop.
  */

@@ -127,7 +127,7 @@ export interface FakeDaemon extends AsyncDisposable {
   readonly requests: readonly { readonly what: string; readonly body: unknown }[]
 }
 
-/** A number beyond the kernel's largest: whoever asks whether that process has ended hears yes. */
+/** A number beyond the kernel's largest: anything that asks whether that process has ended hears yes. */
 export const runningVersion = { api: 1, version: '0.1.0', pid: 2 ** 22 + 99, state: '/state', runs: 'supervised' }
 
 /** Paths are given as `GET /v1/status`; a list of answers is used up, its last one stays. */

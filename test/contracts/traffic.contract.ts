@@ -70,7 +70,7 @@ class Shop implements AsyncDisposable {
 
   async ask(...words: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.machine.run(words)
-    assert.equal(code, 0, `${words.join(' ')}\n${stdout}${stderr}\n${await this.machine.story()}`)
+    assert.equal(code, 0, `${words.join(' ')}\n${stdout}${stderr}\n${await this.machine.report()}`)
     return stdout
   }
 
@@ -172,7 +172,7 @@ export function testTraffic(program: 'embedded' | 'haproxy'): void {
       assert.ok((after[0]?.epoch ?? 0) > (before.epoch ?? 0))
     })
 
-    it('a bad canary is taken back with its numbers, and only its share of the requests saw it', async () => {
+    it('a bad canary is rolled back with its numbers, and only its share of the requests saw it', async () => {
       await using shop = await Shop.open(program)
       await using load = await shop.load(120)
       shop.write('v2', { canary: { share: 0.2, for: '60s', errorRate: 0.05 } }, { FAIL_SHARE: '0.5' })

@@ -86,10 +86,10 @@ export async function playRound(options: RoundOptions): Promise<RoundReport> {
   } catch (error) {
     await violationsOf(witness).catch(() => [])
     const how = `node test/faults/run.ts --seed ${seed} --round ${round}`
-    const story = await machine.story().catch(() => '')
-    const other = (await beside?.machine.story().catch(() => '')) ?? ''
+    const report = await machine.report().catch(() => '')
+    const other = (await beside?.machine.report().catch(() => '')) ?? ''
     throw new Error(
-      `round ${round} of seed ${seed} failed: ${name}, ${workload.kind}\n  ${notes.join('\n  ')}\nreplay: ${how}\n${(error as Error).message}\n${story}\n${other}`,
+      `round ${round} of seed ${seed} failed: ${name}, ${workload.kind}\n  ${notes.join('\n  ')}\nreplay: ${how}\n${(error as Error).message}\n${report}\n${other}`,
       { cause: error },
     )
   }

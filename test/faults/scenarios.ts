@@ -31,7 +31,7 @@ export interface Field {
 export interface Aftermath {
   /** Nothing that runs may have been touched: the same pids, start times and epochs as before. */
   readonly mustBeAdopted: boolean
-  /** The value that must be in force at the end; null when either of two is right until the next `up`. */
+  /** The value that must be applied at the end; null when either of two is right until the next `up`. */
   readonly value: string
 }
 
@@ -179,7 +179,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return finishChange(field)
   },
 
-  /** Killed, with somebody else perhaps, and started again by whoever looks after engines. */
+  /** Killed, with somebody else perhaps, and started again by what looks after engines. */
   'the engine falls': async (field) => {
     const { engine, random, note } = field
     if (engine === null) throw new Error('there is no engine')
@@ -208,7 +208,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return { mustBeAdopted: false, value: 'first' }
   },
 
-  /** Nobody is there when an instance ends: its exit code and its last lines must be told by whoever comes next. */
+  /** Nobody is there when an instance ends: its exit code and its last lines must be told by anything that comes next. */
   'an end that nobody saw': async (field) => {
     const { machine, workload, random } = field
     const code = 2 + Math.floor(random() * 100)
@@ -253,7 +253,7 @@ export function scenariosFor(kind: WorkloadKind): readonly string[] {
   return [...others, ...others.map((_, index) => ofEngines[index % ofEngines.length]!)]
 }
 
-/** The killed or failed change is completed by asking once more; until then either revision may be in force. */
+/** The killed or failed change is completed by asking once more; until then either revision may be applied. */
 async function finishChange({ machine, note }: Field): Promise<Aftermath> {
   const { code, stdout, stderr } = await machine.run(['up', '--yes', '--wait'], { limitMs: 90_000 })
   if (code !== 0) {

@@ -1,4 +1,4 @@
-/** Each tool of `npm run check` is shown what it must refuse: a setting with a typing error in it would otherwise pass for ever. */
+/** Each tool of `npm run check` is shown what it must refuse: a setting with a typing error in it would otherwise pass forever. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openLab } from './lab.ts'

@@ -1,7 +1,7 @@
 /** What `npm test` begins with, and what it says of the time at its end. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { slowest, slowestFirst, tellSlowest } from '../../scripts/slow-files.ts'
+import { slowest, slowestFirst, formatSlowest } from '../../scripts/slow-files.ts'
 import { filesBelow } from '../../scripts/tree.ts'
 
 test('the slow files come first, in their order, and no file is left out or run twice', () => {
@@ -17,7 +17,7 @@ test('the slow files come first, in their order, and no file is left out or run 
 
 test('ten files are named, the slowest first', () => {
   const times = Array.from({ length: 12 }, (_, index) => ({ file: `${index}.test.ts`, seconds: index }))
-  const lines = tellSlowest(times).split('\n')
+  const lines = formatSlowest(times).split('\n')
   assert.equal(lines.length, 11)
   assert.match(lines[1] ?? '', /^ +11\.0 s {2}11\.test\.ts$/)
 })

@@ -9,7 +9,7 @@ import type { LabHost } from './host.ts'
 export interface Copy {
   readonly slot: string
   readonly epoch: number
-  /** As seen from outside: together with the start time it names one process for ever. */
+  /** As seen from outside: together with the start time it names one process forever. */
   readonly pid: number
   readonly startTicks: number
 }

@@ -83,7 +83,7 @@ export class LabHost implements AsyncDisposable {
     const limit = AbortSignal.timeout(commandLimitMs + 5000)
     return new Promise((resolve, reject) => {
       limit.addEventListener('abort', () => {
-        // Whoever still holds the pipes would keep an ssh session open for ever.
+        // Whoever still holds the pipes would keep an ssh session open forever.
         for (const pipe of [child.stdout, child.stderr]) pipe.destroy()
         reject(new Error(`${words.join(' ')} did not come to an end:\n${answer.output}${answer.error}`))
       })

@@ -209,8 +209,8 @@ function live(layout: Layout): void {
     const { instances } = await askStatus(host)
     assert.equal(instances.find(({ service }) => service === 'migrate')?.state, 'completed')
     assert.equal(await runsOfJob(host), 1)
-    const story = (await askEvents(host)).map(({ kind }) => kind)
-    assert.ok(story.lastIndexOf('host-rebooted') > story.lastIndexOf('adopted'), story.join(' '))
+    const kinds = (await askEvents(host)).map(({ kind }) => kind)
+    assert.ok(kinds.lastIndexOf('host-rebooted') > kinds.lastIndexOf('adopted'), kinds.join(' '))
   }
 }
 

@@ -137,7 +137,7 @@ async function run(options: LoadOptions): Promise<LoadResult> {
   return await load.result
 }
 
-/** Says the same to whoever sends something. */
+/** Says the same to anything that sends something. */
 async function serve(
   t: TestContext,
   hear: (socket: Socket) => void,

@@ -35,7 +35,7 @@ export interface LoadOptions {
 
 /**
  * Where a request failed: `queue`: no connection became free in time; `connect`; `send`: broken before all of it was sent; `wait`: before
- * the first byte of the answer; `head`, `body`: in the middle of it; `malformed`: no HTTP; `foreign`: an answer to somebody else's
+ * the first byte of the answer; `head`, `body`: in the middle of it; `malformed`: no HTTP; `foreign`: an answer to another's
  * request; `status`: not 2xx.
  */
 export type FailurePhase = 'queue' | 'connect' | 'send' | 'wait' | 'head' | 'body' | 'malformed' | 'foreign' | 'status'
@@ -99,18 +99,18 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   })
   const lines = createInterface({ input: child.stdout })
   const result = readResult(child, lines)
-  // A failure is told to whoever waits for the result, and that may be later.
+  // A failure is told to anything that waits for the result, and that may be later.
   result.catch(() => {})
   await Promise.race([once(lines, 'line'), result])
-  const tell = (word: string): void => {
+  const send = (word: string): void => {
     if (child.exitCode === null) child.stdin.write(`${word}\n`)
   }
   return {
     pid: child.pid ?? 0,
     result,
-    mark: (name) => tell(`mark ${name}`),
+    mark: (name) => send(`mark ${name}`),
     stop: () => {
-      tell('stop')
+      send('stop')
       return result
     },
     [Symbol.asyncDispose]: async () => {

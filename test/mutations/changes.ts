@@ -32,7 +32,7 @@ export const changeMutations: readonly Mutation[] = [
     find: `    this.#world.setTarget(base)
 `,
     replace: '',
-    caughtBy: { file: daemon, test: 'a revision of which one service fails is taken back with every service' },
+    caughtBy: { file: daemon, test: 'a revision of which one service fails is rolled back with every service' },
   },
   {
     name: 'job-outcome-is-not-recorded',

@@ -54,9 +54,9 @@ export const neverTwiceMutations: readonly Mutation[] = [
     rule: 'write first: an assignment is durable before a slot acts on it',
     file: 'src/server/rollout/reconciler.ts',
     find: `    if (changes.length > 0 || this.#completed.size > 0) await this.#commit(changes)
-    for (const { record, spec } of changes) this.#tell(record, spec)
+    for (const { record, spec } of changes) this.#assign(record, spec)
 `,
-    replace: `    for (const { record, spec } of changes) this.#tell(record, spec)
+    replace: `    for (const { record, spec } of changes) this.#assign(record, spec)
     this.#setGates(new Set(names))
     if (changes.length > 0 || this.#completed.size > 0) await this.#commit(changes)
 `,
@@ -346,7 +346,7 @@ ${keeperTakesLock}`,
     replace: `live`,
     caughtBy: {
       file: 'src/core/instance/ending.test.ts',
-      test: 'a daemon that begins anew in the middle of a stop gives the rest of the time, and signals only what had no signal',
+      test: 'a daemon that restarts in the middle of a stop gives the rest of the time, and signals only what had no signal',
     },
   },
   {

@@ -278,7 +278,7 @@ export const oneDaemonMutations: readonly Mutation[] = [
     name: 'only-the-last-end-is-told',
     rule: 'an end is told also when its daemon died in the start that followed it',
     file: 'src/agent/agent.ts',
-    find: 'for (const end of found.endedBefore) this.#tellEnd(end)',
+    find: 'for (const end of found.endedBefore) this.#emitEnd(end)',
     replace: '',
     caughtBy: { file: 'src/daemon/daemon.test.ts', test: 'daemons that die around an end tell it, and once' },
   },

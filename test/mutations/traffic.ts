@@ -81,13 +81,13 @@ export const trafficMutations: readonly Mutation[] = [
   },
   {
     name: 'canary-is-never-judged',
-    rule: 'a canary whose requests fail more than its policy allows is taken back',
+    rule: 'a canary whose requests fail more than its policy allows is rolled back',
     file: 'src/core/rollout/canary.ts',
     find: `  if (isWorse && isCertain) {`,
     replace: `  if (isWorse && isCertain && isOver) {`,
     caughtBy: {
       file: 'src/core/rollout/canary.test.ts',
-      test: 'it is taken back for failures beyond those of the old revision, with the numbers',
+      test: 'it is rolled back for failures beyond those of the old revision, with the numbers',
     },
   },
   {
@@ -103,11 +103,11 @@ export const trafficMutations: readonly Mutation[] = [
   },
   {
     name: 'canary-dies-unnoticed',
-    rule: 'a canary that ends is taken back at once',
+    rule: 'a canary that ends is rolled back at once',
     file: 'src/server/operations/trials.ts',
     find: `if (broken !== null) return { kind: 'fail', message: broken }`,
     replace: ``,
-    caughtBy: { file: 'src/sim/canary.test.ts', test: 'a canary that ends is taken back at once' },
+    caughtBy: { file: 'src/sim/canary.test.ts', test: 'a canary that ends is rolled back at once' },
   },
   {
     name: 'promotion-is-forgotten',

@@ -51,7 +51,7 @@ async function runUnchanged(group: readonly Mutation[]): Promise<TestRun> {
 
 async function tryOne(mutation: Mutation, unchanged: TestRun, hangLimitMs: number): Promise<Verdict> {
   const beganMs = performance.now()
-  const tell = (state: Verdict['state'], evidence: string): Verdict => ({
+  const verdict = (state: Verdict['state'], evidence: string): Verdict => ({
     mutation,
     state,
     evidence,
@@ -59,21 +59,21 @@ async function tryOne(mutation: Mutation, unchanged: TestRun, hangLimitMs: numbe
   })
   const { file, test } = mutation.caughtBy
   const healthy = unchanged.results.find(({ name }) => name === test)
-  if (healthy === undefined) return tell('broken', `${file} has no such test: ${lastWords(unchanged)}`)
-  if (healthy.state === 'skipped') return tell('untried', 'its test is skipped on this machine')
-  if (healthy.state === 'failed') return tell('broken', `its test fails without it: ${inOneLine(healthy)}`)
+  if (healthy === undefined) return verdict('broken', `${file} has no such test: ${lastWords(unchanged)}`)
+  if (healthy.state === 'skipped') return verdict('untried', 'its test is skipped on this machine')
+  if (healthy.state === 'failed') return verdict('broken', `its test fails without it: ${inOneLine(healthy)}`)
   try {
     const copy = makeMutant(mutation)
     const run = await runTests(copy, file, [test], hangLimitMs)
     rmSync(copy, { recursive: true, force: true })
     const failed = run.results.find(({ state }) => state === 'failed')
     if (failed?.failure?.kind === 'testCodeFailure' && !isNoProof.has(failed.failure.error))
-      return tell('caught', inOneLine(failed))
-    if (failed !== undefined) return tell('broken', `${failed.failure?.kind}, ${inOneLine(failed)}`)
-    if (run.results.length > 0) return tell('survived', 'its test passes')
-    return tell('broken', `its test did not run: ${lastWords(run)}`)
+      return verdict('caught', inOneLine(failed))
+    if (failed !== undefined) return verdict('broken', `${failed.failure?.kind}, ${inOneLine(failed)}`)
+    if (run.results.length > 0) return verdict('survived', 'its test passes')
+    return verdict('broken', `its test did not run: ${lastWords(run)}`)
   } catch (error) {
-    return tell('broken', error instanceof Error ? error.message : String(error))
+    return verdict('broken', error instanceof Error ? error.message : String(error))
   }
 }
 

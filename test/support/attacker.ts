@@ -41,7 +41,7 @@ export async function flood(
   })
 }
 
-/** Sends the beginning, then a byte each `everyMs`, for ever. */
+/** Sends the beginning, then a byte each `everyMs`, forever. */
 export async function trickle(
   port: number,
   options: { readonly beginning: string; readonly everyMs: number; readonly limitMs: number },

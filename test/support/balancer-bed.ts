@@ -47,7 +47,7 @@ export interface Bed extends AsyncDisposable {
   kill(): Promise<void>
   /** Of the program's first process. */
   pid(): number
-  /** The file below the bed's folder, for whoever needs one. */
+  /** The file below the bed's folder, for anything that needs one. */
   file(name: string): string
 }
 

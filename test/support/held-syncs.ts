@@ -1,5 +1,5 @@
 /**
- * Syncs of files that end when the test says so. What a newcomer would get wrong: whoever has taken `fdatasync` from `node:fs` before
+ * Syncs of files that end when the test says so. What a newcomer would get wrong: anything that has taken `fdatasync` from `node:fs` before
  * this was loaded keeps the real one, so that a test loads what it tries only afterwards (`await import`).
  */
 

@@ -31,7 +31,7 @@ export type Message =
 
 const sweepEveryMs = 100
 
-const ledger = createLedger(() => tell({ kind: 'changed' }))
+const ledger = createLedger(() => send({ kind: 'changed' }))
 const server = createServer((socket) => attend(socket))
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
@@ -56,9 +56,9 @@ server.listen(0, '127.0.0.1', () => {
     if (question.ask === 'watch') sweep.watch(question.state, question.name)
     const absolved = question.ask === 'absolve' ? ledger.absolve(question.slot) : []
     const state = { live: ledger.live(), violations: ledger.violations(), history: ledger.history() }
-    tell({ kind: 'answer', id: question.id, ...state, absolved })
+    send({ kind: 'answer', id: question.id, ...state, absolved })
   })
-  tell({ kind: 'listening', port: address.port })
+  send({ kind: 'listening', port: address.port })
 })
 process.on('disconnect', () => process.exit(0))
 
@@ -91,6 +91,6 @@ function attend(socket: Socket): void {
   })
 }
 
-function tell(message: Message): void {
+function send(message: Message): void {
   if (process.connected) process.send?.(message)
 }

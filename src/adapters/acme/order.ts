@@ -1,6 +1,6 @@
 /**
  * One order, in a process of its own (RFC 8555, 7.4). Everything that the server counts is written down before it is used: the account's
- * key, the order's URL, the certificate's key. So whoever comes after a crash goes on with the same order.
+ * key, the order's URL, the certificate's key. So anything that comes after a crash goes on with the same order.
  */
 
 import acme from 'acme-client'

@@ -1,6 +1,6 @@
 /**
  * Runs the user's file and answers with what it exported. Node's own type stripping reads it; nothing is compiled or bundled.
- * One that waits for ever is refused; one that loops for ever is ended from outside (`guarded.ts`).
+ * One that waits forever is refused; one that loops forever is ended from outside (`guarded.ts`).
  */
 
 import { realpathSync } from 'node:fs'
@@ -14,7 +14,7 @@ export type Evaluation = { readonly ok: true; readonly value: unknown } | { read
 /** A config that fetches something has time for it; one that waits for what never comes is told so. */
 const evaluationLimitMs = 30_000
 
-/** Modules are cached by URL: a file loaded before gets another one, so that a changed file is read anew. */
+/** Modules are cached by URL: a file loaded before gets another one, so that a changed file is read again. */
 const evaluations = new Map<string, number>()
 
 export async function evaluate(file: string, stage: string | null, limitMs: number = evaluationLimitMs): Promise<Evaluation> {

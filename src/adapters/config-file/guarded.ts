@@ -1,5 +1,5 @@
 /**
- * Loads a config in a thread of its own, because it is a program: one that loops for ever is ended at its time limit, one that calls
+ * Loads a config in a thread of its own, because it is a program: one that loops forever is ended at its time limit, one that calls
  * `process.exit` ends its thread and not the command, and what it prints goes to stderr, so that `--json` stays JSON. Only data comes
  * back. The thread's entry is `main/load-config.ts`, which calls `serve-load.ts`.
  */

@@ -15,7 +15,7 @@ export function explainTimezoneFault(timezone: string): string | null {
   return `there is no timezone ${timezone === '' ? '""' : timezone}${guess === null ? '' : `; did you mean ${guess}?`}`
 }
 
-/** Asking takes a tenth of a millisecond, and a daemon asks anew for each schedule whenever something is applied. */
+/** Asking takes a tenth of a millisecond, and a daemon asks again for each schedule whenever something is applied. */
 const knownZones = new Set<string>()
 
 function isKnown(timezone: string): boolean {

@@ -17,7 +17,7 @@ function epochsRunning(bed: ContainerBed): readonly string[] {
   return [...new Set(found)]
 }
 
-/** Looks all the time; a second epoch beside another is remembered for ever. */
+/** Looks all the time; a second epoch beside another is remembered forever. */
 function watchForTwo(t: TestContext, bed: ContainerBed): { readonly stop: () => Promise<readonly string[]> } {
   const seen: string[] = []
   let isWatching = true

@@ -1,7 +1,7 @@
 /**
  * The {@link Runtime} on containers of this host's engine, and the {@link Images} that they are started from. The engine's unique name is
  * the slot's lock; labels say whose container it is. The order of effects in `start` is the promise "never twice": the epoch file first,
- * then a container that holds the name and runs nothing, and only then its start, asked for by its id. Whoever wants the name must
+ * then a container that holds the name and runs nothing, and only then its start, asked for by its id. Anything that wants the name must
  * have removed the container, and a removed one cannot be started by any request that is still under way.
  */
 
@@ -271,7 +271,7 @@ class DockerRuntime implements Runtime {
     return readLog(this.#paths(slot).directory, from, maxBytes)
   }
 
-  /** Only what an engine keeps of it; files are forgotten by whoever shares them. */
+  /** Only what an engine keeps of it; files are forgotten by anything that shares them. */
   async forget(slot: SlotId): Promise<void> {
     if (await this.isOccupied(slot))
       throw new DarumaError('E_RUNTIME_OCCUPIED', `${slot} cannot be forgotten: its container still runs`)

@@ -91,7 +91,7 @@ export function lifeContract({ name, start }: EngineKind, test: Testing): void {
     assert.equal(answer, '404')
   })
 
-  test('a container that wants more memory than it may have is ended for want of memory', async (t) => {
+  test('a container that wants more memory than it may have is OOM-killed', async (t) => {
     const bed = await ContainerBed.open(t, engine)
     await bed.run(1, ['sh', '-c', 'sleep 0.3; x=a; while true; do x=$x$x; done'], {
       limits: { cpuCores: null, memoryBytes: 16 * 2 ** 20, pids: null },

@@ -34,7 +34,7 @@ export class Network {
   #removing: Promise<void> = Promise.resolve()
   /** A daemon begins without knowing. */
   #mayExist = true
-  /** Somebody else's container is in it, which is said once. */
+  /** Another's container is in it, which is said once. */
   #isKept = false
 
   constructor(options: NetworkOptions) {
@@ -60,7 +60,7 @@ export class Network {
     }
   }
 
-  /** To be called when no container of this state is left. One that somebody else's container is in stays. */
+  /** To be called when no container of this state is left. One that another's container is in stays. */
   async removeUnused(): Promise<void> {
     if (this.#users > 0 || !this.#mayExist) return
     this.#removing = this.#remove().catch((error: unknown) => {
@@ -133,7 +133,7 @@ export class Network {
   async #remove(): Promise<void> {
     if (this.#options.engine.fault !== null) return
     const found = await this.#find().catch((error: unknown) => {
-      // Somebody else's by our name is not ours to remove.
+      // Another's by our name is not ours to remove.
       if (error instanceof DarumaError) return []
       throw error
     })

@@ -1,5 +1,5 @@
 /**
- * The whole of the process: makes a table true, again and again. A port that could not be had is tried anew every second, because whoever
+ * The whole of the process: makes a table true, again and again. A port that could not be had is tried again every second, because whoever
  * has it may be on its way out; nothing else needs a second look.
  */
 

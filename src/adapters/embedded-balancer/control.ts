@@ -22,7 +22,7 @@ export interface Shortfall {
 export interface Controlled {
   apply(table: RoutingTable): Promise<Shortfall>
   look(): Counters | Promise<Counters>
-  /** Rejects when whoever did it is gone. */
+  /** Rejects when the process that did it is gone. */
   readonly lost?: Promise<never>
   /** Accepts nothing more, finishes what is under way for as long as the limit. */
   end(limitMs: number): Promise<void>

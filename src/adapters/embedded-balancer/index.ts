@@ -44,7 +44,7 @@ export function createEmbeddedBalancer(options: EmbeddedBalancerOptions): Balanc
   const program: BalancerProgram = {
     command: [options.node, ...nodeOptions, entry, directory],
     directory,
-    // Each thread's own arena of the C library would keep some megabytes for ever.
+    // Each thread's own arena of the C library would keep some megabytes forever.
     environment: { MALLOC_ARENA_MAX: '1' },
   }
   const check = certificateCheck()
@@ -65,7 +65,7 @@ export function createEmbeddedBalancer(options: EmbeddedBalancerOptions): Balanc
       }),
     apply: (table) =>
       inTurn(async () => {
-        // Before anything is written or told: what is in force stays.
+        // Before anything is written or told: what is applied stays.
         await check(table)
         await apply(directory, table)
       }),

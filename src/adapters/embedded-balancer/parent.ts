@@ -1,7 +1,7 @@
 /**
  * The part that stays root: it opens ports and reads certificates for the worker, and hears the daemon. It never reads a stranger's byte;
  * its only strangers are the worker's messages, of which it does what the daemon's table allows. When the worker ends it ends too, and
- * the slot begins anew: decision 23.
+ * the slot restarts: decision 23.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -107,7 +107,7 @@ class Parent implements Controlled {
 
   async end(limitMs: number): Promise<void> {
     const gone = once(this.#worker, 'exit')
-    this.#tell({ kind: 'end' })
+    this.#send({ kind: 'end' })
     const timer = setTimeout(() => this.#worker.kill('SIGKILL'), limitMs + 1000)
     if (this.#worker.exitCode === null && this.#worker.signalCode === null) await gone
     clearTimeout(timer)
@@ -125,7 +125,7 @@ class Parent implements Controlled {
     const id = (this.#asked += 1)
     const { promise, resolve, reject } = Promise.withResolvers<FromWorker>()
     this.#waiting.set(id, { resolve, reject })
-    this.#tell(question(id))
+    this.#send(question(id))
     return promise
   }
 
@@ -142,21 +142,21 @@ class Parent implements Controlled {
   async #open({ id, port, address }: Extract<FromWorker, { readonly kind: 'listen' }>): Promise<void> {
     const table = this.#table
     const isAllowed = table?.settings.address === address && table.listeners.some((listener) => listener.port === port)
-    if (!isAllowed) return this.#tell({ kind: 'port', id, code: 'EPERM' })
+    if (!isAllowed) return this.#send({ kind: 'port', id, code: 'EPERM' })
     const early: Socket[] = []
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       socket.on('error', () => undefined)
       early.push(socket)
     })
     const code = await listenHere(server, port, address)
-    if (code !== null) return this.#tell({ kind: 'port', id, code })
+    if (code !== null) return this.#send({ kind: 'port', id, code })
     this.#worker.send({ kind: 'port', id, code: null } satisfies ToWorker, server, () => {
       server.close()
       for (const socket of early) this.#worker.send({ kind: 'connection', port } satisfies ToWorker, socket)
     })
   }
 
-  #tell(message: ToWorker): void {
+  #send(message: ToWorker): void {
     if (this.#worker.connected) this.#worker.send(message)
   }
 }

@@ -80,7 +80,7 @@ describe('A route', () => {
     for (const host of ['a.test', 'A.TEST', 'a.test.', 'a.test:8080']) assert.deepEqual(router.match(host).rules, [rule], host)
     for (const host of ['b.test', '', 'xa.test', '[::1]:80']) assert.deepEqual(router.match(host).rules, [], host)
     for (const host of ['a.test/x', 'a.test:x', 'a b', 'user@a.test', '[x]']) assert.equal(router.match(host).name, null, host)
-    // What strangers ask for is not kept for ever, and forgetting changes no answer.
+    // What strangers ask for is not kept forever, and forgetting changes no answer.
     for (let index = 0; index < 5000; index += 1) router.match(`${index}.test`)
     assert.deepEqual(router.match('a.test').rules, [rule])
   })

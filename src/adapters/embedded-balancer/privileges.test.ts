@@ -85,7 +85,7 @@ describe('The privileges of the embedded balancer', { skip }, () => {
     for (let round = 0; round < 5; round += 1) {
       const low = await freeLowPort()
       let isOver = false
-      // Whoever is let in is served, also in the moment in which the socket changes hands.
+      // Anything that is let in is served, also in the moment in which the socket changes hands.
       const knocking = Array.from({ length: 4 }, async () => {
         const answers: string[] = []
         while (!isOver) {
@@ -139,7 +139,7 @@ describe('The privileges of the embedded balancer', { skip }, () => {
     }
   })
 
-  it('end together: with the worker its parent, so that the slot begins anew, and with the parent its worker', async () => {
+  it('end together: with the worker its parent, so that the slot restarts, and with the parent its worker', async () => {
     for (const which of ['worker', 'parent'] as const) {
       await using bed = openEmbedded()
       await bed.start(table([], []))

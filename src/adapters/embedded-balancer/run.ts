@@ -9,8 +9,8 @@ import { readTable } from './table-file.ts'
 
 /** After SIGTERM what is under way may take so long; the daemon has a patience of its own. */
 const endMs = 8000
-/** Told in full so often; then only counted, so that a log cannot be filled by whoever found a way. */
-const toldExceptions = 100
+/** Told in full so often; then only counted, so that a log cannot be filled by anything that found a way. */
+const reportedExceptions = 100
 
 /** Resolves when it was asked to end and has finished what it had. */
 export async function runBalancer(directory: string, role: string | undefined): Promise<void> {
@@ -20,9 +20,9 @@ export async function runBalancer(directory: string, role: string | undefined): 
   if (role === 'worker') return (await import('./worker.ts')).runWorker(endMs)
   const isRoot = process.geteuid?.() === 0
   const controlled = isRoot ? await (await import('./parent.ts')).startWorker(directory) : await startAlone()
-  const { ports, certificates } = await controlled.apply(readTable(directory, tell))
-  for (const { port, code } of ports) tell(`port ${port} cannot be had (${code}); trying again every second`)
-  for (const problem of certificates) tell(`certificate not used: ${problem}`)
+  const { ports, certificates } = await controlled.apply(readTable(directory, report))
+  for (const { port, code } of ports) report(`port ${port} cannot be had (${code}); trying again every second`)
+  for (const problem of certificates) report(`certificate not used: ${problem}`)
   const control = await serveControl(directory, controlled)
   const asked = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
@@ -42,12 +42,13 @@ function surviveExceptions(): void {
   let exceptions = 0
   const survive = (error: unknown): void => {
     exceptions += 1
-    if (exceptions <= toldExceptions) tell(`survived: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+    if (exceptions <= reportedExceptions)
+      report(`survived: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
   }
   process.on('uncaughtException', survive)
   process.on('unhandledRejection', survive)
 }
 
-function tell(text: string): void {
+function report(text: string): void {
   process.stderr.write(`${new Date().toISOString()} balancer: ${text}\n`)
 }

@@ -24,11 +24,11 @@ export const emptyTable: RoutingTable = {
 }
 
 /** The empty one where there is none that can be read, which `tell` hears. */
-export function readTable(directory: string, tell: (text: string) => void): RoutingTable {
+export function readTable(directory: string, report: (text: string) => void): RoutingTable {
   try {
     return JSON.parse(readFileSync(tableFile(directory), 'utf8')) as RoutingTable
   } catch (error) {
-    tell(`no table to begin with: ${(error as Error).message}`)
+    report(`no table to begin with: ${(error as Error).message}`)
     return emptyTable
   }
 }

@@ -25,7 +25,7 @@ export async function runWorker(endMs: number): Promise<void> {
         server.on('error', () => undefined)
         server.listen(received, backlog, () => resolve(null))
       })
-      tell({ kind: 'listen', id, port, address })
+      send({ kind: 'listen', id, port, address })
     })
   const readPem = ({ file }: Certificate): string => {
     const pem = pems.get(file)
@@ -42,7 +42,7 @@ export async function runWorker(endMs: number): Promise<void> {
         ports.delete(message.id)
         open?.((handle as Server | undefined) ?? null, message.code)
       } else if (message.kind === 'connection') balancing.meet(message.port, handle as Socket)
-      else if (message.kind === 'look') tell({ kind: 'counters', id: message.id, counters: balancing.look() })
+      else if (message.kind === 'look') send({ kind: 'counters', id: message.id, counters: balancing.look() })
       else apply(message)
     })
   })
@@ -53,7 +53,7 @@ export async function runWorker(endMs: number): Promise<void> {
   process.chdir('/')
   // Its end is its parent's to say; a signal to the whole group is meant for the parent.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
-  tell({ kind: 'ready' })
+  send({ kind: 'ready' })
   await ended
   await balancing.end(endMs)
 
@@ -61,8 +61,8 @@ export async function runWorker(endMs: number): Promise<void> {
     for (const [file, pem] of Object.entries(sent)) pems.set(file, pem)
     forgetOthers(table)
     balancing.apply(table).then(
-      (shortfall) => tell({ kind: 'applied', id, shortfall }),
-      (error: unknown) => tell({ kind: 'failed', id, problem: (error as Error).message }),
+      (shortfall) => send({ kind: 'applied', id, shortfall }),
+      (error: unknown) => send({ kind: 'failed', id, problem: (error as Error).message }),
     )
   }
 
@@ -72,6 +72,6 @@ export async function runWorker(endMs: number): Promise<void> {
   }
 }
 
-function tell(message: FromWorker): void {
+function send(message: FromWorker): void {
   process.send?.(message)
 }

@@ -1,4 +1,4 @@
-/** A file is the old or the new one, whole, for whoever reads it at any instant. */
+/** A file is the old or the new one, whole, for anything that reads it at any instant. */
 
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
  * The certificates' way into HAProxy: each is read once, checked (chain, key, time), copied below our directory under a name made
- * of where it comes from and whom it is for, and from there given to the process. What is in force is known by a map of digests.
+ * of where it comes from and whom it is for, and from there given to the process. What is applied is known by a map of digests.
  */
 
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'

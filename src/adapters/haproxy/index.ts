@@ -1,6 +1,6 @@
 /**
  * HAProxy behind the {@link Balancer} port. Everything is written to the files first and then told to the running process, which is
- * asked what it has before it is told anything: so it does not matter who of the two began anew, or where an attempt was cut off.
+ * asked what it has before it is told anything: so it does not matter who of the two restarted, or where an attempt was cut off.
  * Only a new shape (settings, listeners, pools) reloads; the rest changes in place (measured: no request fails in either).
  */
 

@@ -1,6 +1,6 @@
 /**
  * Our words for things, and HAProxy's. A server's name says everything that would need another server if it were different, so that
- * what is in force can be read from the names alone: `shop:web:0.1048577` is upstream `shop/web/0#1048577`, `.p` behind it says that we speak
+ * what is applied can be read from the names alone: `shop:web:0.1048577` is upstream `shop/web/0#1048577`, `.p` behind it says that we speak
  * the PROXY protocol to it, and `.b` that it is its twin, the last resort.
  */
 

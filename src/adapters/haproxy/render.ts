@@ -207,7 +207,7 @@ function refusals({ settings: { limits, accessLog: isLogged } }: RoutingTable): 
   const { headerTimeoutMs } = limits
   const isUnmeasured = '{ req.ver 2.0 } !{ req.hdr(content-length) -m found }'
   // What it stands for in memory is known at once; without the four bytes around each name and value. To add those up, the whole head
-  // is written anew, so only who comes near the limit is measured.
+  // is rewritten, so only who comes near the limit is measured.
   const isLarge = `{ var(txn.size) -m int gt ${Math.max(0, limits.headerBytes - 4 * maxHeaders)} }`
   return [
     // A client's idle connection is closed with its next answer when a reload has replaced the worker, never under its request.
@@ -369,5 +369,5 @@ function httpBackend(pool: Pool): readonly string[] {
   ]
 }
 
-/** Nobody comes here: it is where the digests of the certificates in force are remembered. */
+/** Nobody comes here: it is where the digests of the certificates applied are remembered. */
 const memory = ['backend daruma', '  mode http', `  http-request deny if { path,map(${files.digests}) -m found }`, ''].join('\n')

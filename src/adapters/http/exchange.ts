@@ -160,7 +160,7 @@ async function sendLines(
   await run(
     (line) => {
       if (gone.signal.aborted) return false
-      // Cut, not ended: whoever reads slowly must not take what has come for all there was.
+      // Cut, not ended: anything that reads slowly must not take what has come for all there was.
       if (response.writableLength > maxUnsentBytes) response.destroy()
       else response.write(`${JSON.stringify(line)}\n`)
       return !response.destroyed

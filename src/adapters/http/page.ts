@@ -1,5 +1,5 @@
 /**
- * The API's transport for browsers: the page's files for everybody on this machine, the reading half of the API for whoever has the
+ * The API's transport for browsers: the page's files for everybody on this machine, the reading half of the API for anything that has the
  * token. A browser runs other people's code too, so each of their ways in is shut here: another site has no token and is given no CORS; a
  * name that was made to point at 127.0.0.1 is not a loopback name (DNS rebinding); nothing but GET is answered (decision 11).
  */

@@ -88,7 +88,7 @@ describe('A command of a probe', () => {
 
   test('whose work is nobody’s child is ended by its marker', async (t) => {
     const marker = `DARUMA_EXEC=test${process.pid}`
-    // Somebody else's child that carries the marker, as what an engine runs does; and one that does not.
+    // Another's child that carries the marker, as what an engine runs does; and one that does not.
     const start = (env: Record<string, string>): number => {
       const child = spawn('sleep', ['1000'], { env: { ...environment, ...env }, detached: true, stdio: 'ignore' })
       t.after(() => child.kill('SIGKILL'))

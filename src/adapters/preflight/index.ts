@@ -1,6 +1,6 @@
 /**
  * What can be known before anything is started: whether a service's folder, user, program and port are there. Read only, and of all
- * services at once: whoever has four faults is told four.
+ * services at once: anyone who has four faults is told four.
  */
 
 import { resolve } from 'node:path'
@@ -15,7 +15,7 @@ import { explainUser } from './user.ts'
 import { readRlimitRights, type RlimitRights } from '../../system/rlimits.ts'
 
 export interface PreflightOptions {
-  /** Those that are to be started anew. */
+  /** Those that are to be started again. */
   readonly services: readonly Service[]
   readonly project: Project
   /** Where the daemon's Node is: the end of every service's PATH. */

@@ -33,7 +33,7 @@ export async function observeHolders(site: Site, slot: SlotId): Promise<readonly
   return [...found].toSorted((a, b) => a - b).map((pid) => ({ pid, command: describeProcess(pid) }))
 }
 
-/** Null when it has ended, or is somebody else's and we are not root. */
+/** Null when it has ended, or is another's and we are not root. */
 function namespaceOf(pid: number | 'self'): Promise<string | null> {
   return readlink(`/proc/${pid}/ns/pid`).catch(() => null)
 }

@@ -216,13 +216,13 @@ class ProcessRuntime implements Runtime {
       this.#namespaces.release(keyOf(order))
     })
     // The keeper makes itself ready while the disk writes the epoch; it runs nothing before it is told to.
-    keeper.tell(renderOrder(keeper.number, { slotDirectory: paths.directory, epochDirectory: directory, joinFiles, ...run }))
+    keeper.send(renderOrder(keeper.number, { slotDirectory: paths.directory, epochDirectory: directory, joinFiles, ...run }))
     const committed = commitEpoch(paths, order.epoch)
     this.#afterwards.run()
     await committed
     await this.#reach('runtime.epoch-committed')
 
-    keeper.tellLast(() => renderGo(keeper.number, lockFor(keeper.identity)))
+    keeper.sendLast(() => renderGo(keeper.number, lockFor(keeper.identity)))
     undo.length = 0
     this.#spares.want(order.slot, paths)
     await this.#reach('runtime.keeper-spawned')
@@ -320,7 +320,7 @@ class ProcessRuntime implements Runtime {
     return this.#site.seal(slot, epoch) ? null : this.#adopt(instance, this.#site.cgroup(slot, epoch))
   }
 
-  #watch(instance: InstanceRef, cgroup: Cgroup, birth: Birth): InstanceMonitor {
+  #watch(instance: InstanceRef, cgroup: Cgroup, spawned: Spawn): InstanceMonitor {
     const { slot, epoch } = instance
     const paths = this.#site.paths(slot)
     const path = this.#site.cgroupPath(slot, epoch)
@@ -330,9 +330,9 @@ class ProcessRuntime implements Runtime {
       paths,
       directory: epochDirectory(paths, epoch),
       cgroup,
-      ...birth,
+      ...spawned,
       arrivalLimitMs: this.#options.arrivalLimitMs ?? defaultArrivalLimitMs,
-      countOomKills: () => (birth.hasLimits || limits.countsUnlimited ? limits.countOomKills(path) : 0),
+      countOomKills: () => (spawned.hasLimits || limits.countsUnlimited ? limits.countOomKills(path) : 0),
       cleanUp: () => {
         this.#monitors.delete(keyOf(instance))
         this.#postponed.delete(monitor)
@@ -340,7 +340,7 @@ class ProcessRuntime implements Runtime {
         this.#secretFiles.remove(instance)
         this.#afterwards.want(() => {
           this.#namespaces.release(keyOf(instance))
-          if (birth.hasLimits) this.#leftovers.remove(path)
+          if (spawned.hasLimits) this.#leftovers.remove(path)
           const isLive = (other: number): boolean => this.#monitors.has(keyOf({ slot, epoch: asEpoch(other) }))
           pruneEpochs(paths, isLive).catch((error: unknown) => this.#warn('old epochs could not be removed', error))
         })
@@ -355,7 +355,7 @@ class ProcessRuntime implements Runtime {
       onTrouble: (message, error) => this.#warn(message, error),
     })
     this.#monitors.set(keyOf(instance), monitor)
-    if (this.#site.survey.namespaces && birth.keeper !== null) this.#namespaces.hold(keyOf(instance), birth.keeper)
+    if (this.#site.survey.namespaces && spawned.keeper !== null) this.#namespaces.hold(keyOf(instance), spawned.keeper)
     return monitor
   }
 
@@ -389,7 +389,7 @@ class ProcessRuntime implements Runtime {
 }
 
 /** `hasLimits`: it has cgroups of limits, or may have. */
-type Birth = Pick<InstanceMonitorOptions, 'isOurs' | 'keeper' | 'environment'> & { readonly hasLimits: boolean }
+type Spawn = Pick<InstanceMonitorOptions, 'isOurs' | 'keeper' | 'environment'> & { readonly hasLimits: boolean }
 
 const keyOf = (instance: InstanceRef): string => `${instance.slot} ${instance.epoch}`
 

@@ -120,7 +120,7 @@ export class InstanceMonitor {
         this.#hasJoined = true
         // With the command gone, whatever still lives here is left over.
         if (!this.#isEnding && !this.#isLate() && readExit(this.directory) === null && !this.#isAbandoned()) return
-        if (!this.#isEnding && this.#asked !== null) return this.#tellTheRest(this.#asked)
+        if (!this.#isEnding && this.#asked !== null) return this.#signalLeftovers(this.#asked)
         this.cgroup.killAll()
         return this.#lookAgainSoon()
       }
@@ -171,7 +171,7 @@ export class InstanceMonitor {
   }
 
   /** A keeper with a namespace tells what its command has left behind; where it has gone instead, we do. */
-  #tellTheRest({ signal, to }: Asked): void {
+  #signalLeftovers({ signal, to }: Asked): void {
     const { keeper } = this.#options
     if (this.#hasToldRest || to === 'all' || this.#beginning.kind !== 'started' || (keeper !== null && isAlive(keeper))) return
     this.#hasToldRest = true
@@ -186,7 +186,7 @@ export class InstanceMonitor {
     return !this.#hasJoined && !this.#isEnding && this.#beginning.kind === 'none' && !this.#isLate()
   }
 
-  /** Its keeper was killed or stopped on its way, or this host is out of breath: whoever waited for it might wait for ever. */
+  /** Its keeper was killed or stopped on its way, or this host is out of breath: anything that waited for it might wait forever. */
   #isLate(): boolean {
     if (this.#beginning.kind !== 'none' || performance.now() - this.#watchedSinceMs <= this.#options.arrivalLimitMs) return false
     // Of one whose files were lost (a state that was restored) nobody knows whether it has begun.

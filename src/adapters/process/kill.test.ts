@@ -134,8 +134,8 @@ async function runWithGrandchild(
   then: string,
 ): Promise<{ readonly bed: RuntimeBed; readonly grandchild: number }> {
   const bed = await RuntimeBed.open(t, { force })
-  await bed.run(1, ['/bin/sh', '-c', `${daemonise}; ${waitForDaemon}; touch born; ${then}`], { directory: bed.state })
-  await until(() => existsSync(join(bed.state, 'born')), 'the grandchild was born')
+  await bed.run(1, ['/bin/sh', '-c', `${daemonise}; ${waitForDaemon}; touch spawned; ${then}`], { directory: bed.state })
+  await until(() => existsSync(join(bed.state, 'spawned')), 'the grandchild was spawned')
   return { bed, grandchild: hostPid(bed, Number(readFileSync(join(bed.state, 'daemon.pid'), 'utf8')), force) }
 }
 

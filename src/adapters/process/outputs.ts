@@ -30,7 +30,7 @@ const settlePauseMs = 2
 const settleLimitMs = 300
 /**
  * After an end, so much longer than the five seconds in which a collector that stands still is replaced. It counts from the end: a log
- * that cannot be written, because its disk is full, delays whoever reads it no longer than that.
+ * that cannot be written, because its disk is full, delays anything that reads it no longer than that.
  */
 const endLimitMs = 8000
 

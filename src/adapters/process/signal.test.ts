@@ -21,21 +21,21 @@ async function startTarget(t: TestContext): Promise<Target> {
 }
 
 /** A cgroup of one process that writes down what is done to it, in order. */
-function cgroupOf(pid: number, story: string[], isFrozen: () => boolean = () => true): Cgroup {
+function cgroupOf(pid: number, calls: string[], isFrozen: () => boolean = () => true): Cgroup {
   return {
     joinFiles: [],
     eventsFile: null,
     members() {
-      story.push('members')
+      calls.push('members')
       return [pid]
     },
     isPopulated: () => isRunning(pid),
     killAll: () => assert.fail('nothing is killed'),
     seal: () => assert.fail('nothing is closed'),
     freezer: {
-      freeze: () => void story.push('freeze'),
+      freeze: () => void calls.push('freeze'),
       isFrozen,
-      thaw: () => void story.push(isRunning(pid) ? 'thaw' : 'thaw after its end'),
+      thaw: () => void calls.push(isRunning(pid) ? 'thaw' : 'thaw after its end'),
     },
   }
 }
@@ -44,42 +44,42 @@ const alone = { keeper: null, to: 'leader' } as const
 
 test('members are looked at and the signal is sent while nothing can end, and then all go on', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
-  const story: string[] = []
-  await sendFrozen({ cgroup: cgroupOf(pid, story), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
+  const calls: string[] = []
+  await sendFrozen({ cgroup: cgroupOf(pid, calls), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
   await exit
-  assert.deepEqual(story.slice(0, 2), ['freeze', 'members'])
-  assert.match(story.at(-1) ?? '', /^thaw/)
+  assert.deepEqual(calls.slice(0, 2), ['freeze', 'members'])
+  assert.match(calls.at(-1) ?? '', /^thaw/)
 })
 
 test('a freezer that has missed somebody is let go and asked again', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
-  const story: string[] = []
-  const isFrozen = (): boolean => story.filter((word) => word === 'freeze').length > 1
-  await sendFrozen({ cgroup: cgroupOf(pid, story, isFrozen), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
+  const calls: string[] = []
+  const isFrozen = (): boolean => calls.filter((word) => word === 'freeze').length > 1
+  await sendFrozen({ cgroup: cgroupOf(pid, calls, isFrozen), target: { pid, startTicks }, ...alone, signal: 'SIGTERM' })
   assert.deepEqual(await exit, [null, 'SIGTERM'])
-  assert.deepEqual(story.slice(0, 4), ['freeze', 'thaw', 'freeze', 'members'])
+  assert.deepEqual(calls.slice(0, 4), ['freeze', 'thaw', 'freeze', 'members'])
 })
 
 test('what cannot be frozen gets no signal, and is let go', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
-  const story: string[] = []
+  const calls: string[] = []
   const send = sendFrozen({
-    cgroup: cgroupOf(pid, story, () => false),
+    cgroup: cgroupOf(pid, calls, () => false),
     target: { pid, startTicks },
     ...alone,
     signal: 'SIGKILL',
   })
   await assert.rejects(send, { code: 'E_RUNTIME_UNFREEZABLE' })
-  assert.equal(story.at(-1), 'thaw')
+  assert.equal(calls.at(-1), 'thaw')
   kill(pid, 'SIGTERM')
   assert.deepEqual(await exit, [null, 'SIGTERM'])
 })
 
 test('a process of the same epoch that was given the recorded number later gets no signal', async (t) => {
   const { pid, startTicks, exit } = await startTarget(t)
-  const story: string[] = []
+  const calls: string[] = []
   await sendFrozen({
-    cgroup: cgroupOf(pid, story),
+    cgroup: cgroupOf(pid, calls),
     target: { pid, startTicks: startTicks - 1 },
     ...alone,
     signal: 'SIGKILL',
@@ -87,5 +87,5 @@ test('a process of the same epoch that was given the recorded number later gets 
   // Had the other one been sent, it would have been the first to arrive.
   kill(pid, 'SIGTERM')
   assert.deepEqual(await exit, [null, 'SIGTERM'])
-  assert.deepEqual(story.slice(0, 2), ['freeze', 'members'])
+  assert.deepEqual(calls.slice(0, 2), ['freeze', 'members'])
 })

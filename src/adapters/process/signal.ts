@@ -57,7 +57,7 @@ async function isFrozenInTime(freezer: Freezer, cgroup: Cgroup): Promise<boolean
   const deadline = performance.now() + freezeLimitMs
   for (let looks = 1; !freezer.isFrozen(); looks += 1) {
     if (performance.now() > deadline || !cgroup.isPopulated()) return false
-    // A v1 freezer can miss whoever forks in that moment, and then stays "FREEZING" for ever; let go and asked again, it catches him.
+    // A v1 freezer can miss anything that forks in that moment, and then stays "FREEZING" forever; let go and asked again, it catches him.
     if (looks % looksPerAttempt === 0) {
       freezer.thaw()
       await sleep(1)

@@ -46,7 +46,7 @@ for (const force of ways) {
   test(`${name}: with "all" everything is told at once, and once`, { skip: needsRoot }, async (t) => {
     const bed = await RuntimeBed.open(t, { force })
     writeFileSync(bed.path('server.sh'), slowServer)
-    // The leader would wait for ever for a server that nobody has told.
+    // The leader would wait forever for a server that nobody has told.
     await bed.run(1, ['/bin/sh', '-c', 'trap "echo leader >>asked" TERM; sh server.sh & until [ -e finished ]; do wait; done'], {
       directory: bed.state,
     })
@@ -79,7 +79,7 @@ for (const force of ways) {
       const heard = Promise.withResolvers<void>()
       const watcher = watch(epoch, () => heard.resolve())
       t.after(() => watcher.close())
-      writeFileSync(join(epoch, 'stirred'), '')
+      writeFileSync(join(epoch, 'touched'), '')
       await heard.promise
       writeFileSync(bed.path('finish'), '')
       await bed.event('gone', 1)

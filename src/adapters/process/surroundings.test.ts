@@ -358,7 +358,7 @@ test('without root it works with process groups, and says what is weaker', { ski
   })
 })
 
-/** As a text, because the whole process must be somebody else's. */
+/** As a text, because the whole process must be another's. */
 const unprivileged = (state: string): string => `
   import { readFileSync, readdirSync } from 'node:fs'
   import { setTimeout as sleep } from 'node:timers/promises'

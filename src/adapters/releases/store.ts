@@ -39,12 +39,12 @@ export class ReleaseStore {
   }
 
   begin(text: string): Begun {
-    // Somebody may have removed it all under us; then it is brought anew.
+    // Somebody may have removed it all under us; then it is brought again.
     makeLayout(this.layout)
     const parsed = parseManifest(text)
     if ('fault' in parsed) throw new DarumaError('E_RELEASE_MANIFEST', `The manifest ${parsed.fault}.`)
     const digest = createHash('sha256').update(text).digest('hex')
-    // Also of one that is here: it was begun anew, and counts from now.
+    // Also of one that is here: it was restarted, and counts from now.
     writeWhole(incomingManifest(this.layout, digest), text)
     const missing = this.#missingOf(parsed.manifest)
     this.#refuseWithoutSpace([...missing.values()].reduce((sum, size) => sum + size, 0))
@@ -169,7 +169,7 @@ export class ReleaseStore {
       if (seen.has(sha256)) continue
       seen.add(sha256)
       const found = statSync(blobPath(this.layout, sha256, false), { throwIfNoEntry: false })
-      // One of another size was harmed on the disk, and is brought anew.
+      // One of another size was harmed on the disk, and is brought again.
       if (found?.size !== size) missing.set(sha256, size)
     }
     return missing

@@ -1,7 +1,7 @@
 /**
  * Which files of a folder are left out: git's rules (gitignore(5)) by the `ignore` package, from the `.gitignore` and `.darumaignore` files
  * of the config's folder down to that of each file, and last by the config's own. The package knows one file at one root; so each
- * pattern is written anew as if it stood there, in the order in which git would let the later outweigh the earlier.
+ * pattern is rewritten as if it stood there, in the order in which git would let the later outweigh the earlier.
  */
 
 import { readFileSync } from 'node:fs'

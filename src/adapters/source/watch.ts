@@ -73,7 +73,7 @@ class Batch {
 }
 
 /**
- * One path, from the outside: a file that an editor puts another in the place of, a folder that a compiler removes and makes anew. What is
+ * One path, from the outside: a file that an editor puts another in the place of, a folder that a compiler removes and makes again. What is
  * watched is the nearest folder above it that is there.
  */
 class NameWatch {
@@ -235,7 +235,7 @@ class RootWatch {
     if (ignoreFiles.includes(name)) this.#renewRules()
     else if (this.#isLeftOut(path, isDirectory(whole) || this.#watchers.has(path))) return
     else if (event === 'rename') {
-      // Removed and made anew, it may have the same inode; a watch goes with the folder that was.
+      // Removed and made again, it may have the same inode; a watch goes with the folder that was.
       this.#forgetBelow(path)
       if (isDirectory(whole)) this.#watchFrom(path)
     }

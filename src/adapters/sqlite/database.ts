@@ -228,7 +228,7 @@ export class Database {
   }
 
   /**
-   * Final once it is false. Our log still lies beside the new file, and whoever opens that file next would replay it
+   * Final once it is false. Our log still lies beside the new file, and anything that opens that file next would replay it
    * (https://sqlite.org/howtocorrupt.html, section 1.4), so it goes at once; a log that came with the new file stays.
    */
   #isUntouched(): boolean {

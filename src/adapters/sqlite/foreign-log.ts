@@ -3,7 +3,7 @@
  * `state.db` put back from a backup would have the newer log replayed into it, page by page, a mixture of two states
  * (https://sqlite.org/howtocorrupt.html, section 1.4). So the two files' identities are noted when they are opened together, and a log
  * that is found beside another database is set aside before SQLite sees it. A copy *into* the same file keeps its identity and
- * is not noticed: whoever restores by hand removes the log, as the guide says.
+ * is not noticed: anyone who restores by hand removes the log, as the guide says.
  */
 
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'

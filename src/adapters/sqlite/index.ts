@@ -116,7 +116,7 @@ class SqliteStore implements Store {
   async #close(): Promise<void> {
     this.#ended ??= new DarumaError('E_STORE_CLOSED', 'the store is closed')
     this.#watches.ringAll()
-    if (this.#waiting.length === 0 && this.#underWay.length === 0) this.#tell({ kind: 'close' })
+    if (this.#waiting.length === 0 && this.#underWay.length === 0) this.#post({ kind: 'close' })
     const limit = setTimeout(() => void this.#worker.terminate(), closeLimitMs)
     await this.#exited
     clearTimeout(limit)
@@ -148,13 +148,13 @@ class SqliteStore implements Store {
 
   #send(): void {
     if (this.#waiting.length === 0) {
-      if (this.#closing !== null) this.#tell({ kind: 'close' })
+      if (this.#closing !== null) this.#post({ kind: 'close' })
       return
     }
     const count = batchLength(this.#waiting)
     this.#underWay = this.#waiting.slice(0, count)
     this.#waiting = this.#waiting.slice(count)
-    this.#tell({ kind: 'batch', requests: this.#underWay.map((waiting) => waiting.request) })
+    this.#post({ kind: 'batch', requests: this.#underWay.map((waiting) => waiting.request) })
   }
 
   #receive(message: FromWorker): void {
@@ -185,7 +185,7 @@ class SqliteStore implements Store {
     this.#watches.ringAll()
   }
 
-  #tell(message: ToWorker): void {
+  #post(message: ToWorker): void {
     this.#worker.postMessage(message)
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Who waits for which keys. A bell carries no change: whoever hears it reads the log again from where he stopped, so a bell too
+ * Who waits for which keys. A bell carries no change: anything that hears it reads the log again from where he stopped, so a bell too
  * many costs one look and a change can be neither lost nor seen twice.
  */
 

@@ -1,4 +1,4 @@
-/** An flock(2) that this process holds until it ends. It never fails open: what is not known to be ours is an error, or somebody else's. */
+/** An flock(2) that this process holds until it ends. It never fails open: what is not known to be ours is an error, or another's. */
 
 import { DarumaError } from '../../ports/error.ts'
 import { libc } from '../../system/libc.ts'

@@ -76,13 +76,13 @@ export type Verdict =
   | { readonly kind: 'own' }
   /** Everything but its file system's number is right, and that one is mounted nowhere now: it may have missed later epochs. */
   | { readonly kind: 'mounted-anew' }
-  /** Somebody else's contents. `original` is where that directory is now, as far as it can be found. */
+  /** Another's contents. `original` is where that directory is now, as far as it can be found. */
   | { readonly kind: 'copy'; readonly original: string | null }
 
 export function judge(recorded: Identity, here: Place): Verdict {
   const isOwnInode = recorded.machineId === here.machineId && recorded.inode === here.inode && recorded.birth === here.birth
   const isOwnDevice = recorded.device === undefined || recorded.device === here.device
-  // Disks are numbered anew by each boot.
+  // Disks are renumbered by each boot.
   const isRenumbered = recorded.bootId !== here.bootId && recorded.path === here.path
   if (isOwnInode && (isOwnDevice || isRenumbered) && findAtItsPlace(recorded, here) === null) return { kind: 'own' }
   const original = findOriginal(recorded.stateId, recorded, here)

@@ -219,7 +219,7 @@ test('an identity that cannot be read is an error, and not no identity', async (
   const identity = readFileSync(join(path, 'identity.json'), 'utf8')
   await removeTraces((JSON.parse(identity) as { stateId: string }).stateId)
   rmSync(join(path, 'identity.json'))
-  // Reading a directory fails for whoever asks: EISDIR stands for EIO here.
+  // Reading a directory fails for every user: EISDIR stands for EIO here.
   mkdirSync(join(path, 'identity.json'))
   await assert.rejects(open(path), { code: 'E_STATE_READ' })
   rmdirSync(join(path, 'identity.json'))

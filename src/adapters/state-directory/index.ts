@@ -1,6 +1,6 @@
 /**
  * Opens a state directory for one daemon: takes its lock, makes sure that it is the directory it says it is, then takes the lock on
- * the state's id. A copy of somebody else's is refused: two daemons that both believe to be state X would each be right
+ * the state's id. A copy of another's is refused: two daemons that both believe to be state X would each be right
  * to start X's slots.
  */
 
@@ -182,7 +182,7 @@ function accessTo(path: string, known: Known): Omit<StateDirectory, keyof Known>
   }
 }
 
-/** Null only where there is none: whoever takes a disk's failure for that would write over what it holds. */
+/** Null only where there is none: anything that takes a disk's failure for that would write over what it holds. */
 async function readWhole(file: string): Promise<string | null> {
   try {
     return await readFile(file, 'utf8')

@@ -40,7 +40,7 @@ export async function findLostState(here: Place, askContainers: AskContainers): 
   }
 }
 
-/** Whoever runs in it has the directory open, and the kernel says what it is called now. */
+/** Anything that runs in it has the directory open, and the kernel says what it is called now. */
 function refuseMoved(stateId: string, here: Place): void {
   for (const { home, isDeleted } of findInhabitants(stateId)) {
     if (isDeleted || home === here.path || observePlaceQuietly(home) === null) continue

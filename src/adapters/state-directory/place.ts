@@ -1,6 +1,6 @@
 /**
  * Where a directory is, as the kernel tells: enough to tell it from every copy. Inode and birth time are kept by a move and changed by
- * a copy of files, but a copy of the whole file system keeps both; those two differ by the device. Devices are numbered anew with each
+ * a copy of files, but a copy of the whole file system keeps both; those two differ by the device. Devices are renumbered with each
  * boot, so a device means something only together with the boot.
  */
 

@@ -1,6 +1,6 @@
 /**
  * One daemon for one state *id* on this machine. The lock on the state directory's inode does not see a copy of the whole file system, or
- * a directory that was made anew under an old id; what those two daemons would share is the state id, by which cgroups and containers
+ * a directory that was made again under an old id; what those two daemons would share is the state id, by which cgroups and containers
  * are named. So the lock is on the state's own cgroup directories, which are exactly what is shared, and on a directory in /run, since a
  * cgroup without processes can be removed by anybody who is root. Where there is neither (not root), it is an abstract socket (unix(7)).
  * The kernel gives all of them back with the end of the process.
@@ -67,7 +67,7 @@ function lockOne(path: string): number | 'held' | null {
     let isOurs = false
     try {
       if (!lockDirectory(descriptor, path)) return 'held'
-      // Whoever removed it meanwhile (an ending daemon does) has left us a lock on nothing.
+      // Anything that removed it meanwhile (an ending daemon does) has left us a lock on nothing.
       isOurs = statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(descriptor).ino
       if (isOurs) return descriptor
     } finally {
@@ -76,7 +76,7 @@ function lockOne(path: string): number | 'held' | null {
   }
 }
 
-/** For others it can be passed through but not opened: whoever could open it could lock it. */
+/** For others it can be passed through but not opened: anything that could open it could lock it. */
 function openOwn(path: string): number | null {
   try {
     mkdirSync(path, { recursive: true, mode: 0o711 })

@@ -52,7 +52,7 @@ export async function launchDaemon(options: SupervisionOptions): Promise<void> {
   const fault = makeStateFolder(options.state)
   if (fault !== null) throw stateNotWritable(options.state, fault)
   mkdirSync(host, { recursive: true, mode: 0o700 })
-  // They would hold the pipes of whoever called us, for as long as they live.
+  // They would hold the pipes of anything that called us, for as long as they live.
   closeInheritedDescriptors()
   rmSync(join(host, 'stopped'), { force: true })
   if (readText(join(host, 'supervised-by')).trim() === 'foreground') rmSync(join(host, 'supervised-by'), { force: true })
@@ -139,11 +139,11 @@ async function ensureCompanion(
 ): Promise<boolean> {
   if (isCompanionAlive(options.state, companion)) return false
   const child = spawnCompanion(companion, options)
-  const bornMs = performance.now()
+  const startedMs = performance.now()
   let hasEnded = false
   child.once('exit', () => {
     hasEnded = true
-    if (companion === 'collector') onCollectorEnd(performance.now() - bornMs)
+    if (companion === 'collector') onCollectorEnd(performance.now() - startedMs)
   })
   child.once('error', () => (hasEnded = true))
   child.unref()

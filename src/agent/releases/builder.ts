@@ -1,5 +1,5 @@
 /**
- * Runs a build. It is no instance: nobody adopts it, and a daemon that finds one ends it and builds anew. But it has a slot and an epoch
+ * Runs a build. It is no instance: nobody adopts it, and a daemon that finds one ends it and builds again. But it has a slot and an epoch
  * like one, so that never two of them run, and that its end is the end of everything it has started.
  */
 
@@ -7,7 +7,7 @@ import { launchWords } from '../../core/model/shell-command.ts'
 import type { Epoch } from '../../core/model/id.ts'
 import { asEpoch, startsPerClaim } from '../../core/model/id.ts'
 import type { Build, Service } from '../../core/model/service.ts'
-import { tellExit } from '../../core/model/status.ts'
+import { describeExit } from '../../core/model/status.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { DarumaError } from '../../ports/error.ts'
 import type { Log } from '../../ports/log.ts'
@@ -33,7 +33,7 @@ const killLimitMs = 5000
 const maxLogBytes = 10 * 1024 * 1024
 
 /**
- * Times in what a build makes are this one where the tool heeds it (reproducible-builds.org): Python's compiled files then name contents
+ * Times in what a build makes are this one where the tool handles it (reproducible-builds.org): Python's compiled files then name contents
  * and not times, which a shared file does not keep. 1980: ZIP knows none before.
  */
 const sourceDateEpoch = '315532800'
@@ -108,7 +108,7 @@ export class Builder implements ErrandRunner {
     return this.#running !== null
   }
 
-  /** The daemon ends: what it was building is built anew by the next one. */
+  /** The daemon ends: what it was building is built again by the next one. */
   close(): void {
     const running = this.#running
     if (running === null) return
@@ -148,7 +148,7 @@ function settle(event: RuntimeEvent, resolve: (failure: string | null) => void):
   if (event.kind === 'refused') resolve(whyRefused(event.refusal))
   if (event.kind !== 'gone') return
   const isGood = event.exit.kind === 'code' && event.exit.code === 0
-  resolve(isGood ? null : `it ${tellExit(event.exit)}`)
+  resolve(isGood ? null : `it ${describeExit(event.exit)}`)
 }
 
 function whyRefused(refusal: Extract<RuntimeEvent, { readonly kind: 'refused' }>['refusal']): string {

@@ -1,4 +1,4 @@
-/** Trees on one host, with the real store of releases: made once, built once for each project, and made anew where somebody removed them. */
+/** Trees on one host, with the real store of releases: made once, built once for each project, and made again where somebody removed them. */
 
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

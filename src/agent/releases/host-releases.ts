@@ -56,7 +56,7 @@ export class HostReleases {
     return null
   }
 
-  /** For a start: the tree is there, unless somebody has removed it. What needs no build is then made anew. */
+  /** For a start: the tree is there, unless somebody has removed it. What needs no build is then made again. */
   async treeFor(service: Service): Promise<Pick<ProcessOrder, 'tree'>> {
     const request = this.#requestOf(service)
     if (request === null) return {}

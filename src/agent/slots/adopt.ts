@@ -99,7 +99,7 @@ function endOf({ slot, epoch, startedAt, exit, isOfThisBoot }: Occupant, spec: I
 function latestBySlot(discovery: Discovery): ReadonlyMap<SlotId, Occupant> {
   const latest = new Map<SlotId, Occupant>()
   for (const occupant of discovery.occupants) {
-    // Whoever runs errands looks after it.
+    // Anything that runs errands looks after it.
     if (isErrand(occupant.slot)) continue
     const other = latest.get(occupant.slot)
     const isBetter =

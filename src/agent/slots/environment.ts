@@ -1,5 +1,5 @@
 /**
- * What a process finds in its environment. It is made from the config alone, never from the daemon's own: whoever starts the daemon
+ * What a process finds in its environment. It is made from the config alone, never from the daemon's own: anything that starts the daemon
  * (a shell, systemd, a rescue session) must not change what a service sees.
  */
 

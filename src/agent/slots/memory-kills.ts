@@ -1,5 +1,5 @@
 /**
- * A child that the kernel kills for want of memory while its parent lives on: the instance runs, and something of it is missing. Nobody
+ * A child that the kernel OOM-kills while its parent lives on: the instance runs, and something of it is missing. Nobody
  * ends, so no exit tells it; only a counter of its cgroup has moved. It is told as an event, and stands in status for as long as the instance
  * lives. Ending the rest is the program's own decision, or its probes'.
  */

@@ -1,6 +1,6 @@
 /**
  * What the agent writes down of its slots: the ends that it has taken in, with the events that tell of them, and what a slot keeps across
- * lives (its port, its count of starts). An end and its events are one record: whoever finds the one finds the other. The server's word that
+ * lives (its port, its count of starts). An end and its events are one record: anything that finds the one finds the other. The server's word that
  * it has the events removes them, with the next write.
  */
 

@@ -44,7 +44,7 @@ export async function buildStartRequest(tools: StartRequestTools, start: WantedS
   const secrets = knownSecrets(tools.secrets)
   const volumes: Record<string, string> = {}
   for (const { name, target } of service.volumes) {
-    // An image has users of its own; its volumes are given to them by whoever starts it.
+    // An image has users of its own; its volumes are given to them by anything that starts it.
     const path = await directory.ensureVolume(name, runs.kind === 'process' ? runs.user : null)
     volumes[name] = runs.kind === 'process' ? path : (target ?? `${containerVolumes}/${name}`)
   }

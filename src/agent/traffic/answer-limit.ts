@@ -1,4 +1,4 @@
-/** An answer, or an error after a while: whoever waits for a program that hangs must not hang with it. */
+/** An answer, or an error after a while: anything that waits for a program that hangs must not hang with it. */
 
 import type { Clock, Timer } from '../../ports/clock.ts'
 

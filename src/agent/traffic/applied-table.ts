@@ -35,19 +35,19 @@ export class AppliedTable {
     return this.#record
   }
 
-  /** What an earlier daemon had put in force. */
+  /** What an earlier daemon had applied. */
   async load(): Promise<void> {
     this.#record = (await readRecord<TrafficRecord>(this.#options.store, key)) ?? nothingServed
     this.#written = JSON.stringify(this.#record)
   }
 
-  /** Before any of them may get a request: whoever may have some must be let finish by the next daemon too. */
+  /** Before any of them may get a request: anything that may have some must be let finish by the next daemon too. */
   async noteAsked(ids: readonly UpstreamId[]): Promise<void> {
     const { active, draining, asked } = this.#record
     const known = new Set([...active, ...draining, ...asked])
     const fresh = ids.filter((id) => !known.has(id))
     if (fresh.length === 0) return
-    // While no balancer answers, who comes and goes would be remembered for ever.
+    // While no balancer answers, who comes and goes would be remembered forever.
     const present = this.#present()
     await this.writeDown({ active, draining, asked: [...asked.filter((id) => present.has(id)), ...fresh] })
   }

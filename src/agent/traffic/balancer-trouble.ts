@@ -1,6 +1,6 @@
 /**
  * Why the balancer does not do what its table says: told once when it begins and once when it is over. It is held against an operation only
- * when it is about the very table that the operation wants: the trouble of the world before may be what the operation mends.
+ * when it is about the very table that the operation wants: the trouble of the world before may be what the operation fixes.
  */
 
 import { balancerSlot } from '../../core/balance/balancer-service.ts'
@@ -48,16 +48,16 @@ export class BalancerTrouble {
     this.#trouble = { code, message, table }
     if (before?.code === code && before.message === message && before.table === table) return
     // One that is just starting, or starting again, is told by the slot's own events.
-    if (!isAway(code) && before?.message !== message) this.#tellOf('blocked', message)
+    if (!isAway(code) && before?.message !== message) this.#emitOf('blocked', message)
     this.#onNews()
   }
 
   overcome(): void {
-    if (this.#trouble !== null && !isAway(this.#trouble.code)) this.#tellOf('unblocked', 'serves every route again')
+    if (this.#trouble !== null && !isAway(this.#trouble.code)) this.#emitOf('unblocked', 'serves every route again')
     this.#trouble = null
   }
 
-  #tellOf(kind: 'blocked' | 'unblocked', message: string): void {
+  #emitOf(kind: 'blocked' | 'unblocked', message: string): void {
     this.#emit({ kind, slot: balancerSlot, epoch: null, message, cause: null })
   }
 }

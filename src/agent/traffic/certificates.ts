@@ -47,7 +47,7 @@ interface Wish {
   readonly acme: BalancerSettings['acme']
 }
 
-/** Files may be renewed under us by somebody else's program; nobody tells us. */
+/** Files may be renewed under us by another's program; nobody tells us. */
 const lookMs = 60_000
 const answerPollMs = 50
 const dayMs = 86_400_000
@@ -152,7 +152,7 @@ export class Certificates {
     return wish.files.length === 0 && wish.domains.length === 0 ? Number.POSITIVE_INFINITY : lookMs
   }
 
-  /** A pair that cannot be used now leaves in force what it was before. */
+  /** A pair that cannot be used now leaves the previous one applied. */
   async #join(keeper: CertificateKeeper, files: { readonly certificate: string; readonly key: string }): Promise<void> {
     try {
       const joined = await keeper.join(files)
@@ -254,7 +254,7 @@ export class Certificates {
         else if (this.#isClosed || clock.now() > limitMs) reject(new Error('the balancer does not serve the challenge'))
         else clock.after(answerPollMs, look)
       }
-      // Never at once: what is in force now may be the table without it.
+      // Never at once: what is applied now may be the table without it.
       clock.after(answerPollMs, look)
     })
   }

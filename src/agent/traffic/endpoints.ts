@@ -43,7 +43,7 @@ function stateOf(slot: Slot, record: TrafficRecord): Endpoint['state'] | null {
   return [record.active, record.draining, record.asked].some((ids) => ids.includes(id)) ? 'draining' : null
 }
 
-/** Found in force, and not probed since: nothing has shown that it is not ready any more. */
+/** Found applied, and not probed since: nothing has shown that it is not ready any more. */
 export function isPresumed({ id, occupancy: at }: Slot, record: TrafficRecord): boolean {
   if (at.kind !== 'live' || at.health.isUp || !record.active.includes(upstreamId(id, at.epoch))) return false
   const { health } = at.spec.service

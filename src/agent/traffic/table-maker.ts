@@ -1,4 +1,4 @@
-/** The routing table of all projects, with its text. It is asked for often and may be long: it is made anew only when something of it has changed. */
+/** The routing table of all projects, with its text. It is asked for often and may be long: it is made again only when something of it has changed. */
 
 import { makeTable } from '../../core/balance/make-table.ts'
 import type { HeldCertificate } from '../../core/balance/make-table.ts'

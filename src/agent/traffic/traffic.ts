@@ -1,9 +1,9 @@
 /**
- * The agent's hold on the balancer, which all projects share. It looks at their slots and wishes, makes the table, has it put in force, and remembers what is: an instance with
+ * The agent's hold on the balancer, which all projects share. It looks at their slots and wishes, makes the table, has it applied, and remembers what is: an instance with
  * routes is ready only when the balancer serves its epoch, and what leaves is asked to stop only when the balancer says that it has
  * finished. All of it happens one thing after another in a loop of its own, and nobody waits for it: a balancer that hangs stops no slot.
  *
- * What is in force is written down before anybody relies on it, so that the next daemon does not take out of use what it has not probed yet.
+ * What is applied is written down before anybody relies on it, so that the next daemon does not take out of use what it has not probed yet.
  */
 
 import { balancerKindOf, balancerService, balancerSlot } from '../../core/balance/balancer-service.ts'
@@ -44,7 +44,7 @@ export interface TrafficOptions {
   readonly log: Log
   readonly balancers: Balancers | null
   readonly emit: (event: Event) => void
-  /** Something about what is in force has changed: slots may be ready, or in trouble, that were not. */
+  /** Something about what is applied has changed: slots may be ready, or in trouble, that were not. */
   readonly onChange: () => void
   /** Null where there are none: routes with TLS are then served without. */
   readonly certificates: CertificateKeeper | null
@@ -66,7 +66,7 @@ const slowRetryMs = 2000
 const heartbeatMs = 5000
 /** From the first question without an answer; a start on a busy machine is shorter. */
 const hangLimitMs = 20_000
-/** No answer of a balancer takes that long; whoever waited on would stop every later change. */
+/** No answer of a balancer takes that long; anything that waited on would stop every later change. */
 const answerLimitMs = 20_000
 
 export class Traffic {
@@ -257,7 +257,7 @@ export class Traffic {
     return this.#tables.make(this.#read(), this.#shared.read(), this.#certificates)
   }
 
-  /** No route is left: the balancer ends, and nothing is in force. */
+  /** No route is left: the balancer ends, and nothing is applied. */
   async #leave(): Promise<void> {
     const wasNeeded = this.#isNeeded !== false
     this.#isNeeded = false
@@ -317,7 +317,7 @@ export class Traffic {
       await this.#within(balancer.apply(table))
       this.#trouble.overcome()
     } catch (error) {
-      // All of it but that listener is in force.
+      // All of it but that listener is applied.
       if (!(error instanceof DarumaError) || error.code !== 'E_BALANCER_PORT') throw error
       this.#trouble.note(error, text)
       this.#retryAtMs = this.#options.clock.now() + slowRetryMs

@@ -86,7 +86,7 @@ function requireSystemd(context: Context): void {
     throw new DarumaError('E_NOT_ROOT', 'Only root may install a system unit.', { hint: 'sudo daruma daemon install' })
 }
 
-/** A unit of the same name that was not written for this state directory is somebody else's. */
+/** A unit of the same name that was not written for this state directory is another's. */
 function requireOwnUnit(path: string, state: string): void {
   if (!existsSync(path)) return
   const text = readFileSync(path, 'utf8')

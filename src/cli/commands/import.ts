@@ -44,14 +44,14 @@ export async function importCompose(context: Context, invocation: Invocation): P
     if (target !== null) terminal.print(JSON.stringify({ file: target, services: imported.serviceCount, notCarriedOver: notes }))
     return 0
   }
-  const tell = (text: string): void => (target === null ? terminal.note(text) : terminal.print(text))
-  if (target !== null) tell(`Wrote ${display(target)}: ${services} from ${files.map((file) => basename(file)).join(' and ')}.`)
-  tell(listOf(imported.notes, display))
+  const say = (text: string): void => (target === null ? terminal.note(text) : terminal.print(text))
+  if (target !== null) say(`Wrote ${display(target)}: ${services} from ${files.map((file) => basename(file)).join(' and ')}.`)
+  say(listOf(imported.notes, display))
   if (imported.notes.some(({ instead }) => instead.includes('STATE/'))) {
     const { directory } = resolveState(context, invocation)
-    tell(`\nSTATE stands for the project's folder: ${join(directory, 'projects', imported.name)}`)
+    say(`\nSTATE stands for the project's folder: ${join(directory, 'projects', imported.name)}`)
   }
-  if (target !== null) tell('\nRead it, change it, then: daruma plan, daruma up')
+  if (target !== null) say('\nRead it, change it, then: daruma plan, daruma up')
   return 0
 }
 

@@ -1,4 +1,4 @@
-/** How long a config may take: long enough for one that asks a service for something, and settable. Whoever waits is told for what. */
+/** How long a config may take: long enough for one that asks a service for something, and settable. Anyone who waits is told for what. */
 
 import { parseDuration } from '../../core/values/quantity.ts'
 import { DarumaError } from '../../ports/error.ts'

@@ -96,7 +96,7 @@ function claimRenamed(id: string, from: string, known: readonly ProjectOfFile[])
   })
 }
 
-/** What a saved plan has still to hand over: whoever applies it again after a failure finds it done. */
+/** What a saved plan has still to hand over: anyone who applies it again after a failure finds it done. */
 export async function claimSaved(client: Client, saved: Pick<SavedPlan, 'project' | 'handOver'>): Promise<string | null> {
   const id: string = projectIdOf(saved.project)
   if (saved.handOver === null || saved.handOver === id) return saved.handOver

@@ -19,7 +19,7 @@ export async function attach(context: Context, client: Client): Promise<number> 
     return 0
   }
   terminal.note('\nStopping all services.')
-  // Somebody else may be at work: their operation is waited for, not left running.
+  // Another may be at work: their operation is waited for, not left running.
   const code = await operate(context, new Invocation([], { wait: true }), client, {
     kind: 'stop',
     by: requester(context, 'up --attach', null),

@@ -312,7 +312,7 @@ function explainConnection(state: string, error: unknown): unknown {
       cause: error,
     })
   }
-  // Reset before it was a connection: whoever listened has just closed the socket.
+  // Reset before it was a connection: anyone who listened has just closed the socket.
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET' || code === 'ENOTDIR') {
     return new DarumaError('E_DAEMON_NOT_RUNNING', `No daemon is running for ${state}.`, {
       hint: '`daruma up` starts it; so does `daruma daemon restart`.',

@@ -15,7 +15,7 @@ import { createProgress, type Progress } from '../screen/progress.ts'
 import { formatDuration, formatTook } from '../render/quantity.ts'
 import { describeOperation } from '../render/status.ts'
 
-/** Somebody else's apply of a large config with slow health checks may take this long; afterwards a person should look. */
+/** Another's apply of a large config with slow health checks may take this long; afterwards a person should look. */
 const waitLimitMs = 3_600_000
 /** A daemon that was killed is back within seconds; a machine that swaps needs longer. */
 const returnLimitMs = 60_000

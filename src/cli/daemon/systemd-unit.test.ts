@@ -43,12 +43,12 @@ test('a unit that was installed under another name keeps it, so that there is ne
   using folder = temporaryFolder()
   const state = join(folder.path, 'elsewhere')
   mkdirSync(state)
-  const story: string[] = []
+  const calls: string[] = []
   const units = join(folder.path, 'units')
   mkdirSync(units)
   let daemon: Awaited<ReturnType<typeof fakeDaemon>> | null = null
   const control = async (words: readonly string[]): Promise<string> => {
-    story.push(words.join(' '))
+    calls.push(words.join(' '))
     if (words.includes('--now') || words[0] === 'stop') await daemon?.[Symbol.asyncDispose]()
     daemon =
       words[0] === 'enable' || words[0] === 'start'
@@ -67,7 +67,7 @@ test('a unit that was installed under another name keeps it, so that there is ne
     writeFileSync(join(state, 'host/unit'), `${name}\n`)
     for (const command of ['stop', 'install', 'uninstall']) await daruma(command)
     assert.deepEqual(
-      story.filter((words) => words !== 'daemon-reload'),
+      calls.filter((words) => words !== 'daemon-reload'),
       ['enable --now daruma-elsewhere.service', `stop ${name}`, `enable --now ${name}`, `disable --now ${name}`],
     )
     assert.deepEqual(readdirSync(units), [])
@@ -118,25 +118,25 @@ test('install hands a running daemon over: it ends before systemd starts its suc
   using folder = temporaryFolder()
   const state = join(folder.path, 'shop')
   mkdirSync(state)
-  const story: string[] = []
+  const calls: string[] = []
   let stopDaemon = async (): Promise<void> => undefined
   const daemon = await fakeDaemon(state, {
     'POST /v1/daemon/stop': (_request, response) => {
-      story.push('daemon stopped')
+      calls.push('daemon stopped')
       response.end('{}', () => void stopDaemon())
     },
   })
   stopDaemon = async () => daemon[Symbol.asyncDispose]()
   let next: Awaited<ReturnType<typeof fakeDaemon>> | null = null
   const control = async (words: readonly string[]): Promise<string> => {
-    story.push(words.join(' '))
+    calls.push(words.join(' '))
     if (words[0] === 'enable') next = await fakeDaemon(state, {})
     return ''
   }
   const context = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: folder.path } } })
   try {
     assert.equal(await runCommandLine(context, ['daemon', 'install', '--state', state]), 0, context.terminal.noted())
-    assert.deepEqual(story, ['daemon-reload', 'daemon stopped', 'enable --now daruma-shop.service'])
+    assert.deepEqual(calls, ['daemon-reload', 'daemon stopped', 'enable --now daruma-shop.service'])
     assert.equal(readFileSync(join(state, 'host/supervised-by'), 'utf8'), 'systemd\n')
     const twin = createContext({ userId: 0, tools: { systemd: { isRunning: () => true, control, unitDirectory: folder.path } } })
     assert.equal(await runCommandLine(twin, ['daemon', 'install', '--state', join(folder.path, 'elsewhere/shop')]), 1)

@@ -1,4 +1,4 @@
-/** The end of a command that would go on for ever: Ctrl-C, or a reader of stdout that has left (`daruma logs -f | head`). */
+/** The end of a command that would go on forever: Ctrl-C, or a reader of stdout that has left (`daruma logs -f | head`). */
 
 import type { Context } from '../context.ts'
 

@@ -65,7 +65,7 @@ export function wrap(line: string, columns: number, indent: number): string {
 }
 
 /**
- * Makes somebody else's text safe to print: no cursor movement, no title changes, no bells. Colours stay where `keepColour`.
+ * Makes another's text safe to print: no cursor movement, no title changes, no bells. Colours stay where `keepColour`.
  */
 export function sanitise(text: string, keepColour: boolean): string {
   if (asciiOnly.test(text)) return text

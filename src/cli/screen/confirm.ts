@@ -1,4 +1,4 @@
-/** Asking before something happens. Whoever cannot be asked must have said -y: a script never changes anything by accident. */
+/** Asking before something happens. Anyone who cannot be asked must have said -y: a script never changes anything by accident. */
 
 import { DarumaError } from '../../ports/error.ts'
 import type { Context } from '../context.ts'

@@ -51,7 +51,7 @@ test('what cannot be parsed is told to a machine in the form of every other erro
   assert.deepEqual(JSON.parse(out), {
     error: { code: 'E_USAGE', message: "unknown option '--wiat'.", hint: 'Did you mean --wait?' },
   })
-  // Behind `--` the word belongs to somebody else's program.
+  // Behind `--` the word belongs to another's program.
   const exec = await run(['scale', '--', '--json', 'too', 'many'])
   assert.deepEqual([exec.code, exec.out], [1, ''])
   assert.match(exec.note, /E_USAGE/)

@@ -15,7 +15,7 @@ import { commands, commonExits } from './tree.ts'
 
 /**
  * Runs one command line; every error is printed and becomes an exit code. Resolves when everything that was said has been taken by
- * its readers, so that whoever calls may end the process.
+ * its readers, so that anyone who calls may end the process.
  */
 export async function runCommandLine(context: Context, words: readonly string[]): Promise<number> {
   const code = await parseAndPerform(context, words)
@@ -86,7 +86,7 @@ function usageError(error: CommanderError): DarumaError {
   })
 }
 
-/** The words could not be parsed, so they are looked through. Behind `--` they are somebody else's. */
+/** The words could not be parsed, so they are looked through. Behind `--` they are another's. */
 function isForMachines(words: readonly string[]): boolean {
   const end = words.indexOf('--')
   return (end < 0 ? words : words.slice(0, end)).includes('--json')

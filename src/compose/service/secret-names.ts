@@ -3,7 +3,7 @@
  * two values under one name get two names.
  */
 
-const telling =
+const secretNames =
   /(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|APIKEY)(?:_|$)|(?:^|_)(?:PASS|PWD|SALT)(?:_|$)|(?:^|_)(?:API|ACCESS|APP|AUTH|ENCRYPTION|JWT|LICENSE|MASTER|PRIVATE|SECRET|SIGNING|SESSION|VAULT)_?KEY(?:_|$)/i
 /** Settings about secrets that are none. */
 const harmlessNames =
@@ -14,7 +14,7 @@ const urlWithPassword = /^[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:[^/\s@]+@/i
 
 export function looksSecret(name: string, value: string | null): boolean {
   if (value !== null && urlWithPassword.test(value)) return true
-  return telling.test(name) && !harmlessNames.test(name) && !(value !== null && harmlessValues.test(value))
+  return secretNames.test(name) && !harmlessNames.test(name) && !(value !== null && harmlessValues.test(value))
 }
 
 export class Secrets {

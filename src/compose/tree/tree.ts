@@ -1,5 +1,5 @@
 /**
- * A Compose file as a tree in which every value knows its line. Aliases and merge keys are resolved here, so that whoever reads the
+ * A Compose file as a tree in which every value knows its line. Aliases and merge keys are resolved here, so that anything that reads the
  * tree never meets them; a text with variables in it knows both what it is today and how it came about.
  */
 

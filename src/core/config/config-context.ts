@@ -1,4 +1,4 @@
-/** What a config cannot know of the machine that it is read on: given by whoever loads it, so that the core asks nobody. */
+/** What a config cannot know of the machine that it is read on: given by the caller that loads it, so that the core asks nothing. */
 
 export interface ConfigContext {
   /** Absolute folder of the config file. */

@@ -38,7 +38,7 @@ export function admit(ledger: Ledger, overlap: Schedule['overlap'], candidate: C
   }
 }
 
-/** Whoever waits never begins; whoever runs is asked to end, and the next starts when it is gone. */
+/** A run that waits never starts; one that runs is asked to end, and the next starts when it is gone. */
 function giveWay(ledger: Ledger): Ledger {
   const because = 'a newer tick took its place'
   let next = ledger

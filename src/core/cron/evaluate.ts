@@ -69,7 +69,7 @@ function resume(ledger: Ledger, isRested: (run: Run) => boolean): Ledger {
   return withRun(ledger, { ...run, phase: 'under-way', attempt: run.attempt + 1, endedAt: null, durationMs: null, end: null })
 }
 
-/** A run that still waits to begin does so by the config that holds then: the one that let it in may have been taken back. */
+/** A run that still waits to begin does so by the config that holds then: the one that let it in may have been rolled back. */
 function renew(ledger: Ledger, revision: RevisionNumber, isUntouched: (run: Run) => boolean): Ledger {
   const run = ledger.runs.find(({ phase }) => phase === 'under-way')
   const isFirst = run !== undefined && run.attempt === 1 && run.afterEpoch === null

@@ -1,7 +1,7 @@
 /**
  * The ledger of a state that has taken another one's place (a restored backup, a copy). The other one may have begun anything that was due
  * since, and nothing here remembers it: so the past owes nothing, and what was on its way is lost and not begun again. What still
- * runs is found by whoever looks at the slots.
+ * runs is found by what looks at the slots.
  */
 
 import type { Ledger, Run } from './ledger.ts'

@@ -29,7 +29,7 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
         state: at.stuck === null ? 'stopping' : 'blocked',
         health: 'none',
         isReady: false,
-        reason: at.stuck ?? (at.drain === null ? at.cause : `draining${tellUnderWay(at.drain.underWay)}`),
+        reason: at.stuck ?? (at.drain === null ? at.cause : `draining${formatInFlight(at.drain.underWay)}`),
       }
     case 'live': {
       const { health: probes } = at.spec.service
@@ -42,7 +42,7 @@ export function describeSlot(slot: Slot, nowMs: number): SlotDescription {
   }
 }
 
-function tellUnderWay(requests: number | null): string {
+function formatInFlight(requests: number | null): string {
   if (requests === null) return ''
   return requests === 1 ? ', 1 request under way' : `, ${requests} requests in flight`
 }

@@ -115,7 +115,7 @@ test('an instance that dies while it drains leaves a free slot, and a word about
   assert.equal(bench.slot.occupancy.kind, 'vacant')
 })
 
-test('a daemon that begins anew in the middle of a drain drains again, also before it has probed', () => {
+test('a daemon that restarts in the middle of a drain drains again, also before it has probed', () => {
   const bench = new Bench()
   const spec = (goalOf('a') as Extract<Goal, { kind: 'run' }>).spec
   const { epoch } = bench
@@ -125,7 +125,7 @@ test('a daemon that begins anew in the middle of a drain drains again, also befo
   assert.deepEqual(bench.underWay(0), ['signal'])
 })
 
-test('a daemon that begins anew in the middle of a stop gives the rest of the time, and signals only what had no signal', () => {
+test('a daemon that restarts in the middle of a stop gives the rest of the time, and signals only what had no signal', () => {
   for (const isSent of [true, false]) {
     const bench = new Bench()
     const { spec } = goalOf('a') as Extract<Goal, { kind: 'run' }>

@@ -1,6 +1,6 @@
 /**
  * A slot as its agent reports it to the server: everything that may be decided by from afar, in words and durations and never in moments of
- * the host's own clock. It is made anew whenever something changes that matters outside the slot.
+ * the host's own clock. It is made again whenever something changes that matters outside the slot.
  */
 
 import type { Epoch, SlotId } from '../model/id.ts'
@@ -80,7 +80,7 @@ export interface ReportContext {
   readonly port: number | null
   /** Whether the balancer gives new requests to this epoch, as it last confirmed. */
   readonly isServing: boolean
-  /** It was found in force, and nothing has shown since that it is not ready any more. */
+  /** It was found applied, and nothing has shown since that it is not ready any more. */
   readonly isPresumed: boolean
   /** It was found running, rather than started, by this agent. */
   readonly isAdopted: boolean

@@ -171,7 +171,7 @@ export type SlotAction =
   | { readonly kind: 'record-outcome'; readonly outcome: Outcome }
   | { readonly kind: 'emit'; readonly event: Omit<Event, 'slot'> }
 
-/** A vacant slot. The goal is given at birth, so that a slot restored after a crash moves only once it knows its occupant. */
+/** A vacant slot. The goal is given at creation, so that a slot restored after a crash moves only once it knows its occupant. */
 export function newSlot(id: SlotId, lastEpoch: Epoch | null, goal: Goal): Slot {
   return {
     id,

@@ -8,7 +8,7 @@ import type { Epoch } from '../model/id.ts'
 import { asEpoch, composeEpoch } from '../model/id.ts'
 import { comesToAnEnd } from '../model/service.ts'
 import type { Exit } from '../model/status.ts'
-import { explainExit, tellExit } from '../model/status.ts'
+import { explainExit, describeExit } from '../model/status.ts'
 import { backoffMs, countFailure } from './backoff.ts'
 import {
   end,
@@ -94,7 +94,7 @@ function takeIn(slot: Slot, event: SlotEvent, nowMs: number, actions: SlotAction
 /** A new identity forgives the past: its failures were another program's. */
 function takeGoal(slot: Slot, goal: Slot['goal']): Slot {
   if (goal.kind === 'stopped') {
-    // Whoever is wanted again after a rest is wanted for the first time: it waits for those that it comes after.
+    // A slot that is wanted again after a rest is wanted for the first time: it waits for those that it comes after.
     const gate = { open: false, because: 'not evaluated yet' }
     return { ...slot, goal, gate, ranIdentity: null, obstacle: null, outcome: null, lastFailure: null }
   }
@@ -248,13 +248,13 @@ function takeGone(slot: Slot, exit: Exit, at: Moment, actions: SlotAction[]): Sl
   if (was.kind === 'vacant') return slot
   const vacant: Slot = { ...slot, occupancy: { kind: 'vacant' }, lastExit: exit, obstacle: null }
   if (was.spec === null || (was.kind === 'ending' && !was.atFault)) {
-    emit(actions, 'stopped', was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
+    emit(actions, 'stopped', was.epoch, describeExit(exit), was.kind === 'ending' ? was.cause : null)
     return vacant
   }
   const ended = { ...was, spec: was.spec }
   const cause = was.kind === 'ending' ? was.cause : explainEnd(exit, ended.spec)
   const kind = was.kind === 'ending' ? 'exited' : kindOfEnd(ended.spec.service, exit)
-  emit(actions, kind, was.epoch, tellExit(exit), was.kind === 'ending' ? was.cause : null)
+  emit(actions, kind, was.epoch, describeExit(exit), was.kind === 'ending' ? was.cause : null)
   const isWanted = slot.goal.kind === 'run' && slot.goal.spec.identity === ended.spec.identity
   if (!isWanted) return vacant
   return comesToAnEnd(ended.spec.service) || !restartsAfter(ended.spec, exit, was.kind === 'ending')
@@ -268,7 +268,7 @@ function restartsAfter(spec: InstanceSpec, exit: Exit, wasAtFault: boolean): boo
   return policy === 'on-failure' && (wasAtFault || !isSuccess(exit))
 }
 
-/** A service that does its work and ends is started again for ever: the person meant a job, most likely. */
+/** A service that does its work and ends is started again forever: the person meant a job, most likely. */
 const explainEnd = (exit: Exit, { service }: InstanceSpec): string =>
   isSuccess(exit) && !comesToAnEnd(service) && service.restart.policy === 'always'
     ? `${explainExit(exit)} (a program that is meant to end is a job: \`job: true\`, or restart: 'on-failure')`
@@ -296,12 +296,12 @@ function failed(slot: Slot, was: Former, ended: Moment & { cause: string }, acti
   if (failuresInARow > restart.budget && slot.failuresInARow <= restart.budget) {
     emit(actions, 'crash-looping', was.epoch, `failed ${failuresInARow} times in quick succession`, ended.cause)
   } else if (pauseMs > 0) {
-    emit(actions, 'backing-off', was.epoch, `waits ${tellPause(pauseMs)} before the next start`, ended.cause)
+    emit(actions, 'backing-off', was.epoch, `waits ${formatPause(pauseMs)} before the next start`, ended.cause)
   }
   return { ...slot, failuresInARow, notBeforeMs: ended.nowMs + pauseMs, lastFailure: ended.cause }
 }
 
-const tellPause = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
+const formatPause = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
 
 // Doing what is due -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-/** How an event is to be taken, for whoever shows it: the terminal and the page. A kind without a tone does not compile. */
+/** How an event is to be taken, for what shows it: the terminal and the page. A kind without a tone does not compile. */
 
 import type { EventKind } from './event.ts'
 
@@ -54,7 +54,7 @@ const tones: Readonly<Record<EventKind, EventTone>> = {
   'notice-failed': 'bad',
 }
 
-/** A daemon may be newer than whoever shows its events. */
+/** A daemon may be newer than the program that shows its events. */
 export function toneOfEvent(kind: string): EventTone {
   return Object.hasOwn(tones, kind) ? tones[kind as EventKind] : 'plain'
 }

@@ -18,7 +18,7 @@ export type EventKind =
   | 'unready'
   | 'unhealthy'
   | 'exited'
-  /** A process of an instance that lives on was killed for want of memory. */
+  /** A process of an instance that lives on was OOM-killed. */
   | 'memory-killed'
   | 'backing-off'
   | 'crash-looping'

@@ -1,6 +1,6 @@
 /**
  * All secrets of a project, by who has them and under one name each: of a service its variables' and the password of its image's registry, of
- * `notify` what each target says. Whoever asks for values, seals, forgets or compares them goes through here, so that none is left out.
+ * `notify` what each target says. Anyone who asks for values, seals, forgets or compares them goes through here, so that none is left out.
  */
 
 import type { Project, SecretReference, Service } from './service.ts'

@@ -65,7 +65,7 @@ export function processIdentity(service: Service, generation: number): string {
 }
 
 /**
- * Whether two {@link processIdentity} are of the same job: a job is never begun anew by a restart, so that the generation says only which
+ * Whether two {@link processIdentity} are of the same job: a job is never restarted by a restart, so that the generation says only which
  * try of it has completed, and an older database has forgotten that.
  */
 export function isSameWork(identity: string, other: string | undefined): boolean {

@@ -43,7 +43,7 @@ export interface InstanceStatus {
   /** When the instance was last seen alive (and, where it has probes, healthy). ISO 8601 UTC. */
   readonly provenAt: string | null
   readonly revision: RevisionNumber
-  /** Why it is not running or not healthy, or what of it was killed for want of memory; null when all is well. */
+  /** Why it is not running or not healthy, or what of it was OOM-killed; null when all is well. */
   readonly reason: string | null
   readonly lastExit: Exit | null
   /** Cores used, averaged since the last look (at most some seconds ago); null when not known. */
@@ -56,7 +56,7 @@ export interface CanaryStatus {
   /** Of the requests. */
   readonly share: number
   readonly forMs: number
-  /** How long it has been in force. */
+  /** How long it has been applied. */
   readonly heldMs: number
   /** Its instances that get requests. */
   readonly ready: number
@@ -90,7 +90,7 @@ export interface ServiceStatus {
 }
 
 /** As a sentence: "ended with exit code 3". */
-export function tellExit(exit: Exit): string {
+export function describeExit(exit: Exit): string {
   switch (exit.kind) {
     case 'code':
       return exit.left === true && exit.code === 0

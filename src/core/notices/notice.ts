@@ -64,7 +64,7 @@ export function composeNotice<Text extends string>(
 ): Notice<Text> {
   const began = troubles.filter(({ over }) => over === null)
   const ended = troubles.filter(({ over }) => over !== null)
-  const told = [...began, ...ended].slice(0, mostTold).map((trouble) => tell(trouble, redact))
+  const told = [...began, ...ended].slice(0, mostTold).map((trouble) => shownTrouble(trouble, redact))
   const text = redact(sayAll({ sender, told, began: began.length, over: ended.length }))
   return { version: 1, kind: 'troubles', ...head, ...sender, text, began: began.length, over: ended.length, troubles: told }
 }
@@ -78,7 +78,7 @@ export function composeTest<Text extends string>(
 }
 
 /** Redacted first: what is cut in the middle of a secret is not found any more. */
-function tell<Text extends string>(trouble: Trouble, redact: (text: string) => Text): ToldTrouble<Text> {
+function shownTrouble<Text extends string>(trouble: Trouble, redact: (text: string) => Text): ToldTrouble<Text> {
   const { topic, service, since, until, times, message, cause, over } = trouble
   return {
     topic,

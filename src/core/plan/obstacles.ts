@@ -20,7 +20,7 @@ export interface Obstacles {
   readonly open: readonly (Obstacle & { readonly job: ServiceName })[]
 }
 
-/** The services that a plan starts anew. What runs already has what it needs; the runs of a schedule are all still to come. */
+/** The services that a plan starts again. What runs already has what it needs; the runs of a schedule are all still to come. */
 export function startedBy({ steps }: Plan, { services }: Project): readonly Service[] {
   const kinds = new Map(steps.map(({ service, kind }) => [service, kind]))
   return services.filter(({ name, scale }) => {

@@ -1,4 +1,4 @@
-/** Each file in `testdata` is a story: what was recorded, what is seen, what is wanted, and the plan as text. */
+/** Each file in `testdata` is a case: what was recorded, what is seen, what is wanted, and the plan as text. */
 
 import { balancerName } from '../balance/balancer-service.ts'
 import { defaultBalancer as balancer } from '../keys/balancer.ts'
@@ -25,7 +25,7 @@ import { summarise } from './summarise.ts'
 const directory = join(import.meta.dirname, 'testdata')
 const stories = readdirSync(directory).filter((file) => file.endsWith('.txt'))
 
-describe('a plan tells the story of', () => {
+describe('the plan of', () => {
   assert.ok(stories.length >= 10, `only ${stories.length} stories were found`)
   for (const file of stories) {
     it(file.replace('.txt', '').replaceAll('-', ' '), () => {
@@ -118,7 +118,7 @@ describe('a plan', () => {
           if (before === undefined || after === undefined || after.scale.kind === 'job') continue
           const isOther = processIdentity(before, 0) !== processIdentity(after, 0)
           const [was, is] = [before, after].map(({ scale }) => scale.kind === 'schedule')
-          // Runs of a schedule are never replaced; a schedule that becomes something else, or the other way round, begins anew.
+          // Runs of a schedule are never replaced; a schedule that becomes something else, or the other way round, restarts.
           assert.equal(kind === 'replace', was || is ? was !== is : isOther)
         }
       }),

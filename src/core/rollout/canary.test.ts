@@ -23,7 +23,7 @@ test('a canary that goes well is held for its time, tells how far it is, and is 
   assert.deepEqual(judge({ heldMs: 120_000 }), { kind: 'promote', message: '1,203 requests, 0 failed' })
 })
 
-test('it is taken back for failures beyond those of the old revision, with the numbers', () => {
+test('it is rolled back for failures beyond those of the old revision, with the numbers', () => {
   assert.deepEqual(judge({ canary: { requests: 100, failed: 4 }, old: { requests: 1000, failed: 10 } }), {
     kind: 'fail',
     message: "4 of 100 (4 %) of the canary's requests failed, of the old revision 10 of 1,000 (1 %); at most 1 % more is allowed",

@@ -1,5 +1,5 @@
 /**
- * Whether a new revision that has a share of the requests may have the rest. It is taken back for what it does worse than the old one by
+ * Whether a new revision that has a share of the requests may have the rest. It is rolled back for what it does worse than the old one by
  * more than its policy allows, not for what both do; and not for one failure among few requests, before there is time left to see more.
  */
 
@@ -13,7 +13,7 @@ export interface Tally {
 
 export interface CanaryInput {
   readonly policy: Canary
-  /** How long it has been in force. */
+  /** How long it has been applied. */
   readonly heldMs: number
   /** Both since then. */
   readonly canary: Tally
@@ -35,18 +35,21 @@ export function judgeCanary({ policy, heldMs, canary, old }: CanaryInput): Canar
   const isWorse = canary.failed > 0 && shareOf(canary) > allowed
   const isCertain = isOver || (canary.requests >= minRequests && canary.failed >= minFailures)
   if (isWorse && isCertain) {
-    const beside = `the old revision ${tellShare(old)}`
+    const beside = `the old revision ${formatShare(old)}`
     const limit = `at most ${percent(policy.errorRate)} more is allowed`
-    return { kind: 'fail', message: `${tellShare(canary)} of the canary's requests failed, of ${beside}; ${limit}` }
+    return { kind: 'fail', message: `${formatShare(canary)} of the canary's requests failed, of ${beside}; ${limit}` }
   }
   const counts = `${count(canary.requests)} ${canary.requests === 1 ? 'request' : 'requests'}, ${count(canary.failed)} failed`
   if (isOver) return { kind: 'promote', message: counts }
-  return { kind: 'hold', message: `${percent(policy.share)} of requests, ${tellLeft(policy.forMs - heldMs)} left, ${counts}` }
+  return {
+    kind: 'hold',
+    message: `${percent(policy.share)} of requests, ${formatTimeLeft(policy.forMs - heldMs)} left, ${counts}`,
+  }
 }
 
 const shareOf = ({ requests, failed }: Tally): number => (requests === 0 ? 0 : failed / requests)
 
-const tellShare = (tally: Tally): string => `${count(tally.failed)} of ${count(tally.requests)} (${percent(shareOf(tally))})`
+const formatShare = (tally: Tally): string => `${count(tally.failed)} of ${count(tally.requests)} (${percent(shareOf(tally))})`
 
 const percent = (share: number): string => `${Number((share * 100).toFixed(1))} %`
 
@@ -54,7 +57,7 @@ const percent = (share: number): string => `${Number((share * 100).toFixed(1))} 
 const count = (value: number): string => String(value).replaceAll(/\B(?=(\d{3})+$)/g, ',')
 
 /** In steps, so that a line that is printed each time it changes is not printed each second. */
-function tellLeft(leftMs: number): string {
+function formatTimeLeft(leftMs: number): string {
   const seconds = Math.ceil(leftMs / 1000)
   return `${seconds <= 10 ? seconds : Math.ceil(seconds / 10) * 10} s`
 }

@@ -17,7 +17,7 @@ export interface SlotProgress {
   /** Its start waits in the host's own queue: the time until it has been handed over is not its own. */
   readonly isQueued: boolean
   readonly reason: string | null
-  /** What is in the slot was asked to go, for no fault of its own: that happens once, where a failing one comes and goes for ever. */
+  /** What is in the slot was asked to go, for no fault of its own: that happens once, where a failing one comes and goes forever. */
   readonly isLeaving: boolean
   /** Of what is in the slot, by its own config; 0 when the slot is vacant. */
   readonly gracePeriodMs: number

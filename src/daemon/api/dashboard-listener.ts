@@ -1,6 +1,6 @@
 /**
  * When the page is served: from the first `daruma ui` until nobody has looked for a while. It is remembered in a file of the state
- * directory, so that a daemon that begins anew opens the same port with the same token, and the tabs that are open find it again.
+ * directory, so that a daemon that restarts opens the same port with the same token, and the tabs that are open find it again.
  */
 
 import type { Clock, Timer } from '../../ports/clock.ts'

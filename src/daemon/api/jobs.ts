@@ -19,7 +19,7 @@ export function listJobs(project: Project): readonly JobView[] {
 }
 
 /** What is counted and timed of each schedule. */
-export function tellSchedules(project: Project): readonly ScheduleFacts[] {
+export function listSchedules(project: Project): readonly ScheduleFacts[] {
   return [...project.cron.entries].map(([service, { ledger, nextMs }]) => {
     const ended = ledger.runs.filter((run) => run.phase === 'ended')
     const success = ended.findLast((run) => run.end?.kind === 'succeeded')

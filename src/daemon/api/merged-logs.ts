@@ -1,7 +1,7 @@
 /**
  * The logs of several slots as one, in the order of time. What a newcomer would get wrong: the last N lines of all are not known before
  * all were looked at, and keeping N of them would fill the memory of a daemon. So what is kept is read twice: once to count, once to send.
- * Of one slot at most a page is in memory, and whoever reads slowly is waited for.
+ * Of one slot at most a page is in memory, and anything that reads slowly is waited for.
  */
 
 import type { SlotId } from '../../core/model/id.ts'

@@ -61,7 +61,7 @@ function table(tools: RouteTools): readonly Route[] {
   const one = (call: Call): Project => projectOf(daemon, call)
   const shown = (call: Call): Shown => shownBy(daemon, call)
   return [
-    { method: 'GET', path: '/v1/version', handle: () => json(tellVersion(tools)) },
+    { method: 'GET', path: '/v1/version', handle: () => json(versionAnswer(tools)) },
     ...projectRoutes(daemon),
     { method: 'GET', path: '/v1/status', handle: (call) => json(shownStatus(daemon, shown(call))) },
     { method: 'POST', path: '/v1/plan', handle: (call) => plan(daemon, call) },
@@ -98,7 +98,7 @@ function table(tools: RouteTools): readonly Route[] {
   ]
 }
 
-function tellVersion({ daemon, about }: RouteTools): VersionAnswer {
+function versionAnswer({ daemon, about }: RouteTools): VersionAnswer {
   const projects = daemon.projects
     .list()
     .map(({ id, record }) => ({ id, stage: record.stage, file: record.origin?.file ?? null }))

@@ -40,12 +40,12 @@ export function collectMetrics(parts: readonly MetricSources[]): { readonly cont
   const exposition = new Exposition()
   for (const sources of parts) {
     exposition.project = sources.project
-    if (sources.isOfMachine) tellDaemon(exposition, sources)
-    tellProject(exposition, sources)
-    for (const service of sources.status.services) tellService(exposition, service)
-    for (const instance of sources.status.instances) tellInstance(exposition, instance, sources)
-    for (const [service, counters] of sources.traffic ?? []) tellTraffic(exposition, service, counters)
-    for (const schedule of sources.schedules) tellSchedule(exposition, schedule)
+    if (sources.isOfMachine) addDaemon(exposition, sources)
+    addProject(exposition, sources)
+    for (const service of sources.status.services) addService(exposition, service)
+    for (const instance of sources.status.instances) addInstance(exposition, instance, sources)
+    for (const [service, counters] of sources.traffic ?? []) addTraffic(exposition, service, counters)
+    for (const schedule of sources.schedules) addSchedule(exposition, schedule)
   }
   return { contentType: openMetricsType, text: exposition.render() }
 }
@@ -73,14 +73,14 @@ class Exposition {
   }
 }
 
-function tellDaemon(exposition: Exposition, { version, status: { daemon } }: MetricSources): void {
+function addDaemon(exposition: Exposition, { version, status: { daemon } }: MetricSources): void {
   exposition.add('build', 1, { version })
   exposition.add('daemonStart', unixSeconds(daemon.startedAt))
   exposition.add('daemonMemory', daemon.memoryBytes)
   exposition.add('daemonOk', daemon.condition === null ? 1 : 0)
 }
 
-function tellProject(exposition: Exposition, { status, eventCounts }: MetricSources): void {
+function addProject(exposition: Exposition, { status, eventCounts }: MetricSources): void {
   const { operation } = status
   exposition.add('revision', status.revision)
   exposition.add('operation', operation === null ? 0 : 1)
@@ -88,7 +88,7 @@ function tellProject(exposition: Exposition, { status, eventCounts }: MetricSour
   for (const [kind, count] of eventCounts) exposition.add('events', count, { kind })
 }
 
-function tellService(exposition: Exposition, status: ServiceStatus): void {
+function addService(exposition: Exposition, status: ServiceStatus): void {
   const { service, kind, guarantee, desired, ready, stoppedByHand, gap } = status
   exposition.add('service', 1, { service, kind, guarantee })
   exposition.add('desired', desired, { service })
@@ -110,7 +110,7 @@ const states: readonly SlotState[] = [
   'failed',
 ]
 
-function tellInstance(exposition: Exposition, instance: InstanceStatus, { usageOf }: MetricSources): void {
+function addInstance(exposition: Exposition, instance: InstanceStatus, { usageOf }: MetricSources): void {
   const { service, slot, state, health, restarts, epoch, pid, startedAt } = instance
   const labels = { service, slot }
   const isUp = pid !== null
@@ -126,7 +126,7 @@ function tellInstance(exposition: Exposition, instance: InstanceStatus, { usageO
   exposition.add('memory', usage.memoryBytes, labels)
 }
 
-function tellTraffic(exposition: Exposition, service: ServiceName, counters: PoolCounters): void {
+function addTraffic(exposition: Exposition, service: ServiceName, counters: PoolCounters): void {
   const labels = { service }
   exposition.add('requests', counters.requests, labels)
   exposition.add('failed', counters.failed, labels)
@@ -141,7 +141,7 @@ function tellTraffic(exposition: Exposition, service: ServiceName, counters: Poo
   exposition.add('latencyMax', counters.latencyMs.max / 1000, labels)
 }
 
-function tellSchedule(exposition: Exposition, schedule: ScheduleFacts): void {
+function addSchedule(exposition: Exposition, schedule: ScheduleFacts): void {
   const { service, runs, running, queued, nextAt, lastSuccessAt, isLastGood } = schedule
   const labels = { service }
   exposition.add('runs', runs, labels)

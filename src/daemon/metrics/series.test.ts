@@ -76,7 +76,7 @@ test('nothing is measured before somebody looks, nor after they have gone; then 
   assert.equal(state.series.usageOf('web/0' as never), null)
 })
 
-test('use of CPU is what was used between two samples of one epoch; a new epoch begins anew', async () => {
+test('use of CPU is what was used between two samples of one epoch; a new epoch restarts', async () => {
   const state = scene()
   await state.series.look()
   state.cpu.set('web/0', 0.2)
@@ -96,7 +96,7 @@ test('use of CPU is what was used between two samples of one epoch; a new epoch 
   assert.deepEqual(services['web']?.memoryBytes, [2000, 2000, 2000, 2000])
 })
 
-test('rates are differences of counters, and a counter that fell began anew', async () => {
+test('rates are differences of counters, and a counter that fell restarted', async () => {
   const state = scene()
   state.counters = counters(100, 0)
   await state.series.look()

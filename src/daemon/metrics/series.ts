@@ -13,7 +13,7 @@ import { Ring } from './ring.ts'
 import type { SlotReport } from '../../core/instance/report.ts'
 
 const stepMs = 2000
-/** Use of CPU is a difference: whoever has just come shall not wait a whole step for the first. */
+/** Use of CPU is a difference: anything that has just come shall not wait a whole step for the first. */
 const firstStepMs = 400
 const kept = 300
 /** Longer than a reload or a switch of tabs; after it nothing is measured and nothing kept. */
@@ -31,7 +31,7 @@ export interface SeriesTools {
   }
   readonly runtime: Pick<Runtime, 'usage'>
   readonly clock: Clock
-  /** Tells runs of the daemon apart: sample numbers begin anew with each. */
+  /** Tells runs of the daemon apart: sample numbers restart with each. */
   readonly startedAt: string
   /** By routed service; null where there is no balancer. Never rejects. */
   readonly readTraffic: () => Promise<ReadonlyMap<ServiceName, PoolCounters> | null>
@@ -264,7 +264,7 @@ function coresBetween(before: CpuMark | undefined, now: CpuMark): number | null 
   return Math.max(0, (now.cpuSeconds - before.cpuSeconds) / ((now.atMs - before.atMs) / 1000))
 }
 
-/** A counter that has fallen began anew: what it shows came since. */
+/** A counter that has fallen restarted: what it shows came since. */
 const grown = (before: number, now: number): number => (now >= before ? now - before : now)
 
 type Rings<Name extends string> = { readonly [Key in Name]: Ring }

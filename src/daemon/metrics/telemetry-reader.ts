@@ -8,7 +8,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Usage } from '../../ports/runtime/runtime.ts'
 import type { OverviewAnswer, SeriesAnswer, ServiceDetail } from '../../protocol/api.ts'
 import type { Daemon } from '../daemon.ts'
-import { listJobs, tellSchedules } from '../api/jobs.ts'
+import { listJobs, listSchedules } from '../api/jobs.ts'
 import { collectMetrics } from './metrics.ts'
 import type { Project } from '../project.ts'
 import { Series } from './series.ts'
@@ -93,7 +93,7 @@ export class TelemetryReader {
         eventCounts: this.#countsOf(project, named),
         usageOf: (slot, epoch) => (slot.startsWith('@') ? daemon.machine : project).runtime.usage({ slot, epoch }),
         traffic: ownTraffic(project, traffic),
-        schedules: tellSchedules(project),
+        schedules: listSchedules(project),
       })),
     )
   }

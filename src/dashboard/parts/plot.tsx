@@ -47,7 +47,7 @@ export function Plot({ title, unit, format, times, lines }: PlotProps): JSX.Elem
       made.destroy()
       plot.current = null
     }
-    // Made anew only when its lines are others or the colours have changed; data goes in below.
+    // Made again only when its lines are others or the colours have changed; data goes in below.
   }, [names, scheme])
 
   const last = times.at(-1)

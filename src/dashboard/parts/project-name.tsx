@@ -33,7 +33,7 @@ export function ProjectName({ place }: { readonly place: Place }): JSX.Element {
   )
 }
 
-/** Without loading the page anew, so that the focus stays where it is. A browser tells of moves, and not of this one. */
+/** Without loading the page again, so that the focus stays where it is. A browser tells of moves, and not of this one. */
 function choose(project: string | null, place: Place): void {
   history.pushState(null, '', addressIn(project, place))
   dispatchEvent(new PopStateEvent('popstate'))

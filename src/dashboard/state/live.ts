@@ -112,7 +112,7 @@ export class Live {
     this.#work = new AbortController()
     const { signal } = this.#work
     void this.#lookOn(signal)
-    void this.#followStory(signal)
+    void this.#followEventLog(signal)
   }
 
   async #lookOn(signal: AbortSignal): Promise<void> {
@@ -138,8 +138,8 @@ export class Live {
       const before = this.#snapshot
       const isBack = before.connection.kind === 'lost'
       const isNew = before.overview !== null && before.overview.daemon.startedAt !== overview.daemon.startedAt
-      if (isNew) this.#tell(`Reconnected. The daemon was restarted (pid ${overview.daemon.pid}); the services kept running.`)
-      else if (isBack) this.#tell('Reconnected.')
+      if (isNew) this.#notify(`Reconnected. The daemon was restarted (pid ${overview.daemon.pid}); the services kept running.`)
+      else if (isBack) this.#notify('Reconnected.')
       if (overview.operation?.id !== before.overview?.operation?.id) this.#followOperation(overview.operation?.id ?? null, signal)
       this.#set({ connection: { kind: 'live' }, overview, nowMs: Date.parse(overview.at) })
     } catch (error) {
@@ -165,7 +165,7 @@ export class Live {
     return connection.kind === 'unknown' && project !== null && !projects.includes(project)
   }
 
-  async #followStory(signal: AbortSignal): Promise<void> {
+  async #followEventLog(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && this.#snapshot.connection.kind !== 'denied') {
       if (!this.#isGone()) await this.#followEvents(signal)
       await pause(retryMs, signal)
@@ -224,7 +224,7 @@ export class Live {
     else this.#draw()
   }
 
-  #tell(notice: string): void {
+  #notify(notice: string): void {
     clearTimeout(this.#noticeTimer)
     this.#set({ notice })
     this.#noticeTimer = setTimeout(() => this.#set({ notice: null }), 8000)

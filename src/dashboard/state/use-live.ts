@@ -26,7 +26,7 @@ export function useSubject(): string | null {
   return isOfSeveral ? 'all projects' : (overview?.project ?? null)
 }
 
-/** Draws anew whenever something has changed. */
+/** Draws again whenever something has changed. */
 export function useLive(): Snapshot {
   const live = useLiveSource()
   const [snapshot, setSnapshot] = useState(live.snapshot)

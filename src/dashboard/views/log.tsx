@@ -131,7 +131,7 @@ function useLogLines(target: string): readonly Line[] {
             if (frame === 0) frame = requestAnimationFrame(draw)
           }
         } catch {
-          // The bar says that the daemon is away; when it is back its last lines are read anew, so that none is shown twice.
+          // The bar says that the daemon is away; when it is back its last lines are read again, so that none is shown twice.
         }
         await new Promise((resolve) => setTimeout(resolve, retryMs))
       }

@@ -1,6 +1,6 @@
 /**
  * The pipe that is an instance's standard output and error: a FIFO beside its epoch's directory, so that `/dev/stdout` can be opened again
- * and nothing is cut off by it. It belongs to the instance's user, and whoever was given it may write: the directories above keep all
+ * and nothing is cut off by it. It belongs to the instance's user, and anything that was given it may write: the directories above keep all
  * others out, and a program that has changed its user still opens its own output. Its keeper, the daemon and the collector hold both
  * ends, so no death of one of them is a SIGPIPE.
  */

@@ -1,6 +1,6 @@
 /**
  * What a keeper saved of its instance's output, when the instance ended and no collector was alive: it becomes a segment of the log by
- * its name, so that it is there once, whenever whoever takes it over is killed.
+ * its name, so that it is there once, whenever the process that takes it over is killed.
  */
 
 import { readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'

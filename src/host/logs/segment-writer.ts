@@ -1,6 +1,6 @@
 /**
  * Appends to a slot's log and keeps its bound. What a newcomer would get wrong: the stamp is written before the bytes that it speaks of.
- * Whoever writes may be killed between the two, and then the next one stamps the same place again: no byte is without its time. Bytes
+ * Anything that writes may be killed between the two, and then the next one stamps the same place again: no byte is without its time. Bytes
  * themselves are not this file's business: they are moved by the kernel, or written by whoever already has them.
  */
 

@@ -59,7 +59,7 @@ export function listSegments(directory: string): readonly Segment[] {
   return segments.length === 0 && names.includes('log') ? [{ path: `${directory}/log`, offset: 0 }] : segments
 }
 
-/** Everything of a log in a slot's directory, for whoever removes it. */
+/** Everything of a log in a slot's directory, for anything that removes it. */
 export function listLogFiles(directory: string): readonly string[] {
   return listNames(directory)
     .filter((name) => /^log(?:\.\d{16}(?:\.times)?)?$/.test(name))

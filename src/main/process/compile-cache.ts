@@ -1,5 +1,5 @@
 /**
- * Compiled code is kept between runs: a third of the start-up time. Never in Node's default place below /tmp: whoever can write
+ * Compiled code is kept between runs: a third of the start-up time. Never in Node's default place below /tmp: anyone who can write
  * there first would choose the code that root runs.
  */
 

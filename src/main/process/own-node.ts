@@ -1,6 +1,6 @@
 /**
  * The program that starts another process on this Node. Mostly this very binary; where it runs only because `bin/node` gave it a
- * library, that file, since the environment of whoever starts it (a supervisor, systemd, a service) is not ours.
+ * library, that file, since the environment of anyone who starts it (a supervisor, systemd, a service) is not ours.
  */
 
 import { dirname } from 'node:path'

@@ -149,7 +149,7 @@ async function examine(state: string, place: Place, homes: readonly Home[]): Pro
 /** While no daemon has the database. */
 async function findApplied({ directory }: Place, { prefix }: Home): Promise<string | null> {
   try {
-    // SQLite is not for whoever has no former state.
+    // SQLite is not for anyone who has no former state.
     const { readAside } = await import('../../adapters/sqlite/read-aside.ts')
     return await readAside(databaseFile(directory), (get) => explainApplied((key) => get(`${prefix}${key}`)))
   } catch (error) {

@@ -132,7 +132,7 @@ export interface ExecPlan {
   readonly command: readonly string[]
   readonly environment: Readonly<Record<string, string>>
   /**
-   * `NAME=value` in the environment of what runs inside, where that is no child of the command: by it, whoever gives the command up can
+   * `NAME=value` in the environment of what runs inside, where that is no child of the command: by it, anything that gives the command up can
    * find and end what it began.
    */
   readonly marker?: string
@@ -212,7 +212,7 @@ export interface Runtime extends AsyncDisposable {
   /** Who holds the slot's lock or sits in its cgroups now. */
   holders(slot: SlotId): Promise<readonly ProcessIdentity[]>
   usage(instance: InstanceRef): Usage | null
-  /** How many of its processes the kernel has killed for want of memory; null where no cgroup counts them. */
+  /** How many of its processes the kernel has OOM-killed; null where no cgroup counts them. */
   memoryKills(instance: InstanceRef): number | null
   exec(instance: InstanceRef, command: readonly string[]): Promise<ExecPlan>
   /**

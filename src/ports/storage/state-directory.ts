@@ -30,7 +30,7 @@ export interface StateDirectory {
   ensureVolume(name: string, user: string | null): Promise<string>
 }
 
-/** For whoever cannot make one: `why` says what is in the way. */
+/** For anything that cannot make one: `why` says what is in the way. */
 export function stateNotWritable(path: string, fault: { readonly why: string; readonly cause: unknown }): DarumaError {
   return new DarumaError('E_STATE_NOT_WRITABLE', `The state directory ${path} cannot be made or written: ${fault.why}.`, {
     hint: 'Choose another one with --state DIR, or run as its owner.',

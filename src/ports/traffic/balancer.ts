@@ -4,7 +4,7 @@
  *
  * - After `apply` has resolved, new requests are routed by that table; while it works, each is routed by the old or by the new one.
  *   No request fails because of the change: connections stay open, a draining upstream finishes what it has.
- * - `apply` is idempotent, also after the process or the daemon has begun anew: it compares with what is really in force.
+ * - `apply` is idempotent, also after the process or the daemon has restarted: it compares with what is really applied.
  * - Upstreams fail alike everywhere: a request is sent at most four times. A connection that is refused may always be tried again;
  *   one that breaks before an answer only where the pool's `retry` allows it, and while its whole body is in memory. What could not
  *   be sent again has a connection of its own: an upstream may close an idle one just as a request comes over it. Three failures in a
@@ -19,7 +19,7 @@
  * - With `accessLog` a line for each request goes to standard output, the slot's log: time of its end in UTC, client, "method",
  *   "host", "target", status, bytes to the client, milliseconds, upstream (`-`: none); of TCP: time, client, four times `-`, bytes,
  *   milliseconds, upstream. In quotes a backslash stands before quotes and backslashes. Lines of another shape are the program's own.
- * - What it was last told is in its files before the process is told, so that a process that begins anew serves it at once.
+ * - What it was last told is in its files before the process is told, so that a process that restarts serves it at once.
  */
 
 import type { RoutingTable, UpstreamId, PoolId } from '../../core/balance/table.ts'
@@ -80,7 +80,7 @@ export interface Balancer {
   prepare(table: RoutingTable): Promise<BalancerProgram>
   /**
    * Makes the running process serve exactly the table. Rejects with `E_BALANCER_AWAY` when no process answers (then `prepare` and a
-   * start will do), with `E_BALANCER_PORT` when a listener's port is taken (by whom, where it can be known; the rest of the table is in force).
+   * start will do), with `E_BALANCER_PORT` when a listener's port is taken (by whom, where it can be known; the rest of the table is applied).
    */
   apply(table: RoutingTable): Promise<void>
   /** Rejects with `E_BALANCER_AWAY`. */

@@ -3,7 +3,7 @@
  * through here, only files that hold them. The contract:
  *
  * - Every file is the whole chain and the private key as PEM, mode 0600, and replaced at once: a reader finds the old or the new one.
- * - An order that was cut off, by the daemon's death too, is taken up again by the next call, not made anew: servers count orders.
+ * - An order that was cut off, by the daemon's death too, is taken up again by the next call, not made again: servers count orders.
  * - At most one order for a domain is under way in a state directory; a second call for it meanwhile rejects with `E_CERTIFICATE_BUSY`.
  */
 

@@ -99,7 +99,7 @@ export class Endpoint<OwnEntry, OtherEntry, Out extends Message<OwnEntry>, In ex
     const taken = this.other.take(message.picture)
     this.#confirm(message.seen)
     const wantsAnswer = this.#options.onMessage(message, taken)
-    // What could not be taken gets no answer: two ends that refuse each other would answer for ever. The repetition heals it.
+    // What could not be taken gets no answer: two ends that refuse each other would answer forever. The repetition heals it.
     if (taken === null) return
     if (message.wantsAnswer || wantsAnswer || message.seen === null) this.sendSoon()
   }

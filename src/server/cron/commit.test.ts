@@ -10,7 +10,7 @@ import { commitDecisions } from './commit.ts'
 import type { Decided } from './commit.ts'
 import { isDue } from './prune.ts'
 
-function aBook(name: string): CronEntry {
+function anEntry(name: string): CronEntry {
   const service = asServiceName(name)
   const ledger = newLedger(service, '* * * * * UTC', 0)
   return { ...newEntry({ service, ledger, written: null, forgotten: [] }), isDirty: false }
@@ -25,7 +25,7 @@ const decided = (entry: CronEntry, answers: string[]): Decided => ({
 
 test('a schedule whose run cannot be acted upon hinders no other, and nothing of it is written down a second time', async () => {
   const store = createMemoryStore()
-  const entries = ['first', 'second'].map(aBook)
+  const entries = ['first', 'second'].map(anEntry)
   const answers: string[] = []
   const decisions = entries.map((entry) => decided(entry, answers))
   const acted: string[] = []
@@ -49,7 +49,7 @@ test('a schedule whose run cannot be acted upon hinders no other, and nothing of
 })
 
 test('runs beyond those that are kept wait while others are being started, but not for ever', () => {
-  const entry = aBook('tick')
+  const entry = anEntry('tick')
   const [run] = decided(entry, []).after.runs
   assert.ok(run)
   const surplus = (count: number): Parameters<typeof isDue>[0] => [{ entry, runs: Array.from({ length: count }, () => run) }]

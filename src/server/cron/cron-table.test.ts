@@ -253,7 +253,7 @@ test('a schedule that no kept revision names is forgotten, with its runs and its
   assert.deepEqual([...machine.kernel.instances.keys()].filter(isRunSlot), [])
 })
 
-test('a run that waits for a service of a revision that is taken back begins by the one that holds', async () => {
+test('a run that waits for a service of a revision that is rolled back begins by the one that holds', async () => {
   const machine = new SimulatedMachine(14)
   machine.kernel.isCalm = true
   const check = { kind: 'http', path: '/', port: null, host: null } as const
@@ -273,10 +273,10 @@ test('a run that waits for a service of a revision that is taken back begins by 
   await machine.run(20_000)
   assert.ok(machine.kernel.runsBegun.size > before + 3, `${machine.kernel.runsBegun.size - before} began since`)
   const words = [...machine.kernel.instances.values()].flat().map(({ order }) => wordsOf(order).join(' '))
-  assert.ok(!words.includes('work v2'), 'a run by the config that was taken back')
+  assert.ok(!words.includes('work v2'), 'a run by the config that was rolled back')
 })
 
-test('a first revision that is taken back takes its runs with it', async () => {
+test('a first revision that is rolled back takes its runs with it', async () => {
   const machine = new SimulatedMachine(9)
   machine.kernel.isCalm = true
   const check = { kind: 'http', path: '/', port: null, host: null } as const

@@ -56,7 +56,7 @@ export interface CronTableOptions {
   readonly loadRevision: (number: RevisionNumber) => Promise<RevisionRecord | null>
   /** The reconciler shall look: a gate may open, or somebody waits for the end of what is leaving. */
   readonly nudgeWorld: () => void
-  /** Somebody else has written into the ledger, or nothing can be written any more: only another daemon can go on. */
+  /** Another has written into the ledger, or nothing can be written any more: only another daemon can go on. */
   readonly onStoreLost: () => void
 }
 
@@ -276,7 +276,7 @@ export class CronTable {
   #close(entry: CronEntry, run: Run, slot: SlotId): void {
     this.#runs.drop(slot)
     this.#attempts.forget(slot, run.phase === 'ended')
-    // Whoever waits until nothing of it runs.
+    // Anything that waits until nothing of it runs.
     if (entry.presence.kind !== 'active') this.#options.nudgeWorld()
   }
 

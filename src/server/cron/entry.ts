@@ -51,7 +51,7 @@ export function slotOf(service: ServiceName, run: Pick<Run, 'tickMs'>): SlotId {
   return slot
 }
 
-/** The next tick that may start; null while the schedule is not in force. */
+/** The next tick that may start; null while the schedule is not applied. */
 export function nextOf({ ledger, presence }: CronEntry, wallMs: number): number | null {
   if (presence.kind !== 'active') return null
   return nextTickMs(anchored(ledger, presence.schedule, wallMs), presence.ticks)
@@ -93,7 +93,7 @@ export function draft(entry: CronEntry, after: Ledger, nowMs: number): Draft | n
   const { service: _service, runs: _runs, ...record } = after
   const fresh = changed.filter((run) => !before.has(run.number))
   return {
-    // The tick's record is its claim: whoever else has made it, has the tick.
+    // The tick's record is its claim: if another has made it, that one has the tick.
     compare: fresh.map((run) => ({ key: keys.run(slotOf(service, run)), modified: 0 })),
     writes: [
       put(keys.schedule(service), record satisfies ScheduleRecord),

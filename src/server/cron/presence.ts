@@ -1,4 +1,4 @@
-/** What should be of each schedule, by the target revision and by what operators did; looked up anew only when one of them has changed. */
+/** What should be of each schedule, by the target revision and by what operators did; looked up again only when one of them has changed. */
 
 import type { Ticks } from '../../core/cron/spans.ts'
 import type { Schedule, Service } from '../../core/model/service.ts'

@@ -1,6 +1,6 @@
 /**
  * The slots of runs, as the server knows them: each run that is under way is an ordinary slot, whose goal is set here and never by the rollout.
- * An assignment is for one attempt. How the attempt ended is read from the host's report, whoever saw it first.
+ * An assignment is for one attempt. How the attempt ended is read from the host's report, whichever side saw it first.
  */
 
 import type { AttemptEnd } from '../../core/cron/settle.ts'
@@ -21,7 +21,7 @@ export interface RunSlotsOptions {
   readonly clock: Clock
 }
 
-/** Epochs of a run are its attempts under one claim: the ledger's record is the claim, and there is one for each tick for ever. */
+/** Epochs of a run are its attempts under one claim: the ledger's record is the claim, and there is one for each tick forever. */
 const claimOfRuns = 1
 
 /** An attempt is a generation of its own, so that the slot takes it for something else than the one before. */

@@ -1,6 +1,6 @@
 /**
  * What one target was told, and the notice that is on its way to it: one at a time, sent again with growing pauses until it is taken. After a day
- * of attempts it is made anew, of what is so by then. Failures are told once, as events and in `status`, and never as notices.
+ * of attempts it is made again, of what is so by then. Failures are told once, as events and in `status`, and never as notices.
  */
 
 import type { NoticeTopic, NotifyTarget } from '../../core/keys/notify.ts'
@@ -144,7 +144,7 @@ export class Delivery {
     if (!answer.isTaken) return this.#noteFailure(message)
     this.#notBeforeMs = clock.now() + restMs
     this.#lastTakenAt = clock.wallTime()
-    this.#tell(this.#failure === null ? null : 'it can be reached again', pending)
+    this.#emitSent(this.#failure === null ? null : 'it can be reached again', pending)
     this.#failure = null
     await this.#save({ toldUpTo: Math.max(pending.upTo, this.#record.toldUpTo), pending: null, attempts: 0 })
   }
@@ -164,7 +164,7 @@ export class Delivery {
     await this.#save(isOld ? { ...this.#record, pending: null, attempts: 0 } : { ...this.#record, attempts })
   }
 
-  #tell(cause: string | null, { notice }: Pending): void {
+  #emitSent(cause: string | null, { notice }: Pending): void {
     const { began, over } = notice
     const counts = [...(began > 0 ? [`${began} in trouble`] : []), ...(over > 0 ? [`${over} over`] : [])]
     const message = `${nameOfTarget(this.target)} was notified: ${counts.join(', ')}`

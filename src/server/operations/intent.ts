@@ -11,7 +11,7 @@ export interface Intent {
   /** The revision to make true; null where only operator overrides change. */
   readonly revision: RevisionRecord | null
   readonly involved: readonly ServiceName[]
-  /** Services that start anew though their config is the same. */
+  /** Services that start again though their config is the same. */
   readonly raise: readonly ServiceName[]
   readonly stop: readonly ServiceName[]
   readonly start: readonly ServiceName[]

@@ -44,7 +44,7 @@ export class Judge {
   }
 
   /**
-   * Whoever waits for another service has no clock of its own, as long as one of those that are involved moves and has. When none does,
+   * Anything that waits for another service has no clock of its own, as long as one of those that are involved moves and has. When none does,
    * nobody here can end the wait, and then the clocks of those who wait run too: an operation always ends.
    */
   verdicts(record: OperationRecord, nowMs: number): Map<ServiceName, ProgressVerdict> {

@@ -1,4 +1,4 @@
-/** An operation's record in words: for its title, for whoever is refused because of it, for `status`, and for the store. */
+/** An operation's record in words: for its title, for the request that is refused because of it, for `status`, and for the store. */
 
 import { asServiceName } from '../../core/model/id.ts'
 import type { Operation as Write } from '../../ports/storage/store.ts'

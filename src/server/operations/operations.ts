@@ -1,5 +1,5 @@
 /**
- * What changes the wanted world: one operation at a time, recorded before it begins, carried on by the next daemon if this one dies. The
+ * What changes the wanted world: one operation at a time, recorded before it begins, resumed by the next daemon if this one dies. The
  * command that asked only watches. An operation succeeds when every service it touches has settled; if one of them
  * fails, a change of revision is rolled back as a whole, and the operation fails with the reason where it happened.
  */
@@ -110,7 +110,7 @@ export class Operations {
     }
   }
 
-  /** Carries on what an earlier daemon began. */
+  /** Resumes what an earlier daemon began. */
   async resume(): Promise<void> {
     const record = await readRecord<OperationRecord>(this.#options.store, keys.operation)
     if (record === null) return
@@ -252,7 +252,7 @@ export class Operations {
     })
   }
 
-  /** Nothing was touched, so nothing is taken back. */
+  /** Nothing was touched, so nothing is rolled back. */
   async #refuse(
     watched: Watched,
     { service, slot, message }: { readonly service: ServiceName; readonly slot: string | null; readonly message: string },
@@ -269,7 +269,7 @@ export class Operations {
     trouble.recovered('operation')
   }
 
-  /** The record is data that views are made from: whoever asks what is on trial reads it there. */
+  /** The record is data that views are made from: anything that asks what is on trial reads it there. */
   #setCurrent(watched: Watched | null): void {
     this.#current = watched
     this.#world.setOperation(watched?.record ?? null)

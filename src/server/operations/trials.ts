@@ -1,5 +1,5 @@
 /**
- * New revisions that are being tried out with a share of the requests: how long each has been in force, what the balancer counts of it and
+ * New revisions that are being tried out with a share of the requests: how long each has been applied, what the balancer counts of it and
  * of the old one, and whether it is well. It judges and remembers; the operation acts on it and writes it down.
  */
 
@@ -19,7 +19,7 @@ import { DarumaError } from '../../ports/error.ts'
 import type { OperationRecord, TrialRecord } from '../records.ts'
 import type { World } from '../world/world.ts'
 
-/** How a trial stands; `waiting`: its instances are not in force yet. */
+/** How a trial stands; `waiting`: its instances are not applied yet. */
 export type TrialVerdict = CanaryVerdict | { readonly kind: 'waiting' }
 
 /** How often the balancer is asked while something is tried out. */
@@ -30,7 +30,7 @@ const trialRecordMs: number = 5000
 interface Trial {
   heldMs: number
   lastMs: number | null
-  /** Of the canary's instances, since it is in force; another epoch means that one of them fell. */
+  /** Of the canary's instances, since it is applied; another epoch means that one of them fell. */
   epochs: ReadonlyMap<SlotId, Epoch> | null
   canary: Tally
   old: Tally
@@ -190,7 +190,7 @@ export class Trials {
     return upstreams
   }
 
-  /** Once it was in force, one instance that falls or is not ready any more is enough. */
+  /** Once it was applied, one instance that falls or is not ready any more is enough. */
   #brokenOf(trial: Trial, reports: readonly SlotReport[]): string | null {
     for (const [slot, epoch] of trial.epochs ?? []) {
       const report = reports.find((each) => each.slot === slot)
@@ -205,7 +205,7 @@ const fresh = (): Trial => ({ heldMs: 0, lastMs: null, epochs: null, canary: not
 
 const epochOf = ({ occupant }: SlotReport): Epoch => occupant?.epoch ?? asEpoch(0)
 
-/** The canary's counters began with it; the old one's count from the first look on. A counter that fell began anew. */
+/** The canary's counters began with it; the old one's count from the first look on. A counter that fell restarted. */
 function count(trial: Trial, upstreams: ReadonlyMap<UpstreamId, boolean>, observation: BalancerObservation): void {
   for (const [id, isCanary] of upstreams) {
     const now = observation.upstreams.get(id)

@@ -1,4 +1,4 @@
-/** An operation and whoever watches it: its lines are told as they come, and kept for those who come late. */
+/** An operation and anything that watches it: its lines are told as they come, and kept for those who come late. */
 
 import type { OperationRecord } from '../records.ts'
 import type { OutgoingLine } from '../redacted.ts'

@@ -1,6 +1,6 @@
 /**
  * What the host is told of each slot. An assignment is made when its record is durable, or when the ledger of runs says so, and never changed:
- * the next one replaces it under a name of its own. The gate of a slot that is to run anew opens only when somebody has looked.
+ * the next one replaces it under a name of its own. The gate of a slot that is to run again opens only when somebody has looked.
  */
 
 import type { Goal } from '../../core/instance/slot.ts'

@@ -22,7 +22,7 @@ export function isVolumeHeld(world: World, service: Service): boolean {
 }
 
 /**
- * Whether a route of the service, which is to go, passes to another one that cannot serve yet: it carries on until then. Not where the
+ * Whether a route of the service, which is to go, passes to another one that cannot serve yet: it continues until then. Not where the
  * other one waits for a volume of ours: then somebody has to go first.
  */
 export function isRouteAwaited(world: World, name: ServiceName): boolean {

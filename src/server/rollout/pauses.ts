@@ -1,5 +1,5 @@
 /**
- * The rest between two batches of a rollout: begun when every new instance so far is ready. Kept in memory alone: a daemon that begins anew
+ * The rest between two batches of a rollout: begun when every new instance so far is ready. Kept in memory alone: a daemon that restarts
  * rests once more from the beginning.
  */
 

@@ -115,7 +115,7 @@ export class Reconciler {
       return view === undefined ? [] : this.#changesOf(view, views)
     })
     if (changes.length > 0 || this.#completed.size > 0) await this.#commit(changes)
-    for (const { record, spec } of changes) this.#tell(record, spec)
+    for (const { record, spec } of changes) this.#assign(record, spec)
     if (this.#named !== null) await this.#forgetSlots(this.#named)
     this.#setGates(new Set([...names, ...changes.map(({ record }) => parseSlotId(record.slot).service)]))
   }
@@ -220,7 +220,7 @@ export class Reconciler {
     for (const record of records) this.#world.records.set(record.slot, record)
   }
 
-  #tell({ slot }: SlotRecord, spec: InstanceSpec | null): void {
+  #assign({ slot }: SlotRecord, spec: InstanceSpec | null): void {
     const record = this.#recordOf(slot)
     const goal: Goal = spec === null ? { kind: 'stopped', because: record.because } : { kind: 'run', spec, claim: record.claim }
     this.#options.assignments.assign(slot, goal)

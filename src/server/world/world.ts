@@ -223,7 +223,7 @@ export class World {
 
   // Views --------------------------------------------------------------------------------------------------------------
 
-  /** The service's view is to be made anew. */
+  /** The service's view is to be made again. */
   touch(name: ServiceName): void {
     if (this.#stale !== 'all') this.#stale.add(name)
     if (this.#changed !== 'all') this.#changed.add(name)

@@ -1,7 +1,7 @@
 /**
  * One random history of two projects with services of the same names on one machine. What must hold for one project must hold for each of them;
- * beside it neither may see anything of the other: no event, no instance in its status, no port, no upstream, no record. What befalls the
- * machine (its daemon, its disk, its database, its clock) befalls both.
+ * beside it neither may see anything of the other: no event, no instance in its status, no port, no upstream, no record. What affects the
+ * machine (its daemon, its disk, its database, its clock) affects both.
  */
 
 import type { ProjectId } from '../../core/model/project-id.ts'

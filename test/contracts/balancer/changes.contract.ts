@@ -105,7 +105,7 @@ export function changes(make: MakeBalancer): void {
     finish()
     assert.equal(bodyOf(await inFlight).includes('finished'), true)
     await until('it has nothing', 2000, async () => (await bed.balancer.observe()).upstreams.get(old.upstream.id)?.active === 0)
-    // And back again, as when a rollout is taken back.
+    // And back again, as when a rollout is rolled back.
     await bed.balancer.apply(simple(port, [old.upstream, draining(fresh.upstream)]))
     const back = get(port, '/back')
     await until('it is asked again', 2000, () => old.executed.length === 2)

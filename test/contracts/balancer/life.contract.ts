@@ -1,4 +1,4 @@
-/** Of the balancer's contract: its life (files, a process that begins anew, listeners) and where requests go. */
+/** Of the balancer's contract: its life (files, a process that restarts, listeners) and where requests go. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -266,7 +266,7 @@ async function leaveMidBody(port: number, number: number): Promise<void> {
   socket.destroy()
 }
 
-/** Sends a byte ten times a second, for ever; resolves with what came when the other side has closed. */
+/** Sends a byte ten times a second, forever; resolves with what came when the other side has closed. */
 async function drip(port: number, beginning: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   let text = ''

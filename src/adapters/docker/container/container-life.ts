@@ -179,7 +179,7 @@ export class ContainerLife {
     }
   }
 
-  /** Its end is told by whoever found it ended. */
+  /** What found it ended reports its end. */
   mute(): void {
     this.#isMuted = true
   }
@@ -369,12 +369,12 @@ export async function removeContainer(engine: Engine, id: string, it: 'may run' 
       break
     } catch (error) {
       if (isStatus(error, 404)) break
-      // Somebody else is removing it, or the kernel still holds its files for a moment.
+      // Another is removing it, or the kernel still holds its files for a moment.
       if (!isStatus(error, 409, 500) || performance.now() > deadline) throw error
       await sleep(50)
     }
   }
-  // Whoever was seen ended was started, and nothing is started twice: there is no start left that could cross its removal.
+  // Anything that was seen ended was started, and nothing is started twice: there is no start left that could cross its removal.
   if (it === 'has ended') return
   const lastMs = performance.now() + orphanLimitMs
   for (let pids = findProcessesOf(id); pids.length > 0; pids = findProcessesOf(id)) {

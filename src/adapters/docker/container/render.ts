@@ -129,7 +129,7 @@ const maxCopyBytes = 16 * 1024 * 1024
 
 /**
  * The engine's own copy only bridges the time in which no daemon takes it in; the slot's log is the one that is kept. Podman has one
- * file only: when it is full it begins anew, and what nobody has read by then (Podman looks every 250 ms) is lost. So it is long.
+ * file only: when it is full it restarts, and what nobody has read by then (Podman looks every 250 ms) is lost. So it is long.
  */
 function renderLog({ engine, logBytes }: CreateInput): NonNullable<HostConfig['LogConfig']> {
   const isPodman = engine.name === 'podman'

@@ -1,5 +1,5 @@
 /**
- * The kernel's word on a container: its first process, named for ever by boot, pid and start time. An engine loses containers (renamed by
+ * The kernel's word on a container: its first process, named forever by boot, pid and start time. An engine loses containers (renamed by
  * hand, its data replaced, a broken `inspect`) while their processes run on, so no answer of an engine ends an epoch whose first
  * process lives. Where none could be observed (no /proc, another PID namespace) the engine is all there is.
  */

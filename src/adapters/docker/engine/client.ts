@@ -83,16 +83,16 @@ export class EngineClient {
 
   /** A container that runs already is refused with 304. */
   async startContainer(id: string): Promise<void> {
-    await this.#tell({ method: 'POST', path: `/containers/${id}/start` })
+    await this.#send({ method: 'POST', path: `/containers/${id}/start` })
   }
 
   async killContainer(id: string, name: string, signal: AbortSignal): Promise<void> {
-    await this.#tell({ method: 'POST', path: `/containers/${id}/kill`, query: { signal: name }, signal })
+    await this.#send({ method: 'POST', path: `/containers/${id}/kill`, query: { signal: name }, signal })
   }
 
   /** With its anonymous volumes, and also while it runs. */
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
-    await this.#tell({ method: 'DELETE', path: `/containers/${id}`, query: { force: true, v: true }, signal })
+    await this.#send({ method: 'DELETE', path: `/containers/${id}`, query: { force: true, v: true }, signal })
   }
 
   /** Frames of both outputs, each line with its time, until the container has ended. */
@@ -146,7 +146,7 @@ export class EngineClient {
   }
 
   async tagImage(name: string, query: { readonly repo: string; readonly tag: string }, signal: AbortSignal): Promise<void> {
-    await this.#tell({ method: 'POST', path: `/images/${encodeURI(name)}/tag`, query, signal })
+    await this.#send({ method: 'POST', path: `/images/${encodeURI(name)}/tag`, query, signal })
   }
 
   listNetworks(filters: Filters, signal: AbortSignal): Promise<NetworkFound[]> {
@@ -158,18 +158,18 @@ export class EngineClient {
   }
 
   async createNetwork(body: NetworkCreate, signal: AbortSignal): Promise<void> {
-    await this.#tell({ method: 'POST', path: '/networks/create', body, signal })
+    await this.#send({ method: 'POST', path: '/networks/create', body, signal })
   }
 
   async removeNetwork(idOrName: string, signal: AbortSignal): Promise<void> {
-    await this.#tell({ method: 'DELETE', path: `/networks/${encodeURIComponent(idOrName)}`, signal })
+    await this.#send({ method: 'DELETE', path: `/networks/${encodeURIComponent(idOrName)}`, signal })
   }
 
   async #askForJson<Answer>(question: Question): Promise<Answer> {
     return JSON.parse(await readText(await this.#ask(question))) as Answer
   }
 
-  async #tell(question: Question): Promise<void> {
+  async #send(question: Question): Promise<void> {
     await readText(await this.#ask(question))
   }
 

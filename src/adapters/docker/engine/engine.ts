@@ -97,7 +97,7 @@ export class Engine {
     }
   }
 
-  /** Begins something that may take as long as it likes (a pull, a log, a start); only its beginning is not awaited for ever by anybody. */
+  /** Begins something that may take as long as it likes (a pull, a log, a start); only its beginning is not awaited forever by anybody. */
   async open<Answer>(question: (client: EngineClient) => Promise<Answer>): Promise<Answer> {
     try {
       return await question(await this.#connected())
@@ -150,14 +150,14 @@ export class Engine {
     if (this.#isClosed) return silent
     if (this.#fault === null) {
       this.#fault = said
-      this.#tell(said)
+      this.#report(said)
     }
     this.#retry ??= setTimeout(() => this.#tryAgain(), this.limits.retryMs)
     this.#retry.unref()
     return silent
   }
 
-  #tell(fault: string | null): void {
+  #report(fault: string | null): void {
     for (const listener of this.#listeners) listener(fault)
   }
 
@@ -170,6 +170,6 @@ export class Engine {
     if (this.#fault === null || this.#isClosed) return
     this.#fault = null
     for (const resolve of this.#waiting.splice(0)) resolve()
-    this.#tell(null)
+    this.#report(null)
   }
 }

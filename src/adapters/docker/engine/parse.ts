@@ -60,7 +60,7 @@ export function parseInspect(raw: RawInspect): Found {
   }
 }
 
-/** The kernel counts a kill for want of memory also where the program survived it: only a death by SIGKILL was one. */
+/** The kernel counts a OOM kill also where the program survived it: only a death by SIGKILL was one. */
 export function parseExit({ code, isOom }: { readonly code: number; readonly isOom: boolean }): Exit {
   if (isOom && code === 137) return { kind: 'oom' }
   return explainExitCode(code)

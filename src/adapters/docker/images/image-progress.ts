@@ -11,21 +11,21 @@ export interface Progress {
 
 const betweenMs = 400
 
-export class ProgressTeller {
-  readonly #tell: (message: string) => void
+export class ProgressReporter {
+  readonly #report: (message: string) => void
   readonly #layers = new Map<string, { readonly current: number; readonly total: number }>()
   #saidAt = Number.NEGATIVE_INFINITY
   #said = ''
 
-  constructor(tell: (message: string) => void) {
-    this.#tell = tell
+  constructor(report: (message: string) => void) {
+    this.#report = report
   }
 
   say(message: string): void {
     if (message === this.#said) return
     this.#said = message
     this.#saidAt = performance.now()
-    this.#tell(message)
+    this.#report(message)
   }
 
   take({ id, status = '', stream = '', progressDetail = {} }: Progress): void {

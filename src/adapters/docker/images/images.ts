@@ -16,7 +16,7 @@ import type { EngineClient } from '../engine/client.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { RawImage } from '../engine/engine-api.ts'
 import { EngineSilent, explainPull, isStatus, reasonOf } from '../engine/errors.ts'
-import { type Progress, ProgressTeller } from './image-progress.ts'
+import { type Progress, ProgressReporter } from './image-progress.ts'
 import { packContext } from './pack-context.ts'
 import { LineSplitter } from '../engine/parse.ts'
 import { registryOf, registryOfBuild } from './registry-host.ts'
@@ -27,7 +27,7 @@ const silenceLimitMs = 60_000
 /** `plan` and `doctor` may ask many times; the engine is asked once a second. */
 const faultAgeMs = 1000
 
-type Tell = (message: string) => void
+type Report = (message: string) => void
 
 export function createImages(engine: Engine): Images {
   let known: { readonly at: number; readonly fault: string | null } | null = null
@@ -39,7 +39,7 @@ export function createImages(engine: Engine): Images {
       const name = imageName(request.container.image, request.project, request.service)
       const other = underWay.get(name)
       if (other !== undefined) return other
-      const work = ensureOne(engine, request, name, new ProgressTeller(onProgress)).catch((error: unknown) => {
+      const work = ensureOne(engine, request, name, new ProgressReporter(onProgress)).catch((error: unknown) => {
         if (error instanceof EngineSilent) throw engineAway(request.service, error.message)
         throw error
       })
@@ -61,15 +61,15 @@ export function createImages(engine: Engine): Images {
   }
 }
 
-async function ensureOne(engine: Engine, request: ImageRequest, name: string, teller: ProgressTeller): Promise<void> {
+async function ensureOne(engine: Engine, request: ImageRequest, name: string, reporter: ProgressReporter): Promise<void> {
   const { image, pull } = request.container
   // The digest in the name says that it is this very content.
   const mayBeHere = image.from === 'registry' ? pull !== 'always' : image.digest !== null
-  if (!mayBeHere || !(await isHere(engine, name))) await bring(engine, request, name, teller)
+  if (!mayBeHere || !(await isHere(engine, name))) await bring(engine, request, name, reporter)
   await refuseForeignArchitecture(engine, name)
 }
 
-async function bring(engine: Engine, request: ImageRequest, name: string, teller: ProgressTeller): Promise<void> {
+async function bring(engine: Engine, request: ImageRequest, name: string, reporter: ProgressReporter): Promise<void> {
   const { image, pull } = request.container
   switch (image.from) {
     case 'registry':
@@ -78,11 +78,11 @@ async function bring(engine: Engine, request: ImageRequest, name: string, teller
           hint: 'Load it into the engine, or allow to pull it.',
         })
       }
-      return pullImage(engine, request, name, (message) => teller.say(message))
+      return pullImage(engine, request, name, (message) => reporter.say(message))
     case 'archive':
-      return loadArchive(engine, image.path, name, (message) => teller.say(message))
+      return loadArchive(engine, image.path, name, (message) => reporter.say(message))
     case 'build':
-      return buildImage(engine, request, image, name, (message) => teller.say(message))
+      return buildImage(engine, request, image, name, (message) => reporter.say(message))
   }
 }
 
@@ -111,14 +111,14 @@ async function refuseForeignArchitecture(engine: Engine, name: string): Promise<
   )
 }
 
-async function pullImage(engine: Engine, request: ImageRequest, name: string, tell: Tell): Promise<void> {
+async function pullImage(engine: Engine, request: ImageRequest, name: string, report: Report): Promise<void> {
   const { registry } = request.container
   const login =
     registry === null ? null : { username: registry.username, password: request.password ?? '', serveraddress: registryOf(name) }
-  tell(`pulling ${name}`)
+  report(`pulling ${name}`)
   try {
     const stream = await begin(engine, name, (client) => client.pullImage(splitReference(name), login))
-    await followProgress(stream, name, tell)
+    await followProgress(stream, name, report)
   } catch (error) {
     if (error instanceof EngineSilent || error instanceof DarumaError) throw error
     throw explainPull(name, error)
@@ -146,10 +146,10 @@ const silent = (name: string): DarumaError =>
 async function followProgress(
   stream: Readable,
   name: string,
-  tell: Tell,
+  report: Report,
   onLine: (line: Progress) => void = () => {},
 ): Promise<void> {
-  const teller = new ProgressTeller(tell)
+  const reporter = new ProgressReporter(report)
   const lines = new LineSplitter()
   let timer = setTimeout(() => stream.destroy(silent(name)), silenceLimitMs)
   try {
@@ -162,7 +162,7 @@ async function followProgress(
         if (progress === null) continue
         if (progress.error !== undefined) throw new Error(progress.error)
         onLine(progress)
-        teller.take(progress)
+        reporter.take(progress)
       }
     }
   } finally {
@@ -180,7 +180,7 @@ function parseProgress(line: string): Progress | null {
 }
 
 /** `docker save` and OCI archives alike; the engine tells what it found inside, and that gets our own name. */
-async function loadArchive(engine: Engine, path: string, name: string, tell: Tell): Promise<void> {
+async function loadArchive(engine: Engine, path: string, name: string, report: Report): Promise<void> {
   const fail = (said: string, cause: unknown): DarumaError =>
     new DarumaError('E_IMAGE_ARCHIVE', `the archive ${path} could not be loaded: ${said}`, {
       hint: 'It must be what docker save or podman save wrote, or an OCI archive, plain or compressed.',
@@ -189,11 +189,11 @@ async function loadArchive(engine: Engine, path: string, name: string, tell: Tel
   const size = await stat(path).catch((error: unknown) => {
     throw fail(reasonOf(error), error)
   })
-  tell(`loading ${path}, ${megabytes(size.size)} MB`)
+  report(`loading ${path}, ${megabytes(size.size)} MB`)
   let loaded: string | null = null
   try {
     const stream = await begin(engine, name, (client) => client.loadImage(createReadStream(path)))
-    await followProgress(stream, name, tell, ({ stream: said }) => {
+    await followProgress(stream, name, report, ({ stream: said }) => {
       loaded = /Loaded image(?: ID)?(?:\(s\))?: (\S+)/.exec(said ?? '')?.[1] ?? loaded
     })
   } catch (error) {
@@ -217,7 +217,7 @@ async function buildImage(
   request: ImageRequest,
   image: Extract<ImageSource, { from: 'build' }>,
   name: string,
-  tell: Tell,
+  report: Report,
 ): Promise<void> {
   const { registry } = request.container
   const said: string[] = []
@@ -228,7 +228,7 @@ async function buildImage(
       cause,
     })
   }
-  tell(`building ${image.context}`)
+  report(`building ${image.context}`)
   try {
     const entries = await listBuildContext(image.context, image.file)
     const host = registry === null ? '' : registryOfBuild(await readFile(join(image.context, image.file), 'utf8'))
@@ -239,7 +239,7 @@ async function buildImage(
     const stream = await begin(engine, name, (client) =>
       client.buildImage(packContext(image.context, entries), { name, file: image.file, logins }),
     )
-    await followProgress(stream, name, tell, ({ stream: line }) => {
+    await followProgress(stream, name, report, ({ stream: line }) => {
       const text = (line ?? '').trim()
       if (text !== '') said.push(text)
       if (said.length > 4 * lastLines) said.splice(0, said.length - lastLines)

@@ -2,7 +2,7 @@
  * Takes a container's output into the slot's own log, where `logs`, its bound and the next daemon find it. The engine keeps its copy
  * until the container is removed, so whatever happens in between (this daemon's death, the engine's) is caught up with from
  * the cursor. A stream that breaks off is opened again; the last lines are taken before the container goes. Where somebody has
- * removed the slot's files they are made again, and the log begins anew with what the engine still has.
+ * removed the slot's files they are made again, and the log restarts with what the engine still has.
  */
 
 import { existsSync, writeSync } from 'node:fs'
@@ -67,7 +67,7 @@ export class ContainerLog {
     return isDone
   }
 
-  /** Takes nothing more; the cursor stays for whoever comes next. */
+  /** Takes nothing more; the cursor stays for anything that comes next. */
   close(): void {
     this.#isClosed = true
     this.#stream?.destroy()
@@ -82,7 +82,7 @@ export class ContainerLog {
         const { engine } = this.#options
         // Removed, or about to be: what it had written by then is all.
         if (isStatus(error, 404, 409)) this.#hasEnded = true
-        else if (engine.fault === null) this.#tell('the output of a container could not be read', String(error))
+        else if (engine.fault === null) this.#report('the output of a container could not be read', String(error))
         await sleep(retryMs, undefined, { ref: false })
         await engine.whenBack()
       }
@@ -124,11 +124,11 @@ export class ContainerLog {
     const { paths, epoch } = this.#options
     if (existsSync(paths.epoch)) this.#maxLogBytes = readNumber(paths.logBound) ?? usualLogBytes
     else if (await restoreSlot(paths, { epoch, maxLogBytes: this.#maxLogBytes }))
-      this.#tell(`files of ${paths.directory} were removed; its log starts over`)
+      this.#report(`files of ${paths.directory} were removed; its log starts over`)
   }
 
   /** Once: what goes wrong here is tried again every moment. */
-  #tell(message: string, error: string | null = null): void {
+  #report(message: string, error: string | null = null): void {
     const trouble = `${message} ${error}`
     if (this.#told === trouble) return
     this.#told = trouble
@@ -152,7 +152,7 @@ export class ContainerLog {
         if (fresh.length > 0 && !this.#isClosed) this.#append(file, fresh)
       }
     } catch (error) {
-      // Missing is what somebody has removed: it is told, and mended, before the next stream.
+      // Missing is what somebody has removed: it is told, and restored, before the next stream.
       if (!isLost && !isMissing(error)) throw error
     }
   }

@@ -1,6 +1,6 @@
 /**
  * Finds out a log stream that has lost the thread: Docker before 23 may go on following a file that it has just replaced, and then
- * says nothing any more, for ever. A stream that falls silent is compared with the last entry that there is, which an engine finds at the
+ * says nothing any more, forever. A stream that falls silent is compared with the last entry that there is, which an engine finds at the
  * end of its file: soon after its beginning, and after as much as may have filled a good part of that file; else seldom,
  * so that many containers that now and then say a word cost nothing.
  */

@@ -1,4 +1,4 @@
-/** The certificates of the table as TLS contexts, chosen by the name that the client asks for. A changed file is read anew; a broken one is not used. */
+/** The certificates of the table as TLS contexts, chosen by the name that the client asks for. A changed file is read again; a broken one is not used. */
 
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'

@@ -173,7 +173,7 @@ export class ClientConnection implements Reading {
   }
 }
 
-/** Where the phrase of the status alone would not help whoever reads it. */
+/** Where the phrase of the status alone would not help anything that reads it. */
 const sentences: Readonly<Record<number, string>> = {
   404: 'No route leads there.',
   405: 'This is no proxy for other places.',

@@ -232,7 +232,7 @@ export class Front {
       shouldUpgradeCallback: isWebSocket,
     }) as LooseHttpServer
     http.httpAllowHalfOpen = true
-    // One more than are taken, and no silence about the others: whoever has so many is refused.
+    // One more than are taken, and no silence about the others: anything that has so many is refused.
     http.maxHeadersCount = mostHeaders + 1
     const hear = (request: IncomingMessage, response: ServerResponse): void => {
       const client = (request.socket as ClientSocket)[ownClient]
@@ -279,7 +279,7 @@ function statusOf(code: string | undefined): number | null {
   return code?.startsWith('HPE_') === true ? 400 : null
 }
 
-/** As if it had never been paused: it reads ahead, and whoever wants its bytes may come later. `resume` would throw them away until then. */
+/** As if it had never been paused: it reads ahead, and anything that wants its bytes may come later. `resume` would throw them away until then. */
 function begin(socket: Socket): void {
   const unheard: { readableFlowing: boolean | null } = socket
   unheard.readableFlowing = null

@@ -33,7 +33,7 @@ export class MemoryBudget {
     return true
   }
 
-  /** For what has come already. Ends others where that is too much, or else whoever holds it. */
+  /** For what has come already. Ends others where that is too much, or else anything that holds it. */
   hold(bytes: number, holder: Holder): void {
     this.#heldBytes += bytes
     while (this.#heldBytes > this.#limitBytes) {

@@ -26,7 +26,7 @@ export class Tally {
     if (ms > this.#latencyMaxMs) this.#latencyMaxMs = ms
   }
 
-  /** The latencies begin anew. */
+  /** The latencies restart. */
   look(): PoolCounters {
     const [informational, successful, redirected, clientErrors, serverErrors] = this.#classes
     const latencyMs = this.#latencies === 0 ? null : { mean: this.#latencySumMs / this.#latencies, max: this.#latencyMaxMs }

@@ -47,7 +47,7 @@ function readFormerKeeper(epochDirectory: string): KeeperIdentity | null {
 
 function groupMembers(keeper: KeeperIdentity, mark: string): number[] {
   if (keeper.startTicks === 0) return isGroupAlive(keeper.pid) ? [-keeper.pid] : []
-  // While the keeper lives its group is ours whole; afterwards the number could belong to somebody else's group. `unshare` leads it.
+  // While the keeper lives its group is ours whole; afterwards the number could belong to another's group. `unshare` leads it.
   const group = isAlive(keeper) ? (observeProcess(keeper.pid)?.processGroup ?? null) : null
   return listProcesses().filter((pid) => {
     if (pid === process.pid) return false

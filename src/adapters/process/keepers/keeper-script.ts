@@ -17,7 +17,7 @@ function keeperWords(tools: KeeperTools, number: number): readonly string[] {
   return [...namespace, '/bin/sh', '-s', ...keeperMarks(tools, number)]
 }
 
-/** The words after `-s`, for people who look at a list of processes, and for whoever wants to know whether a new keeper is still there. */
+/** The words after `-s`, for people who look at a list of processes, and for anything that wants to know whether a new keeper is still there. */
 export function keeperMarks(tools: KeeperTools, number: number): readonly string[] {
   return [tools.keeper, tools.stateDirectory, `${number}`]
 }

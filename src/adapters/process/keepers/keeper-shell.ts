@@ -1,7 +1,7 @@
 /**
  * A shell that makes keepers. A fork of this daemon copies the page tables of a hundred megabytes, some 4 ms of kernel time; a fork of a
  * shell costs a twentieth. It holds one end of each lane, so that a keeper gets its own by inheritance. Not in the shell's background: what
- * a shell runs there ignores SIGINT for ever, with which databases are stopped.
+ * a shell runs there ignores SIGINT forever, with which databases are stopped.
  */
 
 import { spawn } from 'node:child_process'

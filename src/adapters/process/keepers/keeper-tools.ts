@@ -7,7 +7,7 @@ import type { Survey } from '../survey.ts'
 export interface KeeperTools {
   readonly keeper: string
   readonly stateDirectory: string
-  /** Knows `--fork` (util-linux); null: whoever starts the shell gives it a session. */
+  /** Knows `--fork` (util-linux); null: anything that starts the shell gives it a session. */
   readonly setsid: string | null
   /** Null where the host has no PID namespaces. */
   readonly unshare: string | null

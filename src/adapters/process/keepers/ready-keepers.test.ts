@@ -101,10 +101,10 @@ test('the last word is made and sent when the keeper waits for it, and not befor
   const { keepers, bed } = await openKeepers(t)
   const keeper = await keepers.take()
   let isAsked = false
-  keeper.tell(
+  keeper.send(
     `{ until [ -e ${bed.path('go')} ]; do sleep 0.01; done; echo waits >&0; read -r word; [ "$word" = go ] || exit; echo taken >&0; exec sleep 1000; }\n`,
   )
-  keeper.tellLast(() => {
+  keeper.sendLast(() => {
     isAsked = true
     return 'go\n'
   })

@@ -34,9 +34,9 @@ export interface ReadyKeeper {
   readonly number: number
   readonly identity: KeeperIdentity
   /** The whole order. */
-  tell(text: string): void
+  send(text: string): void
   /** The last word, made when the keeper waits for it; it makes place for another keeper. */
-  tellLast(make: () => string): void
+  sendLast(make: () => string): void
   /** It is not needed after all: it ends, and its cgroup goes. */
   dismiss(): void
 }
@@ -45,7 +45,7 @@ type Trouble = (message: string, error: unknown) => void
 
 export interface ReadyKeepersOptions {
   readonly site: Site
-  /** Asked anew for each keeper: its script may have been removed meanwhile, and is then put back. */
+  /** Asked again for each keeper: its script may have been removed meanwhile, and is then put back. */
   readonly tools: () => KeeperTools
   /** What each shell that makes keepers does first. */
   readonly prologue: string
@@ -241,8 +241,8 @@ export class ReadyKeepers {
     return {
       number,
       identity,
-      tell: (text) => lane.send(text),
-      tellLast: (make) => lane.sendLast(make, this.#options.readyLimitMs ?? readyLimitMs),
+      send: (text) => lane.send(text),
+      sendLast: (make) => lane.sendLast(make, this.#options.readyLimitMs ?? readyLimitMs),
       dismiss: () => {
         lane.spoil()
         this.#sendAway(number)

@@ -97,7 +97,7 @@ function endUnchanged(context: Context, invocation: Invocation, change: PlannedC
   return { code, client: change.client }
 }
 
-/** False when the plan has to be made anew: files have changed since it was. */
+/** False when the plan has to be made again: files have changed since it was. */
 async function tryDeliver(context: Context, client: Client, change: PlannedChange, isLast: boolean): Promise<boolean> {
   try {
     await deliverReleases(context, client, change.answer.project, change.releases)
@@ -110,7 +110,7 @@ async function tryDeliver(context: Context, client: Client, change: PlannedChang
   }
 }
 
-/** Null when the plan has to be made anew: the world moved while the person was reading, or while this command waited its turn. */
+/** Null when the plan has to be made again: the world moved while the person was reading, or while this command waited its turn. */
 async function tryApply(
   context: Context,
   invocation: Invocation,

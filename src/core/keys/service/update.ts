@@ -27,7 +27,7 @@ export interface UpdatePolicy {
   readonly canary: Canary | null
 }
 
-/** A first share of the requests goes to the new revision; it is promoted by time or by hand, taken back by its errors. */
+/** A first share of the requests goes to the new revision; it is promoted by time or by hand, rolled back by its errors. */
 export interface Canary {
   /** Of the requests: above 0, at most 0.5. */
   readonly share: number
