@@ -1,12 +1,13 @@
 /** What programs print, from their pipes to `daruma logs`, through real daemons: in order, with times, whole, or saying what is missing. */
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 
 import type { LogLine, LogNote } from '../src/protocol/api.ts'
-import { Machine, type Services } from './daemon-harness.ts'
+import { baseEnvironment, Machine, type Services } from './daemon-harness.ts'
 import { until } from './processes.ts'
 
 const run = promisify(execFile)
@@ -149,3 +150,52 @@ test('a followed log misses nothing and shows nothing twice while daemons and co
       Array.from({ length: 400 }, (_, index) => `a/0 │ line ${index}`),
     )
   }))
+
+test('who follows all projects sees those that come and nothing twice, is not cut off by one that is removed, and hears of both', async () => {
+  await using machine = new Machine({ name: 'one' })
+  await using second = new Machine({ name: 'two', state: machine.state })
+  const counting = printing('i=0; while [ $i -lt 10000 ]; do echo "line $i"; i=$((i+1)); sleep 0.05; done')
+  await machine.up({ a: counting })
+  // No config is in reach there.
+  const follow = (...words: readonly string[]) => {
+    const child = spawn(machine.launcher, [...words, '-f', '--state', machine.state], {
+      cwd: machine.workshop,
+      env: baseEnvironment(),
+    })
+    const seen = { text: '', errors: '', child, end: once(child, 'exit') }
+    child.stdout.on('data', (piece: Buffer) => (seen.text += piece.toString()))
+    child.stderr.on('data', (piece: Buffer) => (seen.errors += piece.toString()))
+    return seen
+  }
+  const logs = follow('logs', '-n', '1000000', '--hide-time')
+  const events = follow('events', '--json')
+  await until('the first is followed', 30_000, () => logs.text.includes('a/0 │ line 1\n') && events.text.includes('"ready"'))
+
+  await second.up({ a: counting })
+  await until('the second is followed too', 30_000, () => logs.text.includes('two/a/0 │ line 1\n'))
+  const alone = follow('logs', '-p', 'two')
+  await until('it is followed alone', 30_000, () => alone.text.includes('a/0 │ '))
+  assert.equal((await second.run(['down', '--yes'])).code, 0)
+  assert.equal((await second.run(['project', 'rm', 'two', '--yes'])).code, 0)
+  assert.deepEqual(await alone.end, [1, null])
+  assert.match(alone.errors, /There is no project two .*\[E_PROJECT_UNKNOWN\]/)
+
+  const before = logs.text.length
+  await until('the first is followed still', 30_000, () => logs.text.length > before + 200)
+  for (const { child, end, errors } of [logs, events]) {
+    child.kill('SIGINT')
+    await end
+    assert.equal(errors, '')
+  }
+  const own = logs.text.split('\n').filter((line) => /^(?:one\/)?a\/0 +│ /.test(line))
+  assert.deepEqual(
+    own.map((line) => line.replace(/^.*│ /, '')),
+    own.map((_, index) => `line ${index}`),
+  )
+  const told = events.text.split('\n').filter((line) => line.includes('"project":"two"'))
+  for (const kind of ['operation-started', 'started', 'stopped'])
+    assert.ok(
+      told.some((line) => line.includes(`"kind":"${kind}"`)),
+      `${kind}: ${told.join('\n')}`,
+    )
+})

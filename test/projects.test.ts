@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ListedService } from '../src/cli/render/projects.ts'
@@ -187,4 +187,39 @@ test('without --state, a command in the folder of a config that was never applie
   assert.equal(status, 0, text)
   assert.match(daruma(['status', '-p', 'one'], folder).text, /^one · .* 1 of 1 ready/)
   assert.equal(machine.find('instance').length, 1)
+})
+
+const nobody = 65_534
+const asNobody = ['--reuid', `${nobody}`, '--regid', `${nobody}`, '--clear-groups']
+const isReadable = (machine: Machine): boolean => spawnSync('setpriv', [...asNobody, machine.launcher, 'version']).status === 0
+
+test('a config that root runs is not run a second time by a user who forgot sudo: they are asked, or refused', async (t) => {
+  if (process.geteuid?.() !== 0) return t.skip('needs root')
+  await using machine = new Machine()
+  if (!isReadable(machine)) return t.skip('other users cannot read this clone')
+  write(machine, 'one')
+  await machine.up()
+  const before = pidsIn((await machine.status())!)
+  const home = join(machine.workshop, 'home')
+  mkdirSync(home)
+  chownSync(home, nobody, nobody)
+  const byNobody = { cwd: join(machine.workshop, 'config'), env: { ...baseEnvironment(), HOME: home }, encoding: 'utf8' } as const
+  const refused = spawnSync('setpriv', [...asNobody, machine.launcher, 'up', '--yes'], byNobody)
+  assert.equal(refused.status, 1, refused.stdout)
+  assert.match(refused.stderr, /root runs this config already, in the state \S+: .* a second time\. \[E_PROJECT_ELSEWHERE\]/)
+  assert.match(refused.stderr, /`sudo daruma up` applies it there/)
+
+  // script(1) makes the terminal at which there is somebody to ask.
+  const command = ['setpriv', ...asNobody, machine.launcher, 'up'].join(' ')
+  const asked = spawnSync('script', ['-qec', command, '/dev/null'], { ...byNobody, input: 'n\n' })
+  assert.match(
+    asked.stdout,
+    /root runs this config already[^]*Start a second copy\? \[y\/N\][^]*Nothing was changed\./,
+    asked.stderr,
+  )
+
+  const planned = spawnSync('setpriv', [...asNobody, machine.launcher, 'plan'], byNobody)
+  assert.match(planned.stderr, /root runs this config already/)
+  assert.equal(existsSync(join(home, '.local')), false, 'no state was made')
+  assert.deepEqual(pidsIn((await machine.status())!), before)
 })

@@ -138,14 +138,16 @@ export class Daemon {
     const shared = project === this.machine || own.project === null ? null : this.machine.status(withUsage)
     return {
       ...own,
-      daemon: this.describe(),
+      daemon: this.describe(project === this.machine ? this.#all() : [project]),
       services: [...own.services, ...(shared?.services ?? [])],
       instances: [...(shared?.instances ?? []), ...own.instances],
     }
   }
 
-  describe(): StatusAnswer['daemon'] {
-    const condition = this.#all().map(({ world: { condition, host } }) => condition ?? host.condition ?? host.engineFault)
+  /** What is in the way of everything; of the container engine only what is in the way of those that are named. */
+  describe(shown: readonly Project[] = this.#all()): StatusAnswer['daemon'] {
+    const all = this.#all().map(({ world: { condition, host } }) => condition ?? host.condition)
+    const condition = [...all, ...shown.map(({ engineFault }) => engineFault)]
     return {
       pid: this.#facts.pid,
       startedAt: this.#startedAt,

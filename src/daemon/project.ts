@@ -226,6 +226,14 @@ export class Project {
     return this.#server.isEmpty()
   }
 
+  /** Why the container engine does not answer, where this project wants containers or has some; it is in the way of no other one. */
+  get engineFault(): string | null {
+    const { project, reports, host } = this.world
+    if (host.engineFault === null) return null
+    const present = [...reports.values()].flatMap(({ occupant }) => occupant?.spec?.service ?? [])
+    return [...(project?.services ?? []), ...present].some(({ runs }) => runs.kind === 'container') ? host.engineFault : null
+  }
+
   emit(kind: Event['kind'], message: string, cause: string | null): void {
     this.events.emit({ kind, slot: null, epoch: null, message, cause })
   }

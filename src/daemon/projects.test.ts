@@ -4,12 +4,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultBalancer as balancer } from '../core/keys/balancer.ts'
 import type { ProjectId } from '../core/model/project-id.ts'
+import type { Service } from '../core/model/service.ts'
 import { DarumaError } from '../ports/error.ts'
 import type { Store } from '../ports/storage/store.ts'
 import type { Requester } from '../protocol/api.ts'
 import type { KeptVolumes } from '../protocol/projects.ts'
 import { SimulatedMachine } from '../sim/machine.ts'
-import { aService } from '../sim/services.ts'
+import { aService, anImage } from '../sim/services.ts'
 import { createMemoryStore } from '../sim/store.ts'
 import { shownBy, shownStatus } from './api/shown.ts'
 import type { Project } from './project.ts'
@@ -29,9 +30,16 @@ const ids = (machine: SimulatedMachine): readonly string[] | undefined => machin
 const running = (machine: SimulatedMachine): readonly string[] =>
   machine.kernel.running().map(({ order, pid }) => `${order.slot} ${order.epoch} pid ${pid}`)
 
-async function up(machine: SimulatedMachine, name: string, services: readonly string[], file = `/${name}.ts`): Promise<void> {
+async function up(
+  machine: SimulatedMachine,
+  name: string,
+  names: readonly string[],
+  file = `/${name}.ts`,
+  more: readonly Service[] = [],
+): Promise<void> {
   await machine.begin()
-  const project = { name, stage: null, balancer, notify: [], services: services.map((service) => aService(service, 'serve')) }
+  const services = [...names.map((service) => aService(service, 'serve')), ...more]
+  const project = { name, stage: null, balancer, notify: [], services }
   const base = find(machine, name)?.world.applied ?? 0
   const refusal = await perform(
     machine,
@@ -305,4 +313,16 @@ test('where several projects are shown, the operation under way says whose it is
   assert.deepEqual([own?.kind, own?.project], ['down', undefined])
   assert.deepEqual(operationFor(''), { ...own, project: 'shop' })
   assert.equal(operationFor('project=blog'), null)
+})
+
+test('an engine that is away is told of those that have containers, and of no other', async () => {
+  const machine = calmMachine(49)
+  await up(machine, 'plain', ['web'])
+  await up(machine, 'boxed', [], '/boxed.ts', [aService('box', 'serve', { runs: anImage('box:1', 'serve') })])
+  const daemon = machine.daemon!
+  daemon.noteEngine('it does not answer')
+  await machine.runUntil(() => daemon.describe().condition !== null, 60_000)
+  const conditionFor = (query: string) =>
+    shownStatus(daemon, shownBy(daemon, { query: new URLSearchParams(query) })).daemon.condition
+  assert.deepEqual(['project=plain', 'project=boxed', ''].map(conditionFor), [null, 'it does not answer', 'it does not answer'])
 })

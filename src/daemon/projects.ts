@@ -53,6 +53,7 @@ export class Projects {
   /** Found on disk, and in no record: of one in which nothing is, nothing is to be shown. */
   readonly #found = new Set<ProjectId>()
   readonly #leaving: Leaving
+  readonly #followers = new Set<(project: Project) => void>()
   /** The configs that are marked as up. */
   #marked: string | null = null
 
@@ -71,6 +72,12 @@ export class Projects {
 
   find(id: ProjectId): Project | null {
     return this.list().find((project) => project.id === id) ?? null
+  }
+
+  /** `onOpened`: of each project that comes from now on, before it has emitted anything. Returns what ends it. */
+  follow(onOpened: (project: Project) => void): () => void {
+    this.#followers.add(onOpened)
+    return () => void this.#followers.delete(onOpened)
   }
 
   /** Where it is not known what an instance of some project runs from, nothing goes. */
@@ -117,8 +124,9 @@ export class Projects {
     }
   }
 
+  /** All at once: they wait for a container engine that does not answer together, and not one after the other. */
   async load(): Promise<void> {
-    for (const project of this.list()) await project.load(async () => {})
+    await Promise.all(this.list().map((project) => project.load(async () => {})))
   }
 
   async begin(): Promise<void> {
@@ -144,11 +152,12 @@ export class Projects {
 
   async close(): Promise<void> {
     this.#leaving.close()
-    for (const { project, home } of this.#byPlace.values()) {
+    const close = async ({ project, home }: Opened): Promise<void> => {
       await project.close()
       await project.events.flush()
       await home[Symbol.asyncDispose]()
     }
+    await Promise.all([...this.#byPlace.values()].map(close))
   }
 
   /** False where that is no news. */
@@ -323,6 +332,7 @@ export class Projects {
     project.noteEngine(this.#engineFault)
     const opened = { project, home }
     this.#byPlace.set(place, opened)
+    for (const follower of this.#followers) follower(project)
     return opened
   }
 

@@ -2,6 +2,7 @@
 
 import type { SlotId } from '../../core/model/id.ts'
 import { asServiceName, parseSlotId } from '../../core/model/id.ts'
+import { qualifiedSlot } from '../../core/model/project-id.ts'
 import { formatSize } from '../../core/values/quantity.ts'
 import type { Answer, Call } from '../../ports/api.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -15,7 +16,7 @@ import { buildSlot, noticeSlot } from '../../core/model/errand-slots.ts'
 import { sendLogs, sendNewLogs } from './merged-logs.ts'
 import type { SlotEntry } from './merged-logs.ts'
 import type { Project } from '../project.ts'
-import { ownerOf, shownBy, shownSlot } from './shown.ts'
+import { ownerOf, seenAlso, shownBy, shownSlot } from './shown.ts'
 import type { Shown } from './shown.ts'
 
 /** How often a followed log is looked at: below what a reader notices, far above what a look costs. */
@@ -23,15 +24,21 @@ const logPauseMs = 200
 const defaultLogLines = 100
 
 export function followLogs({ daemon, clock }: { readonly daemon: Daemon; readonly clock: Clock }, call: Call): Answer {
-  const shown = shownBy(daemon, call)
+  let shown = shownBy(daemon, call)
   const targets = call.query.getAll('service')
-  /** By the name that the view has for it. */
+  const isOfAll = !call.query.has('project') && targets.length === 0
+  const isRemoved = (): boolean => !isOfAll && shown.projects.every((project) => !daemon.projects.list().includes(project))
+  /** By a name that stays when a second project comes, and the view has another name for the slots of the first. */
   const sources = new Map<SlotId, LogSource>()
-  const slotsNow = (): readonly SlotId[] =>
-    chooseSources(daemon, shown, targets).map((source) => {
-      sources.set(source.shown, source)
-      return source.shown
+  const slotsNow = (): readonly SlotId[] => {
+    // Those that come are followed as well.
+    if (isOfAll) shown = seenAlso(shown, shownBy(daemon, call))
+    return chooseSources(daemon, shown, targets).map((source) => {
+      const key = qualifiedSlot(source.project.place, source.id)
+      sources.set(key, source)
+      return key
     })
+  }
   const reader: Pick<Runtime, 'readLog'> = {
     readLog: (slot, ...how) => {
       const { project, id } = sources.get(slot) ?? unreachable(slot)
@@ -61,7 +68,7 @@ export function followLogs({ daemon, clock }: { readonly daemon: Daemon; readonl
       while (isFollowed && !signal.aborted) {
         // Once more after the end of a run: its last lines came before it.
         const isOver = targets.length > 0 && targets.every((target) => isOverFor(daemon, shown, target))
-        if (isOver && wasOver) break
+        if ((isOver && wasOver) || isRemoved()) break
         wasOver = isOver
         await pause(clock, logPauseMs, signal)
         // Slots that an update brings in are followed as well.
@@ -75,7 +82,7 @@ function unreachable(slot: SlotId): never {
   throw new Error(`${slot} was not chosen`)
 }
 
-function renderLogLine({ project }: LogSource, { slot, entry, isCut, isAfterGap }: SlotEntry): LogLine {
+function renderLogLine({ project, shown: slot }: LogSource, { entry, isCut, isAfterGap }: SlotEntry): LogLine {
   return {
     service: parseSlotId(slot).service,
     slot,

@@ -28,6 +28,9 @@ export function shownBy(daemon: Daemon, { query }: Pick<Call, 'query'>): Shown {
   return { projects, isQualified: projects.length > 1 }
 }
 
+/** For who has seen `before`, and goes on: names that stood behind their project's id do so to the end. */
+export const seenAlso = (before: Shown, now: Shown): Shown => ({ ...now, isQualified: before.isQualified || now.isQualified })
+
 /** For changing, or for what only one can answer. Throws `E_PROJECT_UNKNOWN`, `E_PROJECT_AMBIGUOUS`. */
 export function projectOf(daemon: Daemon, call: Pick<Call, 'query'>): Project {
   const { projects } = shownBy(daemon, call)
@@ -102,7 +105,7 @@ export function shownStatus(daemon: Daemon, shown: Shown, withUsage: boolean = t
     project: null,
     stage: null,
     revision: 0,
-    daemon: machine.daemon,
+    daemon: daemon.describe(shown.projects),
     operation:
       all
         .map(({ project, status: { operation } }) => (operation === null ? null : { ...operation, project: project.id }))
