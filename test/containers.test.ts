@@ -108,15 +108,18 @@ describe('containers through the whole of it', { skip: needsEngine }, () => {
       machine.writeConfig({
         web: {
           image: 'bb:1',
-          command: 'sleep 3; exec httpd -f -p $PORT',
+          command: 'while [ ! -e /tmp/go ]; do sleep 0.1; done; exec httpd -f -p $PORT',
           health: { readiness: { tcp: true, interval: '100ms' } },
+          update: { deadline: '5m' },
         },
       })
       const up = machine.start(['up', '--yes'])
       await machine.waitFor('it runs', ({ instances }) => (instances[0]?.pid ?? null) !== null)
       await until('it is probed and found wanting', 10_000, async () =>
-        /nobody listens behind it/.test((await machine.status())?.instances[0]?.reason ?? ''),
+        /nothing listens behind it/.test((await machine.status())?.instances[0]?.reason ?? ''),
       )
+      const inside = ['--state', machine.state, 'exec', 'web/0', '--', 'sh', '-c', 'touch /tmp/go', 'sh']
+      assert.equal((await machine.run(inside)).code, 0)
       assert.equal((await up.outcome).code, 0)
       assert.equal((await machine.instance('web/0')).health, 'healthy')
     }))

@@ -179,7 +179,7 @@ test('beside what up runs of the same config: a port that is taken is named, nei
   assert.match(refused.stderr, /is the state of something that `daruma up` has brought up\. \[E_DEV_STATE\]/)
 
   await using front = new Front(machine, join(machine.workshop, 'dev-state'))
-  await front.says(new RegExp(`\\[E_PLAN_OBSTACLES\\]\\n +web +port ${port} is held by [\\s\\S]*Tried again when a file changes`))
+  await front.says(new RegExp(`\\[E_PLAN_OBSTACLES\\]\\n +web +port ${port} is held by [\\s\\S]*Retrying when a file changes`))
   machine.writeConfig({ web: { ...service, command: program('web dev') } })
   await front.says(/web\/\d +│ web dev/)
   assert.deepEqual(await runOf(machine, 'web'), production)
