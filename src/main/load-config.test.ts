@@ -50,7 +50,7 @@ test('a config that loops for ever is ended at a limit that is said and can be s
 test('so is a getter that loops, and a promise that never settles is told apart from both', async () => {
   const limit = { DARUMA_CONFIG_TIMEOUT: '500ms' }
   const getter = await plan('export default { name: "x", get services() { for (;;); } }', limit)
-  assert.match(getter.stderr, /^daruma\.config\.ts {2}.*it still ran after 0\.5 s .*\[E_CONFIG_SLOW\]/)
+  assert.match(getter.stderr, /^daruma\.config\.ts {2}.*it still ran after 0\.5 s .*\[E_CONFIG_SLOW\]/m)
   const promise = await plan('export default () => new Promise((resolve) => setTimeout(resolve, 1e6))', limit)
   assert.match(promise.stderr, /the promise that it gave did not settle within 0\.5 s \[E_CONFIG_SLOW\]/)
 })

@@ -28,7 +28,7 @@ const threadFlags = ['--experimental-vm-modules', '--disable-warning=Experimenta
 /** A person begins to wonder. */
 const slowAfterMs = 3000
 /** A promise that does not settle is refused by the thread itself, which knows which one it is, and may need its time on a busy machine. */
-const selfRefusalMs = 2000
+const selfRefusalMs = 1500
 /** Until the thread begins: nobody's fault but the machine's. */
 const beginLimitMs = 60_000
 
