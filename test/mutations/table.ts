@@ -2,6 +2,7 @@
 
 import { changeMutations } from './changes.ts'
 import { containerMutations } from './containers.ts'
+import { endingMutations } from './endings.ts'
 import { gettingUpMutations } from './getting-up.ts'
 import { isolationMutations } from './isolation.ts'
 import type { Mutation } from './mutation.ts'
@@ -17,6 +18,7 @@ import { trafficMutations } from './traffic.ts'
 export const mutations: readonly Mutation[] = [
   ...oneDaemonMutations,
   ...neverTwiceMutations,
+  ...endingMutations,
   ...changeMutations,
   ...gettingUpMutations,
   ...trafficMutations,
